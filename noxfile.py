@@ -1,0 +1,154 @@
+"""The checks of this project: ``python -m pip install nox && nox`` runs them all."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import nox
+
+
+nox.needs_version = ">=2025.5.1"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.download_python = "never"
+nox.options.error_on_missing_interpreters = False
+
+PROJECT = nox.project.load_toml("pyproject.toml")
+PYTHONS = nox.project.python_versions(PROJECT)
+
+
+def pyenv_versions(wanted: list[str]) -> list[str]:
+    """Return the newest patch release that pyenv holds of each wanted version."""
+    listing = subprocess.run(
+        ["pyenv", "versions", "--bare"], capture_output=True, text=True, check=False
+    ).stdout
+    newest: dict[str, tuple[int, str]] = {}
+    for name in listing.split():
+        release = re.fullmatch(r"(3\.\d+)\.(\d+)", name)
+        if release and release[1] in wanted:
+            patch = int(release[2])
+            newest[release[1]] = max(newest.get(release[1], (-1, "")), (patch, name))
+    return [newest[version][1] for version in wanted if version in newest]
+
+
+def name_pyenv_versions() -> None:
+    """Make every interpreter of pyenv answer to its name, ``python3.12`` and the like.
+
+    A pyenv shim refuses to run until PYENV_VERSION names its version. The variable
+    holds for this process and its children only.
+    """
+    if shutil.which("pyenv"):
+        os.environ["PYENV_VERSION"] = ":".join([*pyenv_versions(PYTHONS), "system"])
+
+
+def answers(version: str) -> bool:
+    """Tell whether this machine has an interpreter of this version that starts."""
+    command = shutil.which(f"python{version}")
+    if command is None:
+        return False
+    start = subprocess.run([command, "-c", ""], capture_output=True, check=False)
+    return start.returncode == 0
+
+
+name_pyenv_versions()
+FOUND = [version for version in PYTHONS if answers(version)]
+
+
+def artefacts(session: nox.Session) -> Path:
+    """Return the directory in which the session `package` leaves what it built."""
+    return Path(session.cache_dir).resolve() / "package"
+
+
+def install_wheel(session: nox.Session, *requirements: str) -> None:
+    """Install the built wheel and step out of the checkout.
+
+    The tests then run in the unpacked sdist, from which the package was taken out:
+    the installed wheel is the only `ai_trace` that can be imported.
+    """
+    (wheel,) = artefacts(session).glob("*.whl")
+    session.install(str(wheel), *requirements)
+    session.chdir(artefacts(session) / "unpacked")
+    session.run(
+        "python",
+        "-c",
+        "import ai_trace, sysconfig as s; print('testing', ai_trace.__file__);"
+        "assert ai_trace.__file__.startswith(s.get_path('purelib'))",
+    )
+
+
+def group(name: str) -> tuple[str, ...]:
+    """Return the requirements of one dependency group of pyproject.toml."""
+    return nox.project.dependency_groups(PROJECT, name)
+
+
+def run_tests(session: nox.Session, *requirements: str) -> None:
+    """Run the tests against the wheel, on all cores."""
+    install_wheel(session, *group("tests"), *requirements)
+    session.run("pytest", "tests", "--numprocesses=auto", "-q", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style, format, spelling and pyproject.toml."""
+    session.install(*group("lint"))
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("codespell")
+    session.run("validate-pyproject", "pyproject.toml")
+
+
+@nox.session
+def typing(session: nox.Session) -> None:
+    """Check the types of the package, and of its API as users see it."""
+    session.install(*PROJECT["project"]["dependencies"], *group("typing"))
+    session.run("mypy")
+    session.run("pyright")
+
+
+@nox.session
+def package(session: nox.Session) -> None:
+    """Build the sdist, and the wheel from it; unpack the sdist for the tests."""
+    session.install("build")
+    target = artefacts(session)
+    shutil.rmtree(target, ignore_errors=True)
+    session.run("python", "-m", "build", "--outdir", str(target))
+    (sdist,) = target.glob("*.tar.gz")
+    shutil.unpack_archive(sdist, target)
+    (target / sdist.name[: -len(".tar.gz")]).rename(target / "unpacked")
+    shutil.rmtree(target / "unpacked" / "ai_trace")
+
+
+@nox.session(python=PYTHONS, requires=["package"])
+def tests(session: nox.Session) -> None:
+    """Run the tests on one version of Python."""
+    run_tests(session)
+
+
+@nox.session(python=FOUND[:1] or False, requires=["package"])
+def lowest(session: nox.Session) -> None:
+    """Run the tests with the oldest dependencies, on the oldest Python found."""
+    if not FOUND:
+        session.error(
+            f"No test has run: this machine has none of Python {', '.join(PYTHONS)}. "
+            "Install one of them, so that a command such as python3.12 starts it."
+        )
+    floors = [name.replace(">=", "==") for name in PROJECT["project"]["dependencies"]]
+    run_tests(session, *floors)
+
+
+@nox.session(requires=["package"])
+def fast(session: nox.Session) -> None:
+    """Run the tests with the optional encoder."""
+    run_tests(session, *PROJECT["project"]["optional-dependencies"]["fast"])
+
+
+@nox.session(requires=["package"])
+def docs(session: nox.Session) -> None:
+    """Build the pages with every warning an error, and run their examples."""
+    html = Path(session.create_tmp()).resolve() / "html"
+    install_wheel(session, *group("docs"))
+    session.run("sphinx-build", "-n", "-W", "--keep-going", "-q", "docs", str(html))
+    session.run("pytest", "README.md", "docs", "-q", *session.posargs)

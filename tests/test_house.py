@@ -1,0 +1,431 @@
+"""
+The laws of the house, held over the source of the package that is imported.
+
+The table of the floors below is the one place where they are written down for the
+machine; a new module gets its place there.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import tokenize
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Union
+
+import pytest
+
+import ai_trace
+
+
+# A module imports only from floors above it in this table, and inside its floor only
+# from modules that stand before it. "cli/" is a package in which every file may import
+# every other, as long as no cycle arises; "render" is the file render/__init__.py.
+FLOORS = {
+    "words": [
+        "exceptions",
+        "_version",
+        "_ids",
+        "_limits",
+        "_redact",
+        "_encode",
+        "_known_types",
+        "_copy",
+        "_capture",
+        "_header",
+        "_record",
+        "typing",
+    ],
+    "grammar": ["_growth", "_tree"],
+    "reading": [
+        "_lines",
+        "_files",
+        "_find",
+        "_follow",
+        "reading",
+        "render._escape",
+        "render._style",
+        "render._values",
+        "render.json",
+        "render.markdown",
+        "render.text",
+        "render.stats",
+        "render",
+    ],
+    "sinks": [
+        "sinks._files",
+        "sinks._jsonl",
+        "sinks._documents",
+        "sinks._memory",
+        "sinks",
+    ],
+    "motor": [
+        "_context",
+        "_outcome",
+        "_definition",
+        "_dispatch",
+        "_recorder",
+        "_draft",
+        "_step",
+        "_quiet_steps",
+        "_items",
+        "_tracer_arguments",
+        "_tracer",
+        "_current",
+        "_traced",
+    ],
+    "window": [""],
+    "rooms": ["integrations/", "demo/", "testing"],
+    "faces": ["cli/", "pytest_plugin", "__main__"],
+}
+
+CORE = ("words", "grammar", "motor")
+CORE_LINES = 1500
+FILE_LINES = 400
+FUNCTION_LINES = 60
+
+# The files that call code which is not ours and may not fail with it.
+FENCES = {
+    "_capture",
+    "_copy",
+    "_dispatch",
+    "_draft",
+    "_outcome",
+    "_redact",
+    "_step",
+    "_traced",
+    "sinks",
+}
+
+NAMES_THAT_SAY_NOTHING = {"utils", "helpers", "common", "misc"}
+BANNED_MODULES = {"pickle", "marshal", "shelve"}
+BANNED_CALLS = {"eval", "exec", "__import__", "yaml.load", "yaml.unsafe_load"}
+
+PACKAGE = Path(ai_trace.__file__).parent
+TESTS = Path(__file__).parent
+
+Function = Union[ast.FunctionDef, ast.AsyncFunctionDef]
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+def module_name(path: Path) -> str:
+    """Return the dotted name of a file below the package: "" for its window."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+FILES = {module_name(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+@cache
+def parse(path: Path) -> ast.Module:
+    """Return the syntax tree of a file."""
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+def nodes() -> Iterator[tuple[str, ast.AST]]:
+    """Yield each node of each module, with the module's name."""
+    for module, path in FILES.items():
+        for node in ast.walk(parse(path)):
+            yield module, node
+
+
+def place(module: str, line: int) -> str:
+    """Return where something is, as it is written in an editor."""
+    return f"{FILES[module].relative_to(PACKAGE.parent)}:{line}"
+
+
+def position(module: str) -> tuple[int, int] | None:
+    """Return the floor and the place in it of a module, None if it has none."""
+    rows = [module, *(f"{parent}/" for parent in parents(module))]
+    for floor, listed in enumerate(FLOORS.values()):
+        for row in rows:
+            if row in listed:
+                return floor, listed.index(row)
+    return None
+
+
+def parents(module: str) -> list[str]:
+    """Return the packages that a module may stand for in the table."""
+    parts = module.split(".")
+    return [".".join(parts[:end]) for end in range(1, len(parts) + 1)]
+
+
+def may_import(importer: str, imported: str) -> bool:
+    """Tell whether the table lets one module import another."""
+    here, there = position(importer), position(imported)
+    if here is None or there is None:
+        return False
+    same_package = here == there and importer != imported
+    return there < here or same_package
+
+
+def absolute(importer: str, node: ast.ImportFrom) -> str | None:
+    """Return the module, below the package, that a from-import names."""
+    if node.level:
+        is_package = FILES[importer].name == "__init__.py"
+        parts = importer.split(".") if importer else []
+        base = parts[: len(parts) - node.level + is_package]
+        return ".".join(
+            [*base, *((node.module or "").split(".") if node.module else [])]
+        )
+    return below_package(node.module or "")
+
+
+def below_package(dotted: str) -> str | None:
+    """Return the name below the package of one of its modules, None for others."""
+    if dotted == "ai_trace":
+        return ""
+    return dotted[len("ai_trace.") :] if dotted.startswith("ai_trace.") else None
+
+
+def imported_names(importer: str, node: ast.AST) -> Iterator[str | None]:
+    """Yield the modules of the package that a statement or call imports."""
+    if isinstance(node, ast.Import):
+        yield from (below_package(alias.name) for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        base = absolute(importer, node)
+        if base is not None:
+            for alias in node.names:
+                inner = f"{base}.{alias.name}".lstrip(".")
+                yield inner if inner in FILES else base
+    elif isinstance(node, ast.Call) and called(node).endswith("import_module"):
+        argument = node.args[0]
+        if isinstance(argument, ast.Constant):
+            yield below_package(str(argument.value))
+
+
+def imports() -> Iterator[tuple[str, str, int]]:
+    """Yield importer, imported and line, for each import inside the package.
+
+    Imports in functions and imports for type checkers count like all others.
+    """
+    for importer, node in nodes():
+        for imported in imported_names(importer, node):
+            if imported is not None:
+                yield importer, imported, node.lineno
+
+
+def called(node: ast.Call) -> str:
+    """Return the dotted name of what is called, "" if it has none."""
+    return dotted_name(node.func)
+
+
+def dotted_name(node: ast.AST | None) -> str:
+    """Return a name as written, such as ``contextlib.suppress``."""
+    if isinstance(node, ast.Attribute):
+        return f"{dotted_name(node.value)}.{node.attr}"
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def docstring(node: ast.AST) -> ast.Expr | None:
+    """Return the statement that holds the docstring of a module, class or function."""
+    if not isinstance(node, (ast.Module, ast.ClassDef, *FUNCTIONS)) or not node.body:
+        return None
+    first = node.body[0]
+    is_text = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
+    return first if is_text and isinstance(first.value.value, str) else None
+
+
+def span(node: ast.AST | None) -> range:
+    """Return the lines that a node covers."""
+    return range(node.lineno, node.end_lineno + 1) if node else range(0)
+
+
+LAYOUT = {
+    tokenize.COMMENT,
+    tokenize.NL,
+    tokenize.NEWLINE,
+    tokenize.INDENT,
+    tokenize.DEDENT,
+    tokenize.ENCODING,
+    tokenize.ENDMARKER,
+}
+
+
+def lines_of_code(path: Path) -> int:
+    """Count the lines that hold code: not blank, not a comment, not a docstring."""
+    lines: set[int] = set()
+    for token in tokenize.generate_tokens(
+        io.StringIO(path.read_text("utf-8")).readline
+    ):
+        if token.type not in LAYOUT:
+            lines.update(range(token.start[0], token.end[0] + 1))
+    for node in ast.walk(parse(path)):
+        lines.difference_update(span(docstring(node)))
+    return len(lines)
+
+
+def test_every_module_has_its_place() -> None:
+    """Each module of the package stands in the table of the floors."""
+    without = [module for module in FILES if position(module) is None]
+
+    assert [] == without
+
+
+def test_imports_go_downwards() -> None:
+    """A module imports only from below, or from before it on its own floor."""
+    wrong = [
+        f"{place(importer, line)} imports {imported or 'ai_trace'}"
+        for importer, imported, line in imports()
+        if not may_import(importer, imported)
+    ]
+
+    assert [] == wrong
+
+
+def test_no_import_cycle() -> None:
+    """No chain of imports inside the package leads back to where it began."""
+    edges: dict[str, set[str]] = {}
+    for importer, imported, _ in imports():
+        edges.setdefault(importer, set()).add(imported)
+    while leaves := [name for name in edges if not edges[name] & edges.keys()]:
+        for leaf in leaves:
+            del edges[leaf]
+
+    assert {} == edges
+
+
+def test_modules_are_not_loaded_by_made_up_names() -> None:
+    """Only the faces, and unpickling, load a module that the source does not name."""
+    wrong = [
+        place(module, node.lineno)
+        for module, node in nodes()
+        if isinstance(node, ast.Call)
+        and called(node).endswith("import_module")
+        and not isinstance(node.args[0], ast.Constant)
+        and module != "_traced"
+        and (position(module) or (0, 0))[0] != list(FLOORS).index("faces")
+    ]
+
+    assert [] == wrong
+
+
+def test_core_is_small() -> None:
+    """The core has at most 1,500 lines of code: no blanks, comments or docstrings."""
+    core = {
+        module: lines_of_code(path)
+        for module, path in FILES.items()
+        if any(module in FLOORS[floor] for floor in CORE)
+    }
+
+    assert sum(core.values()) <= CORE_LINES, core
+
+
+def test_files_are_short() -> None:
+    """A file has at most 400 lines, all of them counted."""
+    lengths = {
+        place(module, 1): len(path.read_text("utf-8").splitlines())
+        for module, path in FILES.items()
+    }
+
+    assert {} == {name: n for name, n in lengths.items() if n > FILE_LINES}
+
+
+def test_functions_are_short() -> None:
+    """A function has at most 60 lines, its docstring left out."""
+    lengths = {
+        place(module, node.lineno): len(span(node)) - len(span(docstring(node)))
+        for module, node in nodes()
+        if isinstance(node, FUNCTIONS)
+    }
+
+    assert {} == {name: n for name, n in lengths.items() if n > FUNCTION_LINES}
+
+
+def is_broad(kind: ast.AST | None) -> bool:
+    """Tell whether an except clause of this kind catches what nobody named."""
+    if isinstance(kind, ast.Tuple):
+        return any(is_broad(one) for one in kind.elts)
+    name = dotted_name(kind).rpartition(".")[2]
+    return kind is None or name in ("Exception", "BaseException")
+
+
+def catches_broadly(node: ast.AST) -> bool:
+    """Tell whether a node is a broad except clause, or its like in contextlib."""
+    if isinstance(node, ast.ExceptHandler):
+        return is_broad(node.type)
+    suppresses = isinstance(node, ast.Call) and called(node).endswith("suppress")
+    return suppresses and any(is_broad(kind) for kind in node.args)
+
+
+def test_broad_except_only_in_the_fences() -> None:
+    """Only the named files catch Exception, BaseException or everything."""
+    wrong = [
+        place(module, node.lineno)
+        for module, node in nodes()
+        if catches_broadly(node) and module.split(".")[0] not in FENCES
+    ]
+
+    assert [] == wrong
+
+
+@pytest.mark.parametrize("root", [PACKAGE, TESTS], ids=["package", "tests"])
+def test_file_names_say_something(root: Path) -> None:
+    """No file or directory is called utils, helpers, common or misc."""
+    wrong = [
+        path
+        for path in root.rglob("*")
+        if path.stem.strip("_").lower() in NAMES_THAT_SAY_NOTHING
+    ]
+
+    assert [] == wrong
+
+
+def is_window_pane(module: str, node: ast.stmt) -> bool:
+    """Tell whether a statement may stand in an ``__init__.py``."""
+    if isinstance(node, FUNCTIONS):
+        return module == "" and node.name == "__getattr__"
+    if isinstance(node, ast.Assign):
+        return [dotted_name(target) for target in node.targets] == ["__all__"]
+    return isinstance(node, (ast.Import, ast.ImportFrom))
+
+
+def test_windows_have_no_logic() -> None:
+    """An ``__init__.py`` holds imports and ``__all__``, the top one ``__getattr__``."""
+    wrong = [
+        place(module, node.lineno)
+        for module, path in FILES.items()
+        if path.name == "__init__.py"
+        for node in parse(path).body
+        if node is not docstring(parse(path)) and not is_window_pane(module, node)
+    ]
+
+    assert [] == wrong
+
+
+def roots_of_import(node: ast.AST) -> set[str]:
+    """Return the top-level names of the modules that a statement imports."""
+    if isinstance(node, ast.Import):
+        return {alias.name.split(".")[0] for alias in node.names}
+    is_absolute = isinstance(node, ast.ImportFrom) and not node.level
+    return {(node.module or "").split(".")[0]} if is_absolute else set()
+
+
+def is_banned(node: ast.AST) -> bool:
+    """Tell whether a node runs text as code, or imports what can."""
+    if isinstance(node, ast.Call):
+        return called(node).replace("builtins.", "") in BANNED_CALLS
+    return bool(roots_of_import(node) & BANNED_MODULES)
+
+
+def test_no_data_is_run_as_code() -> None:
+    """The package neither evaluates text nor loads formats that run code."""
+    wrong = [place(module, node.lineno) for module, node in nodes() if is_banned(node)]
+
+    assert [] == wrong
+
+
+def test_every_test_says_its_rule() -> None:
+    """Each test function has a docstring."""
+    silent = [
+        f"{path.relative_to(TESTS)}:{node.lineno} {node.name}"
+        for path in sorted(TESTS.rglob("test_*.py"))
+        for node in ast.walk(parse(path))
+        if isinstance(node, FUNCTIONS) and node.name.startswith("test_")
+        if not ast.get_docstring(node)
+    ]
+
+    assert [] == silent

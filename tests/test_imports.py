@@ -1,0 +1,141 @@
+"""
+What ``import ai_trace`` costs and touches, seen from processes of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+
+# What ai_trace uses of the standard library at every start of every agent. It may load
+# these and what they load in turn. A new name here needs a reason: types that are
+# seldom met are known by their name, rare work imports what it needs when it is done.
+STDLIB = """
+    __future__ array atexit base64 collections contextvars dataclasses datetime enum
+    errno functools inspect itertools json logging math os pathlib re stat sys threading
+    time traceback types typing unicodedata warnings weakref
+""".split()
+OUTSIDE = {"ai_trace", "wrapt", "typing_extensions"}
+EXTRA = {"msgspec"}  # the extra `fast`, used where it is installed
+MILLISECONDS = 40
+RUNS = 7
+
+LOADED = """
+import json, sys, sysconfig
+{first}
+stdlib = (sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"))
+def is_stdlib(name):
+    origin = getattr(getattr(sys.modules[name], "__spec__", None), "origin", None)
+    if origin in (None, "built-in", "frozen"):
+        return True
+    return origin.startswith(stdlib) and "-packages" not in origin
+before = set(sys.modules)
+import ai_trace
+new = set(sys.modules) - before
+known = {{name for name in new if is_stdlib(name)}}
+print(json.dumps({{
+    "stdlib": sorted({{name.split(".")[0] for name in known}}),
+    "outside": sorted({{name.split(".")[0] for name in new - known}}),
+}}))
+"""
+
+WITHOUT_ASYNCIO = """
+import sys, typing_extensions, wrapt
+sys.modules["asyncio"] = None
+import ai_trace
+print("true")
+"""
+
+TOUCHED = """
+import json, os, sys
+touched = []
+WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+ACTS = ("socket.", "subprocess.", "os.mkdir", "os.rename", "os.remove", "os.system",
+        "os.fork", "os.posix_spawn", "os.exec", "_thread.start_new_thread", "signal.")
+def watch(event, arguments):
+    if event == "open":
+        path, mode, flags = arguments
+        if flags & WRITING or set(mode or "") & set("wax+"):
+            touched.append([event, str(path)])
+    elif event.startswith(ACTS):
+        touched.append([event, repr(arguments)])
+sys.addaudithook(watch)
+import ai_trace
+import threading
+print(json.dumps({"touched": touched, "threads": threading.active_count()}))
+"""
+
+SECONDS = """
+import time, wrapt
+start = time.process_time()
+import ai_trace
+print(time.process_time() - start)
+"""
+
+
+def run(code: str, cwd: Path, **environment: str) -> Any:
+    """Run code in a new interpreter and return what it printed, as JSON."""
+    inherited = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=cwd,
+        env={**inherited, "PYTHONPYCACHEPREFIX": str(cwd), **environment},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        check=True,
+        text=True,
+    )
+    return json.loads(done.stdout)
+
+
+def test_only_two_packages_are_loaded(tmp_path: Path) -> None:
+    """The import loads the standard library, wrapt and typing_extensions alone."""
+    loaded = run(LOADED.format(first=""), tmp_path)["outside"]
+
+    assert OUTSIDE == set(loaded) - EXTRA
+
+
+def test_asyncio_is_left_to_those_who_use_it(tmp_path: Path) -> None:
+    """Nothing of ours loads asyncio, whatever wrapt does."""
+    assert run(WITHOUT_ASYNCIO, tmp_path) is True
+
+
+def test_little_of_the_standard_library_is_added(tmp_path: Path) -> None:
+    """The import adds only listed modules to what its dependencies load.
+
+    Loading is what costs, and unlike time it can be measured on a busy machine.
+    """
+    first = f"import wrapt, typing_extensions, {', '.join(STDLIB)}"
+
+    assert [] == run(LOADED.format(first=first), tmp_path)["stdlib"]
+
+
+def test_nothing_is_opened_or_started(tmp_path: Path) -> None:
+    """The import writes no file, opens no socket, starts no thread and no process."""
+    seen = run(TOUCHED, tmp_path, PYTHONDONTWRITEBYTECODE="1")
+
+    assert {"touched": [], "threads": 1} == seen
+
+
+def test_nothing_is_said(tmp_path: Path) -> None:
+    """The import prints nothing and warns of nothing."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", "import ai_trace"],
+        cwd=tmp_path,
+        capture_output=True,
+        check=False,
+    )
+
+    assert (b"", b"", 0) == (done.stdout, done.stderr, done.returncode)
+
+
+def test_import_is_quick(tmp_path: Path) -> None:
+    """The import takes at most 40 ms of processor time more than that of wrapt."""
+    best = min(run(SECONDS, tmp_path) for _ in range(RUNS))
+
+    assert best * 1000 <= MILLISECONDS

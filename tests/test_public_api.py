@@ -1,0 +1,107 @@
+"""
+The names that users may rely on.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+import sys
+import typing
+from importlib import metadata
+
+import pytest
+
+import ai_trace
+
+
+PUBLIC = [
+    "JSONLSink",
+    "JSONSink",
+    "Limits",
+    "MarkdownSink",
+    "MemorySink",
+    "Sink",
+    "Step",
+    "StepRecord",
+    "TraceConfigError",
+    "TraceError",
+    "TraceReadError",
+    "Tracer",
+    "current_step",
+    "current_tracer",
+    "propagate",
+    "step",
+    "traced",
+]
+
+
+def described() -> list[object]:
+    """Return each public object, and the public functions of each public class."""
+    found: list[object] = []
+    for name in PUBLIC:
+        thing = getattr(ai_trace, name)
+        found.append(thing)
+        if inspect.isclass(thing):
+            members = inspect.getmembers(thing, inspect.isfunction)
+            found += [member for key, member in members if not key.startswith("_")]
+            found.append(thing.__init__)
+    return found
+
+
+def test_names_are_pinned() -> None:
+    """The public names are these, and stand in order."""
+    assert PUBLIC == list(ai_trace.__all__)
+
+
+def test_nothing_public_is_left_out() -> None:
+    """Whatever the package shows without an underscore is in its ``__all__``."""
+    shown = {
+        name
+        for name, thing in vars(ai_trace).items()
+        if not name.startswith("_") and not inspect.ismodule(thing)
+    }
+
+    assert set(PUBLIC) == shown - {"annotations"}
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_home_can_be_imported(name: str) -> None:
+    """Each public object names the module that it can be imported from."""
+    thing = getattr(ai_trace, name)
+
+    assert thing is getattr(importlib.import_module(thing.__module__), thing.__name__)
+
+
+@pytest.mark.skipif(
+    sys.version_info < (3, 10), reason="Python 3.9 cannot evaluate X | Y in annotations"
+)
+@pytest.mark.parametrize("thing", described(), ids=lambda thing: thing.__qualname__)
+def test_type_hints_resolve(thing: object) -> None:
+    """``typing.get_type_hints`` understands every public class and function."""
+    assert isinstance(typing.get_type_hints(thing), dict)
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_everything_is_documented(name: str) -> None:
+    """Each public object has a docstring."""
+    assert inspect.getdoc(getattr(ai_trace, name))
+
+
+def test_one_version() -> None:
+    """The version is that of the installed distribution."""
+    assert metadata.version("ai-decision-tracer") == ai_trace.__version__
+    assert re.fullmatch(r"\d+\.\d+\.\d+\S*", ai_trace.__version__)
+
+
+def test_unknown_name() -> None:
+    """A name that is not there raises AttributeError, as from any module."""
+    with pytest.raises(AttributeError, match="no_such_name"):
+        ai_trace.no_such_name  # noqa: B018
+
+
+def test_errors_are_one_tree() -> None:
+    """Every error of the package can be caught as TraceError."""
+    assert issubclass(ai_trace.TraceConfigError, ai_trace.TraceError)
+    assert issubclass(ai_trace.TraceReadError, ai_trace.TraceError)
