@@ -1,0 +1,97 @@
+"""
+Where we are: the one context variable, and the process-wide fallback.
+
+Everything that sets the variable restores the value it found with a plain
+``set``. Tokens are never used: they may only be reset in the context that made
+them, which generators and tasks that end elsewhere cannot promise.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import Callable, Optional, Protocol
+
+
+class Place(Protocol):
+    """
+    Where the next step will stand: a step, or a tracer, whose steps are roots.
+    """
+
+    @property
+    def recorder(self) -> object:
+        """The tracer that records here."""
+
+    @property
+    def id(self) -> str | None:
+        """The parent of the next step; ``None`` in a tracer."""
+
+    @property
+    def trace_id(self) -> str | None:
+        """The trace of the next step; ``None`` in a tracer."""
+
+    def is_over(self) -> bool:
+        """Tell whether this place has ended without having been left."""
+
+    def give_back(self) -> Place | None:
+        """Return the place that was current before this one, for good."""
+
+
+class InSink:
+    """
+    The place while a sink runs: what is traced there is counted, not recorded.
+
+    Without it a sink that is itself traced would be called for its own steps.
+
+    Args:
+        refuse: Called for each step that is refused.
+    """
+
+    recorder = None
+    id = None
+    trace_id = None
+
+    def __init__(self, refuse: Callable[[], object]) -> None:
+        self.refuse = refuse
+
+    def is_over(self) -> bool:
+        """Return that it is not: it is always left in order."""
+        return False
+
+    def give_back(self) -> Place | None:
+        """Return nothing."""
+        return None
+
+
+current: ContextVar[Optional[Place]] = ContextVar("ai_trace_current", default=None)
+
+active: Place | None = None
+"""The activated tracer; see ``Tracer.activate``."""
+
+orphans_unsaid = False
+"""Whether a tracer exists, and nobody was told yet that a call found none."""
+
+_orphans_said = False
+
+
+def here() -> Place | None:
+    """Return the current place, or the activated tracer, or ``None``."""
+    return current.get() or active
+
+
+def activate(place: Place | None) -> None:
+    """Make a place the fallback of the whole process."""
+    global active
+    active = place
+
+
+def watch_orphans() -> None:
+    """Ask to be told once of a call that finds no tracer though one exists."""
+    global orphans_unsaid
+    orphans_unsaid = not _orphans_said
+
+
+def stop_watching_orphans(*, said: bool) -> None:
+    """Ask no more: until the next tracer, or, once it was said, for good."""
+    global orphans_unsaid, _orphans_said
+    orphans_unsaid = False
+    _orphans_said = _orphans_said or said

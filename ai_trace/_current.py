@@ -1,0 +1,158 @@
+"""
+Questions to the context: which tracer, which step, and a step of whichever it is.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import functools
+import inspect
+from typing import Any, Callable, TypeVar, cast
+
+from typing_extensions import ParamSpec
+
+from ai_trace import _context
+from ai_trace._context import InSink, Place, current
+from ai_trace._dispatch import warn
+from ai_trace._quiet_steps import NO_STEP
+from ai_trace._step import Step
+from ai_trace._tracer import Tracer, live_tracers
+from ai_trace.exceptions import TraceConfigError
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def current_tracer() -> Tracer | None:
+    """
+    Return the tracer that the next step would go to, or ``None``.
+
+    Example:
+        >>> current_tracer() is None
+        True
+    """
+    place = _context.here()
+    recorder = place.recorder if place is not None else None
+    return recorder if isinstance(recorder, Tracer) else None
+
+
+def current_step() -> Step | None:
+    """
+    Return the step that the next one would be a child of, or ``None``.
+
+    Example:
+        >>> with Tracer("agent", auto_save=False) as tracer, tracer.step("decide"):
+        ...     current_step().log(action="BUY").name
+        'decide'
+    """
+    place = current.get()
+    return place if isinstance(place, Step) else None
+
+
+def step(name: str, /, **context: Any) -> Step:
+    """
+    Make a step of the current tracer; without one, a step that does nothing.
+
+    Args:
+        name: What the step is called.
+        context: What the agent sees, by name; captured now. Any name will do.
+
+    Returns:
+        The step, to be used with ``with`` or by hand.
+
+    Example:
+        >>> with step("decide", signal=0.87) as s:
+        ...     _ = s.log(action="BUY")
+    """
+    place = current.get() or _context.active
+    if place is None:
+        return NO_STEP
+    recorder = place.recorder
+    if isinstance(recorder, Tracer):
+        return recorder.step_class(recorder, name, context)
+    refused(place)
+    return NO_STEP
+
+
+def refused(place: Place) -> None:
+    """Count a step that was made where nothing is recorded."""
+    if isinstance(place, InSink):
+        place.refuse()
+
+
+def call_is_orphan() -> None:
+    """Warn once that a traced function found no tracer, while one exists."""
+    one_is_open = any(not tracer.closed for tracer in live_tracers)
+    _context.stop_watching_orphans(said=one_is_open)
+    if one_is_open:
+        warn(
+            "A traced function was called where no tracer is current, so it is not "
+            "recorded, though a Tracer exists. Use `with Tracer(...) as tracer:` "
+            "around the call, or tracer.activate() once for the whole process; in "
+            "threads, ai_trace.propagate(fn). This is said once.",
+            stacklevel=4,
+        )
+
+
+def propagate(fn: Callable[P, R], /) -> Callable[P, R]:
+    """
+    Carry the current tracer and step into a thread, an executor or another loop.
+
+    Threads start with an empty context. The function that comes back runs in a
+    copy of the context of here and now, a fresh copy for each call, so that it
+    can run in many threads at once.
+
+    Args:
+        fn: A function or a coroutine function.
+
+    Returns:
+        A function of the same signature.
+
+    Raises:
+        TraceConfigError: If ``fn`` cannot be called, or is a generator function.
+
+    Example:
+        >>> from concurrent.futures import ThreadPoolExecutor
+        >>> with Tracer("agent", auto_save=False) as tracer, tracer.step("scan"):
+        ...     with ThreadPoolExecutor() as pool:
+        ...         found = pool.submit(propagate(lambda: current_step().name))
+        ...         found.result()
+        'scan'
+    """
+    if not _can_be_carried(fn):
+        msg = (
+            f"propagate({fn!r}): give a function or a coroutine function. A "
+            "generator runs where it is consumed: propagate the consumer."
+        )
+        raise TraceConfigError(msg)
+    if inspect.iscoroutinefunction(fn):
+        return cast("Callable[P, R]", _carried_coroutine(fn))
+    context = contextvars.copy_context()
+
+    @functools.wraps(fn)
+    def carried(*args: P.args, **kwargs: P.kwargs) -> R:
+        return context.copy().run(fn, *args, **kwargs)
+
+    return carried
+
+
+def _can_be_carried(fn: object) -> bool:
+    return callable(fn) and not (
+        inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn)
+    )
+
+
+def _carried_coroutine(fn: Callable[..., Any]) -> Callable[..., Any]:
+    place = current.get()
+
+    @functools.wraps(fn)
+    async def carried(*args: Any, **kwargs: Any) -> Any:
+        before = current.get()
+        current.set(place)
+        try:
+            return await fn(*args, **kwargs)
+        finally:
+            current.set(before)
+
+    return carried

@@ -1,0 +1,220 @@
+"""
+A step's record in the making: what was captured so far, and how it becomes a line.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ai_trace._copy import Note
+from ai_trace._encode import encode_strict, encode_text
+from ai_trace._header import SessionHeader
+from ai_trace._recorder import Recorder
+
+
+class Draft:
+    """
+    What a step holds of its record until it ends.
+
+    Everything it is given is captured on the spot, so it holds text of JSON and no
+    reference to a value of the program.
+    """
+
+    __slots__ = (
+        "_context",
+        "_first",
+        "_function",
+        "_log_bytes",
+        "_logs",
+        "_logs_lost",
+        "_notes",
+        "_result",
+        "duration_ms",
+        "error",
+        "id",
+        "kind",
+        "name",
+        "outcome",
+        "parent_id",
+        "recorder",
+        "seq",
+        "started_at",
+        "trace_id",
+    )
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        name: str,
+        context: dict[str, Any],
+        kind: str,
+        function: str | None,
+    ) -> None:
+        self.recorder = recorder
+        self.name = name if type(name) is str else text_of(name)
+        self.kind = kind
+        self.id = ""
+        self.parent_id: str | None = None
+        self.trace_id = ""
+        self.seq = 0
+        self.started_at = 0.0
+        self.outcome: str | None = None
+        self.error: str | None = None
+        self.duration_ms: float | None = None
+        self._function = function
+        self._first = ""
+        self._logs: list[str] = []
+        self._log_bytes = 0
+        self._logs_lost = 0
+        self._result: str | None = None
+        self._notes: list[Note] = []
+        self._context = self.captured_fields(context, "$.context")
+
+    # -- what goes in --------------------------------------------------------
+
+    def captured(self, value: Any, path: str) -> str:
+        """Capture one value as JSON text; its notes are kept."""
+        text = self.recorder.capture.plain(value)
+        if text is None:
+            text, notes = self.recorder.capture.full(value, path)
+            self._notes += notes
+        return text
+
+    def captured_fields(self, given: dict[str, Any], path: str) -> str:
+        """Capture named values as one JSON object; their notes are kept."""
+        text = self.recorder.capture.plain(given)
+        if text is None:
+            text, notes = self.recorder.capture.fields(given, path)
+            self._notes += notes
+        return text
+
+    def add_log(self, now: float, fields: dict[str, Any]) -> str | None:
+        """
+        Add one log entry.
+
+        Args:
+            now: Epoch seconds.
+            fields: What to say, by name.
+
+        Returns:
+            The entry as JSON text, or ``None`` if the step is full.
+        """
+        if "_t" in fields:
+            fields = {("_t#given" if k == "_t" else k): v for k, v in fields.items()}
+        text = self.captured_fields(fields, f"$.logs[{len(self._logs)}]")
+        entry = f'{{"_t":{now:.6f},{text[1:]}' if fields else f'{{"_t":{now:.6f}}}'
+        self._log_bytes += len(entry)
+        if self._log_bytes > self.recorder.capture.limits.step_bytes:
+            self._logs_lost += 1
+            return None
+        self._logs.append(entry)
+        return entry
+
+    def give_result_text(self, text: str) -> None:
+        """Take a result that is captured already."""
+        self._result = text
+
+    def note(self, path: str, note: str, **more: Any) -> None:
+        """Say in the record what was done to it."""
+        self._notes.append({"path": path, "note": note, **more})
+
+    # -- what can be read ----------------------------------------------------
+
+    @property
+    def context(self) -> dict[str, Any]:
+        """What the step saw when it was made."""
+        context: dict[str, Any] = json.loads(self._context)
+        return context
+
+    @property
+    def logs(self) -> list[dict[str, Any]]:
+        """The log entries so far; ``_t`` is epoch seconds."""
+        return [json.loads(entry) for entry in self._logs]
+
+    @property
+    def has_result(self) -> bool:
+        """Whether a result was set."""
+        return self._result is not None
+
+    @property
+    def header(self) -> SessionHeader:
+        """The session that the step belongs to."""
+        return self.recorder.header
+
+    @property
+    def log_entries(self) -> list[str]:
+        """The log entries so far, as JSON text."""
+        return self._logs
+
+    @property
+    def start_line(self) -> bytes:
+        """The start as one line of JSON: a record without its end."""
+        return f"{self._first}}}\n".encode()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what is known of the step so far, in the form of its record."""
+        if not self._first:
+            self.write_start()
+        line: dict[str, Any] = json.loads(self._line(""))
+        return line
+
+    # -- the line ------------------------------------------------------------
+
+    def finished_line(self, error: str | None, traceback: str | None) -> str:
+        """Return the whole line, what went wrong included."""
+        capture = self.recorder.capture
+        rest = ""
+        if error is not None:
+            self.error, notes = capture.text(error, "$.error")
+            self._notes += notes
+        if traceback is not None:
+            text, notes = capture.text(traceback, "$.traceback")
+            self._notes += notes
+            rest = f',"traceback":{encode_text(text)}'
+        return self._line(rest)
+
+    def write_start(self) -> None:
+        """Compose the first part of the line, for the journal and the record."""
+        head, _ = self.recorder.head(self.name, self.kind)
+        parent = f'"{self.parent_id}"' if self.parent_id else "null"
+        self._first = (
+            f'{head}{self.id}","parent_id":{parent},"trace_id":"{self.trace_id}",'
+            f'"seq":{self.seq},"context":{self._context},'
+            f'"started_at":{self.started_at!r}'
+        )
+
+    def _line(self, rest: str) -> str:
+        ms, at, outcome, error = "null", "null", "null", "null"
+        if self.duration_ms is not None:
+            ms = repr(self.duration_ms)
+            at = repr(round(self.started_at + self.duration_ms / 1000, 6))
+        if self.outcome is not None:
+            outcome = f'"{self.outcome}"'
+        if self.error is not None:
+            error = encode_text(self.error)
+        return (
+            f'{self._first},"finished_at":{at},"duration_ms":{ms},'
+            f'"outcome":{outcome},"error":{error},"logs":[{",".join(self._logs)}]'
+            f"{rest}{self._optional_part()}}}\n"
+        )
+
+    def _optional_part(self) -> str:
+        text = ""
+        if self._result is not None:
+            text = f',"result":{self._result}'
+        if self._function is not None:
+            text = f'{text},"function":{encode_text(self._function)}'
+        notes = self.recorder.head(self.name, self.kind)[1] + self._notes
+        if self._logs_lost:
+            lost = {"path": "$.logs", "note": "lost", "count": self._logs_lost}
+            notes = [*notes, lost]
+        return f'{text},"notes":{encode_strict(notes)}' if notes else text
+
+
+def text_of(value: object) -> str:
+    """Return any object as text, whatever its class does."""
+    try:
+        return str(value)
+    except Exception:
+        return f"<{type(value).__name__}>"

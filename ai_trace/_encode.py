@@ -1,0 +1,54 @@
+"""
+From values of JSON's own types to JSON text.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Callable
+
+
+def _stdlib_encoder() -> Callable[[Any], str]:
+    # JSONEncoder.encode builds this C encoder anew for each call: 2.3 µs for a
+    # context of three values, against 1.2 µs with one that is kept.
+    make: Any = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:  # pragma: no cover - an interpreter without the C module
+        return json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+    encode = make(
+        None,
+        _refuse,
+        json.encoder.encode_basestring,
+        None,
+        ":",
+        ",",
+        False,
+        False,
+        False,
+    )
+    join = "".join
+    return lambda value: join(encode(value, 0))
+
+
+def _fast_encoder() -> Callable[[Any], str]:
+    try:
+        import msgspec
+    except ImportError:
+        return _stdlib_encoder()
+    encode = msgspec.json.Encoder().encode
+    return lambda value: encode(value).decode()
+
+
+def _refuse(value: object) -> Any:
+    raise TypeError(type(value))
+
+
+encode_plain = _fast_encoder()
+"""JSON's own types to JSON text, by the extra ``fast`` where it is installed."""
+
+encode_text: Callable[[str], str] = json.encoder.encode_basestring
+"""One text to JSON, quotes included."""
+
+
+def encode_strict(value: Any) -> str:
+    """Return strict JSON for a value of JSON's own types."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)

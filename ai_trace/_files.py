@@ -1,0 +1,145 @@
+"""
+The files of a session: their names, their parts, and the header of each.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from calendar import timegm
+from dataclasses import replace
+from pathlib import Path
+from time import strptime
+
+from ai_trace._lines import open_file, strip_bom
+from ai_trace._record import SessionHeader, read_header
+
+
+SUFFIX = ".jsonl"
+HEAD_LIMIT = 1024 * 1024
+_END_OF_TIME = 253_402_300_800.0  # the year 10000
+_PART = re.compile(r"(?P<stem>.+)\.p(?P<pid>\d{1,10})", re.ASCII | re.DOTALL)
+_STEM = re.compile(
+    r"(?P<agent>.+)_(?P<id>\d{8}_\d{6}(?:_\d{1,9})?)", re.ASCII | re.DOTALL
+)
+
+
+def split_name(name: str) -> tuple[str, int] | None:
+    """
+    Take apart the name of a session's file.
+
+    Args:
+        name: A file name.
+
+    Returns:
+        The session's stem and the process id of a forked child, 0 for the session's
+        first file; ``None`` if the name is not that of a session's file.
+    """
+    if not name.endswith(SUFFIX) or name == SUFFIX:
+        return None
+    stem = name[: -len(SUFFIX)]
+    part = _PART.fullmatch(stem)
+    return (part["stem"], int(part["pid"])) if part else (stem, 0)
+
+
+def is_session_stem(stem: str) -> bool:
+    """Tell whether a name is one that a tracer gives: agent, then session id."""
+    return _STEM.fullmatch(stem) is not None
+
+
+def find_parts(path: Path) -> list[Path]:
+    """
+    Find the files of the session that a file belongs to.
+
+    Args:
+        path: One of them.
+
+    Returns:
+        The session's first file, then those of forked children that are there; the
+        given one in any case.
+    """
+    split = split_name(path.name)
+    if split is None:
+        return [path]
+    pids = {split[1]: path}
+    try:
+        names = os.listdir(path.parent)
+    except OSError:
+        names = []
+    for name in names:
+        other = split_name(name)
+        if other is not None and other[0] == split[0]:
+            pids.setdefault(other[1], path.with_name(name))
+    return [pids[pid] for pid in sorted(pids)]
+
+
+def header_from_name(path: Path) -> SessionHeader:
+    """
+    Tell what the name of a file says of its session.
+
+    Args:
+        path: The file.
+
+    Returns:
+        A header with the agent's name as it is in paths, the session id, and the
+        start to the second.
+    """
+    stem, pid = split_name(path.name) or (path.name, 0)
+    match = _STEM.fullmatch(stem)
+    if match is None:
+        return SessionHeader(stem, "", pid=pid)
+    session_id = match["id"]
+    return SessionHeader(
+        match["agent"], session_id, pid=pid, started_at=start_of(session_id)
+    )
+
+
+def start_of(session_id: str) -> float:
+    """
+    Tell when a session began.
+
+    Args:
+        session_id: Its id.
+
+    Returns:
+        Epoch seconds; 0.0 if the id is not a date.
+    """
+    try:
+        return float(timegm(strptime(session_id[:15], "%Y%m%d_%H%M%S")))
+    except ValueError:
+        return 0.0
+
+
+def read_head(path: Path, limit: int = HEAD_LIMIT) -> SessionHeader | None:
+    """
+    Read the header of a file from its first line.
+
+    Args:
+        path: The file.
+        limit: How many bytes the line may have.
+
+    Returns:
+        The header; ``None`` if the first line has none, is damaged, or is longer.
+
+    Raises:
+        TraceReadError: If the file cannot be read.
+    """
+    with open_file(path) as file:
+        return header_of(file.readline(limit))
+
+
+def header_of(line: bytes) -> SessionHeader | None:
+    """
+    Read the header from the first line of a file.
+
+    Args:
+        line: The bytes of the line.
+
+    Returns:
+        The header, with a start of 0.0 where the file's is no time; ``None`` if the
+        line is damaged or has none.
+    """
+    header = read_header(strip_bom(line))
+    if header is None or 0 <= header.started_at < _END_OF_TIME:
+        return header
+    return replace(header, started_at=0.0)

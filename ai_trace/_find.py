@@ -1,0 +1,172 @@
+"""
+Finding sessions: which ones a directory holds, and which one a person means.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Union
+
+from ai_trace._files import (
+    SUFFIX,
+    header_from_name,
+    is_session_stem,
+    read_head,
+    split_name,
+)
+from ai_trace._record import SessionHeader
+from ai_trace.exceptions import TraceReadError
+
+
+PathLike = Union[str, "os.PathLike[str]"]
+LATEST = "latest"
+_LISTED = 5
+
+
+@dataclass(frozen=True)
+class SessionInfo:
+    """
+    What is known of a session from the beginning of its file alone.
+
+    Attributes:
+        path: The session's file (the first of them, after a fork).
+        header: Who recorded it; from the file's name when the file does not say.
+        size: Bytes, of all its files.
+        stem: File name without ``.jsonl``.
+        modified: Epoch seconds of the last write.
+        parts: All files of the session: one, and one more for each forked child.
+        problem: Why the file could not be read, as a sentence, or ``None``.
+    """
+
+    path: Path
+    header: SessionHeader
+    size: int
+    stem: str
+    modified: float
+    parts: tuple[Path, ...] = ()
+    problem: str | None = None
+
+
+def find(directory: PathLike) -> list[SessionInfo]:
+    """
+    List the sessions in a trace directory, newest first.
+
+    Args:
+        directory: The trace directory; files that are no traces are left out.
+
+    Returns:
+        One entry a session.
+
+    Raises:
+        TraceReadError: If the directory does not exist or cannot be listed.
+    """
+    parts: dict[str, dict[int, os.DirEntry[str]]] = {}
+    try:
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                split = split_name(entry.name)
+                if split is not None and entry.is_file():
+                    parts.setdefault(split[0], {})[split[1]] = entry
+    except (OSError, ValueError) as exc:
+        reason = getattr(exc, "strerror", None) or exc
+        msg = (
+            f"The trace directory {os.fspath(directory)} cannot be listed: {reason}. "
+            "Give another one, or run an agent that writes there."
+        )
+        raise TraceReadError(msg) from exc
+    found = [_info(stem, group) for stem, group in parts.items()]
+    return sorted(
+        (info for info in found if info is not None), key=_newest, reverse=True
+    )
+
+
+def resolve(directory: PathLike, session: str | None = None) -> Path:
+    """
+    Find the file of a session that a person named.
+
+    Args:
+        directory: The trace directory.
+        session: A path, a file name, a session id, a unique part of a file name, or
+            ``latest``; ``None`` is the latest.
+
+    Returns:
+        The session's file.
+
+    Raises:
+        TraceReadError: If nothing or more than one session matches; the message
+            names the nearest ones.
+    """
+    if session not in (None, "", LATEST) and os.path.isfile(session):
+        return Path(session)
+    infos = find(directory)
+    if not infos:
+        msg = (
+            f"There are no sessions in {os.fspath(directory)}. "
+            "Run an agent with a tracer, or give another directory."
+        )
+        raise TraceReadError(msg)
+    if session in (None, "", LATEST):
+        return infos[0].path
+    return _match(infos, session, directory).path
+
+
+def _info(stem: str, group: dict[int, os.DirEntry[str]]) -> SessionInfo | None:
+    paths = [Path(group[pid].path) for pid in sorted(group)]
+    problem, head = None, None
+    try:
+        stats = [entry.stat() for entry in group.values()]
+        head = read_head(paths[0])
+    except TraceReadError as exc:
+        problem = str(exc)
+    except OSError:
+        return None
+    if head is None and not is_session_stem(stem):
+        return None
+    return SessionInfo(
+        path=paths[0],
+        header=head or header_from_name(paths[0]),
+        size=sum(each.st_size for each in stats),
+        stem=stem,
+        modified=max(each.st_mtime for each in stats),
+        parts=tuple(paths),
+        problem=problem,
+    )
+
+
+def _newest(info: SessionInfo) -> tuple[str, float, str]:
+    # The name's time first: it is there for damaged files too.
+    named = header_from_name(info.path).session_id or info.header.session_id
+    return named[:15], info.header.started_at, info.stem
+
+
+def _match(infos: list[SessionInfo], wanted: str, directory: PathLike) -> SessionInfo:
+    name = os.path.basename(wanted)
+    stem = name[: -len(SUFFIX)] if name.endswith(SUFFIX) else name
+    exact = [info for info in infos if stem in (info.stem, info.header.session_id)]
+    near = exact or [info for info in infos if stem and stem in info.stem]
+    if len(near) == 1:
+        return near[0]
+    if near:
+        msg = (
+            f"{wanted!r} fits {len(near)} sessions: {_listed(near)}. "
+            "Give more of the name."
+        )
+        raise TraceReadError(msg)
+    msg = f"There is no session {wanted!r} in {os.fspath(directory)}."
+    names = [info.stem for info in infos]
+    ids = {info.header.session_id: info.stem for info in reversed(infos)}
+    close = difflib.get_close_matches(stem, [*names, *ids], n=1, cutoff=0.5)
+    if close:
+        msg += f" Did you mean {ids.get(close[0], close[0])}?"
+    else:
+        msg += f" The newest are {_listed(infos)}."
+    raise TraceReadError(msg)
+
+
+def _listed(infos: list[SessionInfo]) -> str:
+    names = [info.stem for info in infos[:_LISTED]]
+    rest = len(infos) - len(names)
+    return ", ".join(names) + (f" and {rest} more" if rest else "")

@@ -1,0 +1,159 @@
+"""
+Following the files of a session while they are written.
+"""
+
+from __future__ import annotations
+
+import heapq
+import os
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from ai_trace._files import HEAD_LIMIT, find_parts, header_from_name, header_of
+from ai_trace._lines import LINE_LIMIT, decode, open_file, read_last, read_lines
+from ai_trace._record import StepRecord
+from ai_trace._tree import Problem
+from ai_trace.exceptions import TraceReadError
+
+
+Report = Callable[[Problem], None]
+
+
+class Follower:
+    """
+    All files of one session, those of forked children included as they appear.
+
+    Args:
+        path: The session's file; it need not be there yet.
+        report: Called for each damaged line, if given.
+    """
+
+    def __init__(self, path: Path, report: Report | None = None) -> None:
+        self._path = path
+        self._report: Report = report or (lambda _: None)
+        self._cursors: dict[Path, _Cursor] = {}
+
+    def begin(self, last: int) -> list[StepRecord]:
+        """
+        Go to the end of the files.
+
+        Args:
+            last: How many steps to return.
+
+        Returns:
+            The last steps, in the order of finishing.
+        """
+        return merge_last([cursor.begin(last) for cursor in self._found()], last)
+
+    def advance(self) -> Iterator[StepRecord]:
+        """Yield the steps that came since the last look."""
+        for cursor in self._found():
+            yield from cursor.advance()
+
+    def close(self) -> None:
+        """Close the files."""
+        for cursor in self._cursors.values():
+            cursor.close()
+
+    def _found(self) -> list[_Cursor]:
+        for path in find_parts(self._path):
+            if path not in self._cursors:
+                self._cursors[path] = _Cursor(path, self._report)
+        return list(self._cursors.values())
+
+
+def merge_last(files: Iterable[list[StepRecord]], n: int) -> list[StepRecord]:
+    """
+    Merge the last steps of a session's files.
+
+    Args:
+        files: The steps of each file, in its order, which is kept: clocks, which can
+            be set back, decide between files only.
+        n: How many to keep.
+
+    Returns:
+        The last of all, in the order of finishing.
+    """
+    merged = list(heapq.merge(*files, key=_finished))
+    return merged[max(0, len(merged) - max(n, 0)) :]
+
+
+class _Cursor:
+    # A place in one growing file. The file is held open, so that what was written
+    # just before it was replaced is still read.
+
+    def __init__(self, path: Path, report: Report) -> None:
+        self._path = path
+        self._report = report
+        self._header = header_from_name(path)
+        self._file: BinaryIO | None = None
+        self._offset = 0
+        self._looked_at = -1
+
+    def begin(self, last: int) -> list[StepRecord]:
+        file = self._opened()
+        if file is None:
+            return []
+        self._header = header_of(file.readline(HEAD_LIMIT)) or self._header
+        steps, self._offset = read_last(file, last, self._header, whole=True)
+        return steps
+
+    def advance(self) -> Iterator[StepRecord]:
+        file = self._opened()
+        if file is None:
+            return
+        yield from self._new_steps(file)
+        if self._replaced(file):
+            self.close()
+            file = self._opened()
+            if file is not None:
+                yield from self._new_steps(file)
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+        self._file, self._offset, self._looked_at = None, 0, -1
+
+    def _opened(self) -> BinaryIO | None:
+        if self._file is None:
+            try:
+                self._file = open_file(self._path)
+            except TraceReadError:
+                if self._path.exists():
+                    raise
+        return self._file
+
+    def _replaced(self, file: BinaryIO) -> bool:
+        try:
+            now = os.stat(self._path)
+        except OSError:
+            return False
+        return not os.path.samestat(now, os.fstat(file.fileno()))
+
+    def _new_steps(self, file: BinaryIO) -> Iterator[StepRecord]:
+        size = os.fstat(file.fileno()).st_size
+        if size < self._offset:
+            self._offset = 0
+        if size == self._looked_at:
+            return
+        self._looked_at = size
+        # A second buffer each time: the first may hold what the file no longer has.
+        with open(file.fileno(), "rb", closefd=False) as fresh:
+            for line in read_lines(fresh, self._offset):
+                if not line.ended and line.size <= LINE_LIMIT:
+                    return
+                if line.offset == 0:
+                    self._header = header_of(line.data) or self._header
+                self._offset += line.size
+                if line.data.isspace():
+                    continue
+                item = decode(line, self._header)
+                if isinstance(item, StepRecord):
+                    yield item
+                else:
+                    self._report(Problem(f"offset {line.offset}", item))
+
+
+def _finished(record: StepRecord) -> float:
+    return record.started_at if record.finished_at is None else record.finished_at

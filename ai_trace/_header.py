@@ -1,0 +1,93 @@
+"""
+The header of a session: who recorded it, where and when.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+FORMAT = 1
+"""The version of the file format that is written."""
+
+_NUMBER = (int, float)
+
+
+@dataclass(frozen=True)
+class SessionHeader:
+    """
+    Who recorded a session, where and when: the ``session`` key of its first line.
+
+    Attributes:
+        agent: The agent's name, as given to the tracer.
+        session_id: UTC start time as ``YYYYmmdd_HHMMSS``, with ``_2``, ``_3``
+            for further sessions of the same second.
+        meta: What the user said about the session.
+        pid: Process id of the writer.
+        host: Name of the machine.
+        python: Python version.
+        version: Version of ai_trace.
+        started_at: Epoch seconds.
+        format: Version of the file format.
+        more: Keys that this version does not know, kept as they were.
+    """
+
+    agent: str
+    session_id: str
+    meta: Mapping[str, Any] = field(default_factory=dict)
+    pid: int = 0
+    host: str = ""
+    python: str = ""
+    version: str = ""
+    started_at: float = 0.0
+    format: int = FORMAT
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the header as it stands in the file."""
+        return {
+            "format": self.format,
+            "agent": self.agent,
+            "session_id": self.session_id,
+            "meta": dict(self.meta),
+            "pid": self.pid,
+            "host": self.host,
+            "python": self.python,
+            "version": self.version,
+            "started_at": self.started_at,
+            **self.more,
+        }
+
+    @classmethod
+    def from_dict(cls, data: object) -> SessionHeader:
+        """
+        Read a header from a file that may hold anything.
+
+        Args:
+            data: The decoded ``session`` object; whatever in it has the wrong
+                type is replaced by an empty value.
+
+        Returns:
+            The header.
+        """
+        rest = dict(data) if isinstance(data, dict) else {}
+
+        def take(key: str, kinds: tuple[type, ...], default: Any) -> Any:
+            value = rest.pop(key, default)
+            right = isinstance(value, kinds) and not isinstance(value, bool)
+            return value if right else default
+
+        return cls(
+            format=take("format", (int,), FORMAT),
+            agent=take("agent", (str,), ""),
+            session_id=take("session_id", (str,), ""),
+            meta=take("meta", (dict,), {}),
+            pid=take("pid", (int,), 0),
+            host=take("host", (str,), ""),
+            python=take("python", (str,), ""),
+            version=take("version", (str,), ""),
+            started_at=take("started_at", _NUMBER, 0.0),
+            more=rest,
+        )

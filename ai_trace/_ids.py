@@ -1,0 +1,63 @@
+"""
+Ids in the shape of OpenTelemetry, so that an export is a relabelling.
+
+All bits come from the operating system: ``random.seed()`` in the program that is
+watched can never make two steps share an id.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+
+
+_STEP_ID_BYTES = 8
+_POOL_SIZE = 256
+
+
+def _random_step_ids() -> Iterator[str]:
+    digits = 2 * _STEP_ID_BYTES
+    text = os.urandom(_STEP_ID_BYTES * _POOL_SIZE).hex()
+    return iter([text[i : i + digits] for i in range(0, len(text), digits)])
+
+
+class RandomIds:
+    """
+    The default source of ids, safe across threads and forks.
+
+    Step ids are drawn from the operating system 256 at a time: 50 ns an id
+    instead of 350 ns for one ``os.urandom`` call each. Taking the next one from
+    a list iterator is a single operation of the interpreter, so two threads
+    never get the same id.
+    """
+
+    __slots__ = ("_pool",)
+
+    def __init__(self) -> None:
+        self.after_fork()
+
+    def after_fork(self) -> None:
+        """Forget the ids drawn before the fork, which the parent will use."""
+        self._pool = _random_step_ids()
+
+    def step_id(self) -> str:
+        """Return 16 lowercase hex digits, unique."""
+        for step_id in self._pool:
+            return step_id
+        self._pool = pool = _random_step_ids()
+        return next(pool)
+
+    def trace_id(self) -> str:
+        """
+        Return a UUIDv7 as 32 lowercase hex digits, so that ids sort by time.
+
+        Built here because ``uuid.uuid7`` exists from Python 3.14 only. The layout
+        is RFC 9562, section 5.7: 48 bits of milliseconds, version, 12 random
+        bits, variant, 62 random bits.
+        """
+        noise = int.from_bytes(os.urandom(10), "big")
+        milliseconds = time.time_ns() // 1_000_000
+        high = (milliseconds & (1 << 48) - 1) << 80 | 7 << 76 | (noise >> 68) << 64
+        low = 2 << 62 | noise & (1 << 62) - 1
+        return f"{high | low:032x}"

@@ -1,0 +1,115 @@
+"""
+The lines of a journal: the steps of a session that have started and not finished.
+
+``<stem>.open`` stands beside ``<stem>.jsonl`` while the session lives, or for ever
+if its process died. It holds lines of three forms, in any order after the first::
+
+    {"session": {...}}                           the header, on the first line
+    {"name": "decide", "id": "…", "context": …}  a start: a record without its end
+    {"log": "<id>", "n": 0, "entry": {…}}        the n-th log entry of a step
+
+A start whose step has a line in the ``.jsonl`` file is over and done with. While the
+journal is made anew, its lines may stand in ``<stem>.open.new`` too; lines that say
+the same are one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from ai_trace._header import SessionHeader
+from ai_trace._record import StepRecord, TraceLineError, decode_line, encode_line
+
+
+SUFFIX = ".open"
+NEW_SUFFIX = ".open.new"
+
+
+def header_line(header: SessionHeader) -> bytes:
+    """Return the first line of a journal."""
+    return encode_line({"session": header.to_dict()})
+
+
+def log_line(step_id: str, n: int, entry: str) -> bytes:
+    """
+    Return the line of one log entry.
+
+    Args:
+        step_id: The step that it belongs to.
+        n: Its number in the step, from 0.
+        entry: The entry as JSON text.
+    """
+    return f'{{"log":"{step_id}","n":{n},"entry":{entry}}}\n'.encode()
+
+
+class OpenSteps:
+    """
+    Reads the lines of a journal, which may hold anything, in any order.
+
+    Attributes:
+        header: The session, once its line was seen.
+        damaged: How many lines could not be read.
+    """
+
+    def __init__(self) -> None:
+        self.header: SessionHeader | None = None
+        self.damaged = 0
+        self._starts: dict[str, dict[str, Any]] = {}
+        self._logs: dict[str, dict[int, dict[str, Any]]] = {}
+
+    def add(self, line: bytes) -> None:
+        """Take one line."""
+        try:
+            self._add(decode_line(line))
+        except TraceLineError:
+            self.damaged += 1
+
+    def _add(self, data: dict[str, Any]) -> None:
+        if "session" in data:
+            self.header = SessionHeader.from_dict(data["session"])
+        elif isinstance(data.get("log"), str) and isinstance(data.get("entry"), dict):
+            number = data.get("n")
+            of_step = self._logs.setdefault(data["log"], {})
+            of_step[number if isinstance(number, int) else len(of_step)] = data["entry"]
+        elif isinstance(data.get("id"), str) and isinstance(data.get("name"), str):
+            self._starts[data["id"]] = data
+        else:
+            self.damaged += 1
+
+    def records(self, outcome: str, finished: Iterable[str]) -> list[StepRecord]:
+        """
+        Return the open steps as records without an end.
+
+        Args:
+            outcome: ``running`` or ``unfinished``.
+            finished: The ids of the steps that have a line of their own.
+
+        Returns:
+            The records, in order of their start; a damaged start is left out and
+            counted.
+        """
+        done = set(finished)
+        found = []
+        for step_id, start in self._starts.items():
+            if step_id not in done:
+                found += self._record(step_id, start, outcome)
+        return sorted(found, key=lambda record: record.seq)
+
+    def _record(
+        self, step_id: str, start: dict[str, Any], outcome: str
+    ) -> list[StepRecord]:
+        logs = self._logs.get(step_id, {})
+        data = {
+            **start,
+            "finished_at": None,
+            "duration_ms": None,
+            "outcome": outcome,
+            "error": None,
+            "logs": [logs[n] for n in sorted(logs)],
+        }
+        try:
+            return [StepRecord.from_dict(data, self.header)]
+        except TraceLineError:
+            self.damaged += 1
+            return []

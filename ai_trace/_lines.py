@@ -1,0 +1,298 @@
+r"""
+The lines of trace files, forwards, backwards and by number, in bounded memory.
+
+Lines end at ``\n`` alone and are bytes until they are decoded one by one, so that
+damage costs the damaged line. The records are decoded in one place, ``decode``.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import stat
+import weakref
+from array import array
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from ai_trace._record import SessionHeader, StepRecord, TraceLineError
+from ai_trace.exceptions import TraceReadError
+
+
+LINE_LIMIT = 16 * 1024 * 1024
+_BLOCK = 64 * 1024
+_OPEN_LIMIT = 16
+_NO_PART = -1
+_BOM = b"\xef\xbb\xbf"
+
+
+class Line(NamedTuple):
+    """
+    One line of a file.
+
+    Attributes:
+        offset: Where it begins, in bytes.
+        size: Its bytes in the file.
+        data: The bytes, newline included; of a line over ``LINE_LIMIT``, none.
+        ended: Whether its newline is there.
+    """
+
+    offset: int
+    size: int
+    data: bytes
+    ended: bool
+
+
+def open_file(path: str | os.PathLike[str]) -> BinaryIO:
+    """
+    Open a trace file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The open file, buffered.
+
+    Raises:
+        TraceReadError: If it is missing, unreadable or not a regular file.
+    """
+    # Without O_NONBLOCK the opening of a named pipe would wait for a writer.
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        descriptor = os.open(path, flags)
+    except FileNotFoundError:
+        msg = f"There is no file {os.fspath(path)}."
+        raise TraceReadError(msg) from None
+    except (OSError, ValueError) as exc:
+        reason = getattr(exc, "strerror", None) or exc
+        msg = f"{os.fspath(path)} cannot be read: {reason}."
+        raise TraceReadError(msg) from exc
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        msg = f"{os.fspath(path)} is not a regular file; give a session's .jsonl file."
+        raise TraceReadError(msg)
+    return open(descriptor, "rb")
+
+
+def read_lines(file: BinaryIO, offset: int = 0) -> Iterator[Line]:
+    """
+    Read lines from an offset to the end of the file.
+
+    Args:
+        file: The open file.
+        offset: Where a line begins.
+
+    Yields:
+        The lines.
+    """
+    file.seek(offset)
+    while True:
+        data = file.readline(LINE_LIMIT + 1)
+        if not data:
+            return
+        size, ended = len(data), data.endswith(b"\n")
+        if size > LINE_LIMIT:
+            data = b""
+            while not ended:
+                more = file.readline(_BLOCK)
+                if not more:
+                    break
+                size, ended = size + len(more), more.endswith(b"\n")
+        yield Line(offset, size, data, ended)
+        offset += size
+
+
+def read_lines_back(file: BinaryIO, end: int) -> Iterator[Line]:
+    """
+    Read lines from an offset to the beginning of the file.
+
+    Args:
+        file: The open file.
+        end: Where the last line to be read ends.
+
+    Yields:
+        The lines, the last one first.
+    """
+    pieces: list[bytes] = []
+    start = end
+    while start > 0:
+        size = min(_BLOCK, start)
+        start -= size
+        file.seek(start)
+        block = file.read(size)
+        if len(block) < size:
+            return
+        stop = size
+        # The last byte of a line is its own newline, not that of the one before.
+        while (cut := block.rfind(b"\n", 0, stop if pieces else stop - 1)) >= 0:
+            pieces.append(block[cut + 1 : stop])
+            stop = cut + 1
+            yield _join(start + stop, end, pieces)
+            end = start + stop
+            pieces = []
+        pieces.append(block[:stop])
+        if end - start > LINE_LIMIT:
+            del pieces[1:]
+    if end > 0:
+        yield _join(0, end, pieces)
+
+
+def _join(offset: int, end: int, pieces: list[bytes]) -> Line:
+    size = end - offset
+    data = b"".join(reversed(pieces)) if size <= LINE_LIMIT else b""
+    return Line(offset, size, data, pieces[0].endswith(b"\n"))
+
+
+def read_last(
+    file: BinaryIO, n: int, header: SessionHeader, *, whole: bool = False
+) -> tuple[list[StepRecord], int]:
+    """
+    Read the last steps of a file from its end.
+
+    Args:
+        file: The open file.
+        n: How many steps; damaged lines between them are passed over.
+        header: The session that the file belongs to.
+        whole: Whether a last line without its newline is left out.
+
+    Returns:
+        The steps in the order of the file, and where its last whole line ends.
+    """
+    steps: list[StepRecord] = []
+    end = resume = os.fstat(file.fileno()).st_size
+    for line in read_lines_back(file, end):
+        if not line.ended:
+            resume = line.offset
+            if whole:
+                continue
+        if len(steps) >= n:
+            break
+        record = decode(line, header)
+        if isinstance(record, StepRecord):
+            steps.append(record)
+    steps.reverse()
+    return steps, resume
+
+
+def decode(line: Line, header: SessionHeader) -> StepRecord | str:
+    """
+    Decode a line; everything that reads traces does it here.
+
+    Args:
+        line: The line.
+        header: The session that its file belongs to.
+
+    Returns:
+        The record, or what is wrong with the line, as one sentence.
+    """
+    if line.size > LINE_LIMIT:
+        return f"The line has {line.size} bytes; no more than {LINE_LIMIT} are read."
+    if not line.data.strip(b"\0\r\n"):
+        return f"{line.size} zero bytes: the end was lost, as when power fails."
+    try:
+        return _sound(StepRecord.from_line(strip_bom(line.data), header))
+    except MemoryError:
+        reason = "too large for the memory"
+    except RecursionError:
+        reason = "nested too deeply"
+    except (TraceLineError, ValueError, OverflowError) as exc:
+        reason = str(exc)
+    if line.ended:
+        return f"The line is damaged: {reason}."
+    return f"The last line is torn after {line.size} bytes: {reason}."
+
+
+def _sound(record: StepRecord) -> StepRecord:
+    # Valid JSON, and still no times: 1e999, or a thousand digits.
+    for seconds in (record.started_at, record.finished_at, record.duration_ms):
+        if seconds is not None and not math.isfinite(seconds):
+            msg = "not a step (a time is out of range)"
+            raise TraceLineError(msg)
+    return record
+
+
+def strip_bom(data: bytes) -> bytes:
+    """Return the bytes without the mark that some editors put first."""
+    return data[len(_BOM) :] if data.startswith(_BOM) else data
+
+
+class LineStore:
+    """
+    Where the lines of a session stand in its files, to load them by number.
+
+    Args:
+        paths: The files.
+    """
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._paths = paths
+        self._headers: dict[int, SessionHeader] = {}
+        self._kept: list[StepRecord] = []
+        self._part = array("i")
+        self._offset = array("q")
+        self._size = array("i")
+        self._files: dict[int, BinaryIO] = {}
+        weakref.finalize(self, _close_all, self._files)
+
+    def add(self, part: int, line: Line, header: SessionHeader) -> None:
+        """
+        Remember the next line.
+
+        Args:
+            part: Index of its file.
+            line: The line.
+            header: The header of its file.
+        """
+        self._part.append(part)
+        self._offset.append(line.offset)
+        self._size.append(line.size)
+        self._headers[part] = header
+
+    def keep(self, record: StepRecord) -> None:
+        """
+        Remember a step that stands in no line.
+
+        Args:
+            record: The step.
+        """
+        self._part.append(_NO_PART)
+        self._offset.append(len(self._kept))
+        self._size.append(0)
+        self._kept.append(record)
+
+    def load(self, number: int) -> StepRecord:
+        """
+        Read a line again.
+
+        Args:
+            number: How many lines and steps were added before it.
+
+        Returns:
+            The record.
+
+        Raises:
+            TraceReadError: If the file is gone or has changed meanwhile.
+        """
+        part, size = self._part[number], self._size[number]
+        if part == _NO_PART:
+            return self._kept[self._offset[number]]
+        file = self._files.get(part) or self._open(part)
+        file.seek(self._offset[number])
+        line = Line(self._offset[number], size, file.read(size), True)
+        record = decode(line, self._headers[part])
+        if isinstance(record, str):
+            msg = f"{self._paths[part]} changed while it was shown; read it again."
+            raise TraceReadError(msg)
+        return record
+
+    def _open(self, part: int) -> BinaryIO:
+        if len(self._files) >= _OPEN_LIMIT:
+            self._files.pop(next(iter(self._files))).close()
+        self._files[part] = open_file(self._paths[part])
+        return self._files[part]
+
+
+def _close_all(files: dict[int, BinaryIO]) -> None:
+    for file in files.values():
+        file.close()

@@ -1,0 +1,163 @@
+"""
+What all steps of one session share: identity, time, ids, limits, sinks, counts.
+
+The tracer is a recorder with files and a name in the API; steps know only this
+part of it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections import deque
+from typing import Any, Optional, Protocol
+
+from ai_trace._capture import Capture
+from ai_trace._dispatch import Dispatch, Losses
+from ai_trace._encode import encode_text
+from ai_trace._record import OUTCOMES, SessionHeader, StepRecord
+from ai_trace.typing import Clock, Ids, OpenStep
+
+
+class SystemClock:
+    """
+    The clocks of the operating system.
+    """
+
+    monotonic = staticmethod(time.perf_counter)
+    time = staticmethod(time.time)
+
+
+_FOLD_AT = 512
+_MAX_HEADS = 4096
+
+
+class Tally:
+    """
+    Counts outcomes and durations without a lock on the way of a step.
+
+    Appending to a deque is one operation of the interpreter; folding the deque
+    into sums is done rarely, by whoever finds it long.
+    """
+
+    __slots__ = ("_counts", "_lock", "_milliseconds", "_new", "add")
+
+    def __init__(self) -> None:
+        self._new: deque[tuple[str, float]] = deque()
+        self.add = self._new.append
+        self._counts = dict.fromkeys((*OUTCOMES, "unfinished"), 0)
+        self._milliseconds = 0.0
+        self.after_fork()
+
+    def after_fork(self) -> None:
+        """Make the lock anew: another thread may have held it at the fork."""
+        self._lock = threading.RLock()
+
+    def is_long(self) -> bool:
+        """Tell whether it is time to fold."""
+        return len(self._new) >= _FOLD_AT
+
+    def fold(self) -> tuple[dict[str, int], float]:
+        """Return the count of each outcome and the sum of all durations in ms."""
+        with self._lock:
+            while self._new:
+                outcome, milliseconds = self._new.popleft()
+                self._counts[outcome] += 1
+                self._milliseconds += milliseconds
+            return dict(self._counts), self._milliseconds
+
+
+class EndedStep(Protocol):
+    """
+    What is asked of a step when it has ended.
+    """
+
+    id: str
+    parent_id: Optional[str]
+    outcome: Optional[str]
+    duration_ms: Optional[float]
+
+
+class Recorder:
+    """
+    The engine of a tracer.
+
+    Attributes:
+        header: The session.
+        capture: The choke point for values.
+        losses: What was lost, by place and cause.
+        open_steps: The steps that have started and not finished, by id. Taking a
+            step out is what makes it finish only once, whoever tries.
+        closed: Whether the session has ended.
+        muted: Whether nothing is recorded, by ``AI_TRACE_DISABLED``.
+    """
+
+    id = None
+    trace_id = None
+
+    def __init__(
+        self, header: SessionHeader, capture: Capture, clock: Clock, ids: Ids
+    ) -> None:
+        self.header = header
+        self.capture = capture
+        self.time = clock.time
+        self.monotonic = clock.monotonic
+        self.ids = ids
+        self.losses = Losses()
+        self.dispatch = Dispatch(self.losses)
+        self.open_steps: dict[str, Any] = {}
+        self.deferred: deque[tuple[Any, tuple[Any, ...]]] = deque()
+        self.closed = False
+        self.muted = False
+        self.tally = Tally()
+        self._seq = itertools.count(1)
+        self._heads: dict[tuple[str, str], tuple[str, list[Any]]] = {}
+
+    @property
+    def recorder(self) -> Recorder:
+        """Itself: a recorder is the place of root steps."""
+        return self
+
+    def next_seq(self) -> int:
+        """Return the number of the next start."""
+        return next(self._seq)
+
+    def head(self, name: str, kind: str) -> tuple[str, list[Any]]:
+        """
+        Return the constant part of a step's line, and the notes on its name.
+
+        Kept for each name: 0.1 µs a step instead of 0.9 µs.
+        """
+        head = self._heads.get((name, kind))
+        return head if head is not None else self._new_head(name, kind)
+
+    def _new_head(self, name: str, kind: str) -> tuple[str, list[Any]]:
+        shown, notes = self.capture.text(name, "$.name")
+        kind, _ = self.capture.text(kind, "$.kind")
+        text = f'{{"name":{encode_text(shown)},"kind":{encode_text(kind)},"id":"'
+        if len(self._heads) >= _MAX_HEADS:
+            self._heads.clear()
+        self._heads[name, kind] = (text, notes)
+        return text, notes
+
+    def started(self, step: OpenStep) -> None:
+        """Hand a start to the sinks."""
+        if self.dispatch.on_start:
+            self.dispatch.start(step)
+
+    def finished(self, step: EndedStep, line: str) -> None:
+        """Count a finished step and hand its record to the sinks."""
+        self.tally.add((step.outcome or "", step.duration_ms or 0.0))
+        if self.tally.is_long():
+            self.tally.fold()
+        record = StepRecord(line.encode(), self.header, step.id, step.parent_id)
+        self.dispatch.finish(record)
+
+    def after_fork(self) -> None:
+        """Become the recorder of a child process: its own steps only."""
+        self.open_steps.clear()
+        self.deferred.clear()
+        self.losses.after_fork()
+        self.tally.after_fork()
+        self.dispatch.after_fork()

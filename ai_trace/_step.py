@@ -1,0 +1,328 @@
+"""
+The live step: from its start to its one end.
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, Optional
+
+from typing_extensions import Self
+
+from ai_trace import _context
+from ai_trace._context import InSink, Place, current
+from ai_trace._dispatch import warn
+from ai_trace._draft import Draft, text_of
+from ai_trace._outcome import error_text, outcome_of, traceback_text
+from ai_trace._record import OUTCOMES
+from ai_trace._recorder import Recorder
+
+
+_NEW, _OPEN, _DONE, _DROPPED = range(4)
+
+
+_LEFT: Place = InSink(lambda: None)
+"""Stands for the place before in a step that is not current, or no more."""
+
+
+class Step(Draft):
+    """
+    One decision unit: what it saw, what it logged, how it ended.
+
+    Made by ``tracer.step()`` or ``step()``. Use it as a context manager, plain or
+    async, or by hand with ``start()`` and ``finish()`` or ``fail()``. All methods
+    that change it return the step, and none of them raises.
+
+    Attributes:
+        name: What the step is called.
+        kind: What sort of step it is.
+        id: 16 hex digits, once started.
+        parent_id: The step that it was made in; ``None`` for a root.
+        trace_id: 32 hex digits, shared by a root and all below it.
+        outcome: How it ended; ``None`` while it is open.
+        error: What went wrong, or ``None``.
+        duration_ms: Milliseconds, once it has ended.
+
+    Example:
+        >>> from ai_trace import Tracer
+        >>> tracer = Tracer("agent", auto_save=False)
+        >>> with tracer.step("decide", signal=0.87) as step:
+        ...     _ = step.log(action="BUY", reason="volume spike")
+        >>> step.outcome
+        'ok'
+    """
+
+    __slots__ = ("__weakref__", "_origin", "_previous", "_state")
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        name: str,
+        context: dict[str, Any],
+        kind: str = "step",
+        function: str | None = None,
+    ) -> None:
+        super().__init__(recorder, name, context, kind, function)
+        self._state = _NEW
+        self._origin = 0.0
+        self._previous: Optional[Place] = _LEFT
+
+    # -- start ---------------------------------------------------------------
+
+    def start(self) -> Self:
+        """
+        Start the step by hand, below whatever step is current.
+
+        It does not become the current step; ``with`` does that.
+
+        Returns:
+            The step.
+        """
+        try:
+            self._begin()
+        except Exception as exc:
+            self._lose("start", exc)
+        return self
+
+    def _begin(self) -> None:
+        if self._state != _NEW:
+            self._misused("was started twice; make a new step for each start")
+            return
+        recorder = self.recorder
+        if recorder.closed:
+            self._drop("it was started after the tracer was closed", closed=True)
+            return
+        place = _context.here()
+        if place is not None and place.recorder is recorder:
+            self.parent_id = place.id
+            self.trace_id = place.trace_id or recorder.ids.trace_id()
+        elif isinstance(place, InSink):
+            self._drop("it was made inside a sink", closed=False)
+            return
+        else:
+            self.trace_id = recorder.ids.trace_id()
+        self.id = recorder.ids.step_id()
+        self.seq = recorder.next_seq()
+        self._state = _OPEN
+        recorder.open_steps[self.id] = self
+        self.started_at = round(recorder.time(), 6)
+        self.write_start()
+        self._origin = recorder.monotonic()
+        recorder.started(self)
+
+    # -- inside --------------------------------------------------------------
+
+    def log(self, /, **fields: Any) -> Self:
+        """
+        Add one entry, stamped with the time; values are captured at once.
+
+        Args:
+            fields: What to say, by name.
+
+        Returns:
+            The step.
+        """
+        try:
+            self._log(fields)
+        except Exception as exc:
+            self._lose("log", exc)
+        return self
+
+    def _log(self, fields: dict[str, Any]) -> None:
+        if self._state != _OPEN:
+            self._misused("was given a log entry while it was not open", lost="log")
+            return
+        recorder = self.recorder
+        now = self.started_at + recorder.monotonic() - self._origin
+        entry = self.add_log(now, fields)
+        if entry is not None and recorder.dispatch.on_log:
+            recorder.dispatch.log(self, entry)
+
+    def set_result(self, value: Any) -> Self:
+        """
+        Record a result; it is preferred to the return value of a traced function.
+
+        Args:
+            value: Anything; it is captured at once.
+
+        Returns:
+            The step.
+        """
+        if self._state == _OPEN:
+            self.give_result_text(self.captured(value, "$.result"))
+        else:
+            self._misused("was given a result while it was not open", lost="result")
+        return self
+
+    # -- end -----------------------------------------------------------------
+
+    def finish(self, outcome: str = "ok") -> Self:
+        """
+        End the step by hand.
+
+        Args:
+            outcome: ``ok``, ``error``, ``cancelled``, ``closed`` or ``interrupted``.
+
+        Returns:
+            The step.
+        """
+        if outcome not in OUTCOMES:
+            self.note("$.outcome", "replaced", was=text_of(outcome)[:100])
+            outcome = "ok"
+        self._end(outcome)
+        return self
+
+    def fail(self, reason: object = None) -> Self:
+        """
+        End the step by hand with outcome ``error``.
+
+        Args:
+            reason: What went wrong: text, or the exception itself.
+
+        Returns:
+            The step.
+        """
+        if isinstance(reason, BaseException):
+            self._end_by(reason, "error")
+        else:
+            self._end("error", None if reason is None else text_of(reason))
+        return self
+
+    def _end_by(self, exc: BaseException, outcome: str | None = None) -> None:
+        """End the step with what an exception says."""
+        try:
+            self._end(outcome or outcome_of(exc), error_text(exc), traceback_text(exc))
+        except Exception as broken:
+            # At the very end of the stack even the traceback has no room.
+            self._end("error", _name(exc))
+            self._lose("traceback", broken)
+
+    def _end(
+        self, outcome: str, error: str | None = None, traceback: str | None = None
+    ) -> None:
+        recorder = self.recorder
+        ended = recorder.monotonic()
+        if recorder.open_steps.pop(self.id, None) is None:
+            self._not_open("was finished")
+            return
+        self.duration_ms = round((ended - self._origin) * 1000, 3)
+        self.outcome = outcome
+        self._state = _DONE
+        try:
+            self._emit(error, traceback)
+            while recorder.deferred:
+                step, what = recorder.deferred.popleft()
+                step._emit(*what)
+        except RecursionError:
+            # The steps further up have more of the stack: they write this one.
+            recorder.deferred.append((self, (error, traceback)))
+        except Exception as exc:
+            self._lose("end", exc)
+
+    def abandon(self) -> None:
+        """End the step because its tracer ends; what comes after is ignored."""
+        self._end("unfinished")
+        self._state = _DROPPED
+
+    def _emit(self, error: str | None, traceback: str | None) -> None:
+        line = self.finished_line(error, traceback)
+        self.recorder.finished(self, line)
+
+    # -- the current step ----------------------------------------------------
+
+    def __enter__(self) -> Self:
+        """Start the step and make it the current one."""
+        self.start()
+        if self._previous is _LEFT and self._state != _DROPPED:
+            self._previous = current.get()
+            current.set(self)
+        return self
+
+    def place_or(self, before: Place | None, inside: Place | None) -> Place | None:
+        """Return where the frame of this step stands, unless it is not recorded."""
+        return before if self._state == _DROPPED else inside
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """End the step by how the block ended; the exception goes on."""
+        if self._state == _OPEN:
+            if exc is None:
+                self._end("ok")
+            else:
+                self._end_by(exc)
+        elif self._previous is _LEFT:
+            self._not_open("was left")
+        self._leave()
+
+    def _leave(self) -> None:
+        if current.get() is not self:
+            # Left out of order, or in another task or thread: whoever stands here
+            # now skips this step when it leaves in its turn.
+            return
+        previous = self.give_back()
+        while previous is not None and previous.is_over():
+            previous = previous.give_back()
+        current.set(previous)
+
+    def is_over(self) -> bool:
+        """Tell whether the step has ended without having been left."""
+        return self._state in (_DONE, _DROPPED) and self._previous is not _LEFT
+
+    def give_back(self) -> Place | None:
+        """Return the place that was current before, for good."""
+        previous, self._previous = self._previous, _LEFT
+        return previous
+
+    async def __aenter__(self) -> Self:
+        """Start the step and make it the current one."""
+        return self.__enter__()
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """End the step by how the block ended; the exception goes on."""
+        self.__exit__(exc_type, exc, traceback)
+
+    # -- wrong uses ----------------------------------------------------------
+
+    def _not_open(self, what: str) -> None:
+        if self._state == _OPEN or self._state == _DROPPED:
+            # Open, yet taken out of the list: a fork gave this process a copy of
+            # its parent's step, which the parent will finish.
+            return
+        when = "before it was started" if self._state == _NEW else "twice"
+        self._misused(f"{what} {when}")
+
+    def _misused(self, what: str, lost: str | None = None) -> None:
+        if lost or self._state != _DROPPED:
+            self.recorder.losses.count("step", f"{lost or 'call'} ignored: it {what}")
+        if self._state != _DROPPED:
+            warn(f"Step {self.name!r} {what}; the call is ignored.", stacklevel=4)
+
+    def _drop(self, why: str, *, closed: bool) -> None:
+        self._state = _DROPPED
+        first = self.recorder.losses.count("step", f"not recorded: {why}")
+        if closed or first:
+            warn(f"Step {self.name!r} is not recorded: {why}.", stacklevel=5)
+
+    def _lose(self, what: str, exc: Exception) -> None:
+        try:
+            self.recorder.losses.count("step", f"{what} lost: {_name(exc)}")
+        except RecursionError:
+            return
+
+    def __repr__(self) -> str:
+        """Name the step and its state."""
+        state = self.outcome or ("new", "open", "done", "dropped")[self._state]
+        return f"<Step {self.name!r} {state} {self.id or '-'}>"
+
+
+def _name(exc: BaseException) -> str:
+    return type(exc).__name__

@@ -1,0 +1,371 @@
+"""
+The decorator: one body for each flavour of function, chosen at decoration.
+
+Each body has one ``except BaseException`` around the user's call, and nothing of
+ours stands inside that ``try``. A generator's step is current only while its
+frame runs; the value found is put back right after each resume.
+"""
+
+from __future__ import annotations
+
+import copy
+import importlib
+import sys
+from collections.abc import AsyncGenerator, Generator, Iterable
+from typing import Any, Callable, TypeVar, Union, overload
+
+import wrapt
+from typing_extensions import ParamSpec
+
+from ai_trace import _context
+from ai_trace._context import Place, current
+from ai_trace._current import call_is_orphan, refused
+from ai_trace._definition import Definition, check_callable
+from ai_trace._items import Items
+from ai_trace._step import Step
+from ai_trace._tracer import Tracer
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Body = Callable[[Any, Any, tuple[Any, ...], dict[str, Any]], Any]
+
+
+@overload
+def traced(function: Callable[P, R], /) -> Callable[P, R]: ...
+@overload
+def traced(
+    function: None = None,
+    /,
+    *,
+    name: str | None = None,
+    kind: str = "step",
+    args: Union[bool, Iterable[str]] = True,
+    exclude: Iterable[str] = (),
+    result: bool = True,
+) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
+def traced(
+    function: Any = None,
+    /,
+    *,
+    name: str | None = None,
+    kind: str = "step",
+    args: Union[bool, Iterable[str]] = True,
+    exclude: Iterable[str] = (),
+    result: bool = True,
+) -> Any:
+    """
+    Record every call of a function as a step of the current tracer.
+
+    Works on functions, coroutine functions, generators, async generators,
+    methods, class and static methods in either order of decorators, callable
+    objects and ``functools.partial``. What the function does, returns and raises,
+    its signature and its type stay as they are. Without a current tracer it just
+    runs.
+
+    The bound arguments become the step's context, captured at the call; the
+    return value becomes its result. A generator's result is the count of its
+    items and the first of them.
+
+    Args:
+        function: The function, when used without parentheses.
+        name: The step's name; by default the qualified name.
+        kind: ``step``, ``agent``, ``llm``, ``tool``, ``retrieval``,
+            ``embedding``, ``guardrail`` or ``eval``.
+        args: Whether arguments are recorded, or the names of those that are.
+        exclude: Names of arguments that are not recorded.
+        result: Whether the return value is recorded.
+
+    Returns:
+        The function, traced.
+
+    Raises:
+        TraceConfigError: If it cannot be traced, or has no such parameter.
+
+    Example:
+        >>> @traced(kind="tool", exclude=["api_key"])
+        ... def quote(symbol: str, api_key: str) -> float:
+        ...     return 101.5
+        >>> with Tracer("agent", auto_save=False) as tracer:
+        ...     quote("BTCUSDT", "k-1")
+        101.5
+        >>> tracer.steps[0].context
+        {'symbol': 'BTCUSDT'}
+    """
+    if function is None:
+        return lambda function: _trace(function, name, kind, args, exclude, result)
+    return _trace(function, name, kind, args, exclude, result)
+
+
+def _trace(
+    function: Any,
+    name: str | None,
+    kind: str,
+    args: Union[bool, Iterable[str]],
+    exclude: Iterable[str],
+    result: bool,
+) -> TracedFunction:
+    check_callable(function, kind, name)
+    definition = Definition(function, name, kind, args, exclude, result)
+    return TracedFunction(function, _BODIES[definition.flavour](definition))
+
+
+class _BoundTracedFunction(wrapt.BoundFunctionWrapper):  # type: ignore[type-arg]
+    """
+    A traced method on its object; pickles as the attribute that it is.
+    """
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        wrapped, owner = self.__wrapped__, self._self_instance
+        if owner is not None:
+            return getattr, (owner, wrapped.__name__)
+        return _found, (wrapped.__module__, wrapped.__qualname__)
+
+    def __copy__(self) -> Any:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        # As copy.deepcopy does with a method: the function, on a copy of its owner.
+        owner = copy.deepcopy(self._self_instance, memo)
+        return self if owner is None else getattr(owner, self.__wrapped__.__name__)
+
+
+def _found(module: str, qualified_name: str) -> Any:
+    """Find a function of a class again, after pickling, by its name."""
+    found: Any = importlib.import_module(module)
+    for name in qualified_name.split("."):
+        found = getattr(found, name)
+    return found
+
+
+class TracedFunction(wrapt.FunctionWrapper):  # type: ignore[type-arg]
+    """
+    A traced function: the function in every respect but that calls are recorded.
+
+    wrapt keeps descriptors, signature and introspection; pickling by name and
+    copying, which its proxies refuse, are added here.
+    """
+
+    __bound_function_wrapper__ = _BoundTracedFunction
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return self.__wrapped__.__qualname__
+
+    def __copy__(self) -> Any:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        return self
+
+
+def _made(
+    definition: Definition,
+    place: Place,
+    instance: Any,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> Step | None:
+    """
+    Capture the arguments of a call in a new step.
+
+    Returns ``None`` where nothing is to be recorded; that is counted.
+    """
+    recorder = place.recorder
+    if not isinstance(recorder, Tracer):
+        refused(place)
+        return None
+    try:
+        context = definition.bind(instance, args, kwargs)
+        if context is None:
+            recorder.losses.count("step", "not recorded: arguments do not fit")
+            return None
+        return recorder.step_class(
+            recorder, definition.name, context, definition.kind, definition.function
+        )
+    except Exception as exc:
+        recorder.losses.count("step", f"not recorded: {type(exc).__name__}")
+        return None
+
+
+def _end_with(step: Step, definition: Definition, value: Any) -> None:
+    """End a step with the value that its function returned."""
+    if definition.result and not step.has_result:
+        step.set_result(value)
+    step._end("ok")
+
+
+# -- functions ---------------------------------------------------------------
+
+
+def _sync_body(definition: Definition) -> Body:
+    def call(
+        wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        place = current.get() or _context.active
+        if place is None:
+            if _context.orphans_unsaid:
+                call_is_orphan()
+            return wrapped(*args, **kwargs)
+        step = _made(definition, place, instance, args, kwargs)
+        if step is None:
+            return wrapped(*args, **kwargs)
+        step.__enter__()
+        try:
+            result = wrapped(*args, **kwargs)
+        except BaseException as exc:
+            step.__exit__(None, exc, None)
+            raise
+        _end_with(step, definition, result)
+        step._leave()
+        return result
+
+    return call
+
+
+def _deferred_body(definition: Definition, drive: Callable[..., Any]) -> Body:
+    """Make the body of a function whose own body runs later, in a driver."""
+
+    def call(
+        wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        place = current.get() or _context.active
+        if place is None:
+            if _context.orphans_unsaid:
+                call_is_orphan()
+            return wrapped(*args, **kwargs)
+        step = _made(definition, place, instance, args, kwargs)
+        if step is None:
+            # Among them a call that does not fit: its TypeError is raised here
+            # and now, as ever, not when the driver first runs.
+            return wrapped(*args, **kwargs)
+        driver = drive(definition, step, wrapped, args, kwargs)
+        driver.__name__ = getattr(wrapped, "__name__", definition.name)
+        driver.__qualname__ = getattr(wrapped, "__qualname__", definition.name)
+        return driver
+
+    return call
+
+
+async def _drive_coroutine(
+    definition: Definition,
+    step: Step,
+    wrapped: Any,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> Any:
+    step.__enter__()
+    try:
+        result = await wrapped(*args, **kwargs)
+    except BaseException as exc:
+        step.__exit__(None, exc, None)
+        raise
+    _end_with(step, definition, result)
+    step._leave()
+    return result
+
+
+# -- generators --------------------------------------------------------------
+
+
+def _drive_generator(
+    definition: Definition,
+    step: Step,
+    wrapped: Any,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> Generator[Any, Any, Any]:
+    generator = wrapped(*args, **kwargs)
+    items = Items(step, shown=definition.result)
+    step.start()
+    resume, sent = generator.send, None
+    inside: Place | None = step
+    while True:
+        before = current.get()
+        current.set(step.place_or(before, inside))
+        try:
+            item = resume(sent)
+        except StopIteration as stop:
+            current.set(before)
+            items.returned(stop.value)
+            # A frame that keeps the exception which keeps the frame is freed by
+            # the collector only, and late.
+            sent = None
+            return stop.value
+        except BaseException as exc:
+            current.set(before)
+            items.raised(exc)
+            sent = None
+            raise
+        # The body may stand in a step of its own; that is where it goes on.
+        inside = current.get()
+        current.set(before)
+        items.add(item)
+        try:
+            sent = yield item
+            resume = generator.send
+        except BaseException as exc:
+            resume, sent = generator.throw, exc
+            items.thrown(exc)
+
+
+async def _drive_async_generator(
+    definition: Definition,
+    step: Step,
+    wrapped: Any,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> AsyncGenerator[Any, Any]:
+    generator = wrapped(*args, **kwargs)
+    items = Items(step, shown=definition.result)
+    step.start()
+    awaitable = _first_of(generator)
+    sent: Any = None
+    inside: Place | None = step
+    while True:
+        before = current.get()
+        current.set(step.place_or(before, inside))
+        try:
+            item = await awaitable
+        except StopAsyncIteration:
+            current.set(before)
+            items.returned(None)
+            sent = awaitable = None
+            return
+        except BaseException as exc:
+            current.set(before)
+            items.raised(exc)
+            sent = awaitable = None
+            raise
+        inside = current.get()
+        current.set(before)
+        items.add(item)
+        try:
+            sent = yield item
+            awaitable = generator.asend(sent)
+        except BaseException as exc:
+            sent = exc
+            items.thrown(exc, in_loop=True)
+            awaitable = generator.athrow(exc)
+
+
+def _first_of(generator: AsyncGenerator[Any, Any]) -> Any:
+    """
+    Ask for the first item without telling the event loop of the inner generator.
+
+    The loop knows the driver, which closes the inner one. Were both known, the
+    loop would close them at the same time at its end, and log the clash.
+    """
+    hooks = sys.get_asyncgen_hooks()
+    sys.set_asyncgen_hooks(None, None)
+    try:
+        return generator.asend(None)
+    finally:
+        sys.set_asyncgen_hooks(*hooks)
+
+
+_BODIES: dict[str, Callable[[Definition], Body]] = {
+    "sync": _sync_body,
+    "coroutine": lambda known: _deferred_body(known, _drive_coroutine),
+    "generator": lambda known: _deferred_body(known, _drive_generator),
+    "async generator": lambda known: _deferred_body(known, _drive_async_generator),
+}

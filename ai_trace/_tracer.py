@@ -1,0 +1,338 @@
+"""
+The tracer: one session of one agent, and the files that it writes.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import time
+import weakref
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Callable
+
+from typing_extensions import Self
+
+from ai_trace import _context
+from ai_trace._capture import Capture
+from ai_trace._context import Place, current
+from ai_trace._dispatch import say
+from ai_trace._ids import RandomIds
+from ai_trace._limits import Limits
+from ai_trace._quiet_steps import MutedStep
+from ai_trace._record import StepRecord
+from ai_trace._recorder import Recorder, SystemClock
+from ai_trace._step import Step
+from ai_trace._tracer_arguments import (
+    check_arguments,
+    checked_sinks,
+    directory_of,
+    header_of,
+)
+from ai_trace._tree import Session
+from ai_trace.sinks import _files
+from ai_trace.sinks._jsonl import JSONLSink, check_durability
+from ai_trace.sinks._memory import MemorySink
+from ai_trace.typing import Clock, Ids, Sink
+
+
+live_tracers: weakref.WeakSet[Tracer] = weakref.WeakSet()
+
+
+class Tracer(Recorder):
+    """
+    One session of one agent: it makes steps and writes what they saw.
+
+    Use it as a context manager, and it is the current tracer inside the block and
+    closed at its end; or call ``activate()`` once at the start of a service.
+
+    Args:
+        agent: The agent's name; it stands in file names and headers.
+        trace_dir: Where files go; by default ``AI_TRACE_DIR``, else ``traces``.
+        auto_save: Whether each finished step is appended to a JSONL file at
+            once. Without it, steps are kept in memory for ``save()``.
+        meta: What to say about the session: model, version, run id.
+        sinks: Further sinks, each told of every step.
+        limits: How much of each value is kept.
+        durability: What survives a power loss: ``cache``, ``interval`` or ``step``;
+            the death of the process loses no finished step with any of them.
+        journal: Whether the steps in flight are kept in a journal, from which a
+            reader tells where a killed process died.
+        clock: Where the time is read; for tests.
+        ids: Where ids come from; for tests.
+
+    Raises:
+        TraceConfigError: If an argument is wrong or the directory is not writable.
+            After construction a tracer raises nothing into the program.
+
+    Attributes:
+        agent: The agent's name.
+        session_id: UTC start as ``YYYYmmdd_HHMMSS``, plus ``_2``, … when taken.
+        trace_dir: Where files go.
+        path: The JSONL file, or ``None``.
+
+    Example:
+        >>> from ai_trace import Tracer, step
+        >>> with Tracer("trading_agent", meta={"model": "claude-haiku-4-5"}) as tracer:
+        ...     with step("market_scan", symbol="BTCUSDT") as scan:
+        ...         _ = scan.log(signal=0.87)
+        >>> tracer.summary()["ok"]
+        1
+    """
+
+    def __init__(
+        self,
+        agent: str,
+        trace_dir: str | os.PathLike[str] | None = None,
+        auto_save: bool = True,
+        meta: Mapping[str, Any] | None = None,
+        *,
+        sinks: Iterable[Sink] = (),
+        limits: Limits | None = None,
+        durability: str = "cache",
+        journal: bool = True,
+        clock: Clock | None = None,
+        ids: Ids | None = None,
+    ) -> None:
+        check_arguments(agent, meta, limits)
+        check_durability("Tracer", durability)
+        given_sinks = checked_sinks(sinks)
+        clock = clock or SystemClock()
+        self.agent = agent
+        self.trace_dir = directory_of(trace_dir)
+        self.path: Path | None = None
+        capture = Capture(limits or Limits(), None)
+        started_at = clock.time()
+        wanted = time.strftime("%Y%m%d_%H%M%S", time.gmtime(started_at))
+        muted = os.environ.get("AI_TRACE_DISABLED", "") not in ("", "0")
+        own: tuple[JSONLSink | MemorySink, ...] = ()
+        if auto_save and not muted:
+            own = (self._own_file(wanted, durability, journal=journal),)
+        else:
+            self.session_id = _files.free_session_id(self.trace_dir, agent, wanted)
+            own = () if muted else (MemorySink(),)
+        header = header_of(agent, self.session_id, meta, capture, started_at)
+        super().__init__(header, capture, clock, ids or RandomIds())
+        self.muted = muted
+        self.step_class = MutedStep if muted else Step
+        self._before: list[Place | None] = []
+        for sink in (*own, *given_sinks):
+            self.dispatch.add(sink)
+        self._own = own
+        live_tracers.add(self)
+        _context.watch_orphans()
+
+    def _own_file(self, wanted: str, durability: str, *, journal: bool) -> JSONLSink:
+        """Reserve the session's id, and make the sink that its steps are read from."""
+        self.session_id, self.path, descriptor = _files.reserve(
+            self.trace_dir, self.agent, wanted
+        )
+        return JSONLSink.on_descriptor(
+            self.path, descriptor, durability=durability, journal=journal
+        )
+
+    # -- steps ---------------------------------------------------------------
+
+    def step(self, name: str, /, **context: Any) -> Step:
+        """
+        Make a step; its parent is whatever step of this tracer is current.
+
+        Args:
+            name: What the step is called.
+            context: What the agent sees, by name; captured now.
+
+        Returns:
+            The step, to be used with ``with`` or by hand.
+
+        Example:
+            >>> tracer = Tracer("agent", auto_save=False)
+            >>> with tracer.step("classify", text="BUY now") as step:
+            ...     _ = step.log(label="spam", confidence=0.93)
+        """
+        return self.step_class(self, name, context)
+
+    @property
+    def steps(self) -> Sequence[StepRecord]:
+        """The steps finished so far, in order of their start, read from the file."""
+        return self._session().steps
+
+    def add_sink(self, sink: Sink) -> Self:
+        """
+        Add a sink; it is told of the steps that start or finish from now on.
+
+        Raises:
+            TraceConfigError: If it is not a sink.
+        """
+        self.dispatch.add(sink)
+        return self
+
+    def summary(self) -> dict[str, Any]:
+        """
+        Return what the session came to so far.
+
+        Returns:
+            ``agent``, ``session_id``, ``steps``, ``ok``, ``errors``, the count of
+            each other outcome, and ``avg_duration_ms``.
+        """
+        counts, milliseconds = self.tally.fold()
+        steps = sum(counts.values())
+        return {
+            "agent": self.agent,
+            "session_id": self.session_id,
+            "steps": steps,
+            "ok": counts.pop("ok"),
+            "errors": counts.pop("error"),
+            **counts,
+            "avg_duration_ms": round(milliseconds / steps, 3) if steps else 0.0,
+        }
+
+    def health(self) -> dict[str, dict[str, int]]:
+        """
+        Return what was lost, by sink and cause; empty when nothing was.
+
+        Example:
+            >>> Tracer("agent", auto_save=False).health()
+            {}
+        """
+        return self.losses.counts()
+
+    # -- documents -----------------------------------------------------------
+
+    def save(self) -> Path:
+        """
+        Write the session so far as one JSON document.
+
+        Returns:
+            The path, ``<trace_dir>/<agent>_<session_id>.json``. If the file cannot
+            be written, that is logged and counted, not raised.
+        """
+        from ai_trace.render import json
+
+        return self._save(".json", lambda s: json.session(s, saved_at=self.time()))
+
+    def save_markdown(self) -> Path:
+        """
+        Write the session so far as a Markdown report.
+
+        Returns:
+            The path, ``<trace_dir>/<agent>_<session_id>.md``. If the file cannot be
+            written, that is logged and counted, not raised.
+        """
+        from ai_trace.render import markdown
+
+        return self._save(".md", markdown.session)
+
+    def _save(self, suffix: str, render: Callable[[Session], Iterator[str]]) -> Path:
+        stem = f"{_files.slug(self.agent)}_{self.session_id}"
+        path = self.trace_dir / f"{stem}{suffix}"
+        if self.muted:
+            return path
+        try:
+            _files.make_directory(self.trace_dir)
+            _files.write_atomically(path, render(self._session()))
+        except Exception as exc:
+            if self.losses.count(f"save {suffix}", type(exc).__name__):
+                say(f"Cannot save {str(path)!r}: {type(exc).__name__}: {exc}")
+        return path
+
+    def _session(self) -> Session:
+        from ai_trace import reading
+        from ai_trace._tree import fold
+
+        if self.path is not None:
+            return reading.read(self.path)
+        memory = [sink for sink in self._own if isinstance(sink, MemorySink)]
+        return fold([r for sink in memory for r in sink.records], self.header)
+
+    # -- being current -------------------------------------------------------
+
+    def activate(self) -> Self:
+        """
+        Make this tracer the fallback of the whole process, until it is closed.
+
+        For services and plain threads: wherever no tracer is current, steps become
+        roots of this one.
+
+        Returns:
+            The tracer.
+        """
+        _context.activate(self)
+        return self
+
+    def __enter__(self) -> Self:
+        """Make this tracer the current one."""
+        self._before.append(current.get())
+        current.set(self)
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Give the current place back and close the tracer."""
+        if current.get() is self:
+            current.set(self.give_back())
+        self.close()
+
+    def is_over(self) -> bool:
+        """Tell whether the tracer was closed without having been left."""
+        return self.closed and bool(self._before)
+
+    def give_back(self) -> Place | None:
+        """Return the place that was current before the tracer."""
+        return self._before.pop() if self._before else None
+
+    async def __aenter__(self) -> Self:
+        """Make this tracer the current one."""
+        return self.__enter__()
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Give the current place back and close the tracer."""
+        self.__exit__(exc_type, exc, traceback)
+
+    def close(self) -> None:
+        """
+        End the session: steps still open are recorded as ``unfinished``.
+
+        Closing twice is harmless; whatever is open at the end of the program is
+        closed then.
+        """
+        if self.closed:
+            return
+        self.closed = True
+        if _context.active is self:
+            _context.activate(None)
+        for step in list(self.open_steps.values()):
+            step.abandon()
+        self.dispatch.close()
+
+    def __repr__(self) -> str:
+        """Show the summary."""
+        facts = ", ".join(f"{key}={value!r}" for key, value in self.summary().items())
+        return f"<Tracer {facts}>"
+
+
+def _close_all() -> None:
+    for tracer in list(live_tracers):
+        tracer.close()
+
+
+def _after_fork() -> None:
+    for tracer in list(live_tracers):
+        tracer.after_fork()
+        if isinstance(tracer.ids, RandomIds):
+            tracer.ids.after_fork()
+
+
+atexit.register(_close_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

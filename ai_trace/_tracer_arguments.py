@@ -1,0 +1,89 @@
+"""
+The arguments of a tracer: refused in full sentences, or put into shape.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ai_trace._capture import Capture
+from ai_trace._dispatch import check_sink
+from ai_trace._limits import Limits
+from ai_trace._record import SessionHeader
+from ai_trace._version import __version__
+from ai_trace.exceptions import TraceConfigError
+from ai_trace.typing import Sink
+
+
+def check_arguments(agent: object, meta: object, limits: object) -> None:
+    """Refuse an agent, meta or limits of the wrong type."""
+    if not isinstance(agent, str) or not agent.strip():
+        msg = (
+            f"Tracer(agent={agent!r}): the agent's name is text that is not empty, "
+            'because files are named after it. Give one, such as "trading_agent".'
+        )
+        raise TraceConfigError(msg)
+    if meta is not None and not isinstance(meta, Mapping):
+        msg = (
+            f"Tracer(meta={meta!r}): meta is a mapping of names to values. Give a "
+            'dictionary, such as {"model": "claude-haiku-4-5"}.'
+        )
+        raise TraceConfigError(msg)
+    if limits is not None and not isinstance(limits, Limits):
+        msg = f"Tracer(limits={limits!r}): give a Limits object, or leave it out."
+        raise TraceConfigError(msg)
+
+
+def checked_sinks(sinks: Iterable[Sink]) -> list[Sink]:
+    """Return the sinks as a list; refuse what is none."""
+    try:
+        found = list(sinks)
+    except TypeError:
+        msg = f"Tracer(sinks={sinks!r}): sinks is a list of sinks. Put it in brackets."
+        raise TraceConfigError(msg) from None
+    for sink in found:
+        check_sink(sink)
+    return found
+
+
+def directory_of(given: object) -> Path:
+    """Return the trace directory: as given, of ``AI_TRACE_DIR``, or ``traces``."""
+    chosen = given if given is not None else os.environ.get("AI_TRACE_DIR") or "traces"
+    if not isinstance(chosen, (str, os.PathLike)) or not str(chosen):
+        msg = f"Tracer(trace_dir={given!r}): trace_dir is the path of a directory."
+        raise TraceConfigError(msg)
+    path = Path(chosen)
+    if "\0" in str(path) or (path.exists() and not path.is_dir()):
+        msg = (
+            f"Tracer(trace_dir={str(path)!r}): that is not a directory. Give "
+            "another one, or set AI_TRACE_DIR."
+        )
+        raise TraceConfigError(msg)
+    return path
+
+
+def header_of(
+    agent: str,
+    session_id: str,
+    meta: Mapping[str, Any] | None,
+    capture: Capture,
+    started_at: float,
+) -> SessionHeader:
+    """Describe the session; meta is captured now, as it is."""
+    text = capture.fields({str(k): v for k, v in (meta or {}).items()}, "$.meta").text
+    return SessionHeader(
+        agent=capture.text(agent, "$.agent")[0],
+        session_id=session_id,
+        meta=json.loads(text),
+        pid=os.getpid(),
+        host=platform.node(),
+        python=".".join(map(str, sys.version_info[:3])),
+        version=__version__,
+        started_at=started_at,
+    )

@@ -1,0 +1,304 @@
+"""
+From the records of a session, in any order and however damaged, to its tree.
+
+A session may hold millions of steps, ten thousand deep or a hundred thousand wide, and
+its file may be hostile. So nothing here recurses, the tree is a few arrays of numbers,
+and the records themselves are loaded only when they are asked for.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, overload
+
+from ai_trace._growth import NOBODY, Growth, Problem, key_of, shorten
+from ai_trace._record import SessionHeader, StepRecord
+
+
+__all__ = ["Place", "Problem", "Records", "Session", "fold"]
+
+
+class Place(NamedTuple):
+    """
+    Where one step stands in its session's tree.
+
+    Attributes:
+        number: The step's number in this session; ``Session.record`` takes it.
+        depth: 0 for a root.
+        parent: Number of the parent, -1 for a root.
+        last: Whether no sibling follows.
+    """
+
+    number: int
+    depth: int
+    parent: int
+    last: bool
+
+
+class Records(Sequence[StepRecord]):
+    """
+    Some of a session's steps, each loaded when it is looked at.
+
+    Args:
+        numbers: Which steps.
+        load: Returns the step with a number.
+    """
+
+    def __init__(self, numbers: Sequence[int], load: Callable[[int], StepRecord]):
+        self._numbers = numbers
+        self._load = load
+
+    def __len__(self) -> int:
+        """Return how many steps there are; none is loaded."""
+        return len(self._numbers)
+
+    @overload
+    def __getitem__(self, index: int) -> StepRecord: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Records: ...
+
+    def __getitem__(self, index: int | slice) -> StepRecord | Records:
+        """Load one step, or return a part of the sequence without loading any."""
+        if isinstance(index, slice):
+            return Records(self._numbers[index], self._load)
+        return self._load(self._numbers[index])
+
+    def __iter__(self) -> Iterator[StepRecord]:
+        """Load the steps one after the other."""
+        return map(self._load, self._numbers)
+
+
+class Session:
+    """
+    The tree of one session's steps, made by ``fold``.
+
+    Attributes:
+        header: Who recorded the session, where and when.
+        path: The file that it was read from, or ``None``.
+        problems: What was found damaged or contradictory, in the order of finding.
+        outcomes: How many steps ended in which way, placeholders left out.
+        started_at: Epoch seconds of the session's start, 0.0 where unknown.
+        finished_at: Epoch seconds at which the last step finished, or ``None``.
+        average_ms: Mean duration of the finished steps, or ``None``.
+    """
+
+    def __init__(
+        self,
+        header: SessionHeader,
+        path: Path | None,
+        problems: Sequence[Problem],
+        grown: Growth,
+        load: Callable[[int], StepRecord],
+    ) -> None:
+        self.header = header
+        self.path = path
+        self.problems = problems
+        self.outcomes: Mapping[str, int] = grown.outcomes
+        self.started_at = header.started_at or grown.earliest
+        self.finished_at = grown.latest
+        self.average_ms = grown.total_ms / grown.timed if grown.timed else None
+        self._numbers = grown.numbers
+        self._twins = grown.twins
+        self._entry = grown.entry
+        self._parent = grown.parent
+        self._order = grown.order
+        self._lost = grown.lost
+        self._load = load
+        self._first, self._next = _link(grown.order, grown.parent)
+
+    @property
+    def steps(self) -> Records:
+        """All steps in the order of their starts, placeholders included."""
+        return Records(self._order, self.record)
+
+    @property
+    def roots(self) -> Records:
+        """The steps without a parent, in the order of their starts."""
+        return Records(self._below(NOBODY), self.record)
+
+    def children(self, step: StepRecord) -> Records:
+        """
+        Return the steps made inside a step, in the order of their starts.
+
+        Args:
+            step: A step of this session.
+        """
+        number = self.number_of(step)
+        return Records([] if number is None else self._below(number), self.record)
+
+    def parent(self, step: StepRecord) -> StepRecord | None:
+        """
+        Return the step in which a step was made.
+
+        Args:
+            step: A step of this session.
+
+        Returns:
+            The parent, which may be a placeholder; ``None`` for a root.
+        """
+        number = self.number_of(step)
+        above = NOBODY if number is None else self._parent[number]
+        return None if above == NOBODY else self.record(above)
+
+    def walk(self) -> Iterator[tuple[int, StepRecord]]:
+        """Yield every step with its depth: parents first, siblings as they started."""
+        for place in self.outline():
+            yield place.depth, self.record(place.number)
+
+    def outline(self, top: int | None = None) -> Iterator[Place]:
+        """
+        Yield where the steps stand, in the order of ``walk``, without loading any.
+
+        Args:
+            top: Number of the step to begin with; only what is below it follows.
+        """
+        if top is not None:
+            yield Place(top, 0, self._parent[top], True)
+        start = NOBODY if top is None else top
+        pending = [self._first[start]]
+        depth = 0 if top is None else 1
+        while pending:
+            number = pending.pop()
+            if number == NOBODY:
+                depth -= 1
+                continue
+            follower = self._next[number]
+            yield Place(number, depth, self._parent[number], follower == NOBODY)
+            pending += (follower, self._first[number])
+            depth += 1
+
+    def find(self, step_id: str) -> StepRecord | None:
+        """
+        Return the step that a person means by an id or a part of it.
+
+        Args:
+            step_id: A whole id, or the beginning or end of exactly one.
+
+        Returns:
+            The step; ``None`` if none or more than one matches.
+        """
+        ids = self.candidates(step_id)
+        return self.record(self._numbers[ids[0]]) if len(ids) == 1 else None
+
+    def candidates(self, step_id: str) -> list[str]:
+        """
+        Return the ids that a person may mean.
+
+        Args:
+            step_id: A whole id, or the beginning or end of one.
+        """
+        if not step_id:
+            return []
+        if step_id in self._numbers:
+            return [step_id]
+        return [
+            known
+            for known in self._numbers
+            if known.startswith(step_id) or known.endswith(step_id)
+        ]
+
+    def record(self, number: int) -> StepRecord:
+        """
+        Load one step.
+
+        Args:
+            number: The step's number, from ``outline`` or ``number_of``.
+        """
+        entry = self._entry[number]
+        if entry == NOBODY:
+            return self._stand_in(*self._lost[number])
+        return self._load(entry)
+
+    def number_of(self, step: StepRecord) -> int | None:
+        """
+        Return the number of a step.
+
+        Args:
+            step: A step of this session.
+
+        Returns:
+            The number; ``None`` for a step that is not known here or has no id.
+        """
+        number = self._numbers.get(key_of(step.id))
+        if number is None or number not in self._twins:
+            return number
+        same = (twin for twin in self._twins[number] if self.record(twin) == step)
+        return number if self.record(number) == step else next(same, None)
+
+    def _below(self, number: int) -> Sequence[int]:
+        below = array("i")
+        child = self._first[number]
+        while child != NOBODY:
+            below.append(child)
+            child = self._next[child]
+        return below
+
+    def _stand_in(self, step_id: str, child_number: int) -> StepRecord:
+        child = self.record(child_number)
+        fields: dict[str, Any] = {
+            "name": "(missing)",
+            "kind": "step",
+            "id": step_id,
+            "parent_id": None,
+            "trace_id": child.trace_id,
+            "seq": child.seq,
+            "context": {},
+            "started_at": child.started_at,
+            "finished_at": None,
+            "duration_ms": None,
+            "outcome": "missing",
+            "error": None,
+            "logs": [],
+        }
+        return StepRecord.from_dict(fields, child.header)
+
+
+def fold(
+    records: Iterable[StepRecord],
+    header: SessionHeader,
+    *,
+    path: Path | None = None,
+    problems: Iterable[Problem] = (),
+    load: Callable[[int], StepRecord] | None = None,
+) -> Session:
+    """
+    Build the tree of a session.
+
+    The records may come in any order, lack parents, repeat ids or contradict each
+    other: every record that is given stands in the tree exactly once, and each
+    contradiction is a problem of the session.
+
+    Args:
+        records: The steps of one session, read once.
+        header: Who recorded them.
+        path: The file that they come from.
+        problems: What was found wrong while reading; read after ``records``.
+        load: Returns the n-th of ``records`` again; without it the session keeps
+            the records themselves.
+
+    Returns:
+        The session.
+    """
+    growth = Growth()
+    if load is None:
+        kept = list(records)
+        records, load = kept, kept.__getitem__
+    for record in records:
+        growth.add(record)
+    growth.settle()
+    found = [*problems, *growth.problems]
+    return Session(header, path, shorten(found, growth.unlisted), growth, load)
+
+
+def _link(order: Sequence[int], parent: Sequence[int]) -> tuple[array[int], array[int]]:
+    # First child and next sibling of each number; the roots hang below index -1,
+    # which is the one extra place at the end.
+    first = array("i", [NOBODY]) * (len(parent) + 1)
+    following = array("i", [NOBODY]) * (len(parent) + 1)
+    for number in reversed(order):
+        following[number] = first[parent[number]]
+        first[parent[number]] = number
+    return first, following

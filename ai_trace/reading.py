@@ -1,0 +1,220 @@
+"""
+Reading traces back: which sessions there are, and what is in them.
+
+Everything here streams and treats the files as hostile: a damaged line is named
+and the rest is read. Nothing here needs a tracer.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from ai_trace._files import (
+    HEAD_LIMIT,
+    find_parts,
+    header_from_name,
+    header_of,
+    read_head,
+)
+from ai_trace._find import LATEST, PathLike, SessionInfo, find, resolve
+from ai_trace._follow import Follower, merge_last
+from ai_trace._lines import (
+    LINE_LIMIT,
+    Line,
+    LineStore,
+    decode,
+    open_file,
+    read_last,
+    read_lines,
+)
+from ai_trace._record import FORMAT, SessionHeader, StepRecord
+from ai_trace._tree import Problem, Session, fold
+from ai_trace.exceptions import TraceReadError
+
+
+__all__ = [
+    "LATEST",
+    "Problem",
+    "Session",
+    "SessionInfo",
+    "StepRecord",
+    "find",
+    "follow",
+    "read",
+    "records",
+    "resolve",
+    "tail",
+]
+
+_HEADER_MARK = b'"session":{"format":'
+
+
+def read(path: PathLike) -> Session:
+    """
+    Read a session, with the files of its forked children.
+
+    The session keeps an index of the files in memory, not their contents, and loads
+    a step when it is looked at.
+
+    Args:
+        path: Any file of the session.
+
+    Returns:
+        The session.
+
+    Raises:
+        TraceReadError: If the file is missing, unreadable or not a regular file.
+    """
+    parts = find_parts(Path(path))
+    store = LineStore(parts)
+    problems: list[Problem] = []
+    header = read_head(parts[0], LINE_LIMIT) or header_from_name(parts[0])
+
+    def steps() -> Iterator[StepRecord]:
+        for part, line, item in _items(parts):
+            if isinstance(item, Problem):
+                problems.append(item)
+                continue
+            if line is None:
+                store.keep(item)
+            else:
+                store.add(part, line, item.header or header)
+            yield item
+
+    return fold(steps(), header, path=parts[0], problems=problems, load=store.load)
+
+
+def records(path: PathLike) -> Iterator[StepRecord | Problem]:
+    """
+    Read the steps of a session one by one, as they finished, in constant memory.
+
+    Args:
+        path: Any file of the session.
+
+    Returns:
+        An iterator over a record for each step and a problem for each damaged line.
+
+    Raises:
+        TraceReadError: If the file is missing, unreadable or not a regular file.
+    """
+    return (item for _, _, item in _items(find_parts(Path(path))))
+
+
+def tail(path: PathLike, n: int) -> list[StepRecord]:
+    """
+    Return the last steps of a session, in the order of their finishing.
+
+    Reads from the end: the cost does not depend on the size of the file.
+
+    Args:
+        path: Any file of the session.
+        n: How many steps.
+
+    Returns:
+        The steps, fewer where the session has fewer.
+
+    Raises:
+        TraceReadError: If the file is missing, unreadable or not a regular file.
+    """
+    tails = []
+    for part in find_parts(Path(path)):
+        with open_file(part) as file:
+            header = header_of(file.readline(HEAD_LIMIT)) or header_from_name(part)
+            tails.append(read_last(file, n, header)[0])
+    return merge_last(tails, n)
+
+
+def follow(
+    path: PathLike,
+    *,
+    last: int = 0,
+    poll: float = 0.2,
+    stop: Callable[[], bool] | None = None,
+    on_problem: Callable[[Problem], None] | None = None,
+) -> Iterator[StepRecord]:
+    """
+    Yield the steps of a session as they finish, for ever.
+
+    The file need not be there yet, may be cut short or replaced, and a line is read
+    only when it is whole. Files of forked children are followed from their beginning.
+
+    Args:
+        path: The session's file.
+        last: How many of the steps already there to yield first.
+        poll: Seconds between two looks at the files.
+        stop: Asked before each look; once it returns true, what is there by then is
+            still yielded, and the iterator ends.
+        on_problem: Called for each damaged line.
+
+    Yields:
+        The steps, in the order of finishing.
+
+    Raises:
+        TraceReadError: If the file is there and cannot be read.
+    """
+    follower = Follower(Path(path), on_problem)
+    try:
+        yield from follower.begin(last)
+        while True:
+            ending = stop is not None and stop()
+            yield from follower.advance()
+            if ending:
+                return
+            time.sleep(poll)
+    finally:
+        follower.close()
+
+
+def _items(
+    parts: list[Path],
+) -> Iterator[tuple[int, Line | None, StepRecord | Problem]]:
+    for number, path in enumerate(parts):
+        prefix = f"{path.name}, " if len(parts) > 1 else ""
+        try:
+            for line, item in _read_part(path, prefix):
+                yield number, line, item
+        except TraceReadError as exc:
+            if number == 0:
+                raise
+            yield number, None, Problem(path.name, str(exc))
+    for record in _open_records(parts):
+        yield 0, None, record
+
+
+def _open_records(parts: list[Path]) -> Iterator[StepRecord]:
+    # Steps that started and stand in no line. Nothing journals them so far.
+    del parts
+    return iter(())
+
+
+def _read_part(path: Path, prefix: str) -> Iterator[tuple[Line, StepRecord | Problem]]:
+    header = header_from_name(path)
+    with open_file(path) as file:
+        for count, line in enumerate(read_lines(file), 1):
+            where = f"{prefix}line {count}, offset {line.offset}"
+            if count == 1 or _HEADER_MARK in line.data:
+                stated = header_of(line.data)
+                for what in _doubts(stated, None if count == 1 else header):
+                    yield line, Problem(where, what)
+                header = stated if count == 1 and stated else header
+            if line.data.isspace():
+                continue
+            item = decode(line, header)
+            yield line, Problem(where, item) if isinstance(item, str) else item
+            if not line.ended and isinstance(item, StepRecord):
+                what = "The last line lacks its newline; it is read all the same."
+                yield line, Problem(where, what)
+
+
+def _doubts(stated: SessionHeader | None, first: SessionHeader | None) -> Iterator[str]:
+    if stated is None:
+        return
+    if stated.format > FORMAT:
+        yield (
+            f"It is written by a newer ai_trace (format {stated.format}, this is "
+            f"{FORMAT}); what is unknown here is kept as it is."
+        )
+    if first is not None and stated.session_id != first.session_id:
+        yield "Another session begins in this file; all its steps are in this tree."

@@ -1,0 +1,91 @@
+"""
+Documents written when the tracer closes: the session as JSON or Markdown.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from ai_trace._record import SessionHeader, StepRecord
+from ai_trace._tree import Session, fold
+from ai_trace.exceptions import TraceConfigError
+from ai_trace.sinks import _files
+
+
+class _DocumentSink:
+    """
+    Collects the records of a session and writes one document at its end.
+    """
+
+    traces_nothing = True
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        _files.make_directory(self.path.parent)
+        if self.path.is_dir():
+            msg = f"{str(self.path)!r} is a directory. Give the path of a file."
+            raise TraceConfigError(msg)
+        self._records: list[StepRecord] = []
+
+    def on_finish(self, record: StepRecord) -> None:
+        """Keep the record until the session ends."""
+        self._records.append(record)
+
+    def close(self) -> None:
+        """
+        Write the document.
+
+        Raises:
+            OSError: If it cannot be written; the tracer counts that.
+        """
+        if self._records:
+            header = self._records[0].header or SessionHeader("", "")
+            _files.write_atomically(
+                self.path, self._render(fold(self._records, header))
+            )
+
+    def _render(self, session: Session) -> Iterator[str]:
+        raise NotImplementedError
+
+
+class JSONSink(_DocumentSink):
+    """
+    Writes the session as one JSON document when the tracer closes.
+
+    The records are kept in memory until then. For a session that may be long, or
+    die, use ``JSONLSink`` and ``Tracer.save()``.
+
+    Args:
+        path: The file; it is replaced as a whole, never left half written.
+
+    Raises:
+        TraceConfigError: If the directory cannot be used.
+    """
+
+    def _render(self, session: Session) -> Iterator[str]:
+        from ai_trace.render import json
+
+        return json.session(session, saved_at=time.time())
+
+
+class MarkdownSink(_DocumentSink):
+    """
+    Writes the session as a Markdown report when the tracer closes.
+
+    The records are kept in memory until then. For a session that may be long, or
+    die, use ``JSONLSink`` and ``Tracer.save_markdown()``.
+
+    Args:
+        path: The file; it is replaced as a whole, never left half written.
+
+    Raises:
+        TraceConfigError: If the directory cannot be used.
+    """
+
+    def _render(self, session: Session) -> Iterator[str]:
+        from ai_trace.render import markdown
+
+        return markdown.session(session)

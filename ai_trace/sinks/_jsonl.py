@@ -1,0 +1,311 @@
+"""
+The trace file: one line for each finished step, with the system before we return.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from ai_trace import _journal
+from ai_trace._header import SessionHeader
+from ai_trace._record import StepRecord, encode_line
+from ai_trace.exceptions import TraceConfigError
+from ai_trace.sinks import _files
+from ai_trace.sinks._append import AppendFile, ends_with_newline, open_for_append
+from ai_trace.sinks._journal import Journal
+from ai_trace.typing import OpenStep
+
+
+DURABILITIES = ("cache", "interval", "step")
+
+_INTERVAL_SECONDS = 1.0
+
+
+class JournalError(OSError):
+    """
+    The journal of open steps cannot be written.
+    """
+
+
+class JSONLSink:
+    """
+    Appends each finished step to a file, as one line and with one write.
+
+    The line is with the operating system when ``on_finish`` returns: it survives
+    the death of the process. Nothing is kept in memory, no flush is ever needed.
+    What is lost all the same, because a disk is full, is said in the next line
+    that can be written.
+
+    Args:
+        path: The file; if it exists, the session is appended to it.
+        durability: What survives a power loss: ``cache``, what the system had
+            written back; ``interval``, all but the last second; ``step``, every
+            step. See the page on reliability.
+        journal: Whether steps that have not finished are kept in a journal beside
+            the file, so that a reader can tell where a killed process died.
+
+    Raises:
+        TraceConfigError: If the file cannot be written, or is no plain file.
+
+    Attributes:
+        path: The file that is written; a forked child writes its own beside it.
+
+    Example:
+        >>> sink = JSONLSink("run.jsonl")  # doctest: +SKIP
+        >>> Tracer("agent", auto_save=False, sinks=[sink])  # doctest: +SKIP
+    """
+
+    traces_nothing = True
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        durability: str = "cache",
+        journal: bool = True,
+    ) -> None:
+        check_durability("JSONLSink", durability)
+        self.path = Path(path)
+        _files.make_directory(self.path.parent)
+        try:
+            file = AppendFile(self.path, open_for_append(self.path))
+        except OSError as exc:
+            msg = (
+                f"Cannot write the trace file {str(self.path)!r}: "
+                f"{exc.strerror or exc}. Give the path of a plain file."
+            )
+            raise TraceConfigError(msg) from exc
+        self._begin(file, durability, journal=journal)
+        if not ends_with_newline(self.path):
+            file.fence()
+
+    @classmethod
+    def on_descriptor(
+        cls, path: Path, descriptor: int, *, durability: str, journal: bool
+    ) -> JSONLSink:
+        """Make a sink for a file that was just created and is open."""
+        sink = cls.__new__(cls)
+        sink.path = path
+        sink._begin(AppendFile(path, descriptor), durability, journal=journal)
+        return sink
+
+    def _begin(self, file: AppendFile, durability: str, *, journal: bool) -> None:
+        self._file: AppendFile | None = file
+        self._durability = durability
+        self._synced = time.monotonic()
+        self._lock = threading.RLock()
+        self._lost = 0
+        self._cause = ""
+        self._notes: list[dict[str, Any]] = []
+        # Whether the next line needs more than to be written as it is.
+        self._special = True
+        self._needs_header = True
+        self._journal = Journal(self._journal_path()) if journal else None
+
+    def _journal_path(self) -> Path:
+        return self.path.with_suffix(_journal.SUFFIX)
+
+    # -- events --------------------------------------------------------------
+
+    def on_start(self, step: OpenStep) -> None:
+        """
+        Note in the journal that a step has started.
+
+        Raises:
+            OSError: If that cannot be written; the tracer counts it.
+        """
+        if self._journal is not None:
+            try:
+                self._journal.start(step, step.header)
+            except OSError as exc:
+                raise _of_journal(exc) from exc
+
+    def on_log(self, step: OpenStep, entry: str) -> None:
+        """
+        Note a log entry in the journal.
+
+        Raises:
+            OSError: If that cannot be written; the tracer counts it.
+        """
+        if self._journal is not None:
+            try:
+                self._journal.log(step, entry)
+            except OSError as exc:
+                raise _of_journal(exc) from exc
+
+    def on_finish(self, record: StepRecord) -> None:
+        """
+        Append the record's line.
+
+        Raises:
+            OSError: If it cannot be written; the tracer counts that.
+        """
+        try:
+            self._write(record)
+        finally:
+            if self._journal is not None:
+                self._journal.finish(record.id)
+        if self._durability != "cache":
+            self._sync(record)
+
+    def _write(self, record: StepRecord) -> None:
+        file = self._file
+        if self._special or file is None:
+            self._write_specially(record)
+            return
+        trouble = file.trouble()
+        if trouble is not None:
+            self._recover(trouble)
+            self._write_specially(record)
+            return
+        try:
+            file.append(record.line)
+        except OSError as exc:
+            self._lose(exc)
+            raise
+
+    def _lose(self, exc: OSError) -> None:
+        with self._lock:
+            self._lost += 1
+            self._cause = errno.errorcode.get(exc.errno or 0, type(exc).__name__)
+            self._special = True
+
+    # -- lines that say more -------------------------------------------------
+
+    def _write_specially(self, record: StepRecord) -> None:
+        """Write a line that carries the header, or what was lost before it."""
+        with self._lock:
+            try:
+                if self._file is None:
+                    self._file = AppendFile(self.path, open_for_append(self.path))
+                if self._lost and self._file.trouble() == "gone":
+                    self._recover("gone")
+                self._file.append(self._dressed(record))
+            except OSError as exc:
+                self._lose(exc)
+                raise
+            self._special = self._needs_header = False
+            self._lost = 0
+            self._notes = []
+
+    def _dressed(self, record: StepRecord) -> bytes:
+        notes = list(self._notes)
+        if self._lost:
+            notes.append({"note": "gap", "lost": self._lost, "error": self._cause})
+        data = record.to_dict() if notes else {}
+        line = record.line
+        if notes:
+            line = encode_line({**data, "notes": [*data.get("notes", ()), *notes]})
+        if not self._needs_header or record.header is None:
+            return line
+        header = encode_line(_in_this_process(record.header).to_dict())
+        return line[:-2] + b',"session":' + header[:-1] + b"}\n"
+
+    def _recover(self, trouble: str) -> None:
+        """Go on after somebody deleted, renamed, closed or cut the file."""
+        with self._lock:
+            self._special = self._needs_header = True
+            self._notes.append(
+                {"note": "reopened" if trouble == "gone" else trouble + " by another"}
+            )
+            if trouble == "gone" and self._file is not None:
+                try:
+                    self._file.reopen()
+                except OSError as exc:
+                    self._lose(exc)
+                    raise
+
+    # -- durability ----------------------------------------------------------
+
+    def _sync(self, record: StepRecord) -> None:
+        if self._durability == "interval":
+            now = time.monotonic()
+            if now - self._synced < _INTERVAL_SECONDS and record.parent_id is not None:
+                return
+            self._synced = now
+        self._sync_now()
+
+    def _sync_now(self) -> None:
+        file = self._file
+        if file is None:
+            return
+        try:
+            file.sync()
+        except OSError as exc:
+            # After a failed sync the system may have dropped what it could not
+            # write and call the next one a success: nothing before is certain.
+            with self._lock:
+                cause = errno.errorcode.get(exc.errno or 0, type(exc).__name__)
+                self._notes.append({"note": "durability lost", "error": cause})
+                self._special = True
+            raise
+
+    # -- the end -------------------------------------------------------------
+
+    def after_fork(self) -> None:
+        """Leave the parent's files; the child's own are made at its first step."""
+        file, self._file = self._file, None
+        self._lock = threading.RLock()
+        if file is not None:
+            file.close()
+        name = f"{self.path.stem}.p{os.getpid()}{self.path.suffix}"
+        self.path = self.path.with_name(name)
+        self._special = self._needs_header = True
+        self._lost, self._notes = 0, []
+        if self._journal is not None:
+            self._journal.abandon()
+            self._journal = Journal(self._journal_path())
+
+    def close(self) -> None:
+        """
+        Close the file and remove the journal; called once by the tracer.
+
+        Raises:
+            OSError: If the last sync or the removal fails; the tracer counts it.
+        """
+        file = self._file
+        if self._durability != "cache":
+            self._sync_now()
+        self._file = None
+        if file is not None:
+            file.close()
+        if self._journal is not None:
+            self._journal.close()
+
+    def __del__(self) -> None:
+        """Close the descriptor of a sink that was forgotten."""
+        file = getattr(self, "_file", None)
+        if file is not None:
+            file.close()
+
+
+def check_durability(where: str, durability: object) -> None:
+    """
+    Refuse an unknown level of durability.
+
+    Raises:
+        TraceConfigError: If it is none of ``cache``, ``interval`` and ``step``.
+    """
+    if durability not in DURABILITIES:
+        msg = (
+            f"{where}(durability={durability!r}): the levels are "
+            f"{', '.join(DURABILITIES)}."
+        )
+        raise TraceConfigError(msg)
+
+
+def _of_journal(exc: OSError) -> OSError:
+    """Say that it is the journal that failed: no finished step is lost by that."""
+    cause = errno.errorcode.get(exc.errno or 0, type(exc).__name__)
+    return JournalError(f"journal: {cause}")
+
+
+def _in_this_process(header: SessionHeader) -> SessionHeader:
+    if header.pid == os.getpid():
+        return header
+    return SessionHeader.from_dict({**header.to_dict(), "pid": os.getpid()})
