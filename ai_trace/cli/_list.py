@@ -1,0 +1,218 @@
+"""
+``ai-trace list``: which sessions there are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from ai_trace import reading
+from ai_trace._record import StepRecord
+from ai_trace._tree import Problem
+from ai_trace.cli._arguments import FOUND, add_json, positive
+from ai_trace.cli._sessions import add_agent, find_sessions
+from ai_trace.cli._style import fitting
+from ai_trace.cli._terminal import Terminal
+from ai_trace.exceptions import TraceReadError
+from ai_trace.reading import SessionInfo
+from ai_trace.render import json
+from ai_trace.render._style import Span, Style, columns
+from ai_trace.render._values import duration, local_time
+
+
+DESCRIPTION = """\
+List the sessions, newest first: session, agent, when it started, how long it
+took, how many steps it holds, how many of them ended in an error, and the size of
+its files."""
+
+EXAMPLES = """\
+examples:
+  ai-trace list                                on a terminal: the newest 20
+  ai-trace list --all                          all of them
+  ai-trace list -n 5 --agent trading_agent     the newest five of one agent
+  ai-trace --dir /var/log/agent/traces list    in another directory
+  ai-trace list --json                         for machines"""
+
+_SCREENFUL = 20
+_HEAD = ("SESSION", "AGENT", "STARTED", "TOOK", "STEPS", "ERRORS", "SIZE")
+_AGENT, _FIRST_NUMBER, _ERRORS = 1, 3, 5
+_GAP = "  "
+_TO_THE_MINUTE = len("2024-03-01 14:30")
+_NARROWEST = 8
+_BOUNDLESS = sys.maxsize
+_THOUSAND = 1_000
+_UNITS = ("kB", "MB", "GB", "TB")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the words that the verb takes."""
+    how_many = parser.add_mutually_exclusive_group()
+    how_many.add_argument(
+        "-n",
+        metavar="N",
+        type=positive,
+        help=f"only the newest N (default on a terminal: {_SCREENFUL})",
+    )
+    how_many.add_argument("--all", action="store_true", help="all sessions")
+    add_agent(parser)
+    add_json(parser, 'one object, {"sessions": [{...}, ...]}')
+
+
+def run(options: argparse.Namespace, terminal: Terminal) -> int:
+    """
+    List sessions.
+
+    Args:
+        options: The parsed command line.
+        terminal: Where to write.
+
+    Returns:
+        The exit status.
+    """
+    infos = find_sessions(options.dir, options.agent)
+    shown = infos[: _how_many(options, terminal)]
+    ids = Counter(info.header.session_id for info in infos)
+    counted = [_Counted(info, _label(info, ids)) for info in shown]
+    for session in counted:
+        _count(session, terminal)
+    if options.json:
+        objects = [session.to_dict() for session in counted]
+        terminal.write(json.encode({"sessions": objects}, indent=2))
+        return FOUND
+    terminal.write_all(_table(counted, fitting(terminal)))
+    if len(shown) < len(infos) and not options.n:
+        terminal.write(f"{len(infos) - len(shown)} older ones: ai-trace list --all")
+    return FOUND
+
+
+def _how_many(options: argparse.Namespace, terminal: Terminal) -> int | None:
+    by_default = terminal.is_terminal and not options.json and not options.all
+    limit: int | None = options.n or (_SCREENFUL if by_default else None)
+    return limit
+
+
+class _Counted:
+    """
+    A session, and what reading it through has told.
+    """
+
+    def __init__(self, info: SessionInfo, label: str) -> None:
+        self.info = info
+        self.label = label
+        self.outcomes: Counter[str] = Counter()
+        self.problems = 0
+        self.started_at = info.header.started_at
+        self.finished_at: float | None = None
+
+    def add(self, found: StepRecord | Problem) -> None:
+        """Count one line."""
+        if isinstance(found, Problem):
+            self.problems += 1
+            return
+        self.outcomes[found.outcome] += 1
+        self.started_at = self.started_at or found.started_at
+        if found.finished_at is not None:
+            self.finished_at = max(found.finished_at, self.finished_at or 0.0)
+
+    @property
+    def steps(self) -> int:
+        """How many steps can be read."""
+        return sum(self.outcomes.values())
+
+    @property
+    def duration_ms(self) -> float | None:
+        """Milliseconds from the session's start to the end of its last step."""
+        if self.finished_at is None:
+            return None
+        return max(0.0, round((self.finished_at - self.started_at) * 1000, 3))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what is known as JSON types."""
+        header = self.info.header
+        return {
+            "session_id": header.session_id,
+            "agent": header.agent,
+            "path": str(self.info.path),
+            "started_at": self.started_at,
+            "finished_at": self.finished_at,
+            "duration_ms": self.duration_ms,
+            "steps": self.steps,
+            "errors": self.outcomes["error"],
+            "outcomes": dict(self.outcomes),
+            "size": self.info.size,
+            "problems": self.problems,
+        }
+
+
+def _label(info: SessionInfo, ids: Mapping[str, int]) -> str:
+    """Return the shortest name that ``view`` takes for this session and no other."""
+    session_id = info.header.session_id
+    return session_id if session_id and ids[session_id] == 1 else info.stem
+
+
+def _count(session: _Counted, terminal: Terminal) -> None:
+    path = session.info.path
+    # One session that cannot be read is no reason to list none.
+    try:
+        for found in reading.records(path):
+            session.add(found)
+    except TraceReadError as exc:
+        terminal.complain(str(exc))
+    if session.problems:
+        plural = "" if session.problems == 1 else "s"
+        terminal.complain(
+            f"{path} has {session.problems} problem{plural}, named by 'ai-trace view'."
+        )
+
+
+def _table(counted: Sequence[_Counted], style: Style) -> Iterator[str]:
+    rows = [_HEAD, *(_row(session, style) for session in counted)]
+    widths = [max(map(columns, column)) for column in zip(*rows)]
+    excess = sum(widths) + len(_GAP) * (len(widths) - 1) - (style.width or _BOUNDLESS)
+    if excess > 0:
+        widths[_AGENT] = max(_NARROWEST, widths[_AGENT] - excess)
+    for number, row in enumerate(rows):
+        yield style.line(_spans(row, widths, style, is_head=number == 0))
+
+
+def _row(session: _Counted, style: Style) -> tuple[str, ...]:
+    header = session.info.header
+    return (
+        style.clean(session.label),
+        style.clean(header.agent),
+        local_time(session.started_at or None)[:_TO_THE_MINUTE],
+        style.signs(duration(session.duration_ms)) or "-",
+        str(session.steps),
+        str(session.outcomes["error"]),
+        _size(session.info.size),
+    )
+
+
+def _spans(
+    row: Sequence[str], widths: Sequence[int], style: Style, *, is_head: bool
+) -> Iterator[Span]:
+    for place, (cell, width) in enumerate(zip(row, widths)):
+        if place:
+            yield Span(_GAP)
+        text = replace(style, colour=False, width=width).line([Span(cell)])
+        padding = " " * (width - columns(text))
+        role = "quiet" if is_head else ""
+        if place == _ERRORS and not is_head and cell != "0":
+            role = "bad"
+        yield Span(text + padding if place < _FIRST_NUMBER else padding + text, role)
+
+
+def _size(size: float) -> str:
+    """Show a number of bytes: ``412 B``, ``3.2 kB``, ``326.0 MB``."""
+    if size < _THOUSAND:
+        return f"{size} B"
+    power = 0
+    while size >= _THOUSAND - 0.05 and power < len(_UNITS):
+        size /= _THOUSAND
+        power += 1
+    return f"{size:.1f} {_UNITS[power - 1]}"

@@ -1,0 +1,159 @@
+"""
+The command line: which verb is called, and how it all ends.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from ai_trace._version import __version__
+from ai_trace.cli._arguments import (
+    CLOSED_PIPE,
+    FOUND,
+    NOTHING_FOUND,
+    STOPPED,
+    USAGE,
+    Parser,
+    UsageError,
+    add_dir,
+    default_dir,
+    did_you_mean,
+)
+from ai_trace.cli._terminal import OutputError, Terminal
+from ai_trace.exceptions import TraceError
+
+
+# Each verb is a file ``_<verb>.py`` with DESCRIPTION, EXAMPLES, ``add_arguments``
+# and ``run``. It is loaded when it is called, so here stands all of it that
+# ``ai-trace --help`` needs.
+VERBS = {
+    "list": "the sessions, newest first",
+    "view": "one session as a tree: what the agent saw and decided",
+    "tail": "the last steps, then each step as it finishes",
+    "stats": "counts and durations per step name, over all sessions",
+    "report": "one session as a Markdown page",
+    "demo": "record a small trading agent on real prices, and look at it",
+}
+
+_DESCRIPTION = """\
+Look at what an AI agent saw, what it decided, why, and how long it took: the
+traces that ai_trace records in a directory of this machine."""
+
+_EPILOG = """\
+verbs:
+{verbs}
+
+examples:
+  ai-trace demo                                  a first trace to look at
+  ai-trace list                                  which sessions there are
+  ai-trace view                                  the newest session
+  ai-trace view 20240301_143022 --errors         what went wrong in that one
+  ai-trace --dir /var/log/agent/traces list      another directory
+  ai-trace view --help                           all that a verb can do
+
+Output is coloured on a terminal and plain elsewhere (NO_COLOR, FORCE_COLOR), and
+fits the terminal's width or COLUMNS; in a pipe or a file, lines are not cut to any
+width. Times are local; session ids are UTC.
+
+Exit status: 0, 1 when nothing was found, 2 when the command line is wrong."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """
+    Run the command ``ai-trace``.
+
+    Args:
+        argv: The words behind the command; default: those of this process.
+
+    Returns:
+        The exit status: 0, 1 when nothing was found, 2 when the command line is
+        wrong, 130 after Ctrl-C, 141 when nobody reads the output any more.
+    """
+    terminal = Terminal()
+    try:
+        status = _run(sys.argv[1:] if argv is None else argv, terminal)
+        terminal.flush()
+    except KeyboardInterrupt:
+        status = STOPPED
+    except BrokenPipeError:
+        status = CLOSED_PIPE
+    terminal.close()
+    return status
+
+
+def _run(words: Sequence[str], terminal: Terminal) -> int:
+    try:
+        status = _dispatch(words, terminal)
+        terminal.flush()
+        return status
+    except UsageError as exc:
+        terminal.complain(str(exc))
+        return USAGE
+    except TraceError as exc:
+        terminal.complain(str(exc))
+        return NOTHING_FOUND
+    except OutputError as exc:
+        terminal.abandon_output()
+        terminal.complain(str(exc))
+        return NOTHING_FOUND
+    except BrokenPipeError:
+        raise
+    except OSError as exc:
+        terminal.complain(f"{exc.filename or 'A file'} cannot be used: {exc.strerror}.")
+        return NOTHING_FOUND
+
+
+def _dispatch(words: Sequence[str], terminal: Terminal) -> int:
+    front = _front_parser()
+    if not words:
+        front.print_help(sys.stderr)
+        return USAGE
+    try:
+        namespace = front.parse(words)
+        verb, *rest = namespace.command
+        return _run_verb(_known(verb), rest, namespace, terminal)
+    except SystemExit:
+        # argparse ends so after --help and --version; its errors end otherwise.
+        return FOUND
+
+
+def _run_verb(
+    verb: str, words: list[str], namespace: argparse.Namespace, terminal: Terminal
+) -> int:
+    module = import_module(f"ai_trace.cli._{verb}")
+    parser = Parser(f"ai-trace {verb}", module.DESCRIPTION, module.EXAMPLES)
+    module.add_arguments(parser)
+    add_dir(parser)
+    status: int = module.run(parser.parse(words, namespace), terminal)
+    return status
+
+
+def _known(verb: str) -> str:
+    if verb in VERBS:
+        return verb
+    hint = did_you_mean(verb, list(VERBS))
+    if not hint and os.path.exists(verb):
+        hint = f" Did you mean 'ai-trace view {verb}'?"
+    msg = f"There is no verb {verb!r}.{hint} See ai-trace --help."
+    raise UsageError(msg)
+
+
+def _front_parser() -> Parser:
+    width = max(map(len, VERBS)) + 2
+    verbs = "\n".join(f"  {verb:{width}}{what}" for verb, what in VERBS.items())
+    parser = Parser("ai-trace", _DESCRIPTION, _EPILOG.format(verbs=verbs))
+    parser.set_defaults(dir=default_dir())
+    add_dir(parser)
+    version = f"ai-trace {__version__}"
+    parser.add_argument("--version", action="version", version=version)
+    parser.add_argument(
+        "command",
+        nargs=argparse.PARSER,
+        metavar="VERB",
+        help="what to do; its own words follow it",
+    )
+    return parser

@@ -1,0 +1,52 @@
+"""
+Points in time, as people name them on a command line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import time
+from datetime import datetime
+
+
+_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+_AGO = re.compile(r"(\d{1,9})([smhdw])", re.ASCII)
+_SESSION_ID = re.compile(r"\d{8}_\d{6}", re.ASCII)
+
+FORMS = (
+    "so long ago (30m, 2h, 7d), or a date or time "
+    "(2024-03-01, 2024-03-01T14:30, 2024-03-01T14:30:22Z)"
+)
+
+
+def moment(text: str) -> float:
+    """
+    Read a point in time.
+
+    Args:
+        text: A span before now (``45s``, ``30m``, ``2h``, ``7d``, ``4w``), an ISO
+            date or time, local where it names no offset, or a session id, in UTC.
+
+    Returns:
+        Epoch seconds.
+
+    Raises:
+        argparse.ArgumentTypeError: If the text is none of these.
+    """
+    ago = _AGO.fullmatch(text)
+    if ago:
+        return time.time() - int(ago[1]) * _SECONDS[ago[2]]
+    try:
+        when = _parse(text)
+    except ValueError:
+        msg = f"{text!r} is no point in time: write {FORMS}"
+        raise argparse.ArgumentTypeError(msg) from None
+    return when.timestamp()
+
+
+def _parse(text: str) -> datetime:
+    if _SESSION_ID.fullmatch(text):
+        return datetime.strptime(text + "+0000", "%Y%m%d_%H%M%S%z")
+    # Python 3.9 and 3.10 do not know the Z.
+    return datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", text))

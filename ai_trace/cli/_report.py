@@ -1,0 +1,89 @@
+"""
+``ai-trace report``: one session as a Markdown page.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+from ai_trace.cli._arguments import FOUND, UsageError
+from ai_trace.cli._sessions import add_session, read_session
+from ai_trace.cli._terminal import Terminal
+from ai_trace.exceptions import TraceError
+from ai_trace.render import markdown
+from ai_trace.render._escape import term
+from ai_trace.sinks._files import write_atomically
+
+
+DESCRIPTION = """\
+Write a session as a Markdown page: its summary, its metadata, and its steps as a
+tree with what each saw, logged, returned, and why it failed.
+
+A page of the same name is replaced as a whole, or not at all."""
+
+EXAMPLES = """\
+examples:
+  ai-trace report                                   beside the newest trace
+  ai-trace report 20240301_143022 -o postmortem.md  where you want it
+  ai-trace report latest -o - | less                to standard output"""
+
+_STANDARD_OUTPUT = "-"
+_TRACE = ".jsonl"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the words that the verb takes."""
+    add_session(parser)
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE.md",
+        help="the page's file; '-' is standard output (default: beside the trace)",
+    )
+
+
+def run(options: argparse.Namespace, terminal: Terminal) -> int:
+    """
+    Write the page.
+
+    Args:
+        options: The parsed command line.
+        terminal: Where to write, and to say what was written.
+
+    Returns:
+        The exit status.
+    """
+    trace, session = read_session(options.dir, options.session, terminal)
+    pieces = markdown.session(session)
+    if options.output == _STANDARD_OUTPUT:
+        terminal.write_pieces(pieces)
+        return FOUND
+    page = Path(options.output) if options.output else _beside(trace)
+    _write(page, pieces)
+    terminal.write(term(str(page)))
+    return FOUND
+
+
+def _beside(trace: Path) -> Path:
+    stem = trace.name[: -len(_TRACE)] if trace.name.endswith(_TRACE) else trace.name
+    return trace.with_name(f"{stem}.md")
+
+
+def _write(page: Path, pieces: Iterator[str]) -> None:
+    if page.suffix == _TRACE:
+        msg = f"{str(page)!r} would be taken for a trace. Give the page another name."
+        raise UsageError(msg)
+    if page.is_dir() or not page.parent.is_dir():
+        msg = f"{str(page)!r} is not a file in a directory that exists."
+        raise UsageError(msg)
+    try:
+        if page.exists() and not page.is_file():
+            # A pipe or a device takes the text; it is not to be replaced by a file.
+            page.write_text("".join(pieces), encoding="utf-8")
+        else:
+            write_atomically(page.resolve(), pieces)
+    except OSError as exc:
+        msg = f"{str(page)!r} could not be written: {exc.strerror}. Choose -o FILE.md."
+        raise TraceError(msg) from exc

@@ -1,0 +1,196 @@
+"""
+``ai-trace tail``: the last steps of a session, then each step as it finishes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from ai_trace import reading
+from ai_trace._record import StepRecord
+from ai_trace._tree import Problem
+from ai_trace.cli._arguments import (
+    FOUND,
+    NOTHING_FOUND,
+    add_json,
+    count,
+)
+from ai_trace.cli._sessions import add_session
+from ai_trace.cli._style import fitting
+from ai_trace.cli._terminal import Terminal
+from ai_trace.render import json, text
+
+
+DESCRIPTION = """\
+Show the last steps of a session in the order in which they finished, and then each
+step as it finishes, until Ctrl-C.
+
+Unless a session is named, the newest one is followed: when another one starts, tail
+says so and goes on with that. When there is none yet, it waits for the first."""
+
+EXAMPLES = """\
+examples:
+  ai-trace tail                         the newest session, live
+  ai-trace tail -n 20 --no-follow       its last 20 steps, and end
+  ai-trace tail -n 0 20240301_143022    only what finishes from now on, in that one
+  ai-trace tail --json | jq .name       for machines: one JSON object per line
+
+With --json, the first object of each session carries its header as "session"."""
+
+_POLL = 0.2
+_ALL = sys.maxsize
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the words that the verb takes."""
+    add_session(parser)
+    parser.add_argument(
+        "-n",
+        metavar="N",
+        type=count,
+        default=20,
+        help="how many of the last steps (default: 20)",
+    )
+    parser.add_argument(
+        "--no-follow", action="store_true", help="end after the last steps"
+    )
+    parser.add_argument(
+        "--full", action="store_true", help="all that each step recorded"
+    )
+    add_json(parser, "one object per line, one line per step")
+
+
+def run(options: argparse.Namespace, terminal: Terminal) -> int:
+    """
+    Show the last steps, and what follows.
+
+    Args:
+        options: The parsed command line.
+        terminal: Where to write.
+
+    Returns:
+        The exit status.
+    """
+    output = _Output(options, terminal)
+    if options.no_follow:
+        return _show_last(options, output, terminal)
+    if options.session in (None, "latest"):
+        _follow_newest(options, output, terminal)
+    else:
+        path = reading.resolve(options.dir, options.session)
+        output.follow(path, last=options.n)
+    return FOUND
+
+
+def _show_last(options: argparse.Namespace, output: _Output, terminal: Terminal) -> int:
+    path = reading.resolve(options.dir, options.session)
+    steps = reading.tail(path, options.n)
+    for step in steps:
+        output.show(step)
+    if steps or not options.n:
+        return FOUND
+    terminal.complain(f"No step has finished in {path} yet.")
+    return NOTHING_FOUND
+
+
+def _follow_newest(
+    options: argparse.Namespace, output: _Output, terminal: Terminal
+) -> None:
+    newest = _Newest(options.dir)
+    last = options.n
+    if not newest.changed():
+        terminal.complain(
+            f"No session in {options.dir} yet; waiting for the first. Ctrl-C ends."
+        )
+        while not newest.changed():
+            time.sleep(_POLL)
+        last = _ALL
+    while newest.path is not None:
+        terminal.complain(f"Following {newest.path.name}. Ctrl-C ends.")
+        output.follow(newest.path, last=last, stop=newest.changed)
+        last = _ALL
+
+
+class _Newest:
+    """
+    The newest session of a directory.
+
+    Attributes:
+        path: Its file; ``None`` while there is none.
+    """
+
+    def __init__(self, directory: str) -> None:
+        self.path: Path | None = None
+        self._directory = directory
+        self._names: frozenset[str] = frozenset()
+
+    def changed(self) -> bool:
+        """Look again, and say whether another session is the newest now."""
+        # To list names is cheap; only a new one is a reason to open files.
+        known, self._names = self._names, _names(self._directory)
+        if self._names <= known:
+            return False
+        infos = reading.find(self._directory)
+        before, self.path = self.path, infos[0].path if infos else None
+        return self.path not in (None, before)
+
+
+def _names(directory: str) -> frozenset[str]:
+    try:
+        return frozenset(n for n in os.listdir(directory) if n.endswith(".jsonl"))
+    except FileNotFoundError:
+        return frozenset()
+
+
+class _Output:
+    """
+    The steps as they are shown: as lines for people or as objects for machines.
+    """
+
+    def __init__(self, options: argparse.Namespace, terminal: Terminal) -> None:
+        self._json: bool = options.json
+        self._full: bool = options.full
+        self._terminal = terminal
+        self._style = fitting(terminal)
+        self._session: tuple[str, str] | None = None
+
+    def follow(
+        self, path: Path, *, last: int, stop: Callable[[], bool] | None = None
+    ) -> None:
+        """
+        Show the last steps of a session and then each step as it finishes.
+
+        Args:
+            path: The session's file.
+            last: How many of the steps already there to show.
+            stop: Says when to end; without it, this goes on for ever.
+        """
+        steps = reading.follow(
+            path, last=last, poll=_POLL, stop=stop, on_problem=self._complain
+        )
+        for step in steps:
+            self.show(step)
+            self._terminal.flush()
+
+    def show(self, step: StepRecord) -> None:
+        """Show one step."""
+        if self._json:
+            self._terminal.write(self._object(step))
+        else:
+            lines = text.step(step, self._style, full=self._full)
+            self._terminal.write_all(lines)
+
+    def _object(self, step: StepRecord) -> str:
+        header = step.header
+        if header is None or (header.agent, header.session_id) == self._session:
+            return json.line(step)
+        self._session = (header.agent, header.session_id)
+        return f'{json.line(step)[:-1]}, "session": {json.encode(header.to_dict())}}}'
+
+    def _complain(self, problem: Problem) -> None:
+        self._terminal.complain(f"{problem.where}: {problem.what}")

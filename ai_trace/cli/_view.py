@@ -1,0 +1,177 @@
+"""
+``ai-trace view``: one session as a tree.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Iterator
+
+from ai_trace._record import StepRecord
+from ai_trace._tree import Session
+from ai_trace.cli._arguments import (
+    FOUND,
+    NOTHING_FOUND,
+    add_json,
+    positive,
+)
+from ai_trace.cli._selection import Selection, add_selection
+from ai_trace.cli._sessions import add_session, read_session
+from ai_trace.cli._style import fitting
+from ai_trace.cli._terminal import Terminal
+from ai_trace.exceptions import TraceReadError
+from ai_trace.render import json, text
+
+
+_NAMED = 5
+
+DESCRIPTION = """\
+Show a session as a tree: for each step how it ended, its name, its kind, how long
+it took, and on the same line what it saw and decided.
+
+Steps that are asked for with --errors, --name, --kind or --grep are shown below
+the steps that they were made in. Damage in the file is named on standard error,
+and the rest is shown."""
+
+EXAMPLES = """\
+examples:
+  ai-trace view                         the newest session
+  ai-trace view 20240301_143022         by session id, or a part of it
+  ai-trace view trading --errors        what went wrong, and inside of what
+  ai-trace view --name 'fetch_*' --full everything these steps saw and returned
+  ai-trace view --step 7f3a             one step whole, by its id or a part of it
+  ai-trace view --grep BTCUSDT          steps that recorded this text
+  ai-trace view --json > run.json       the session as one JSON object"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the words that the verb takes."""
+    add_session(parser)
+    parser.add_argument(
+        "--full",
+        action="store_true",
+        help="all that each step recorded, instead of one line",
+    )
+    parser.add_argument(
+        "--step",
+        metavar="ID",
+        help="only this step, whole (what is below it: --depth)",
+    )
+    parser.add_argument(
+        "--depth", metavar="N", type=positive, help="only N levels; 1: the roots"
+    )
+    add_selection(parser)
+    add_json(parser, 'one object, {"session": {...}, "steps": [...]}')
+
+
+def run(options: argparse.Namespace, terminal: Terminal) -> int:
+    """
+    Show a session.
+
+    Args:
+        options: The parsed command line.
+        terminal: Where to write.
+
+    Returns:
+        The exit status.
+    """
+    path, session = read_session(options.dir, options.session, terminal)
+    top = _find_step(session, options.step) if options.step else None
+    only = Selection.from_options(options)
+    if not _shows_any(session, top, options.depth, only):
+        terminal.complain(f"No step of {path} is as asked for.")
+        return NOTHING_FOUND
+    if options.json:
+        _print_json(session, top, options.depth, only, terminal)
+    else:
+        _print_tree(session, top, only, options, terminal)
+    return FOUND
+
+
+def _find_step(session: Session, step_id: str) -> StepRecord:
+    step = session.find(step_id)
+    if step is not None:
+        return step
+    ids = session.candidates(step_id)
+    if not ids:
+        msg = (
+            f"No step of {session.path} has an id that begins or ends with "
+            f"{step_id!r}. --full shows the ids, --name finds steps by name."
+        )
+        raise TraceReadError(msg)
+    some = ", ".join(ids[:_NAMED]) + (", ..." if len(ids) > _NAMED else "")
+    msg = f"{len(ids)} ids of {session.path} begin or end with {step_id!r}: {some}."
+    raise TraceReadError(msg)
+
+
+def _print_tree(
+    session: Session,
+    top: StepRecord | None,
+    only: Selection,
+    options: argparse.Namespace,
+    terminal: Terminal,
+) -> None:
+    # One step is asked for in order to see it whole; its children are not meant.
+    depth = options.depth or (None if top is None else 1)
+    lines = text.tree(
+        session,
+        fitting(terminal),
+        full=options.full or top is not None,
+        depth=depth,
+        only=only or None,
+        top=top,
+    )
+    terminal.write_all(lines)
+
+
+def _print_json(
+    session: Session,
+    top: StepRecord | None,
+    depth: int | None,
+    only: Selection,
+    terminal: Terminal,
+) -> None:
+    header = json.encode(session.header.to_dict())
+    lines = map(json.line, _chosen(session, top, depth, only))
+    terminal.write_pieces([f'{{"session": {header}, "steps": ['])
+    terminal.write_pieces(_listed(lines))
+    terminal.write("\n]}")
+
+
+def _listed(lines: Iterable[str]) -> Iterator[str]:
+    between = "\n"
+    for line in lines:
+        yield between + line
+        between = ",\n"
+
+
+def _shows_any(
+    session: Session, top: StepRecord | None, depth: int | None, only: Selection
+) -> bool:
+    # A session that has no step yet is shown as what it is.
+    if not only:
+        return True
+    return next(_chosen(session, top, depth, only), None) is not None
+
+
+def _chosen(
+    session: Session, top: StepRecord | None, depth: int | None, only: Selection
+) -> Iterator[StepRecord]:
+    """Yield the steps that are asked for, by the order of their starts."""
+    steps: Iterable[StepRecord] = session.steps
+    if top is not None and depth is None:
+        steps = [top]
+    elif depth is not None:
+        steps = _down_to(session, top, depth)
+    for step in steps:
+        if only(step):
+            yield step
+
+
+def _down_to(
+    session: Session, top: StepRecord | None, depth: int
+) -> Iterator[StepRecord]:
+    places = session.outline(None if top is None else session.number_of(top))
+    numbers = [place.number for place in places if place.depth < depth]
+    numbers.sort(key=lambda number: session.record(number).seq)
+    return map(session.record, numbers)

@@ -1,0 +1,193 @@
+"""
+What an output can show: columns, colours, signs. Colours come after escaping.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from ai_trace.render._escape import term
+
+
+_CODES = {
+    "good": "32",
+    "bad": "31",
+    "odd": "33",
+    "name": "1",
+    "quiet": "2",
+}
+_MARKS = {
+    "ok": ("✔", "+", "good"),
+    "error": ("✘", "x", "bad"),
+    "cancelled": ("⊘", "-", "odd"),
+    "closed": ("◦", "o", "quiet"),
+    "interrupted": ("!", "!", "bad"),
+    "running": ("…", "~", "odd"),
+    "unfinished": ("?", "?", "bad"),
+    "missing": ("?", "?", "odd"),
+}
+_UNKNOWN_MARK = ("?", "?", "odd")
+_ASCII = {
+    "…": "...",
+    "⏎": "\\n",
+    "→": "->",
+    "µ": "u",
+    "│": "|",
+    "├": "|",
+    "└": "`",
+    "─": "-",
+}
+_TO_ASCII = str.maketrans(_ASCII)
+_SIGNS = "".join([*_ASCII, *(mark for mark, _, _ in _MARKS.values())])
+# A character may have no width at all, so columns alone do not bound a line.
+_CHARS_A_COLUMN = 4
+
+
+class Span(NamedTuple):
+    """
+    A part of a line.
+
+    Attributes:
+        text: The text; escaped, if it is from a trace.
+        role: What it is, which decides on its colour; empty for plain text.
+    """
+
+    text: str
+    role: str = ""
+
+
+@dataclass(frozen=True)
+class Style:
+    """
+    What the output can show.
+
+    Attributes:
+        colour: Whether ANSI colours may be used.
+        width: Columns; lines are cut there. ``None`` never cuts.
+        unicode: Whether the encoding has the marks and guides; else ASCII ones.
+    """
+
+    colour: bool = False
+    width: int | None = 80
+    unicode: bool = True
+
+    @classmethod
+    def fitting(
+        cls, encoding: str | None, *, colour: bool = False, width: int | None = 80
+    ) -> Style:
+        """
+        Return the style for an output with some encoding.
+
+        Args:
+            encoding: Name of the encoding, such as ``utf-8``.
+            colour: Whether ANSI colours may be used.
+            width: Columns, or ``None``.
+        """
+        try:
+            _SIGNS.encode(encoding or "ascii")
+        except (UnicodeEncodeError, LookupError):
+            return cls(colour, width, unicode=False)
+        return cls(colour, width, unicode=True)
+
+    def clean(self, text: str, *, single_line: bool = True) -> str:
+        """
+        Make traced text safe for this output.
+
+        Args:
+            text: Any text.
+            single_line: Whether line breaks are shown as a sign.
+        """
+        return self.signs(term(text, single_line))
+
+    def signs(self, text: str) -> str:
+        """
+        Replace the signs that the output does not have.
+
+        Args:
+            text: Text of ours, or escaped text.
+        """
+        return text if self.unicode else text.translate(_TO_ASCII)
+
+    def mark(self, outcome: str) -> Span:
+        """
+        Return the sign for an outcome.
+
+        Args:
+            outcome: How a step ended.
+        """
+        sign, plain, role = _MARKS.get(outcome, _UNKNOWN_MARK)
+        return Span(sign if self.unicode else plain, role)
+
+    def paint(self, text: str, role: str) -> str:
+        """
+        Colour a text.
+
+        Args:
+            text: Escaped text.
+            role: What it is: ``good``, ``bad``, ``odd``, ``name`` or ``quiet``.
+        """
+        if not self.colour or not text or role not in _CODES:
+            return text
+        return f"\x1b[{_CODES[role]}m{text}\x1b[0m"
+
+    def line(self, spans: Iterable[Span], *, cut: bool = True) -> str:
+        """
+        Join the parts of a line, cut to the width and coloured.
+
+        Args:
+            spans: The parts.
+            cut: Whether to cut at all.
+
+        Returns:
+            The line, without spaces at its end.
+        """
+        parts = list(spans)
+        if cut and self.width is not None:
+            parts = self._cut(parts, self.width)
+        return "".join(self.paint(text, role) for text, role in parts).rstrip()
+
+    def _cut(self, parts: list[Span], width: int) -> list[Span]:
+        if sum(columns(text) for text, _ in parts) <= width and all(
+            len(text) <= width * _CHARS_A_COLUMN for text, _ in parts
+        ):
+            return parts
+        ellipsis = self.signs("…")[:width]
+        room = max(0, width - len(ellipsis))
+        kept = []
+        for text, role in parts:
+            head = _head(text, room)
+            kept.append(Span(head, role))
+            room -= columns(head)
+            if len(head) < len(text):
+                break
+        return [*kept, Span(ellipsis, "quiet")]
+
+
+def columns(text: str) -> int:
+    """
+    Count the columns that a text takes on a terminal.
+
+    Args:
+        text: Escaped text on one line.
+    """
+    return len(text) if text.isascii() else sum(map(_char_columns, text))
+
+
+def _head(text: str, room: int) -> str:
+    if text.isascii():
+        return text[:room]
+    used = 0
+    for index, char in enumerate(text[: room * _CHARS_A_COLUMN]):
+        used += _char_columns(char)
+        if used > room:
+            return text[:index]
+    return text[: room * _CHARS_A_COLUMN]
+
+
+def _char_columns(char: str) -> int:
+    if unicodedata.category(char) in ("Mn", "Me", "Cf"):
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in ("W", "F") else 1

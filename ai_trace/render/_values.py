@@ -1,0 +1,198 @@
+"""
+Recorded values, durations and times in words for people; nothing here is escaped.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timezone
+from typing import Any
+
+
+_PREVIEW_DEPTH = 3
+_UNITS = ((86_400, "d", 3_600, "h"), (3_600, "h", 60, "m"), (60, "m", 1, "s"))
+
+
+def brief(value: Any, limit: int) -> str:
+    """
+    Show a value on one line, however large it is.
+
+    Args:
+        value: A value of JSON types.
+        limit: Characters to show; the cost does not depend on what is beyond.
+
+    Returns:
+        The text, with ``…`` where it was cut; it may hold line breaks of the value.
+    """
+    return _gather(_tokens(value, _PREVIEW_DEPTH, limit), limit)
+
+
+def brief_fields(fields: Mapping[str, Any], limit: int) -> str:
+    """
+    Show named values on one line, as ``symbol='BTCUSDT' size=3``.
+
+    Args:
+        fields: The values by their names.
+        limit: Characters to show.
+
+    Returns:
+        The text, with ``…`` where it was cut.
+    """
+    return _gather(_field_tokens(fields, limit), limit)
+
+
+def pretty(value: Any) -> str:
+    """
+    Show a value whole, on as many lines as it needs.
+
+    Args:
+        value: A value of JSON types.
+
+    Returns:
+        A string as it is; else indented JSON.
+    """
+    if isinstance(value, str):
+        return value
+    try:
+        return json.dumps(value, indent=2, ensure_ascii=False)
+    except RecursionError:
+        return "(nested too deeply to show)"
+
+
+def duration(milliseconds: float | None) -> str:
+    """
+    Show a duration to three digits or two units: ``850 µs``, ``4.21 s``, ``3 m 12 s``.
+
+    Args:
+        milliseconds: The duration; ``None`` is an empty text.
+    """
+    if milliseconds is None:
+        return ""
+    if not 0 <= milliseconds < math.inf:
+        return f"{milliseconds:g} ms"
+    if milliseconds < 0.9995:
+        return f"{milliseconds * 1_000:.0f} µs"
+    if milliseconds < 999.5:
+        return f"{_three_digits(milliseconds)} ms"
+    seconds = milliseconds / 1_000
+    if seconds < 59.95:
+        return f"{_three_digits(seconds)} s"
+    whole = round(seconds)
+    for large, large_name, small, small_name in _UNITS:
+        if whole >= large:
+            rest = whole % large // small
+            return f"{whole // large} {large_name} {rest} {small_name}"
+    return f"{whole} s"
+
+
+def moment(epoch: Any) -> datetime | None:
+    """
+    Turn a recorded time into a point in time.
+
+    Args:
+        epoch: Epoch seconds, or whatever stands in their place.
+
+    Returns:
+        The time in UTC; ``None`` for what is no time.
+    """
+    if isinstance(epoch, bool) or not isinstance(epoch, (int, float)):
+        return None
+    try:
+        return datetime.fromtimestamp(epoch, tz=timezone.utc)
+    except (OverflowError, OSError, ValueError):
+        return None
+
+
+def clock(epoch: Any, *, utc: bool) -> str:
+    """
+    Show a time of day to the millisecond.
+
+    Args:
+        epoch: Epoch seconds, or whatever stands in their place.
+        utc: Whether in UTC, marked ``Z``, or in local time.
+
+    Returns:
+        ``14:30:22.100Z`` or ``15:30:22.100``; dashes for what is no time.
+    """
+    when = moment(epoch)
+    if when is None:
+        return "--:--:--.---"
+    if not utc:
+        when = _local(when)
+    return f"{when:%H:%M:%S}.{when.microsecond // 1000:03d}{'Z' if utc else ''}"
+
+
+def local_time(epoch: Any) -> str:
+    """
+    Show a point in time in local time with its offset.
+
+    Args:
+        epoch: Epoch seconds, or whatever stands in their place.
+
+    Returns:
+        ``2024-03-01 15:30:22+01:00``; ``unknown`` for what is no time.
+    """
+    when = moment(epoch)
+    return "unknown" if when is None else _local(when).isoformat(" ", "seconds")
+
+
+def _local(when: datetime) -> datetime:
+    try:
+        return when.astimezone()
+    except (OverflowError, OSError, ValueError):
+        return when
+
+
+def _three_digits(number: float) -> str:
+    if number < 9.995:
+        return f"{number:.2f}"
+    return f"{number:.1f}" if number < 99.95 else f"{number:.0f}"
+
+
+def _gather(tokens: Iterable[str], limit: int) -> str:
+    text = ""
+    for token in tokens:
+        text += token
+        if len(text) > limit:
+            return text[: max(0, limit - 1)] + "…"
+    return text
+
+
+def _field_tokens(fields: Mapping[str, Any], limit: int) -> Iterator[str]:
+    between = ""
+    for name, value in fields.items():
+        yield f"{between}{name[: limit + 1]}="
+        yield from _tokens(value, _PREVIEW_DEPTH, limit)
+        between = " "
+
+
+def _tokens(value: Any, depth: int, limit: int) -> Iterator[str]:
+    if isinstance(value, str):
+        yield f"'{value[: limit + 1]}'"
+    elif isinstance(value, dict):
+        yield from _inside("{", value.items(), "}", depth, limit)
+    elif isinstance(value, list):
+        yield from _inside("[", (("", item) for item in value), "]", depth, limit)
+    else:
+        yield repr(value)
+
+
+def _inside(
+    opening: str,
+    items: Iterable[tuple[str, Any]],
+    closing: str,
+    depth: int,
+    limit: int,
+) -> Iterator[str]:
+    yield opening
+    between = ""
+    for name, item in items:
+        if depth <= 0:
+            yield "…"
+            break
+        yield f"{between}{name[: limit + 1]}: " if name else between
+        yield from _tokens(item, depth - 1, limit)
+        between = ", "
+    yield closing

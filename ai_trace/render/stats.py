@@ -1,0 +1,241 @@
+"""
+Figures over many sessions.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ai_trace._record import StepRecord
+from ai_trace._tree import Problem
+from ai_trace.render._style import Span, Style, columns
+from ai_trace.render._values import duration
+
+
+__all__ = ["NameStats", "Stats", "collect", "table"]
+
+# What is kept grows with the number of names, so a file full of names is cut here.
+NAME_LIMIT = 10_000
+OTHER_NAMES = "(other names)"
+_NAME_LENGTH = 200
+_OUTCOME_LENGTH = 40
+_OUTCOME_LIMIT = 100
+_NARROWEST_NAME = 12
+_TITLES = ("count", "errors", "median", "p95", "max", "total")
+_DISPENSABLE = ("p95", "max", "median")
+_GAP = 2
+
+
+@dataclass(frozen=True)
+class NameStats:
+    """
+    Figures of the steps that share a name; durations in milliseconds.
+
+    Attributes:
+        name: The steps' name.
+        count: How many there are.
+        errors: How many of them ended with ``error``.
+        median_ms: Median duration, ``None`` when none has finished.
+        p95_ms: The duration that 95 of 100 steps do not exceed (nearest rank).
+        max_ms: The longest duration.
+        total_ms: Sum of the durations.
+    """
+
+    name: str
+    count: int
+    errors: int
+    median_ms: float | None
+    p95_ms: float | None
+    max_ms: float | None
+    total_ms: float
+
+
+@dataclass(frozen=True)
+class Stats:
+    """
+    Figures over sessions.
+
+    Attributes:
+        sessions: How many sessions were read.
+        steps: How many steps they hold.
+        outcomes: How many steps ended in which way.
+        names: Figures per step name, the largest total time first.
+        problems: How many damaged lines were passed over.
+    """
+
+    sessions: int
+    steps: int
+    outcomes: Mapping[str, int]
+    names: Sequence[NameStats]
+    problems: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the figures as JSON types."""
+        return {
+            "sessions": self.sessions,
+            "steps": self.steps,
+            "outcomes": dict(self.outcomes),
+            "names": [asdict(each) for each in self.names],
+            "problems": self.problems,
+        }
+
+
+def collect(sessions: Iterable[Iterable[StepRecord | Problem]]) -> Stats:
+    """
+    Count over sessions, reading each once, in bounded memory.
+
+    Args:
+        sessions: For each session its records, as ``reading.records`` or
+            ``Session.steps`` gives them.
+
+    Returns:
+        The figures. Beyond 10,000 names, steps are counted as ``(other names)``.
+
+    Example:
+        ``collect(reading.records(info.path) for info in reading.find("traces"))``
+    """
+    tally = _Tally()
+    count = 0
+    for records in sessions:
+        count += 1
+        for record in records:
+            tally.add(record)
+    names = sorted(map(_figures, tally.names.values()), key=lambda each: -each.total_ms)
+    outcomes = dict(tally.outcomes.most_common())
+    return Stats(count, sum(outcomes.values()), outcomes, names, tally.problems)
+
+
+def table(stats: Stats, style: Style) -> Iterator[str]:
+    """
+    Render the figures as lines for a terminal.
+
+    Args:
+        stats: The figures.
+        style: What the output can show.
+
+    Yields:
+        Lines, without their newlines.
+    """
+    yield style.line([Span(f"sessions  {stats.sessions}")])
+    yield style.line([Span(f"steps     {stats.steps}")])
+    for outcome, count in stats.outcomes.items():
+        text = f" {style.clean(outcome)}  {count}"
+        yield style.line([Span("  "), style.mark(outcome), Span(text)])
+    if stats.problems:
+        text = f"damaged   {stats.problems} lines passed over"
+        yield style.line([Span(text, "odd")])
+    if stats.names:
+        yield ""
+        yield from _name_table(stats.names, style)
+
+
+class _Named:
+    __slots__ = ("count", "durations", "errors", "name")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.count = 0
+        self.errors = 0
+        self.durations = array("d")
+
+
+class _Tally:
+    def __init__(self) -> None:
+        self.names: dict[str, _Named] = {}
+        self.outcomes: Counter[str] = Counter()
+        self.problems = 0
+
+    def add(self, record: StepRecord | Problem) -> None:
+        if isinstance(record, Problem):
+            self.problems += 1
+            return
+        outcome = record.outcome
+        if outcome == "missing":
+            return
+        self._count_outcome(outcome)
+        named = self._named(record.name)
+        named.count += 1
+        named.errors += outcome == "error"
+        if record.duration_ms is not None:
+            named.durations.append(record.duration_ms)
+
+    def _count_outcome(self, outcome: str) -> None:
+        key = outcome[:_OUTCOME_LENGTH]
+        full = len(self.outcomes) >= _OUTCOME_LIMIT
+        self.outcomes["(other)" if full and key not in self.outcomes else key] += 1
+
+    def _named(self, name: str) -> _Named:
+        key = name[:_NAME_LENGTH]
+        if key not in self.names and len(self.names) >= NAME_LIMIT:
+            key = OTHER_NAMES
+        if key not in self.names:
+            self.names[key] = _Named(key)
+        return self.names[key]
+
+
+def _figures(named: _Named) -> NameStats:
+    durations = sorted(named.durations)
+    count = len(durations)
+    return NameStats(
+        name=named.name,
+        count=named.count,
+        errors=named.errors,
+        median_ms=_rounded(_median(durations)),
+        p95_ms=_rounded(durations[math.ceil(count * 0.95) - 1] if count else None),
+        max_ms=_rounded(durations[-1] if count else None),
+        total_ms=round(sum(durations), 3),
+    )
+
+
+def _median(durations: Sequence[float]) -> float | None:
+    if not durations:
+        return None
+    middle = len(durations) // 2
+    if len(durations) % 2:
+        return durations[middle]
+    return durations[middle - 1] / 2 + durations[middle] / 2
+
+
+def _rounded(milliseconds: float | None) -> float | None:
+    return None if milliseconds is None else round(milliseconds, 3)
+
+
+def _name_table(names: Sequence[NameStats], style: Style) -> Iterator[str]:
+    rows = [_TITLES, *(_cells(each, style) for each in names)]
+    widths = {
+        title: max(columns(row[cell]) for row in rows) + _GAP
+        for cell, title in enumerate(_TITLES)
+    }
+    shown = _shown(widths, style.width)
+    longest = max(columns(style.clean(each.name)) for each in names)
+    room = max(_NARROWEST_NAME, longest)
+    if style.width is not None:
+        room = min(room, max(_NARROWEST_NAME, style.width - sum(shown.values())))
+    fitted = Style(width=room, unicode=style.unicode)
+    for title, row in zip(["step", *(each.name for each in names)], rows):
+        name = fitted.line([Span(style.clean(title))])
+        text = name + " " * (room - columns(name))
+        for label, cell in zip(_TITLES, row):
+            if label in shown:
+                text += " " * (widths[label] - columns(cell)) + cell
+        yield style.line([Span(text, "quiet" if row is rows[0] else "")])
+
+
+def _shown(widths: Mapping[str, int], width: int | None) -> dict[str, int]:
+    # On a narrow terminal some columns give way to the others.
+    shown = dict(widths)
+    for title in _DISPENSABLE:
+        if width is not None and _NARROWEST_NAME + sum(shown.values()) > width:
+            del shown[title]
+    return shown
+
+
+def _cells(each: NameStats, style: Style) -> tuple[str, ...]:
+    figures = (each.median_ms, each.p95_ms, each.max_ms, each.total_ms)
+    times = (style.signs(duration(figure)) or "-" for figure in figures)
+    return str(each.count), str(each.errors), *times

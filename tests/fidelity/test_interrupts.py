@@ -1,0 +1,214 @@
+"""KeyboardInterrupt and SystemExit pass through, and are told as interruptions."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import threading
+
+import pytest
+
+from ai_trace import current_step, step, traced
+
+
+class Halt(KeyboardInterrupt):
+    """An interrupt of the user's own."""
+
+
+INTERRUPTS = [
+    pytest.param(lambda: KeyboardInterrupt(), id="KeyboardInterrupt"),
+    pytest.param(lambda: KeyboardInterrupt("by hand"), id="with a message"),
+    pytest.param(lambda: SystemExit(3), id="SystemExit"),
+    pytest.param(lambda: SystemExit("fatal"), id="SystemExit with a text"),
+    pytest.param(lambda: Halt(), id="own class"),
+]
+
+
+@pytest.mark.parametrize("make", INTERRUPTS)
+def test_every_shape_lets_it_through(recording, shape, make):
+    """An interrupt in any shape comes out as the identical object, interrupted."""
+    interrupt = make()
+
+    def body(state):
+        raise interrupt
+
+    with step("outer") as outer:
+        with pytest.raises(type(interrupt)) as caught:
+            shape.call(shape.build(body), 1)
+
+        assert interrupt is caught.value
+        assert current_step() is outer
+    line = recording.one(shape.step_name)
+    assert "interrupted" == line["outcome"]
+    assert line["error"].startswith(type(interrupt).__name__)
+    assert line["duration_ms"] is not None
+
+
+@pytest.mark.parametrize("make", INTERRUPTS)
+def test_step_blocks_let_it_through(recording, make):
+    """An interrupt through nested step blocks interrupts each of them, once."""
+    interrupt = make()
+    with pytest.raises(type(interrupt)) as caught, step("outer"), step("inner"):
+        raise interrupt
+
+    assert interrupt is caught.value
+    assert ["inner", "outer"] == recording.names
+    assert {"interrupted"} == {line["outcome"] for line in recording.lines}
+
+
+def test_exit_code_of_system_exit_is_kept(recording):
+    """The code that ``sys.exit`` was given is on the exception that comes out."""
+
+    @traced(name="stop")
+    def stop():
+        sys.exit(3)
+
+    with pytest.raises(SystemExit) as caught:
+        stop()
+
+    assert 3 == caught.value.code
+
+
+def test_real_interrupt_signal(recording):
+    """A real SIGINT in the middle of a traced function interrupts it."""
+
+    @traced(name="think")
+    def think():
+        signal.raise_signal(signal.SIGINT)
+        raise AssertionError("the signal was lost")
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            think()
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+    assert "interrupted" == recording.one("think")["outcome"]
+
+
+@pytest.mark.parametrize("make", INTERRUPTS)
+def test_through_an_event_loop(recording, make):
+    """An interrupt in a task ends the loop as undecorated; the step is interrupted."""
+    interrupt = make()
+
+    @traced(name="think")
+    async def think():
+        await asyncio.sleep(0)
+        raise interrupt
+
+    with pytest.raises(type(interrupt)) as caught:
+        asyncio.run(think())
+
+    assert interrupt is caught.value
+    assert "interrupted" == recording.one("think")["outcome"]
+
+
+def test_siblings_of_an_interrupted_task_are_cancelled(recording):
+    """When an interrupt ends the loop, each task of it still ends its own step."""
+
+    @traced(name="sleeper")
+    async def sleeper():
+        await asyncio.Event().wait()
+
+    @traced(name="think")
+    async def think():
+        await asyncio.sleep(0)
+        raise KeyboardInterrupt
+
+    async def main():
+        waiting = asyncio.create_task(sleeper())
+        await asyncio.sleep(0)
+        await asyncio.gather(waiting, think())
+
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(main())
+
+    assert "cancelled" == recording.one("sleeper")["outcome"]
+    assert "interrupted" == recording.one("think")["outcome"]
+
+
+def test_in_a_thread(recording):
+    """SystemExit in a thread ends that thread alone, and its step is interrupted."""
+    recording.tracer.activate()
+
+    @traced(name="work")
+    def work():
+        raise SystemExit(3)
+
+    def run():
+        with pytest.raises(SystemExit) as caught:
+            work()
+        codes.append(caught.value.code)
+
+    codes = []
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+
+    assert [3] == codes
+    assert "interrupted" == recording.one("work")["outcome"]
+
+
+def test_generator_interrupted_between_items(recording):
+    """An interrupt thrown into a suspended generator interrupts it, with its items."""
+
+    @traced(name="bars")
+    def bars():
+        yield 1
+        yield 2
+
+    interrupt = KeyboardInterrupt()
+    generator = bars()
+    next(generator)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        generator.throw(interrupt)
+
+    assert interrupt is caught.value
+    line = recording.one("bars")
+    assert ("interrupted", 1) == (line["outcome"], line["result"]["count"])
+
+
+@pytest.mark.parametrize(
+    ("statement", "code"),
+    [("sys.exit(3)", 3), ("raise SystemExit('fatal')", 1), ("raise SystemExit", 0)],
+)
+def test_the_process_ends_with_the_same_code(
+    run_script, read_lines, tmp_path, statement, code
+):
+    """A process that exits inside a step has the code it asked for, and its line."""
+    ended = run_script(
+        "import sys\n"
+        "from ai_trace import Tracer, traced\n"
+        "@traced\n"
+        "def decide():\n"
+        f"    {statement}\n"
+        "with Tracer('agent', trace_dir='out'):\n"
+        "    decide()\n"
+    )
+
+    assert code == ended.returncode
+    assert "Traceback" not in ended.stderr
+    (line,) = read_lines(tmp_path / "out")
+    assert ("decide", "interrupted") == (line["name"], line["outcome"])
+
+
+def test_an_unhandled_interrupt_ends_the_process_as_before(
+    run_script, read_lines, tmp_path
+):
+    """A KeyboardInterrupt that nobody catches ends the process by SIGINT."""
+    ended = run_script(
+        "from ai_trace import Tracer, traced\n"
+        "@traced\n"
+        "def decide():\n"
+        "    raise KeyboardInterrupt\n"
+        "with Tracer('agent', trace_dir='out'):\n"
+        "    decide()\n"
+    )
+
+    assert -signal.SIGINT == ended.returncode
+    assert "KeyboardInterrupt" in ended.stderr
+    assert ["interrupted"] == [
+        line["outcome"] for line in read_lines(tmp_path / "out")
+    ]

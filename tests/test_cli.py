@@ -1,0 +1,280 @@
+"""
+The command ``ai-trace``: its words, its exit statuses, and what each verb prints.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from cli_runs import (
+    STARTED,
+    environment,
+    line,
+    run,
+    step,
+    trading_steps,
+    write_session,
+)
+
+
+VERBS = ("list", "view", "tail", "stats", "report", "demo")
+SESSION_ID = "20240301_143022"
+
+
+@pytest.fixture
+def traces(tmp_path: Path) -> Path:
+    """A trace directory with one session of one decision."""
+    write_session(tmp_path / "traces", "trading_agent", SESSION_ID, trading_steps())
+    return tmp_path
+
+
+@pytest.fixture
+def two_sessions(traces: Path) -> Path:
+    """The same, and a session of another agent an hour later."""
+    write_session(
+        traces / "traces",
+        "researcher",
+        "20240301_153022",
+        [step("search", 1, started_at=STARTED + 3600, kind="tool")],
+        started_at=STARTED + 3600,
+    )
+    return traces
+
+
+class TestWords:
+    """The command line itself."""
+
+    def test_version(self, tmp_path: Path) -> None:
+        """--version prints the name and the version of the package."""
+        from ai_trace import __version__
+
+        done = run("--version", cwd=tmp_path)
+
+        assert (0, f"ai-trace {__version__}\n", "") == (
+            done.returncode,
+            done.stdout,
+            done.stderr,
+        )
+
+    def test_help_names_every_verb(self, tmp_path: Path) -> None:
+        """--help names all verbs, and shows the predecessor's --dir before a verb."""
+        done = run("--help", cwd=tmp_path)
+
+        assert 0 == done.returncode
+        assert [] == [verb for verb in VERBS if f"\n  {verb} " not in done.stdout]
+        assert "ai-trace --dir /var/log/agent/traces list" in done.stdout
+
+    @pytest.mark.parametrize("verb", VERBS)
+    def test_help_of_a_verb_teaches(self, tmp_path: Path, verb: str) -> None:
+        """The help of each verb ends with examples and fits 80 columns."""
+        done = run(verb, "--help", cwd=tmp_path)
+
+        assert 0 == done.returncode
+        assert f"examples:\n  ai-trace {verb}" in done.stdout
+        assert "--dir DIR" in done.stdout
+        assert [] == [text for text in done.stdout.split("\n") if len(text) > 88]
+
+    def test_without_a_verb(self, tmp_path: Path) -> None:
+        """Without a verb the help goes to standard error, with status 2."""
+        done = run(cwd=tmp_path)
+
+        assert (2, "") == (done.returncode, done.stdout)
+        assert "usage: ai-trace" in done.stderr
+
+    @pytest.mark.parametrize(
+        ("words", "hint"),
+        [
+            (["lits"], "Did you mean 'list'?"),
+            (["veiw"], "Did you mean 'view'?"),
+            (["stat"], "Did you mean 'stats'?"),
+            (["view", "--erors"], "Did you mean '--errors'?"),
+            (["--dri", "list"], "Did you mean '--dir'?"),
+            (["frobnicate"], "There is no verb 'frobnicate'."),
+            (["list", "-n", "few"], "'few' is not a whole number"),
+            (["list", "-n", "0"], "'0' is not a whole number of 1 or more"),
+            (["tail", "-n", "-3"], "'-3' is not a whole number"),
+            (["stats", "--since", "soon"], "'soon' is no point in time"),
+            (["view", "one", "two"], "There is a word too many: 'two'."),
+            (["view", "--depth"], "expected one argument"),
+        ],
+    )
+    def test_mistyped(self, traces: Path, words: list[str], hint: str) -> None:
+        """A wrong word is named on one line, with what was meant, and status 2."""
+        done = run(*words, cwd=traces)
+
+        assert (2, "", 1) == (done.returncode, done.stdout, done.stderr.count("\n"))
+        assert done.stderr.startswith("ai-trace: ")
+        assert hint in done.stderr
+
+    def test_a_file_in_place_of_a_verb(self, traces: Path) -> None:
+        """A file that stands where a verb belongs leads to ``view``."""
+        name = f"traces/trading_agent_{SESSION_ID}.jsonl"
+        done = run(name, cwd=traces)
+
+        assert 2 == done.returncode
+        assert f"Did you mean 'ai-trace view {name}'?" in done.stderr
+
+    @pytest.mark.parametrize(
+        "words",
+        [
+            ["{}"],
+            ["view", "{}"],
+            ["view", "--step", "{}"],
+            ["view", "--{}"],
+            ["list", "-n", "{}"],
+            ["list", "--agent", "{}"],
+            ["--dir", "{}", "list"],
+            ["report", "-o", "{}/page.md"],
+        ],
+    )
+    def test_words_cannot_move_the_terminal(
+        self, traces: Path, words: list[str]
+    ) -> None:
+        """What the command line holds is escaped where a message repeats it."""
+        done = run(*(word.format("\x1b[2J") for word in words), cwd=traces)
+
+        assert done.returncode in (1, 2)
+        assert "\x1b" not in done.stderr
+        assert "x1b[2J" in done.stderr
+
+
+class TestDirectory:
+    """Where the traces are looked for."""
+
+    @pytest.mark.parametrize(
+        ("words", "setting"),
+        [
+            (["list"], "here"),
+            (["--dir", "here", "list"], None),
+            (["list", "--dir", "here"], None),
+            (["--dir=here", "list"], None),
+            (["list", "--dir", "here"], "elsewhere"),
+            (["--dir", "elsewhere", "list", "--dir", "here"], None),
+        ],
+    )
+    def test_dir(self, tmp_path: Path, words: list[str], setting: str | None) -> None:
+        """--dir stands before or after the verb, the later wins over all else."""
+        write_session(tmp_path / "here", "trading_agent", SESSION_ID, trading_steps())
+        env = environment(**({"AI_TRACE_DIR": setting} if setting else {}))
+        done = run(*words, cwd=tmp_path, env=env)
+
+        assert (0, "") == (done.returncode, done.stderr)
+        assert SESSION_ID in done.stdout
+
+    @pytest.mark.parametrize("verb", ["list", "view", "stats", "report"])
+    def test_nothing_there(self, tmp_path: Path, verb: str) -> None:
+        """A directory that is missing or empty is one sentence and status 1."""
+        missing = run(verb, cwd=tmp_path)
+        (tmp_path / "traces").mkdir()
+        empty = run(verb, cwd=tmp_path)
+
+        for done in (missing, empty):
+            assert (1, "") == (done.returncode, done.stdout)
+            assert 1 == done.stderr.count("\n")
+            assert "traces" in done.stderr
+
+
+class TestList:
+    """``ai-trace list``."""
+
+    def test_row(self, traces: Path) -> None:
+        """A session's row has its id, agent, start, duration, steps, errors, size."""
+        size = (traces / "traces" / f"trading_agent_{SESSION_ID}.jsonl").stat().st_size
+        done = run("list", cwd=traces)
+        head, row = done.stdout.splitlines()
+
+        assert "SESSION AGENT STARTED TOOK STEPS ERRORS SIZE".split() == head.split()
+        assert [
+            SESSION_ID,
+            "trading_agent",
+            "2024-03-01",
+            "14:30",
+            "5.25",
+            "s",
+            "5",
+            "1",
+            f"{size / 1000:.1f}",
+            "kB",
+        ] == row.split()
+
+    def test_newest_first(self, two_sessions: Path) -> None:
+        """Sessions are listed from the newest to the oldest."""
+        done = run("list", cwd=two_sessions)
+
+        assert ["researcher", "trading_agent"] == [
+            row.split()[1] for row in done.stdout.splitlines()[1:]
+        ]
+
+    @pytest.mark.parametrize("words", [["-n", "1"], ["--agent", "researcher"]])
+    def test_fewer(self, two_sessions: Path, words: list[str]) -> None:
+        """-n and --agent leave sessions out."""
+        done = run("list", *words, cwd=two_sessions)
+
+        assert ["researcher"] == [
+            row.split()[1] for row in done.stdout.splitlines()[1:]
+        ]
+
+    def test_mistyped_agent(self, two_sessions: Path) -> None:
+        """An agent without sessions is named, with the one that was meant."""
+        done = run("list", "--agent", "reseacher", cwd=two_sessions)
+
+        assert (1, "") == (done.returncode, done.stdout)
+        assert "Did you mean 'researcher'?" in done.stderr
+
+    def test_json(self, two_sessions: Path) -> None:
+        """--json prints one object with the same figures."""
+        done = run("list", "--json", cwd=two_sessions)
+        newest, oldest = json.loads(done.stdout)["sessions"]
+        path = Path("traces", f"trading_agent_{SESSION_ID}.jsonl")
+
+        assert "researcher" == newest["agent"]
+        assert {
+            "session_id": SESSION_ID,
+            "agent": "trading_agent",
+            "path": str(path),
+            "started_at": STARTED,
+            "finished_at": STARTED + 5.25,
+            "duration_ms": 5250.0,
+            "steps": 5,
+            "errors": 1,
+            "outcomes": {"ok": 4, "error": 1},
+            "size": (two_sessions / path).stat().st_size,
+            "problems": 0,
+        } == oldest
+
+    def test_same_second(self, two_sessions: Path) -> None:
+        """Sessions of two agents that share an id are listed by names that differ."""
+        traces = two_sessions / "traces"
+        write_session(traces, "researcher", SESSION_ID, [step("search", 1)])
+        rows = run("list", cwd=two_sessions).stdout.splitlines()[1:]
+        labels = [row.split()[0] for row in rows]
+
+        assert "20240301_153022" == labels[0]
+        assert {f"trading_agent_{SESSION_ID}", f"researcher_{SESSION_ID}"} == set(
+            labels[1:]
+        )
+        for label in labels:
+            assert 0 == run("view", label, cwd=two_sessions).returncode
+
+    def test_one_unreadable(self, two_sessions: Path) -> None:
+        """A file that cannot be opened is named, and the others are listed."""
+        path = two_sessions / "traces" / "researcher_20240301_153022.jsonl"
+        path.unlink()
+        path.symlink_to("/proc/1/mem")
+        done = run("list", cwd=two_sessions)
+
+        assert 0 == done.returncode
+        assert "trading_agent" in done.stdout
+        assert path.name in done.stderr
+
+    def test_damage_is_counted(self, traces: Path) -> None:
+        """Damaged lines are said on standard error, and the rest is counted."""
+        path = traces / "traces" / f"trading_agent_{SESSION_ID}.jsonl"
+        with path.open("ab") as file:
+            file.write(b"\x00\xff not json\n" + line(step("after", 6)))
+        done = run("list", cwd=traces)
+
+        assert "6" == done.stdout.splitlines()[1].split()[6]
+        assert "has 1 problem," in done.stderr

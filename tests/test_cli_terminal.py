@@ -1,0 +1,453 @@
+"""
+``ai-trace`` on a terminal, in a pipe, and where the output takes little or nothing.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import pty
+import struct
+import subprocess
+import termios
+from pathlib import Path
+from typing import NamedTuple
+
+import pyte
+import pytest
+from cli_runs import (
+    COMMAND,
+    STARTED,
+    environment,
+    interrupt,
+    next_line,
+    run,
+    start,
+    step,
+    trading_steps,
+    write_session,
+)
+
+
+SESSION_ID = "20240301_143022"
+
+HOSTILE = {
+    "title": "\x1b]0;pwned\x07",
+    "title report": "\x1b[21t",
+    "clear": "\x1b[2J\x1b[H✔ all is well",
+    "carriage return": "rm -rf ~\rls -la    ",
+    "link": "\x1b]8;;http://evil\x1b\\docs\x1b]8;;\x1b\\",
+    "clipboard": "\x1b]52;c;Y3VybCBlIHxzaA==\x07",
+    "C1": "\x9b2J\x9d0;x\x9c",
+    "answer back": '\x1bP$q"p\x1b\\\x1b[6n\x05',
+    "backspace": "secret\x08\x08\x08\x08\x08\x08ok",
+    "bidi": "\u202egnp.exe\u2066",
+    "invisible": "ok\u200b\U000e0049\U000e0047",
+    "forged row": "a\n✔ session signed",
+    "markup": "[link=http://evil]x[/link][/]",
+    "surrogate": "\ud800",
+}
+
+
+class Shown(NamedTuple):
+    """What a person sees after a command has run on a terminal."""
+
+    screen: pyte.Screen
+    raw: bytes
+    status: int
+
+    @property
+    def lines(self) -> list[str]:
+        """The lines on screen that hold anything."""
+        return [row.rstrip() for row in self.screen.display if row.strip()]
+
+
+def on_terminal(
+    *words: str, cwd: Path, columns: int = 80, rows: int = 60, **changes: str
+) -> Shown:
+    """Run ``ai-trace`` on a terminal of its own, and look at the screen."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+    process = subprocess.Popen(
+        [*COMMAND, *words],
+        cwd=cwd,
+        env=environment(**{"TERM": "xterm-256color", **changes}),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        close_fds=True,
+    )
+    os.close(theirs)
+    raw = read_all(ours)
+    os.close(ours)
+    screen = pyte.Screen(columns, rows)
+    pyte.ByteStream(screen).feed(raw)
+    return Shown(screen, raw, process.wait(timeout=30))
+
+
+def read_all(descriptor: int) -> bytes:
+    """Read from a terminal until its other side has been closed."""
+    raw = b""
+    while True:
+        try:
+            more = os.read(descriptor, 65536)
+        except OSError:
+            # Linux says so when nobody has the other side open any more.
+            return raw
+        if not more:
+            return raw
+        raw += more
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Path:
+    """A place whose trace directory has one session of one decision."""
+    write_session(tmp_path / "traces", "trading_agent", SESSION_ID, trading_steps())
+    return tmp_path
+
+
+@pytest.fixture
+def hostile(tmp_path: Path) -> Path:
+    """A place whose one session holds hostile text wherever text may stand."""
+    payloads = "".join(HOSTILE.values())
+    traced = step(
+        f"name {payloads}",
+        1,
+        kind=f"kind {payloads}",
+        context={f"key {payloads}": payloads, "long": f"{payloads}\n" * 20},
+        logs=[{"_t": STARTED, payloads: payloads}],
+        result={payloads: [payloads]},
+        outcome="error",
+        error=f"Error: {payloads}",
+        traceback=f"Traceback:\n  {payloads}\n",
+        function=payloads,
+        notes=[{"path": payloads, "note": payloads}],
+    )
+    first = {
+        **traced,
+        "session": {
+            "agent": f"agent {payloads}",
+            "session_id": payloads,
+            "meta": {payloads: payloads},
+            "started_at": STARTED,
+        },
+    }
+    (tmp_path / "traces").mkdir()
+    path = tmp_path / "traces" / f"agent_{SESSION_ID}.jsonl"
+    path.write_text(json.dumps(first) + "\n" + payloads.split("\n")[0][:0] + "x\n")
+    return tmp_path
+
+
+class TestColour:
+    """Colours, and when there are none."""
+
+    def test_on_a_terminal(self, here: Path) -> None:
+        """On a terminal the tree is coloured, and what failed is red."""
+        shown = on_terminal("view", cwd=here)
+        (row,) = (
+            number
+            for number, text in enumerate(shown.screen.display)
+            if "risk_check" in text
+        )
+        column = shown.screen.display[row].index("✘")
+
+        assert "red" == shown.screen.buffer[row][column].fg
+
+    def test_in_a_pipe(self, here: Path) -> None:
+        """In a pipe there is no escape sequence at all."""
+        for verb in ("list", "view", "stats"):
+            assert "\x1b" not in run(verb, cwd=here).stdout
+
+    @pytest.mark.parametrize(
+        ("changes", "coloured"),
+        [
+            ({"FORCE_COLOR": "1"}, True),
+            ({"FORCE_COLOR": ""}, False),
+            ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, False),
+        ],
+    )
+    def test_forced(self, here: Path, changes: dict[str, str], coloured: bool) -> None:
+        """FORCE_COLOR colours a pipe too; NO_COLOR wins over it."""
+        done = run("view", cwd=here, env=environment(**changes))
+
+        assert coloured == ("\x1b[31m" in done.stdout)
+
+    @pytest.mark.parametrize("changes", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
+    def test_refused(self, here: Path, changes: dict[str, str]) -> None:
+        """NO_COLOR and a dumb terminal get plain text."""
+        shown = on_terminal("view", cwd=here, **changes)
+
+        assert b"\x1b" not in shown.raw
+        assert "risk_check" in shown.raw.decode()
+
+
+class TestWidth:
+    """How long lines may be."""
+
+    @pytest.mark.parametrize("columns", [20, 40, 80, 200])
+    @pytest.mark.parametrize("verb", ["list", "view", "stats", "tail"])
+    def test_fits(self, here: Path, verb: str, columns: int) -> None:
+        """On a terminal, each line of the output takes one line of the screen."""
+        words = [verb, "--no-follow"] if verb == "tail" else [verb]
+        shown = on_terminal(*words, cwd=here, columns=columns)
+        written = shown.raw.decode().replace("\r\n", "\n")
+
+        assert 0 == shown.status
+        assert len(shown.lines) == len([x for x in written.split("\n") if x.strip()])
+
+    def test_agent_gives_way(self, here: Path) -> None:
+        """On 80 columns a session's row is whole, and a longer agent's name is cut."""
+        name = "an_agent_with_a_name_that_is_long"
+        write_session(here / "traces", name, "20240301_153022", [step("one", 1)])
+        shown = on_terminal("list", cwd=here)
+
+        assert ["SIZE", "B", "kB"] == [row.split()[-1] for row in shown.lines]
+        assert "an_agent" in shown.lines[1]
+        assert "…" in shown.lines[1]
+
+    def test_wide_characters(self, here: Path) -> None:
+        """Columns stay aligned below a name in characters of two columns."""
+        write_session(
+            here / "traces", "x", "20240301_153022", [step("one", 1)], agent="取引"
+        )
+        shown = on_terminal("list", cwd=here)
+        ours, theirs = (
+            "".join(shown.screen.buffer[row][column].data for column in range(32, 42))
+            for row in (1, 2)
+        )
+
+        assert "2024-03-01" == ours
+        assert "2024-03-01" == theirs
+
+    def test_in_a_pipe(self, here: Path) -> None:
+        """In a pipe, rows are not cut."""
+        name = "an_agent_with_a_name_that_is_long" * 9
+        write_session(
+            here / "traces", "x", "20240301_153022", [step("one", 1)], agent=name
+        )
+        done = run("list", cwd=here)
+
+        assert name in done.stdout
+
+    def test_columns_in_a_pipe(self, here: Path) -> None:
+        """COLUMNS cuts lines, wherever they go."""
+        done = run("view", cwd=here, env=environment(COLUMNS="30"))
+
+        assert 30 >= max(map(len, done.stdout.splitlines()))
+
+    def test_screenful(self, tmp_path: Path) -> None:
+        """On a terminal list shows the newest 20, and says how many there are more."""
+        for number in range(25):
+            session_id = f"20240301_1430{number:02d}"
+            write_session(
+                tmp_path / "traces",
+                "a",
+                session_id,
+                [step("one", 1)],
+                started_at=STARTED + number,
+            )
+
+        shown = on_terminal("list", cwd=tmp_path)
+        assert 22 == len(shown.lines)
+        assert shown.lines[-1].startswith("5 older")
+        assert 26 == len(on_terminal("list", "--all", cwd=tmp_path).lines)
+        assert 26 == len(run("list", cwd=tmp_path).stdout.splitlines())
+
+
+class TestHostileText:
+    """Traced text does not reach the terminal as anything but text."""
+
+    @pytest.mark.parametrize(
+        "words",
+        [
+            ["list"],
+            ["view"],
+            ["view", "--full"],
+            ["view", "--step", "01"],
+            ["view", "--json"],
+            ["tail", "--no-follow"],
+            ["tail", "--no-follow", "--full"],
+            ["tail", "--no-follow", "--json"],
+            ["stats"],
+            ["stats", "--json"],
+            ["list", "--json"],
+        ],
+    )
+    def test_is_shown_as_text(self, hostile: Path, words: list[str]) -> None:
+        """The output's only control characters are newlines, and ours for colours."""
+        shown = on_terminal(*words, cwd=hostile, columns=200, rows=400)
+        text = shown.raw.decode("utf-8")
+        for code in (0, 1, 2, 31, 32, 33):
+            text = text.replace(f"\x1b[{code}m", "")
+
+        assert 0 == shown.status
+        assert [] == [
+            char for char in text if not char.isprintable() and char not in "\r\n"
+        ]
+        assert "" == shown.screen.title
+
+    def test_forges_no_row(self, hostile: Path) -> None:
+        """A newline in an agent's or a step's name does not begin another row."""
+        listed = on_terminal("list", cwd=hostile, columns=4000)
+        viewed = on_terminal("view", cwd=hostile, columns=4000)
+
+        for shown in (listed, viewed):
+            assert [] == [row for row in shown.lines if row.startswith("✔")]
+        assert 3 >= len(listed.lines)
+
+
+class TestPoorOutput:
+    """Outputs that cannot show everything."""
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"PYTHONIOENCODING": "ascii"},
+            {"PYTHONIOENCODING": "ascii:strict"},
+            {"PYTHONIOENCODING": "cp1252"},
+            {"PYTHONIOENCODING": "latin-1"},
+            {
+                "PYTHONIOENCODING": "",
+                "LC_ALL": "C",
+                "PYTHONCOERCECLOCALE": "0",
+                "PYTHONUTF8": "0",
+            },
+        ],
+        ids=["ascii", "ascii-strict", "cp1252", "latin-1", "C"],
+    )
+    @pytest.mark.parametrize(
+        "words",
+        [
+            ["list"],
+            ["view"],
+            ["view", "--full"],
+            ["view", "--json"],
+            ["tail", "--no-follow"],
+            ["stats"],
+            ["report", "-o", "-"],
+            ["view", "取引"],
+            ["--help"],
+        ],
+        ids=" ".join,
+    )
+    def test_never_fails(
+        self, tmp_path: Path, words: list[str], changes: dict[str, str]
+    ) -> None:
+        """Where the encoding has no such character, an escape stands for it."""
+        traced = step("取引 é 😀", 1, context={"é": "取引"}, result="→ µ")
+        write_session(tmp_path / "traces", "x", SESSION_ID, [traced], agent="取引")
+        done = subprocess.run(
+            [*COMMAND, *words],
+            cwd=tmp_path,
+            env=environment(**changes),
+            capture_output=True,
+            check=False,
+        )
+
+        assert (1 if "取引" in words else 0) == done.returncode
+        assert b"Traceback" not in done.stderr
+        assert b"" != done.stdout + done.stderr
+
+    def test_ascii_tree(self, here: Path) -> None:
+        """Where the signs are missing, the tree is drawn in ASCII."""
+        done = run("view", cwd=here, env=environment(PYTHONIOENCODING="ascii"))
+
+        assert done.stdout.isascii()
+        assert "`- x risk_check" in done.stdout.replace("`--", "`-")
+        assert "\\u" not in done.stdout
+
+
+class TestEnds:
+    """Outputs that end early."""
+
+    @pytest.fixture
+    def long(self, tmp_path: Path) -> Path:
+        """A place with a session whose output no pipe holds."""
+        steps = [step("a" * 40, number) for number in range(1, 4001)]
+        write_session(tmp_path / "traces", "long", SESSION_ID, steps)
+        return tmp_path
+
+    @pytest.mark.parametrize(
+        "words",
+        [
+            ["view"],
+            ["view", "--full"],
+            ["view", "--json"],
+            ["tail", "--no-follow", "-n", "4000"],
+            ["tail", "-n", "4000"],
+            ["report", "-o", "-"],
+        ],
+        ids=" ".join,
+    )
+    def test_closed_pipe(self, long: Path, words: list[str]) -> None:
+        """When the reader of a pipe goes, the command ends without a word."""
+        with start(*words, cwd=long) as process:
+            assert "" != next_line(process)
+            assert process.stdout
+            process.stdout.close()
+            assert process.stderr
+            complaints = process.stderr.read()
+
+        assert 141 == process.returncode
+        assert "" == complaints.replace(
+            f"ai-trace: Following long_{SESSION_ID}.jsonl. Ctrl-C ends.\n", ""
+        )
+
+    @pytest.mark.parametrize("words", [["--help"], ["list"], ["nothing"]], ids=" ".join)
+    def test_nobody_ever_read(self, here: Path, words: list[str]) -> None:
+        """Where nobody reads from the beginning, nothing is complained of."""
+        reading, writing = os.pipe()
+        os.close(reading)
+        process = subprocess.run(
+            [*COMMAND, *words],
+            cwd=here,
+            env=environment(),
+            stdout=writing,
+            stderr=writing,
+            check=False,
+        )
+        os.close(writing)
+
+        # argparse prints its help without asking whether anybody took it.
+        assert process.returncode in {"--help": (0, 141), "list": (141,)}.get(
+            words[0], (2,)
+        )
+
+    def test_closed_output(self, here: Path) -> None:
+        """Where standard output is closed, the command runs and says nothing."""
+        done = subprocess.run(
+            ["sh", "-c", 'exec "$@" >&-', "sh", *COMMAND, "list"],
+            cwd=here,
+            env=environment(),
+            capture_output=True,
+            check=False,
+        )
+
+        assert (0, b"") == (done.returncode, done.stderr)
+
+    def test_full_disk(self, here: Path) -> None:
+        """Output that cannot be written is one sentence and not status 0."""
+        with open("/dev/full", "w") as full:
+            done = subprocess.run(
+                [*COMMAND, "list"],
+                cwd=here,
+                env=environment(),
+                stdout=full,
+                stderr=subprocess.PIPE,
+                encoding="utf-8",
+                check=False,
+            )
+
+        assert (1, 1) == (done.returncode, done.stderr.count("\n"))
+        assert "The output could not be written: No space left" in done.stderr
+
+    def test_interrupt(self, here: Path) -> None:
+        """Ctrl-C while waiting ends with status 130 and no traceback."""
+        with start("tail", cwd=here) as process:
+            for _ in range(6):
+                next_line(process)
+            printed, complaints = interrupt(process)
+
+        assert (130, "") == (process.returncode, printed)
+        assert 1 == complaints.count("\n")

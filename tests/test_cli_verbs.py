@@ -1,0 +1,344 @@
+"""
+``ai-trace`` ``tail``, ``stats``, ``report`` and ``demo``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli_runs import (
+    STARTED,
+    environment,
+    header,
+    interrupt,
+    line,
+    next_complaint,
+    next_line,
+    run,
+    start,
+    step,
+    trading_steps,
+    write_session,
+)
+
+
+SESSION_ID = "20240301_143022"
+STEM = f"trading_agent_{SESSION_ID}"
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Path:
+    """A place whose trace directory has one session of one decision."""
+    write_session(tmp_path / "traces", "trading_agent", SESSION_ID, trading_steps())
+    return tmp_path
+
+
+def append(path: Path, *steps: dict[str, Any]) -> None:
+    """Add lines to a trace file as its writer does, one write each."""
+    with path.open("ab", buffering=0) as file:
+        for recorded in steps:
+            file.write(line(recorded))
+
+
+def next_step(process: subprocess.Popen[str]) -> dict[str, Any]:
+    """Wait for the next step that ``tail --json`` shows."""
+    shown: dict[str, Any] = json.loads(next_line(process))
+    return shown
+
+
+class TestTail:
+    """``ai-trace tail``."""
+
+    def test_last_steps(self, here: Path) -> None:
+        """-n and --no-follow show the last steps by the order of their finishing."""
+        done = run("tail", "-n", "2", "--no-follow", cwd=here)
+
+        assert (0, "") == (done.returncode, done.stderr)
+        assert [
+            "14:30:23.250 ✔ market_scan 250 ms",
+            "14:30:27.250 ✔ decision 250 ms",
+        ] == [row.split("  ")[0] for row in done.stdout.splitlines()]
+
+    def test_json(self, here: Path) -> None:
+        """With --json each line is the object of a step, the first with the header."""
+        done = run("tail", "--no-follow", "--json", cwd=here)
+        first, *rest = map(json.loads, done.stdout.splitlines())
+
+        assert header("trading_agent", SESSION_ID) == first.pop("session")
+        assert trading_steps() == [first, *rest]
+
+    def test_nothing_there(self, tmp_path: Path) -> None:
+        """Without any session, --no-follow ends with a sentence and status 1."""
+        done = run("tail", "--no-follow", cwd=tmp_path)
+
+        assert (1, "", 1) == (done.returncode, done.stdout, done.stderr.count("\n"))
+
+    def test_no_step_yet(self, here: Path) -> None:
+        """A session without steps is said to have none, with status 1."""
+        (here / "traces" / "young_20240301_163022.jsonl").touch()
+        done = run("tail", "--no-follow", cwd=here)
+
+        assert (1, "") == (done.returncode, done.stdout)
+        assert "young_20240301_163022.jsonl" in done.stderr
+
+    def test_live(self, here: Path) -> None:
+        """Steps are shown as they finish, and Ctrl-C ends quietly with status 130."""
+        path = here / "traces" / f"{STEM}.jsonl"
+        with start("tail", "-n", "1", "--json", cwd=here) as process:
+            assert "decision" == next_step(process)["name"]
+            append(path, step("later", 6))
+            assert "later" == next_step(process)["name"]
+            printed, complaints = interrupt(process)
+
+        assert (130, "") == (process.returncode, printed)
+        assert f"ai-trace: Following {STEM}.jsonl. Ctrl-C ends.\n" == complaints
+
+    def test_named_session_is_kept(self, here: Path) -> None:
+        """A session that was named is followed even when a newer one starts."""
+        path = here / "traces" / f"{STEM}.jsonl"
+        with start("tail", "-n", "1", "--json", SESSION_ID, cwd=here) as process:
+            next_line(process)
+            write_session(
+                here / "traces",
+                "newer",
+                "20240301_153022",
+                [step("elsewhere", 1)],
+                started_at=STARTED + 3600,
+            )
+            # The first of them is seen by a look that would have found the other
+            # session, the second by the next look.
+            append(path, step("later", 6))
+            assert "later" == next_step(process)["name"]
+            append(path, step("last", 7))
+            assert "last" == next_step(process)["name"]
+            printed, complaints = interrupt(process)
+
+        assert ("", "") == (printed, complaints)
+
+    def test_switches_to_a_newer_session(self, here: Path) -> None:
+        """When a newer session starts, that is said, and all of it is shown."""
+        with start("tail", "-n", "1", "--json", cwd=here) as process:
+            next_line(process)
+            path = write_session(
+                here / "traces",
+                "newer",
+                "20240301_153022",
+                [step("one", 1), step("two", 2)],
+                started_at=STARTED + 3600,
+            )
+            one, two = (next_step(process) for _ in range(2))
+            append(path, step("three", 3))
+            three = next_step(process)
+            _, complaints = interrupt(process)
+
+        assert ["one", "two", "three"] == [one["name"], two["name"], three["name"]]
+        assert "newer" == one["session"]["agent"]
+        assert "session" not in two
+        assert "Following newer_20240301_153022.jsonl." in complaints
+
+    def test_waits_for_the_first_session(self, tmp_path: Path) -> None:
+        """Before there is any session, tail says that it waits, and shows the first."""
+        with start("tail", cwd=tmp_path) as process:
+            assert "waiting for the first" in next_complaint(process)
+            steps = [step("one", 1), step("two", 2)]
+            write_session(tmp_path / "traces", "first", SESSION_ID, steps)
+            rows = [next_line(process) for _ in range(2)]
+            _, complaints = interrupt(process)
+
+        assert ["one", "two"] == [row.split()[2] for row in rows]
+        assert "Traceback" not in complaints
+
+    def test_damage_is_named(self, here: Path) -> None:
+        """A damaged line that comes while following is named, and the next shown."""
+        path = here / "traces" / f"{STEM}.jsonl"
+        with start("tail", "-n", "1", "--json", cwd=here) as process:
+            next_line(process)
+            with path.open("ab", buffering=0) as file:
+                file.write(b"garbage\n")
+            append(path, step("later", 6))
+            assert "later" == next_step(process)["name"]
+            _, complaints = interrupt(process)
+
+        assert "damaged" in complaints
+
+
+class TestStats:
+    """``ai-trace stats``."""
+
+    def test_figures(self, here: Path) -> None:
+        """Sessions, steps, outcomes and figures per name are counted over all."""
+        steps = [step("decision", 1, duration_ms=d) for d in (10.0, 20.0)]
+        write_session(here / "traces", "trading_agent", "20240301_153022", steps)
+        done = run("stats", "--json", cwd=here)
+        figures = json.loads(done.stdout)
+        names = {figure["name"]: figure for figure in figures["names"]}
+
+        assert (0, "") == (done.returncode, done.stderr)
+        assert (2, 7) == (figures["sessions"], figures["steps"])
+        assert {"ok": 6, "error": 1} == figures["outcomes"]
+        assert {
+            "name": "decision",
+            "count": 3,
+            "errors": 0,
+            "median_ms": 20.0,
+            "p95_ms": 250.0,
+            "max_ms": 250.0,
+            "total_ms": 280.0,
+        } == names["decision"]
+
+    def test_table(self, here: Path) -> None:
+        """For people, each name is a row with its errors."""
+        done = run("stats", cwd=here)
+        rows = [row.split() for row in done.stdout.splitlines()]
+        figures = {row[0]: row[1:3] for row in rows if row}
+
+        assert ["1", "1"] == figures["risk_check"]
+        assert ["1", "0"] == figures["decision"]
+
+    def test_agent(self, here: Path) -> None:
+        """--agent counts the sessions of one agent alone."""
+        write_session(
+            here / "traces", "researcher", "20240301_153022", [step("search", 1)]
+        )
+        done = run("stats", "--agent", "researcher", "--json", cwd=here)
+
+        assert (1, ["search"]) == (
+            json.loads(done.stdout)["sessions"],
+            [figure["name"] for figure in json.loads(done.stdout)["names"]],
+        )
+
+    @pytest.mark.parametrize(
+        ("when", "sessions", "steps"),
+        [
+            ("2024-03-01", 1, 5),
+            ("2024-03-01T14:30:25Z", 1, 3),
+            ("2024-03-01T15:30:25+01:00", 1, 3),
+            ("2024-03-01 14:30:25", 1, 3),
+            (SESSION_ID, 1, 5),
+            ("2024-03-02", 0, 0),
+            ("30m", 0, 0),
+            ("5200w", 1, 5),
+        ],
+    )
+    def test_since(self, here: Path, when: str, sessions: int, steps: int) -> None:
+        """--since counts steps that started then or later; no zone means local."""
+        done = run("stats", "--since", when, "--json", cwd=here)
+        figures = json.loads(done.stdout)
+
+        assert (sessions, steps) == (figures["sessions"], figures["steps"])
+        assert (0 if sessions else 1) == done.returncode
+
+    def test_since_is_local(self, here: Path) -> None:
+        """A time without a zone is one of the machine's own zone."""
+        env = environment(TZ="XYZ-2")
+        done = run(
+            "stats", "--since", "2024-03-01T16:30:25", "--json", cwd=here, env=env
+        )
+
+        assert 3 == json.loads(done.stdout)["steps"]
+
+
+class TestReport:
+    """``ai-trace report``."""
+
+    def test_beside_the_trace(self, here: Path) -> None:
+        """Without -o the page stands beside the trace, and its name is printed."""
+        done = run("report", cwd=here)
+        page = Path("traces", f"{STEM}.md")
+
+        assert (0, f"{page}\n", "") == (done.returncode, done.stdout, done.stderr)
+        text = (here / page).read_text(encoding="utf-8")
+        assert "market_scan" in text
+        assert "RiskError: position too large" in text
+
+    def test_named_file(self, here: Path) -> None:
+        """-o names the page, which is replaced whole and leaves nothing beside it."""
+        page = here / "postmortem.md"
+        page.write_text("old")
+        before = set(os.listdir(here))
+        done = run("report", SESSION_ID, "-o", "postmortem.md", cwd=here)
+
+        assert (0, "postmortem.md\n") == (done.returncode, done.stdout)
+        assert page.read_text(encoding="utf-8").startswith("# Trace")
+        assert before == set(os.listdir(here))
+
+    def test_standard_output(self, here: Path) -> None:
+        """-o - prints the same page."""
+        printed = run("report", "-o", "-", cwd=here)
+        run("report", "-o", "page.md", cwd=here)
+
+        assert (here / "page.md").read_text(encoding="utf-8") == printed.stdout
+
+    def test_a_device_is_not_replaced(self, here: Path) -> None:
+        """A target that is no regular file is written to, not renamed over."""
+        pipe = here / "pipe"
+        os.mkfifo(pipe)
+        with start("report", "-o", "pipe", cwd=here) as process:
+            text = pipe.read_text(encoding="utf-8")
+            process.communicate(timeout=30)
+
+        assert text.startswith("# Trace")
+        assert pipe.is_fifo()
+
+    @pytest.mark.parametrize(
+        "target", [f"traces/{STEM}.jsonl", "nowhere/page.md", "traces"]
+    )
+    def test_wrong_target(self, here: Path, target: str) -> None:
+        """A trace, a directory and a place that is not there are refused by name."""
+        trace = here / "traces" / f"{STEM}.jsonl"
+        before = trace.read_bytes()
+        done = run("report", "-o", target, cwd=here)
+
+        assert (2, "", 1) == (done.returncode, done.stdout, done.stderr.count("\n"))
+        assert repr(target) in done.stderr
+        assert before == trace.read_bytes()
+
+    def test_no_trace(self, here: Path) -> None:
+        """A file that is no trace is neither reported nor overwritten."""
+        notes = here / "notes.md"
+        notes.write_text("# Mine\n")
+        done = run("report", "notes.md", cwd=here)
+
+        assert (1, "") == (done.returncode, done.stdout)
+        assert "# Mine\n" == notes.read_text()
+        assert {"notes.md", "traces"} == set(os.listdir(here))
+
+
+class TestDemo:
+    """``ai-trace demo``."""
+
+    def test_first_run(self, tmp_path: Path) -> None:
+        """In an empty place, demo records a session, shows it and says what is next."""
+        done = run("demo", cwd=tmp_path)
+        (trace,) = (tmp_path / "traces").glob("trading_agent_*.jsonl")
+        next_words = [
+            row.split("   ")[0].split()[1:]
+            for row in done.stdout.splitlines()
+            if row.startswith("  ai-trace ")
+        ]
+
+        assert (0, "") == (done.returncode, done.stderr)
+        assert trace.name in done.stdout
+        assert 3 == len(next_words)
+        for words in next_words:
+            assert 0 == run(*words, cwd=tmp_path).returncode
+
+    def test_other_directory(self, tmp_path: Path) -> None:
+        """With --dir, the next commands name that directory."""
+        done = run("demo", "--dir", "my traces", cwd=tmp_path)
+
+        assert 0 == done.returncode
+        assert [] != list((tmp_path / "my traces").glob("*.jsonl"))
+        assert "ai-trace --dir 'my traces' stats" in done.stdout
+
+    def test_switched_off(self, tmp_path: Path) -> None:
+        """Where recording is switched off, demo says so."""
+        done = run("demo", cwd=tmp_path, env=environment(AI_TRACE_DISABLED="1"))
+
+        assert (1, "", 1) == (done.returncode, done.stdout, done.stderr.count("\n"))
+        assert "AI_TRACE_DISABLED" in done.stderr

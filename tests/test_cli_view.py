@@ -1,0 +1,293 @@
+"""
+``ai-trace view``: which session it shows, and which of its steps.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from cli_runs import (
+    STARTED,
+    child,
+    header,
+    line,
+    run,
+    step,
+    trading_steps,
+    write_session,
+)
+
+
+SESSION_ID = "20240301_143022"
+STEM = f"trading_agent_{SESSION_ID}"
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Path:
+    """A place whose trace directory has an older and a newer session."""
+    traces = tmp_path / "traces"
+    write_session(traces, "trading_agent", SESSION_ID, trading_steps())
+    write_session(
+        traces,
+        "researcher",
+        "20240301_153022",
+        [step("search", 1, started_at=STARTED + 3600)],
+        started_at=STARTED + 3600,
+    )
+    return tmp_path
+
+
+def names(text: str) -> list[str]:
+    """Return the names of the steps in what ``view --json`` printed, in order."""
+    return [shown["name"] for shown in json.loads(text)["steps"]]
+
+
+class TestSession:
+    """The session that is meant."""
+
+    @pytest.mark.parametrize("words", [[], ["latest"]])
+    def test_newest_by_default(self, here: Path, words: list[str]) -> None:
+        """Without a session, and with ``latest``, the newest one is shown."""
+        done = run("view", *words, cwd=here)
+
+        assert (0, "") == (done.returncode, done.stderr)
+        assert "researcher" in done.stdout.splitlines()[0]
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            f"traces/{STEM}.jsonl",
+            f"{STEM}.jsonl",
+            STEM,
+            SESSION_ID,
+            "trading",
+            "_1430",
+        ],
+    )
+    def test_by_name(self, here: Path, name: str) -> None:
+        """A session is found by path, file name, session id, or a unique part."""
+        done = run("view", name, cwd=here)
+
+        assert (0, "") == (done.returncode, done.stderr)
+        assert "trading_agent" in done.stdout.splitlines()[0]
+
+    def test_path_needs_no_directory(self, here: Path) -> None:
+        """A path is shown even where the trace directory does not exist."""
+        done = run("--dir", "nowhere", "view", f"traces/{STEM}.jsonl", cwd=here)
+
+        assert (0, "") == (done.returncode, done.stderr)
+
+    def test_mistyped(self, here: Path) -> None:
+        """A session that does not exist is answered with the nearest one."""
+        done = run("view", "tradng_agent_20240301_143022", cwd=here)
+
+        assert (1, "", 1) == (done.returncode, done.stdout, done.stderr.count("\n"))
+        assert "tradng_agent" in done.stderr
+        assert STEM in done.stderr
+
+    def test_ambiguous(self, here: Path) -> None:
+        """A part that two sessions have is answered with both."""
+        done = run("view", "20240301", cwd=here)
+
+        assert (1, "") == (done.returncode, done.stdout)
+        assert STEM in done.stderr
+        assert "researcher_20240301_153022" in done.stderr
+
+
+class TestTree:
+    """What is shown of a session."""
+
+    def test_children_below_parents(self, here: Path) -> None:
+        """Steps stand below the step they were made in, in the order of starts."""
+        done = run("view", "trading", cwd=here)
+        shown = [row for row in done.stdout.splitlines() if "250 ms" in row]
+
+        assert [
+            "✔ market_scan",
+            "├─ ✔ fetch_prices",
+            "├─ ✔ fetch_news",
+            "└─ ✘ risk_check",
+            "✔ decision",
+        ] == [row.split(" (")[0].split(" 250")[0] for row in shown]
+        assert "symbol='BTCUSDT' → signal=0.87 confidence=0.9" in shown[0]
+        assert "RiskError: position too large" in done.stdout
+
+    @pytest.mark.parametrize(
+        ("words", "expected"),
+        [
+            ([], "market_scan fetch_prices fetch_news risk_check decision"),
+            (["--errors"], "risk_check"),
+            (["--name", "fetch_*"], "fetch_prices fetch_news"),
+            (["--name", "FETCH"], "fetch_prices fetch_news"),
+            (["--name", "fetch_?rices"], "fetch_prices"),
+            (["--kind", "tool"], "fetch_prices fetch_news"),
+            (["--grep", "btcusdt"], "market_scan fetch_prices"),
+            (["--grep", "too large"], "risk_check"),
+            (["--grep", "confidence"], "market_scan"),
+            (["--grep", "12.5"], "risk_check"),
+            (["--kind", "tool", "--grep", "calm"], "fetch_news"),
+            (["--depth", "1"], "market_scan decision"),
+            (["--depth", "1", "--name", "scan"], "market_scan"),
+            (["--step", "0000000000000004"], "risk_check"),
+            (["--step", "04"], "risk_check"),
+            (["--step", "01"], "market_scan"),
+            (
+                ["--step", "01", "--depth", "2"],
+                "market_scan fetch_prices fetch_news risk_check",
+            ),
+        ],
+    )
+    def test_choosing(self, here: Path, words: list[str], expected: str) -> None:
+        """Each option leaves steps out, and --json has the same ones."""
+        machine = run("view", "trading", "--json", *words, cwd=here)
+        person = run("view", "trading", *words, cwd=here)
+
+        assert (0, "") == (machine.returncode, machine.stderr)
+        assert expected.split() == names(machine.stdout)
+        assert (0, "") == (person.returncode, person.stderr)
+        assert [] == [name for name in expected.split() if name not in person.stdout]
+
+    def test_chosen_steps_keep_their_parents(self, here: Path) -> None:
+        """A step is shown below those that it was made in, and not beside others."""
+        done = run("view", "trading", "--errors", cwd=here)
+        rows = [row for row in done.stdout.splitlines() if "250 ms" in row]
+
+        assert ["✔ market_scan 250 ms"] == rows[:1]
+        assert [True] == [row.startswith("└─ ✘ risk_check") for row in rows[1:]]
+
+    @pytest.mark.parametrize(
+        "words", [["--name", "nobody"], ["--kind", "llm"], ["--grep", "zzz"]]
+    )
+    def test_nothing_chosen(self, here: Path, words: list[str]) -> None:
+        """When no step is as asked for, that is said, with status 1."""
+        done = run("view", "trading", *words, cwd=here)
+
+        assert (1, "", 1) == (done.returncode, done.stdout, done.stderr.count("\n"))
+
+    def test_full(self, here: Path) -> None:
+        """--full shows ids, context, logs, result and traceback of each step."""
+        done = run("view", "trading", "--full", cwd=here)
+
+        for text in (
+            "id 0000000000000004",
+            "symbol: 'BTCUSDT'",
+            "14:30:23.100  signal=0.87 confidence=0.9",
+            "Traceback (most recent call last):",
+        ):
+            assert text in done.stdout
+
+    def test_a_step_is_shown_whole(self, here: Path) -> None:
+        """--step shows all of that step, and not the steps below it."""
+        done = run("view", "trading", "--step", "01", cwd=here)
+
+        assert "symbol: 'BTCUSDT'" in done.stdout
+        assert "fetch_prices" not in done.stdout
+
+    @pytest.mark.parametrize(
+        ("step_id", "hint"), [("ffff", "No step"), ("0000", "5 ids")]
+    )
+    def test_wrong_step(self, here: Path, step_id: str, hint: str) -> None:
+        """An id of no step, or of several, is answered with what to do."""
+        done = run("view", "trading", "--step", step_id, cwd=here)
+
+        assert (1, "", 1) == (done.returncode, done.stdout, done.stderr.count("\n"))
+        assert hint in done.stderr
+        assert repr(step_id) in done.stderr
+
+
+class TestJson:
+    """``view --json``."""
+
+    def test_header_and_steps_by_start(self, here: Path) -> None:
+        """--json is one object: the header as recorded, and the steps by their seq."""
+        done = run("view", "trading", "--json", cwd=here)
+        steps = sorted(trading_steps(), key=lambda recorded: recorded["seq"])
+
+        assert {
+            "session": header("trading_agent", SESSION_ID),
+            "steps": steps,
+        } == json.loads(done.stdout)
+
+    def test_only_ascii(self, here: Path) -> None:
+        """--json is plain ASCII without a control character, whatever was traced."""
+        hostile = "\x7f\x9b2J é\u202e\ud83d\ude00"
+        traced = step("odd", 1, context={"text": hostile})
+        path = here / "traces" / "odd_20240301_163022.jsonl"
+        first = {**traced, "session": header("odd", "20240301_163022")}
+        path.write_text(json.dumps(first) + "\n", encoding="ascii")
+        done = run("view", str(path), "--json", cwd=here)
+
+        assert set(done.stdout) <= {"\n", *map(chr, range(0x20, 0x7F))}
+        shown = json.loads(done.stdout)["steps"][0]["context"]["text"]
+        assert hostile.encode("utf-16", "surrogatepass") == shown.encode(
+            "utf-16", "surrogatepass"
+        )
+
+
+class TestDamage:
+    """Files that are not as a tracer writes them."""
+
+    def test_the_rest_is_shown(self, here: Path) -> None:
+        """Each damaged line is named with number and offset, the others are shown."""
+        path = here / "traces" / f"{STEM}.jsonl"
+        whole = path.read_bytes()
+        path.write_bytes(
+            whole + b"garbage\n" + line(step("after", 6)) + b'{"name": "to'
+        )
+        done = run("view", "trading", "--json", cwd=here)
+
+        assert 0 == done.returncode
+        assert ["decision", "after"] == names(done.stdout)[-2:]
+        first, second = done.stderr.splitlines()
+        assert f"line 6, offset {len(whole)}: " in first
+        assert "line 8, offset " in second
+        assert "torn" in second
+
+    def test_newer_format(self, here: Path) -> None:
+        """A file of a newer format is said to be that, and shown."""
+        write_session(
+            here / "traces",
+            "later",
+            "20240301_163022",
+            [step("future", 1, unheard_of=1)],
+            format=99,
+        )
+        done = run("view", "later", "--json", cwd=here)
+
+        assert (0, 1) == (done.returncode, done.stderr.count("\n"))
+        assert "newer ai_trace" in done.stderr
+        assert 1 == json.loads(done.stdout)["steps"][0]["unheard_of"]
+
+    def test_empty(self, here: Path) -> None:
+        """An empty file is a session without steps, named after its file."""
+        (here / "traces" / "young_20240301_163022.jsonl").touch()
+        done = run("view", cwd=here)
+
+        assert (0, "") == (done.returncode, done.stderr)
+        assert "young  20240301_163022" == done.stdout.splitlines()[0]
+        assert "0 steps" in done.stdout
+
+    @pytest.mark.parametrize(
+        "content", [b"# A page\n\nof prose\n", b"\x00" * 40, b"[1, 2]\n", b"\xff\xfe{"]
+    )
+    def test_no_trace_at_all(self, here: Path, content: bytes) -> None:
+        """A file without any step ends in a sentence and status 1."""
+        (here / "notes.txt").write_bytes(content)
+        done = run("view", "notes.txt", cwd=here)
+
+        assert (1, "") == (done.returncode, done.stdout)
+        assert "Nothing in notes.txt can be read" in done.stderr.splitlines()[-1]
+        assert "Traceback" not in done.stderr
+
+    def test_lost_parent(self, here: Path) -> None:
+        """A step whose parent is not recorded stands below a placeholder."""
+        write_session(
+            here / "traces", "torn", "20240301_163022", [child("orphan", 2, 1)]
+        )
+        person = run("view", "torn", cwd=here)
+        machine = run("view", "torn", "--json", cwd=here)
+
+        assert "└─ ✔ orphan" in person.stdout
+        assert ["orphan"] == names(machine.stdout)

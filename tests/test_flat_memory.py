@@ -1,0 +1,106 @@
+"""
+Memory stays flat over 200,000 steps, and every one of them is in the file.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+
+# One step stays open all along, as in a service; below it steps of every kind come and
+# go. What the interpreter has allocated is counted in blocks, to the block, after the
+# first and after the second half; what the system has given is measured beside it.
+PROGRAM = """
+import gc, os, sys
+from ai_trace import Tracer, step, traced
+
+@traced
+def decide(symbol, depth):
+    return {"symbol": symbol, "side": "buy"}
+
+@traced
+def bars(count):
+    yield from range(count)
+
+@traced
+async def fetch(symbol):
+    return symbol
+
+@traced
+def fail(symbol):
+    raise ValueError(symbol)
+
+def one_round(number):
+    with step("scan", symbol="BTCUSDT", number=number) as scan:
+        scan.log(signal=0.87, number=number)
+        decide("BTCUSDT", depth=number)
+        for _ in bars(3):
+            break
+        try:
+            fetch("ETHUSDT").send(None)
+        except StopIteration:
+            pass
+    with tracer.step("by hand", number=number):
+        pass
+    if number % 10 == 0:
+        try:
+            fail("BTCUSDT")
+        except ValueError:
+            pass
+
+STEPS_A_ROUND = 5
+
+def resident():
+    with open("/proc/self/statm") as statm:
+        return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+def used():
+    gc.collect()
+    return sys.getallocatedblocks(), resident()
+
+tracer = Tracer("soak", trace_dir=sys.argv[1])
+half = int(sys.argv[2]) // 2 // STEPS_A_ROUND
+tracer.activate()
+with step("session"):
+    for number in range(half):
+        one_round(number)
+    first = used()
+    for number in range(half, 2 * half):
+        one_round(number)
+    second = used()
+summary = tracer.summary()
+tracer.close()
+size = os.stat(tracer.path).st_size
+with open(tracer.path, "rb") as file:
+    lines = sum(1 for _ in file)
+os.unlink(tracer.path)
+print(second[0] - first[0], second[1] - first[1], lines, summary["steps"], size)
+print(tracer.health())
+"""
+
+
+@pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="resident memory is read from /proc"
+)
+def test_memory_stays_flat(tmp_path):
+    """Between 100,000 and 200,000 steps memory does not grow, and no step is lost."""
+    steps = 200_000
+    ended = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(tmp_path), str(steps)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (0, "") == (ended.returncode, ended.stderr)
+    counts, health = ended.stdout.splitlines()
+    blocks, resident, lines, summed, _ = map(int, counts.split())
+    # Ten rounds make one failing step; the session step is the last line.
+    expected = steps // 5 * 5 + -(-steps // 5 // 10) + 1
+    assert (expected, expected, "{}") == (lines, summed, health)
+    # A hundred thousand steps that left one block each would be 100,000 blocks.
+    assert blocks < 500
+    assert resident < 2_000_000

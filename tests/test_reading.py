@@ -1,0 +1,810 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import tracemalloc
+from queue import Queue
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from trace_lines import (
+    HEADER,
+    START,
+    STEM,
+    encoded,
+    fields,
+    first_line,
+    line,
+    step_id,
+    write,
+)
+
+from ai_trace import reading
+from ai_trace._lines import LINE_LIMIT, read_lines, read_lines_back
+from ai_trace._record import StepRecord
+from ai_trace._tree import Problem
+from ai_trace.exceptions import TraceReadError
+
+
+def numbers(records):
+    """Return the ``seq`` of each record."""
+    return [record.seq for record in records]
+
+
+def read_all(path):
+    """Return the records and the problems of a file, each with its place."""
+    items = list(reading.records(path))
+    steps = [item for item in items if isinstance(item, StepRecord)]
+    return steps, [item for item in items if isinstance(item, Problem)]
+
+
+# --- a session ---------------------------------------------------------------------
+
+
+def test_read_returns_header_tree_and_steps(tmp_path):
+    """A session is its header and the tree of its steps, loaded from the file."""
+    path = write(tmp_path, first_line(1, 0), line(2, 0), line(0))
+
+    session = reading.read(path)
+
+    assert HEADER == session.header.to_dict()
+    assert path == session.path
+    assert [0, 1, 2] == numbers(session.steps)
+    assert [(0, 0), (1, 1), (1, 2)] == [(d, s.seq) for d, s in session.walk()]
+    assert [] == list(session.problems)
+    assert session.header == session.steps[0].header
+    assert line(0).rstrip() == session.steps[0].line.rstrip()
+
+
+def test_records_come_in_the_order_of_the_file(tmp_path):
+    """``records`` yields the steps as they finished."""
+    path = write(tmp_path, first_line(1, 0), line(2, 0), line(0))
+
+    assert [1, 2, 0] == numbers(reading.records(path))
+
+
+def test_unknown_keys_are_kept(tmp_path):
+    """What this version does not know of a step and a header stays in them."""
+    later = {**fields(0), "later": [1], "session": {**HEADER, "later": 2}}
+    session = reading.read(write(tmp_path, encoded(later)))
+
+    assert [1] == session.steps[0].to_dict()["later"]
+    assert 2 == session.header.to_dict()["later"]
+
+
+def test_an_old_file_is_read(tmp_path):
+    """A file of the 0.2 line, without ids and header, is a session all the same."""
+    old = {
+        "name": "market_scan",
+        "context": {"symbol": "BTCUSDT"},
+        "outcome": "ok",
+        "duration_ms": 142.3,
+        "logs": [{"_t": 1709300422.1, "signal": 0.87}],
+    }
+    path = write(tmp_path, encoded(old), encoded(old))
+
+    session = reading.read(path)
+
+    assert ("bot", "20240301_143022") == (
+        session.header.agent,
+        session.header.session_id,
+    )
+    assert ["market_scan", "market_scan"] == [step.name for step in session.roots]
+
+
+def test_an_empty_file_is_a_session_without_steps(tmp_path):
+    """An empty file names its session and has no steps; nothing is wrong with it."""
+    session = reading.read(write(tmp_path))
+
+    assert ("bot", "20240301_143022", START) == (
+        session.header.agent,
+        session.header.session_id,
+        session.header.started_at,
+    )
+    assert 0 == len(session.steps) == len(session.problems)
+
+
+@pytest.mark.parametrize("given", ["first", "child"])
+def test_a_forked_child_is_part_of_the_session(tmp_path, given):
+    """The files of forked children are read with the session's, whichever is named."""
+    first = write(tmp_path, first_line(1, 0), line(0))
+    child_header = {**HEADER, "pid": 99}
+    child = write(
+        tmp_path,
+        encoded({**fields(5, 0), "session": child_header}),
+        b"damaged\n",
+        stem=f"{STEM}.p99",
+    )
+    write(tmp_path, line(8), stem=f"{STEM}_2")
+
+    path = first if given == "first" else child
+    session = reading.read(path)
+
+    assert first == session.path
+    assert [(0, 0), (1, 1), (1, 5)] == [(d, s.seq) for d, s in session.walk()]
+    assert [f"{STEM}.p99.jsonl, line 2, offset {child.stat().st_size - 8}"] == [
+        problem.where for problem in session.problems
+    ]
+    assert [1, 0, 5] == numbers(read_all(path)[0])
+
+
+def test_a_session_survives_the_files_of_many_children(tmp_path):
+    """Steps are loaded from more files than are held open at a time."""
+    path = write(tmp_path, first_line(0))
+    for pid in range(1, 41):
+        write(tmp_path, line(pid, 0), stem=f"{STEM}.p{pid}")
+
+    session = reading.read(path)
+
+    assert list(range(41)) == numbers(session.steps)
+    assert list(range(41)) == numbers(session.steps)
+
+
+def test_a_file_that_changed_is_named(tmp_path):
+    """A step that is no longer where it was read is an error that names the file."""
+    path = write(tmp_path, first_line(0))
+    session = reading.read(path)
+    path.write_bytes(b"x" * 1_000)
+
+    with pytest.raises(TraceReadError, match="changed while"):
+        session.steps[0]
+
+
+# --- damage ------------------------------------------------------------------------
+
+DAMAGED = {
+    "torn line in the middle": b'{"id":"x","text":"to\n',
+    "not UTF-8": b'{"name":"\xe2\x82","outcome":"ok"}\n',
+    "zero bytes in the middle": b"\0" * 4096 + b"\n",
+    "not JSON": b"hello\n",
+    "not an object": b"[1, 2]\n",
+    "NaN": b'{"name":"a","outcome":"ok","x":NaN}\n',
+    "a key twice": b'{"name":"a","name":"b","outcome":"ok"}\n',
+    "deep": b"[" * 100_000 + b"\n",
+    "deep object": b'{"name":"a","outcome":"ok","context":{"x":'
+    + b"[" * 100_000
+    + b"]" * 100_000
+    + b"}}\n",
+    "huge integer": b'{"name":"a","outcome":"ok","seq":' + b"1" * 5_000 + b"}\n",
+    "seconds beyond all time": encoded(fields(9)).replace(
+        b'"duration_ms": 500.0', b'"duration_ms": 1e999'
+    ),
+    "started beyond all time": encoded(fields(9, started_at=10**400 - 1)),
+    "duration as text": encoded(fields(9, duration_ms="1e9")),
+    "id as list": encoded(fields(9, id=[])),
+    "parent as object": encoded(fields(9, parent_id={})),
+    "logs of numbers": encoded(fields(9, logs=[1])),
+    "no name": b'{"outcome":"ok"}\n',
+    "two lines as one": line(7).rstrip(b"\n") + line(8),
+    "only a header": encoded({"session": HEADER}),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGED.values(), ids=DAMAGED.keys())
+def test_a_damaged_line_costs_that_line(tmp_path, damage):
+    """A damaged line is named by number and offset, and the others are read."""
+    before = first_line(0)
+    path = write(tmp_path, before, damage, line(1))
+
+    steps, problems = read_all(path)
+
+    assert [0, 1] == numbers(steps)
+    assert [f"line 2, offset {len(before)}"] == [problem.where for problem in problems]
+    assert problems[0].what.endswith(".")
+    assert len(problems[0].what) < 300
+    assert problems == list(reading.read(path).problems)
+
+
+@pytest.mark.parametrize("damage", DAMAGED.values(), ids=DAMAGED.keys())
+def test_a_damaged_first_line_costs_the_header_alone(tmp_path, damage):
+    """Without its first line a session is known by the name of its file."""
+    path = write(tmp_path, damage, line(1))
+
+    session = reading.read(path)
+
+    assert "20240301_143022" == session.header.session_id
+    assert [1] == numbers(session.steps)
+    assert 1 == len(session.problems)
+
+
+@pytest.mark.parametrize(
+    ("torn", "said"),
+    [
+        (b'{"name":"x","text":"to', "torn"),
+        (b'{"name":"\xe2\x82', "torn"),
+        (b"\0" * 4096, "4096 zero bytes"),
+    ],
+    ids=["text", "character", "zeros"],
+)
+def test_a_torn_end_costs_that_step(tmp_path, torn, said):
+    """What a crash left of the last line is named as that, and the rest is read."""
+    path = write(tmp_path, first_line(0), line(1), torn)
+
+    steps, problems = read_all(path)
+
+    assert [0, 1] == numbers(steps)
+    assert 1 == len(problems)
+    assert said in problems[0].what
+    assert [0, 1] == numbers(reading.tail(path, 9))
+
+
+def test_a_whole_line_without_newline_is_read(tmp_path):
+    """A complete last line counts, newline or not, with a note."""
+    path = write(tmp_path, first_line(0), line(1).rstrip(b"\n"))
+
+    steps, problems = read_all(path)
+
+    assert [0, 1] == numbers(steps)
+    assert ["The last line lacks its newline; it is read all the same."] == [
+        problem.what for problem in problems
+    ]
+    assert [1] == numbers(reading.tail(path, 1))
+
+
+def test_marks_and_ends_of_other_systems_are_read(tmp_path):
+    """A byte order mark, CRLF and empty lines are no damage."""
+    lines = [b"\xef\xbb\xbf", first_line(0), b"\n", line(1), b" \r\n", line(2)]
+    path = write(tmp_path, b"".join(lines).replace(b"\n", b"\r\n"))
+
+    steps, problems = read_all(path)
+
+    assert [0, 1, 2] == numbers(steps)
+    assert [] == problems
+    assert HEADER == reading.read(path).header.to_dict()
+
+
+def test_only_newlines_end_a_line(tmp_path):
+    """The line separators of Unicode inside a line do not end it."""
+    name = "a\u2028b\x85c"
+    raw = json.dumps(fields(0, name=name), ensure_ascii=False).encode() + b"\n"
+
+    assert [name] == [step.name for step in reading.records(write(tmp_path, raw))]
+
+
+def test_a_newer_format_is_named_and_read(tmp_path):
+    """A file of a newer version is read as far as it is understood, with a word."""
+    newer = {**fields(0), "session": {**HEADER, "format": 99}}
+    steps, problems = read_all(write(tmp_path, encoded(newer)))
+
+    assert [0] == numbers(steps)
+    assert ["line 1, offset 0"] == [problem.where for problem in problems]
+    assert "newer ai_trace (format 99" in problems[0].what
+
+
+def test_a_second_session_in_a_file_is_named(tmp_path):
+    """Two sessions in one file are one tree, and that is said."""
+    other = json.dumps({**fields(1), "session": {**HEADER, "session_id": "x"}})
+    other = other.replace('"session": {"format": ', '"session":{"format":')
+    steps, problems = read_all(write(tmp_path, first_line(0), other.encode() + b"\n"))
+
+    assert [0, 1] == numbers(steps)
+    assert ["Another session begins in this file"] == [
+        problem.what.split(";")[0] for problem in problems
+    ]
+
+
+def test_a_header_of_wrong_types_does_no_harm(tmp_path):
+    """A header that is no header gives empty values, and a start that is no time 0."""
+    wrong = {"agent": [], "session_id": 7, "meta": "x", "started_at": 10**30}
+    session = reading.read(write(tmp_path, encoded({**fields(0), "session": wrong})))
+
+    assert ("", "", {}, 0.0) == (
+        session.header.agent,
+        session.header.session_id,
+        session.header.meta,
+        session.header.started_at,
+    )
+    assert START == session.started_at
+
+
+def test_a_line_beyond_the_limit_is_passed_over(tmp_path):
+    """Of a line that is too long nothing is kept, and the next one is read."""
+    long = b'"' + b"x" * (LINE_LIMIT + 100_000) + b'"\n'
+    path = write(tmp_path, first_line(0), long, line(1))
+
+    tracemalloc.start()
+    steps, problems = read_all(path)
+    backwards = reading.tail(path, 2)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert [0, 1] == numbers(steps) == numbers(backwards)
+    assert str(len(long)) in problems[0].what
+    assert peak < 5 * LINE_LIMIT
+
+
+ENDLESS = """
+import resource, sys
+from ai_trace import reading
+limit = 400 * 1024 * 1024
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+print(len(list(reading.records(sys.argv[1]))), len(reading.tail(sys.argv[1], 1)))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a limit on memory")
+def test_an_endless_line_needs_no_memory(tmp_path):
+    """A line of a gigabyte is passed over in 400 MB of address space."""
+    path = write(tmp_path, first_line(0))
+    with path.open("r+b") as file:
+        file.truncate(1024**3)
+
+    command = [sys.executable, "-c", ENDLESS, str(path)]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+
+    assert "2 1" == run.stdout.strip()
+
+
+@given(data=st.binary(max_size=400))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_bytes_have_an_answer(tmp_path, data):
+    """Whatever a file holds, reading it ends, and forwards and backwards agree."""
+    path = write(tmp_path, data)
+
+    session = reading.read(path)
+    steps = [item for item in reading.records(path) if isinstance(item, StepRecord)]
+
+    assert len(steps) == sum(session.outcomes.values())
+    assert steps == reading.tail(path, 1_000)
+    assert len(session.steps) == len(list(session.walk()))
+
+
+@given(
+    cuts=st.lists(st.integers(0, 2_000), max_size=4),
+    flips=st.lists(st.tuples(st.integers(0, 2_000), st.integers(0, 255)), max_size=8),
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_damage_has_an_answer(tmp_path, cuts, flips):
+    """A sound file with bytes changed and pieces cut out is read, without a loop."""
+    data = bytearray(first_line(1, 0) + line(2, 1) + line(3, 1) + line(0))
+    for at, value in flips:
+        data[at % len(data)] = value
+    for at in cuts:
+        del data[at % len(data) : at % len(data) + 40]
+    path = write(tmp_path, bytes(data))
+
+    session = reading.read(path)
+
+    assert len(session.steps) == len(list(session.walk()))
+
+
+# --- lines -------------------------------------------------------------------------
+
+
+@given(st.lists(st.binary(max_size=9).map(lambda b: b * 9_000), max_size=12))
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_lines_are_the_same_from_both_ends(tmp_path, pieces):
+    """Reading lines from the end gives what reading from the beginning gives."""
+    path = write(tmp_path, b"\n".join(pieces))
+
+    with path.open("rb") as file:
+        forwards = list(read_lines(file))
+        backwards = list(read_lines_back(file, path.stat().st_size))
+
+    assert forwards == backwards[::-1]
+    assert b"\n".join(pieces) == b"".join(each.data for each in forwards)
+
+
+# --- the end of a session ----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("n", "expected"), [(0, []), (-1, []), (2, [2, 3]), (9, [1, 2, 3])]
+)
+def test_tail_returns_the_last(tmp_path, n, expected):
+    """The last n steps come in the order of finishing."""
+    path = write(tmp_path, first_line(1), line(2), line(3))
+
+    steps = reading.tail(path, n)
+
+    assert expected == numbers(steps)
+    assert all(step.header.agent == "bot" for step in steps)
+
+
+def test_tail_passes_over_damage(tmp_path):
+    """Damaged lines do not count as steps."""
+    path = write(tmp_path, first_line(1), line(2), b"damaged\n", line(3), b"torn")
+
+    assert [2, 3] == numbers(reading.tail(path, 2))
+
+
+def test_tail_merges_the_files_of_children(tmp_path):
+    """The last steps are the last of all the session's processes."""
+    path = write(tmp_path, first_line(1), line(4))
+    write(tmp_path, line(2), line(3), line(5), stem=f"{STEM}.p9")
+
+    assert [3, 4, 5] == numbers(reading.tail(path, 3))
+
+
+class CountingFile:
+    """A file that counts the bytes read from it."""
+
+    def __init__(self, file):
+        self.file = file
+        self.bytes = 0
+
+    def read(self, size):
+        """Read and count."""
+        data = self.file.read(size)
+        self.bytes += len(data)
+        return data
+
+    def seek(self, offset):
+        """Seek."""
+        return self.file.seek(offset)
+
+
+def test_the_cost_of_a_tail_does_not_depend_on_the_file(tmp_path):
+    """From a large file only its end is read."""
+    path = write(tmp_path, first_line(0), line(1) * 20_000, line(2))
+
+    with path.open("rb") as file:
+        counting = CountingFile(file)
+        back = read_lines_back(counting, path.stat().st_size)
+        assert line(2) == next(back).data
+    assert counting.bytes < 100_000
+
+
+# --- finding -----------------------------------------------------------------------
+
+
+def test_find_lists_the_newest_first(tmp_path):
+    """Sessions come newest first, by the time in their names, with what they are."""
+    for stem in ["a_20240301_143022", "b_20250101_000000", "a_20240301_143022_2"]:
+        write(tmp_path, first_line(0, started_at=START), stem=stem)
+
+    infos = reading.find(tmp_path)
+
+    assert ["b_20250101_000000", "a_20240301_143022_2", "a_20240301_143022"] == [
+        info.stem for info in infos
+    ]
+    newest = infos[0]
+    assert tmp_path / "b_20250101_000000.jsonl" == newest.path
+    assert newest.path.stat().st_size == newest.size
+    assert newest.path.stat().st_mtime == newest.modified
+    assert "bot" == newest.header.agent
+    assert newest.problem is None
+
+
+def test_find_orders_one_second_by_the_header(tmp_path):
+    """Sessions of the same second are ordered by their exact start."""
+    for stem, at in [("z_20240301_143022", 0.1), ("a_20240301_143022", 0.9)]:
+        head = {**HEADER, "started_at": START + at}
+        write(tmp_path, encoded({**fields(0), "session": head}), stem=stem)
+
+    assert ["a", "z"] == [info.stem[0] for info in reading.find(tmp_path)]
+
+
+def test_find_merges_the_files_of_children(tmp_path):
+    """A session with forked children is one entry, with all its files and bytes."""
+    first = write(tmp_path, first_line(0))
+    child = write(tmp_path, line(1), stem=f"{STEM}.p12")
+    orphan = write(tmp_path, line(1), stem="b_20240101_000000.p5")
+
+    infos = reading.find(tmp_path)
+
+    assert [(first, child), (orphan,)] == [info.parts for info in infos]
+    assert [first, orphan] == [info.path for info in infos]
+    assert first.stat().st_size + child.stat().st_size == infos[0].size
+    assert ["bot", "b"] == [info.header.agent for info in infos]
+
+
+def test_find_leaves_out_what_is_no_trace(tmp_path):
+    """Other files, directories, pipes and dangling links are not sessions."""
+    mine = write(tmp_path, first_line(0))
+    other_name = write(tmp_path, first_line(0), stem="renamed by hand")
+    write(tmp_path, b'{"text": "training data"}\n', stem="dataset")
+    (tmp_path / "notes.txt").write_text("x")
+    (tmp_path / ".jsonl").write_text("x")
+    (tmp_path / f"{STEM}_2.jsonl").mkdir()
+    (tmp_path / f"{STEM}_4.jsonl").symlink_to(tmp_path / "nothing")
+    os.mkfifo(tmp_path / f"{STEM}_3.jsonl")
+
+    assert {mine, other_name} == {info.path for info in reading.find(tmp_path)}
+
+
+def test_find_lists_what_it_cannot_read(tmp_path, monkeypatch):
+    """A session whose file cannot be opened is listed by its name, with the reason."""
+    path = write(tmp_path, first_line(0))
+    real_open = os.open
+
+    def refuse(target, *args, **kwargs):
+        if os.fspath(target) == str(path):
+            raise PermissionError(13, "Permission denied")
+        return real_open(target, *args, **kwargs)
+
+    monkeypatch.setattr(os, "open", refuse)
+    (info,) = reading.find(tmp_path)
+
+    assert ("bot", "20240301_143022") == (info.header.agent, info.header.session_id)
+    assert f"{path} cannot be read: Permission denied." == info.problem
+
+
+@pytest.mark.parametrize("name", ["missing", "a_file"])
+def test_find_names_a_directory_that_is_none(tmp_path, name):
+    """A directory that cannot be listed is an error that names it."""
+    (tmp_path / "a_file").write_text("x")
+
+    with pytest.raises(TraceReadError, match=name):
+        reading.find(tmp_path / name)
+
+
+@pytest.fixture
+def traces(tmp_path):
+    """Three sessions of two agents, elsewhere than in the current directory."""
+    directory = tmp_path / "traces"
+    directory.mkdir()
+    for stem in ["bot_20240301_143022", "bot_20240302_143022", "fox_20240301_143022"]:
+        agent, session_id = stem.split("_", 1)
+        head = {**HEADER, "agent": agent, "session_id": session_id}
+        write(directory, encoded({**fields(0), "session": head}), stem=stem)
+    return directory
+
+
+@pytest.mark.parametrize(
+    ("wanted", "stem"),
+    [
+        (None, "bot_20240302_143022"),
+        ("latest", "bot_20240302_143022"),
+        ("bot_20240301_143022.jsonl", "bot_20240301_143022"),
+        ("bot_20240301_143022", "bot_20240301_143022"),
+        ("20240302_143022", "bot_20240302_143022"),
+        ("fox", "fox_20240301_143022"),
+        ("0302", "bot_20240302_143022"),
+        ("gone/fox_20240301_143022.jsonl", "fox_20240301_143022"),
+    ],
+)
+def test_resolve_takes_any_name_of_a_session(traces, wanted, stem):
+    """A session is named by file, id, unique part, or as the latest."""
+    assert traces / f"{stem}.jsonl" == reading.resolve(traces, wanted)
+
+
+def test_resolve_takes_a_path(traces, tmp_path_factory):
+    """A file that exists is taken as it is, wherever it is."""
+    path = write(tmp_path_factory.mktemp("elsewhere"), first_line(0), stem="x")
+
+    assert path == reading.resolve(traces, str(path))
+    assert path == reading.resolve("nowhere", str(path))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        ("bto_20240302_143022", "Did you mean bot_20240302_143022?"),
+        ("20240302_143O22", "Did you mean bot_20240302_143022?"),
+        ("zzz", "The newest are bot_20240302_143022"),
+        ("bot", "fits 2 sessions: bot_20240302_143022, bot_20240301_143022."),
+        ("20240301_143022", "fits 2 sessions"),
+    ],
+)
+def test_resolve_helps_with_a_wrong_name(traces, wanted, said):
+    """A name that fits none or several sessions is answered with the nearest."""
+    with pytest.raises(TraceReadError) as caught:
+        reading.resolve(traces, wanted)
+
+    assert repr(wanted) in str(caught.value)
+    assert said in str(caught.value)
+
+
+def test_resolve_says_when_there_is_nothing(tmp_path):
+    """An empty directory is named as one."""
+    with pytest.raises(TraceReadError, match="no sessions in"):
+        reading.resolve(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "read",
+    [reading.read, lambda p: list(reading.records(p)), lambda p: reading.tail(p, 1)],
+    ids=["read", "records", "tail"],
+)
+@pytest.mark.parametrize("kind", ["missing", "directory", "pipe", "null"])
+def test_what_is_no_file_is_an_error(tmp_path, read, kind):
+    """A path without a regular file is one error that names it; nothing waits."""
+    path = tmp_path / "x\0.jsonl" if kind == "null" else tmp_path / "x.jsonl"
+    if kind == "directory":
+        path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
+
+    with pytest.raises(TraceReadError, match="x"):
+        read(path)
+
+
+# --- following ---------------------------------------------------------------------
+
+
+class Follow:
+    """A ``follow`` in a thread of its own; what it yields can be waited for."""
+
+    def __init__(self, path, **options):
+        self._found = Queue()
+        self._looks = threading.Event()
+        self._stop = threading.Event()
+        self.problems = []
+        self._steps = reading.follow(
+            path,
+            poll=0.001,
+            stop=self._asked,
+            on_problem=self.problems.append,
+            **options,
+        )
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+        assert self._looks.wait(30)
+
+    def _asked(self):
+        self._looks.set()
+        return self._stop.is_set()
+
+    def _run(self):
+        for step in self._steps:
+            self._found.put(step.seq)
+        self._found.put("end")
+
+    def take(self):
+        """Wait for the next step."""
+        return self._found.get(timeout=30)
+
+    def rest(self):
+        """Stop, and return what came before the end."""
+        self._stop.set()
+        found = list(iter(self.take, "end"))
+        self._thread.join(30)
+        return found
+
+
+def append(path, data):
+    """Write to the end of a file, as a tracer does."""
+    with path.open("ab", buffering=0) as file:
+        file.write(data)
+
+
+def test_follow_yields_what_comes(tmp_path):
+    """The last n steps come first, then each new one."""
+    path = write(tmp_path, first_line(0), line(1), line(2))
+    follow = Follow(path, last=2)
+
+    assert [1, 2] == [follow.take(), follow.take()]
+    append(path, line(3))
+    assert 3 == follow.take()
+    append(path, b"damaged\n" + line(4))
+    assert 4 == follow.take()
+    assert [] == follow.rest()
+    assert 1 == len(follow.problems)
+
+
+def test_follow_waits_for_the_file(tmp_path):
+    """A file that is not there yet is followed from its beginning."""
+    follow = Follow(tmp_path / f"{STEM}.jsonl")
+    path = write(tmp_path, first_line(0))
+
+    assert 0 == follow.take()
+    append(path, line(1))
+    assert [1] == follow.rest()
+
+
+def test_follow_waits_for_the_whole_line(tmp_path):
+    """Half a line at the end is not read before its newline is there."""
+    half = len(line(1)) // 2
+    path = write(tmp_path, first_line(0), line(1)[:half])
+    follow = Follow(path, last=1)
+
+    assert 0 == follow.take()
+    append(path, line(1)[half:-1])
+    append(path, b"\n")
+    assert 1 == follow.take()
+    assert [] == follow.rest()
+    assert [] == follow.problems
+
+
+def test_follow_goes_on_after_truncation(tmp_path):
+    """A file that was cut is read from its beginning."""
+    path = write(tmp_path, first_line(0), line(1) * 5)
+    follow = Follow(path, last=1)
+    assert 1 == follow.take()
+
+    path.write_bytes(first_line(7))
+
+    assert 7 == follow.take()
+    append(path, line(8))
+    assert [8] == follow.rest()
+
+
+def test_follow_goes_on_after_rotation(tmp_path):
+    """What was written before a file was replaced is read, then the new file."""
+    path = write(tmp_path, first_line(0))
+    follow = Follow(path, last=1)
+    assert 0 == follow.take()
+
+    old = path.rename(tmp_path / "old")
+    append(old, line(1))
+    new = write(tmp_path, first_line(2), stem="new")
+    new.replace(path)
+
+    assert [1, 2] == [follow.take(), follow.take()]
+    append(path, line(3))
+    assert [3] == follow.rest()
+
+
+def test_follow_sees_the_files_of_children(tmp_path):
+    """A child that is forked later is followed from its beginning."""
+    path = write(tmp_path, first_line(0))
+    follow = Follow(path)
+    child = write(tmp_path, line(1), stem=f"{STEM}.p5")
+    assert 1 == follow.take()
+
+    append(path, line(2))
+    assert 2 == follow.take()
+    append(child, line(3))
+    assert [3] == follow.rest()
+
+
+def test_follow_passes_over_a_giant_line(tmp_path):
+    """A line beyond the limit does not hold up what comes after it."""
+    path = write(tmp_path, first_line(0))
+    follow = Follow(path, last=1)
+    assert 0 == follow.take()
+
+    append(path, b"x" * (LINE_LIMIT + 10))
+    append(path, b"x\n" + line(1))
+
+    assert [1] == follow.rest()
+    assert 1 <= len(follow.problems) <= 2
+
+
+def test_follow_yields_what_is_there_when_it_is_stopped(tmp_path):
+    """An iterator that is stopped at once still yields what has been written."""
+    path = tmp_path / f"{STEM}.jsonl"
+    steps = reading.follow(path, stop=lambda: True)
+    write(tmp_path, first_line(0), line(1))
+
+    assert [0, 1] == numbers(reading.follow(path, last=2, stop=lambda: True))
+    assert [] == list(steps)
+
+
+def test_follow_does_not_wait_for_what_is_no_file(tmp_path):
+    """A path that is there and no regular file is an error, not a wait."""
+    with pytest.raises(TraceReadError, match="not a regular file"):
+        next(reading.follow(tmp_path))
+
+
+# --- size --------------------------------------------------------------------------
+
+
+def test_records_stream(tmp_path):
+    """Reading a file step by step needs no more memory for more steps."""
+
+    def peak(count):
+        path = write(tmp_path, first_line(0), line(1) * count)
+        tracemalloc.start()
+        assert count + 1 == sum(1 for _ in reading.records(path))
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return found
+
+    peak(100)
+    assert peak(5_000) < peak(500) + 50_000
+
+
+def test_a_session_keeps_no_lines(tmp_path):
+    """A session in memory is an index: far smaller than its file."""
+    path = write(
+        tmp_path,
+        first_line(0),
+        *(line(n, n - 1, context={"prompt": "x" * 5_000}) for n in range(1, 2_000)),
+    )
+    reading.read(path)
+
+    tracemalloc.start()
+    session = reading.read(path)
+    kept, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert 2_000 == len(session.steps)
+    assert kept < 2_000 * 300
+    assert peak < path.stat().st_size / 5
+    assert step_id(1_999) == session.steps[-1].id
