@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from ai_trace._copy import BIG, Copy, Note, make_note
-from ai_trace._encode import encode_plain, encode_strict, encode_text
+from ai_trace._encode import encode_strict, encode_text, plain_encoder
 from ai_trace._known_types import type_name
 from ai_trace._limits import Limits
 from ai_trace._redact import Redaction
@@ -45,11 +45,20 @@ class Capture:
         redaction: What to take out; ``None`` takes nothing out.
     """
 
-    __slots__ = ("_depth", "_items", "_string", "_value_bytes", "limits", "redaction")
+    __slots__ = (
+        "_depth",
+        "_encode",
+        "_items",
+        "_string",
+        "_value_bytes",
+        "limits",
+        "redaction",
+    )
 
     def __init__(self, limits: Limits, redaction: Redaction | None) -> None:
         self.limits = limits
         self.redaction = redaction
+        self._encode = plain_encoder()
         self._depth = limits.depth
         self._items = limits.items
         self._string = limits.string
@@ -68,7 +77,7 @@ class Capture:
         try:
             if self._room_after(value, self._depth, self._value_bytes) < 0:
                 return None
-            text = encode_plain(value)
+            text = self._encode(value)
             if not text.isascii():
                 text.encode()
         except Exception:
@@ -178,16 +187,20 @@ class Capture:
         notes += copy.all_notes()
         return text
 
-    def text(self, text: str, path: str) -> tuple[str, list[Note]]:
+    def text(
+        self, text: str, path: str, *, limit: int | None = None
+    ) -> tuple[str, list[Note]]:
         """
         Bound and redact text of our own making, such as a traceback.
 
         Args:
             text: The text.
             path: Where it stands in the record.
+            limit: How many characters are kept; by default as of any text.
 
         Returns:
             The text, safe to encode, and the notes.
         """
-        copy = Copy(self.limits, self.redaction)
+        limits = self.limits if limit is None else Limits(string=limit)
+        copy = Copy(limits, self.redaction)
         return copy.text_of(text, path), copy.all_notes()

@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import contextvars
 import functools
-import inspect
 from typing import Any, Callable, TypeVar, cast
 
+import wrapt
 from typing_extensions import ParamSpec
 
 from ai_trace import _context
 from ai_trace._context import InSink, Place, current
+from ai_trace._definition import flavour_of
 from ai_trace._dispatch import warn
 from ai_trace._quiet_steps import NO_STEP
 from ai_trace._step import Step
@@ -126,7 +127,7 @@ def propagate(fn: Callable[P, R], /) -> Callable[P, R]:
             "generator runs where it is consumed: propagate the consumer."
         )
         raise TraceConfigError(msg)
-    if inspect.iscoroutinefunction(fn):
+    if flavour_of(_inner(fn)) == "coroutine":
         return cast("Callable[P, R]", _carried_coroutine(fn))
     context = contextvars.copy_context()
 
@@ -138,9 +139,11 @@ def propagate(fn: Callable[P, R], /) -> Callable[P, R]:
 
 
 def _can_be_carried(fn: object) -> bool:
-    return callable(fn) and not (
-        inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn)
-    )
+    return callable(fn) and flavour_of(_inner(fn)) in ("sync", "coroutine")
+
+
+def _inner(fn: Any) -> Any:
+    return fn.__wrapped__ if isinstance(fn, wrapt.ObjectProxy) else fn
 
 
 def _carried_coroutine(fn: Callable[..., Any]) -> Callable[..., Any]:

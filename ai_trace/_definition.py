@@ -63,7 +63,7 @@ class Definition:
         self.function = f"{getattr(function, '__module__', None) or 'builtins'}.{own}"
         self.kind = kind
         self._first_args, self._first_kwargs = _given_before(wrapped)
-        self.flavour = _flavour(wrapped)
+        self.flavour = flavour_of(wrapped)
         self.result = result
         parameters = _parameters(function)
         show = _shown(wrapped, parameters, args, exclude)
@@ -192,7 +192,8 @@ def _qualified_name(function: Any) -> str:
     return name if isinstance(name, str) else type(function).__qualname__
 
 
-def _flavour(wrapped: Any) -> str:
+def flavour_of(wrapped: Any) -> str:
+    """Return how a callable runs: ``sync``, ``coroutine``, ``generator``, …"""
     function = _function_of(wrapped)
     if not inspect.isroutine(function) and not isinstance(function, type):
         function = getattr(type(function), "__call__", function)

@@ -10,12 +10,15 @@ from __future__ import annotations
 import errno
 import threading
 import warnings
-from typing import Any, Callable, NamedTuple
+from typing import Any, Callable, NamedTuple, TypeVar
 
 from ai_trace._context import InSink, current
 from ai_trace._record import StepRecord
 from ai_trace.exceptions import TraceConfigError
 from ai_trace.typing import OpenStep, Sink
+
+
+T = TypeVar("T")
 
 
 class _Call(NamedTuple):
@@ -124,6 +127,21 @@ class Dispatch:
         for sink in self.sinks:
             for call in _calls(sink, "after_fork"):
                 self._call(call)
+
+    def fenced(self, where: str, call: Callable[[], T], otherwise: T) -> T:
+        """
+        Do something for the user that must not raise into the program.
+
+        Args:
+            where: What is done, for the count of losses.
+            call: Does it.
+            otherwise: Returned in its place when it fails.
+        """
+        try:
+            return call()
+        except Exception as exc:
+            self._report(where, exc)
+            return otherwise
 
     def _refuse(self) -> None:
         self.losses.count("step", "not recorded: it was made inside a sink")

@@ -4,6 +4,7 @@ From values of JSON's own types to JSON text.
 
 from __future__ import annotations
 
+import functools
 import json
 from typing import Any, Callable
 
@@ -29,7 +30,13 @@ def _stdlib_encoder() -> Callable[[Any], str]:
     return lambda value: join(encode(value, 0))
 
 
-def _fast_encoder() -> Callable[[Any], str]:
+@functools.lru_cache(maxsize=None)
+def plain_encoder() -> Callable[[Any], str]:
+    """
+    Return the encoder of JSON's own types, by the extra ``fast`` where it is there.
+
+    Asked for by the first tracer, not at import: msgspec takes 10 ms to load.
+    """
     try:
         import msgspec
     except ImportError:
@@ -41,9 +48,6 @@ def _fast_encoder() -> Callable[[Any], str]:
 def _refuse(value: object) -> Any:
     raise TypeError(type(value))
 
-
-encode_plain = _fast_encoder()
-"""JSON's own types to JSON text, by the extra ``fast`` where it is installed."""
 
 encode_text: Callable[[str], str] = json.encoder.encode_basestring
 """One text to JSON, quotes included."""

@@ -118,11 +118,12 @@ def _info(stem: str, group: dict[int, os.DirEntry[str]]) -> SessionInfo | None:
     problem, head = None, None
     try:
         stats = [entry.stat() for entry in group.values()]
+    except OSError:
+        return None
+    try:
         head = read_head(paths[0])
     except TraceReadError as exc:
         problem = str(exc)
-    except OSError:
-        return None
     if head is None and not is_session_stem(stem):
         return None
     return SessionInfo(

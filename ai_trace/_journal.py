@@ -8,9 +8,9 @@ if its process died. It holds lines of three forms, in any order after the first
     {"name": "decide", "id": "…", "context": …}  a start: a record without its end
     {"log": "<id>", "n": 0, "entry": {…}}        the n-th log entry of a step
 
-A start whose step has a line in the ``.jsonl`` file is over and done with. While the
-journal is made anew, its lines may stand in ``<stem>.open.new`` too; lines that say
-the same are one.
+A start whose step has a line in the ``.jsonl`` file is over and done with. A long
+session has a second file, ``<stem>.open2``: the two take turns, and are read as one;
+lines that say the same are one.
 """
 
 from __future__ import annotations
@@ -22,8 +22,7 @@ from ai_trace._header import SessionHeader
 from ai_trace._record import StepRecord, TraceLineError, decode_line, encode_line
 
 
-SUFFIX = ".open"
-NEW_SUFFIX = ".open.new"
+SUFFIXES = (".open", ".open2")
 
 
 def header_line(header: SessionHeader) -> bytes:

@@ -11,14 +11,10 @@ from __future__ import annotations
 
 import base64
 import datetime
-import decimal
 import enum
-import fractions
-import hashlib
 import pathlib
 import sys
 import types
-import uuid
 from collections import deque
 from typing import Any, Callable
 
@@ -141,6 +137,8 @@ def _named_tuple(value: Any) -> Any:
 
 
 def _bytes(value: Any) -> dict[str, Any]:
+    import hashlib
+
     view = memoryview(value)
     data = view if view.contiguous and view.ndim == 1 else memoryview(view.tobytes())
     data = data.cast("B")
@@ -223,6 +221,12 @@ def _series(value: Any) -> dict[str, Any]:
     }
 
 
+def _text_by(module: str, name: str, value: Any) -> str:
+    """Return a value's text by its known class, past what a subclass overrides."""
+    text: str = getattr(sys.modules[module], name).__str__(value)
+    return text
+
+
 def _masked(_value: Any) -> str:
     return "**********"
 
@@ -255,15 +259,15 @@ _BY_BASE: dict[type, Callable[[Any], Any]] = {
     datetime.date: datetime.date.isoformat,
     datetime.time: datetime.time.isoformat,
     datetime.timedelta: datetime.timedelta.__str__,
-    decimal.Decimal: decimal.Decimal.__str__,
-    fractions.Fraction: fractions.Fraction.__str__,
-    uuid.UUID: uuid.UUID.__str__,
     pathlib.PurePath: pathlib.PurePath.__str__,
 }
 
-# Types of libraries that may not be installed are known by name, so that
-# neither asking nor answering ever imports one of them.
+# Types of modules that may not be loaded are known by name, so that neither asking
+# nor answering ever imports one of them.
 _BY_NAME: dict[str, Callable[[Any], Any]] = {
+    "decimal.Decimal": lambda value: _text_by("decimal", "Decimal", value),
+    "fractions.Fraction": lambda value: _text_by("fractions", "Fraction", value),
+    "uuid.UUID": lambda value: _text_by("uuid", "UUID", value),
     "numpy.ndarray": _array,
     "numpy.generic": _scalar,
     "torch.Tensor": _tensor,

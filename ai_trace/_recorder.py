@@ -31,6 +31,7 @@ class SystemClock:
 
 _FOLD_AT = 512
 _MAX_HEADS = 4096
+_NAME_LIMIT = 1000
 
 
 class Tally:
@@ -133,12 +134,12 @@ class Recorder:
         return head if head is not None else self._new_head(name, kind)
 
     def _new_head(self, name: str, kind: str) -> tuple[str, list[Any]]:
-        shown, notes = self.capture.text(name, "$.name")
-        kind, _ = self.capture.text(kind, "$.kind")
+        shown, notes = self.capture.text(name, "$.name", limit=_NAME_LIMIT)
         text = f'{{"name":{encode_text(shown)},"kind":{encode_text(kind)},"id":"'
         if len(self._heads) >= _MAX_HEADS:
             self._heads.clear()
-        self._heads[name, kind] = (text, notes)
+        if len(name) <= _NAME_LIMIT:
+            self._heads[name, kind] = (text, notes)
         return text, notes
 
     def started(self, step: OpenStep) -> None:

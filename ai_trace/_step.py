@@ -5,7 +5,7 @@ The live step: from its start to its one end.
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Any, Optional
+from typing import Any, Optional, cast
 
 from typing_extensions import Self
 
@@ -166,7 +166,7 @@ class Step(Draft):
         Returns:
             The step.
         """
-        if outcome not in OUTCOMES:
+        if type(outcome) is not str or outcome not in OUTCOMES:
             self.note("$.outcome", "replaced", was=text_of(outcome)[:100])
             outcome = "ok"
         self._end(outcome)
@@ -182,8 +182,9 @@ class Step(Draft):
         Returns:
             The step.
         """
-        if isinstance(reason, BaseException):
-            self._end_by(reason, "error")
+        # Not isinstance: it would ask the object itself, which may lie or raise.
+        if issubclass(type(reason), BaseException):
+            self._end_by(cast("BaseException", reason), "error")
         else:
             self._end("error", None if reason is None else text_of(reason))
         return self

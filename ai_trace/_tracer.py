@@ -11,14 +11,14 @@ import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Callable
+from typing import TYPE_CHECKING, Any, Callable
 
 from typing_extensions import Self
 
 from ai_trace import _context
 from ai_trace._capture import Capture
 from ai_trace._context import Place, current
-from ai_trace._dispatch import say
+from ai_trace._dispatch import warn
 from ai_trace._ids import RandomIds
 from ai_trace._limits import Limits
 from ai_trace._quiet_steps import MutedStep
@@ -31,12 +31,14 @@ from ai_trace._tracer_arguments import (
     directory_of,
     header_of,
 )
-from ai_trace._tree import Session
 from ai_trace.sinks import _files
 from ai_trace.sinks._jsonl import JSONLSink, check_durability
 from ai_trace.sinks._memory import MemorySink
 from ai_trace.typing import Clock, Ids, Sink
 
+
+if TYPE_CHECKING:
+    from ai_trace._tree import Session
 
 live_tracers: weakref.WeakSet[Tracer] = weakref.WeakSet()
 
@@ -156,7 +158,7 @@ class Tracer(Recorder):
     @property
     def steps(self) -> Sequence[StepRecord]:
         """The steps finished so far, in order of their start, read from the file."""
-        return self._session().steps
+        return self.dispatch.fenced("steps", lambda: self._session().steps, ())
 
     def add_sink(self, sink: Sink) -> Self:
         """
@@ -229,12 +231,12 @@ class Tracer(Recorder):
         path = self.trace_dir / f"{stem}{suffix}"
         if self.muted:
             return path
-        try:
+
+        def write() -> None:
             _files.make_directory(self.trace_dir)
             _files.write_atomically(path, render(self._session()))
-        except Exception as exc:
-            if self.losses.count(f"save {suffix}", type(exc).__name__):
-                say(f"Cannot save {str(path)!r}: {type(exc).__name__}: {exc}")
+
+        self.dispatch.fenced(f"save {suffix}", write, None)
         return path
 
     def _session(self) -> Session:
@@ -258,7 +260,11 @@ class Tracer(Recorder):
         Returns:
             The tracer.
         """
-        _context.activate(self)
+        if self.closed:
+            self.losses.count("tracer", "activated after it was closed")
+            warn(f"Tracer {self.agent!r} is closed; it cannot be activated.")
+        else:
+            _context.activate(self)
         return self
 
     def __enter__(self) -> Self:

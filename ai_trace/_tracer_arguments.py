@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import os
-import platform
+import stat
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -59,13 +59,29 @@ def directory_of(given: object) -> Path:
         msg = f"Tracer(trace_dir={given!r}): trace_dir is the path of a directory."
         raise TraceConfigError(msg)
     path = Path(chosen)
-    if "\0" in str(path) or (path.exists() and not path.is_dir()):
+    if _is_something_else(path):
         msg = (
             f"Tracer(trace_dir={str(path)!r}): that is not a directory. Give "
             "another one, or set AI_TRACE_DIR."
         )
         raise TraceConfigError(msg)
     return path
+
+
+def _host() -> str:
+    if hasattr(os, "uname"):
+        return os.uname().nodename
+    return os.environ.get("COMPUTERNAME", "")
+
+
+def _is_something_else(path: Path) -> bool:
+    try:
+        return stat.S_IFMT(os.stat(path).st_mode) != stat.S_IFDIR
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError):
+        # Too long a name, or a NUL in it.
+        return True
 
 
 def header_of(
@@ -82,7 +98,7 @@ def header_of(
         session_id=session_id,
         meta=json.loads(text),
         pid=os.getpid(),
-        host=platform.node(),
+        host=_host(),
         python=".".join(map(str, sys.version_info[:3])),
         version=__version__,
         started_at=started_at,

@@ -11,12 +11,20 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from ai_trace import current_tracer
+from ai_trace import _context
 
 
 # A loaded machine makes no example fail, and a run finds what the one before it found.
 settings.register_profile("steady", deadline=None, derandomize=True, database=None)
 settings.load_profile("steady")
+
+
+def forget_tracers() -> object:
+    """Leave no tracer current and none activated; return what was."""
+    left = _context.here()
+    _context.current.set(None)
+    _context.activate(None)
+    return left
 
 
 @pytest.fixture(autouse=True)
@@ -25,11 +33,9 @@ def clean_slate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Non
     for name in [name for name in os.environ if name.startswith("AI_TRACE_")]:
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
-    assert current_tracer() is None, "An earlier test left its tracer current."
+    forget_tracers()
 
     yield
 
-    left = current_tracer()
-    if left is not None:
-        left.close()
-        pytest.fail(f"This test left its tracer current: {left!r}")
+    left = forget_tracers()
+    assert left is None, f"This test left its tracer current: {left!r}"

@@ -63,7 +63,8 @@ def read_file(path: Path) -> list[Line]:
 
 def read_directory(directory: Path) -> list[Line]:
     """Read every trace file in a directory; no step stands in them twice."""
-    lines = [line for path in sorted(directory.glob("*.jsonl")) for line in read_file(path)]
+    files = map(read_file, sorted(directory.glob("*.jsonl")))
+    lines = [line for file in files for line in file]
     ids = [line["id"] for line in lines]
     assert len(set(ids)) == len(ids), "a step is recorded twice"
     return lines

@@ -13,7 +13,6 @@ import warnings
 from pathlib import Path
 
 import pytest
-
 from recorded import read_directory
 
 from ai_trace import MemorySink, Tracer, current_tracer, step, traced
@@ -143,7 +142,9 @@ def test_sinks_need_on_finish(tmp_path, sink):
     assert [] == list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("sinks", [42, None, MemorySink()], ids=["number", "none", "one"])
+@pytest.mark.parametrize(
+    "sinks", [42, None, MemorySink()], ids=["number", "none", "one"]
+)
 def test_sinks_are_a_collection(tmp_path, sinks):
     """Sinks that are not a collection are refused with the value."""
     with pytest.raises(TraceConfigError) as caught:
@@ -304,7 +305,8 @@ def test_any_value_can_be_recorded(tmp_path, value):
 
 
 @pytest.mark.parametrize(
-    "name", [None, 42, "", b"scan", ("a",), "a\nb\0c", "\ud800", "x" * 100_000, object()]
+    "name",
+    [None, 42, "", b"scan", ("a",), "a\nb\0c", "\ud800", "x" * 100_000, object()],
 )
 def test_any_step_name_can_be_recorded(tmp_path, name):
     """A step's name that is no name is recorded as well as it can be."""
@@ -368,8 +370,8 @@ def test_keys_that_are_not_names(tmp_path):
     """Context and log keys may be any text at all."""
     keys = ["", "a b", "ключ", "\n", "\0", "\ud800", "$.x", "__class__"]
     with Tracer("agent", tmp_path):
-        with step("scan", **{key: 1 for key in keys}) as scan:
-            scan.log(**{key: 1 for key in keys})
+        with step("scan", **dict.fromkeys(keys, 1)) as scan:
+            scan.log(**dict.fromkeys(keys, 1))
 
     (line,) = read_directory(tmp_path)
     assert len(keys) == len(line["context"])

@@ -242,6 +242,7 @@ class TestList:
             "outcomes": {"ok": 4, "error": 1},
             "size": (two_sessions / path).stat().st_size,
             "problems": 0,
+            "readable": True,
         } == oldest
 
     def test_same_second(self, two_sessions: Path) -> None:
@@ -263,11 +264,15 @@ class TestList:
         path = two_sessions / "traces" / "researcher_20240301_153022.jsonl"
         path.unlink()
         path.symlink_to("/proc/1/mem")
-        done = run("list", cwd=two_sessions)
+        listed = run("list", cwd=two_sessions)
+        counted = run("stats", "--json", cwd=two_sessions)
 
-        assert 0 == done.returncode
-        assert "trading_agent" in done.stdout
-        assert path.name in done.stderr
+        assert (0, 0) == (listed.returncode, counted.returncode)
+        assert ["?", "?", "?"] == listed.stdout.splitlines()[1].split()[4:7]
+        assert "trading_agent" in listed.stdout.splitlines()[2]
+        assert 1 == json.loads(counted.stdout)["sessions"]
+        assert path.name in listed.stderr
+        assert path.name in counted.stderr
 
     def test_damage_is_counted(self, traces: Path) -> None:
         """Damaged lines are said on standard error, and the rest is counted."""

@@ -12,7 +12,6 @@ import sys
 import time
 
 import pytest
-
 from recorded import parse_line, read_directory, read_file
 
 from ai_trace import Tracer
@@ -349,7 +348,7 @@ def test_numbers_that_json_lacks_make_valid_json(tracer, value):
     ],
 )
 def test_agent_name_stays_in_its_directory(tmp_path, agent):
-    """Whatever the agent is called, its files lie in the directory; the name is kept."""
+    """Whatever the agent's name, its files lie in the directory; the name is kept."""
     directory = tmp_path / "traces"
     tracer = Tracer(agent, directory)
     with tracer.step("scan"):

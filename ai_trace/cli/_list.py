@@ -106,6 +106,7 @@ class _Counted:
         self.label = label
         self.outcomes: Counter[str] = Counter()
         self.problems = 0
+        self.is_readable = True
         self.started_at = info.header.started_at
         self.finished_at: float | None = None
 
@@ -146,6 +147,7 @@ class _Counted:
             "outcomes": dict(self.outcomes),
             "size": self.info.size,
             "problems": self.problems,
+            "readable": self.is_readable,
         }
 
 
@@ -162,6 +164,7 @@ def _count(session: _Counted, terminal: Terminal) -> None:
         for found in reading.records(path):
             session.add(found)
     except TraceReadError as exc:
+        session.is_readable = False
         terminal.complain(str(exc))
     if session.problems:
         plural = "" if session.problems == 1 else "s"
@@ -186,9 +189,9 @@ def _row(session: _Counted, style: Style) -> tuple[str, ...]:
         style.clean(session.label),
         style.clean(header.agent),
         local_time(session.started_at or None)[:_TO_THE_MINUTE],
-        style.signs(duration(session.duration_ms)) or "-",
-        str(session.steps),
-        str(session.outcomes["error"]),
+        style.signs(duration(session.duration_ms)) or "?",
+        str(session.steps) if session.is_readable else "?",
+        str(session.outcomes["error"]) if session.is_readable else "?",
         _size(session.info.size),
     )
 

@@ -60,7 +60,7 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
     Returns:
         The exit status.
     """
-    infos = find_sessions(options.dir, options.agent)
+    infos = _readable(find_sessions(options.dir, options.agent), terminal)
     since = options.since
     sessions: Iterable[Iterable[_Found]] = (_records(info, terminal) for info in infos)
     if since is not None:
@@ -75,8 +75,15 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
     return FOUND if figures.sessions else NOTHING_FOUND
 
 
+def _readable(infos: list[SessionInfo], terminal: Terminal) -> list[SessionInfo]:
+    for info in infos:
+        if info.problem is not None:
+            terminal.complain(info.problem)
+    return [info for info in infos if info.problem is None]
+
+
 def _records(info: SessionInfo, terminal: Terminal) -> Iterator[_Found]:
-    # One session that cannot be read is no reason to count none.
+    # One that cannot be read any more is no reason to count none.
     try:
         yield from reading.records(info.path)
     except TraceReadError as exc:

@@ -10,10 +10,14 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Iterable
-from typing import TextIO
+from typing import TYPE_CHECKING
 
 from ai_trace.render._escape import term
+
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import TextIO
 
 
 class OutputError(Exception):

@@ -33,7 +33,15 @@ class AppendFile:
         path: The file's path.
     """
 
-    __slots__ = ("_descriptor", "_identity", "_looked", "_position", "_torn", "path")
+    __slots__ = (
+        "_descriptor",
+        "_identity",
+        "_looked",
+        "_position",
+        "_seen",
+        "_torn",
+        "path",
+    )
 
     def __init__(self, path: Path, descriptor: int) -> None:
         self.path = path
@@ -45,6 +53,7 @@ class AppendFile:
         status = _system.fstat(self._descriptor)
         self._identity = (status.st_dev, status.st_ino)
         self._position = _system.lseek(self._descriptor, 0, os.SEEK_END)
+        self._seen = self._position
         self._looked = time.monotonic()
 
     def append(self, line: bytes) -> None:
@@ -98,16 +107,17 @@ class AppendFile:
         if position == self._position and now - self._looked < _LOOK_EVERY_SECONDS:
             return None
         self._looked = now
-        if not self._same_file() or not self._still_at_its_path():
+        if not self._same_file() or not self.is_at_its_path():
             return "gone"
         return self._resynced()
 
     def _resynced(self) -> str | None:
         """Take the position as it is now; another thread may have written."""
-        expected = self._position
         self._position = _system.lseek(self._descriptor, 0, os.SEEK_CUR)
-        shrunk = _system.fstat(self._descriptor).st_size < expected
-        return "truncated" if shrunk else None
+        # In this order: what was seen before can only have grown since.
+        seen = self._seen
+        size = self._seen = _system.fstat(self._descriptor).st_size
+        return "truncated" if size < seen else None
 
     def _same_file(self) -> bool:
         try:
@@ -116,7 +126,8 @@ class AppendFile:
             return False
         return (status.st_dev, status.st_ino) == self._identity
 
-    def _still_at_its_path(self) -> bool:
+    def is_at_its_path(self) -> bool:
+        """Tell whether the path still leads to this file."""
         try:
             status = _system.lstat(self.path)
         except OSError:
@@ -136,27 +147,17 @@ class AppendFile:
         self._take(open_for_append(self.path))
         self._torn = self._torn or not ends_with_newline(self.path)
 
-    def swap(self, descriptor: int) -> int:
+    def empty(self) -> None:
         """
-        Put another file behind the descriptor, for threads in the middle too.
+        Drop all lines.
 
-        The number stays, so that a thread about to write finds the old file or
-        the new one, never a closed descriptor, which others could get.
-
-        Args:
-            descriptor: The new file; taken over.
-
-        Returns:
-            A descriptor of the old file, to be closed by the caller.
+        Raises:
+            OSError: If the file cannot be cut.
         """
-        old = _system.dup(self._descriptor)
-        _system.dup2(descriptor, self._descriptor, False)
-        _system.close(descriptor)
-        status = _system.fstat(self._descriptor)
-        self._identity = (status.st_dev, status.st_ino)
-        self._position = _system.lseek(self._descriptor, 0, os.SEEK_END)
+        _system.ftruncate(self._descriptor, 0)
+        _system.lseek(self._descriptor, 0, os.SEEK_SET)
+        self._seen = self._position = 0
         self._torn = False
-        return old
 
     def sync(self) -> None:
         """

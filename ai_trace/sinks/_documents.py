@@ -8,11 +8,15 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ai_trace._record import SessionHeader, StepRecord
-from ai_trace._tree import Session, fold
 from ai_trace.exceptions import TraceConfigError
 from ai_trace.sinks import _files
+
+
+if TYPE_CHECKING:
+    from ai_trace._tree import Session
 
 
 class _DocumentSink:
@@ -42,6 +46,8 @@ class _DocumentSink:
             OSError: If it cannot be written; the tracer counts that.
         """
         if self._records:
+            from ai_trace._tree import fold
+
             header = self._records[0].header or SessionHeader("", "")
             _files.write_atomically(
                 self.path, self._render(fold(self._records, header))

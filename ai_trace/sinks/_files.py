@@ -4,20 +4,20 @@ Names and creation of files: nothing is overwritten, nothing leaves its director
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
+from ai_trace import _journal
 from ai_trace.exceptions import TraceConfigError
 
 
 _FILE_MODE = 0o600
 _DIRECTORY_MODE = 0o700
 _SLUG_BYTES = 80
-_SUFFIXES = (".jsonl", ".json", ".md", ".open")
+_SUFFIXES = (".jsonl", ".json", ".md", *_journal.SUFFIXES)
 
 
 def slug(agent: str) -> str:
@@ -36,6 +36,8 @@ def slug(agent: str) -> str:
     safe = re.sub(r"[^A-Za-z0-9_-]+", "_", agent).strip("_-")[:_SLUG_BYTES]
     if safe == agent:
         return safe
+    import hashlib
+
     digest = hashlib.sha256(agent.encode("utf-8", "backslashreplace")).hexdigest()[:8]
     return f"{safe}-{digest}" if safe else digest
 

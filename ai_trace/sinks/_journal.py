@@ -4,7 +4,6 @@ The journal of open steps: what a killed process was in the middle of.
 
 from __future__ import annotations
 
-import os
 import threading
 from pathlib import Path
 
@@ -15,34 +14,32 @@ from ai_trace.sinks._append import AppendFile, open_for_append
 from ai_trace.typing import OpenStep
 
 
-_COMPACT_BYTES = 65_536
+_COMPACT_BYTES = 49_152
 
 
 class Journal:
     """
     Appends each start and each log entry as it is made.
 
-    A step that has finished needs no line: it has one in the trace file. Its lines
-    leave the journal when it is made anew, which happens whenever it has grown to
-    twice what is open, and at least 64 kB.
+    A step that has finished needs no line here: it has one in the trace file. What
+    is left of it goes when the journal has grown to twice what is open, and at
+    least 48 kB: what is open is then written to the other of two files, and the
+    first one is emptied. A process may be killed at any point of that: the two
+    files together always hold all that is open.
 
     Args:
-        path: The journal's path, ``<stem>.open``.
+        trace: The path of the trace file; the journal stands beside it.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._new_path = path.with_suffix(_journal.NEW_SUFFIX)
-        self._file: AppendFile | None = None
+    def __init__(self, trace: Path) -> None:
+        self._paths = [trace.with_suffix(suffix) for suffix in _journal.SUFFIXES]
+        self._files: list[AppendFile] = []
+        self._current: AppendFile | None = None
         self._header: SessionHeader | None = None
         self._open: dict[str, OpenStep] = {}
         self._bytes = 0
         self._limit = _COMPACT_BYTES
-        self.after_fork()
-
-    def after_fork(self) -> None:
-        """Make the lock anew: another thread may have held it at the fork."""
-        self._compacting = threading.Lock()
+        self._lock = threading.Lock()
 
     def start(self, step: OpenStep, header: SessionHeader) -> None:
         """
@@ -51,8 +48,10 @@ class Journal:
         Raises:
             OSError: If that cannot be written.
         """
+        # First the list, then the file: whoever makes the journal anew meanwhile
+        # finds the step in the list.
         self._open[step.id] = step
-        if self._file is None:
+        if self._current is None:
             self._create(header)
         self._append(step.start_line)
 
@@ -70,87 +69,85 @@ class Journal:
         self._open.pop(step_id, None)
 
     def _append(self, line: bytes) -> None:
-        file = self._file
+        file = self._current
         if file is None:
             return
-        if file.trouble() == "gone":
-            file.reopen()
-            self._compact()
+        if file.trouble() is not None:
+            self._go_on(file)
         file.append(line)
         self._bytes += len(line)
         if self._bytes > self._limit:
-            self._compact()
+            self._make_anew()
 
     def _create(self, header: SessionHeader) -> None:
-        with self._compacting:
-            if self._file is None:
+        with self._lock:
+            if self._current is None:
                 self._header = header
-                file = AppendFile(self.path, open_for_append(self.path))
-                file.lock()
+                file = self._new_file()
                 file.append(_journal.header_line(header))
-                self._file = file
+                self._current = file
 
-    def _compact(self) -> None:
-        """
-        Make the journal anew, with the open steps alone.
+    def _new_file(self) -> AppendFile:
+        path = self._paths[len(self._files)]
+        file = AppendFile(path, open_for_append(path))
+        file.lock()
+        self._files.append(file)
+        return file
 
-        Without a lock on the way of a step: the new file is put behind the
-        descriptor first, and what is open is written to it after. A step that
-        starts meanwhile is in that list, or writes to the new file itself, or
-        both.
-        """
-        if not self._compacting.acquire(blocking=False):
-            return
-        try:
-            self._make_anew()
-        finally:
-            self._compacting.release()
+    def _go_on(self, file: AppendFile) -> None:
+        """Write all that is open again, after somebody removed or cut the file."""
+        file.reopen()
+        file.lock()
+        file.append(self._all_lines())
 
     def _make_anew(self) -> None:
-        file = self._file
-        if file is None or self._header is None:
+        """Write what is open to the other file, and empty this one."""
+        if not self._lock.acquire(blocking=False):
             return
-        descriptor = _system.open(self._new_path, _NEW_FILE, 0o600)
-        _system.lock(descriptor)
-        old = file.swap(descriptor)
         try:
-            lines = [_journal.header_line(self._header)]
-            for step in list(self._open.values()):
-                lines.append(step.start_line)
-                lines += (
-                    _journal.log_line(step.id, n, entry)
-                    for n, entry in enumerate(step.log_entries)
-                )
-            data = b"".join(lines)
-            file.append(data)
-            _system.replace(self._new_path, self.path)
+            full = self._current
+            if len(self._files) < len(self._paths):
+                self._new_file()
+            other = self._files[1] if full is self._files[0] else self._files[0]
+            other.empty()
+            self._current = other
+            data = self._all_lines()
+            other.append(data)
             self._bytes = len(data)
             self._limit = max(_COMPACT_BYTES, 2 * len(data))
+            if full is not None:
+                full.empty()
         finally:
-            _system.close(old)
+            self._lock.release()
+
+    def _all_lines(self) -> bytes:
+        lines = [_journal.header_line(self._header)] if self._header else []
+        for step in list(self._open.values()):
+            lines.append(step.start_line)
+            lines += (
+                _journal.log_line(step.id, n, entry)
+                for n, entry in enumerate(list(step.log_entries))
+            )
+        return b"".join(lines)
 
     def close(self) -> None:
-        """Remove the journal; if steps are still in it, leave it for the reader."""
-        file, self._file = self._file, None
-        if file is None:
-            return
-        file.close()
-        if not self._open:
-            _system.unlink(self.path)
+        """
+        Remove the journal.
+
+        Raises:
+            OSError: If it cannot be removed.
+        """
+        self._current = None
+        for file in self._files:
+            if not self._open and file.is_at_its_path():
+                _system.unlink(file.path)
+            file.close()
+        self._files.clear()
 
     def abandon(self) -> None:
         """Let go of the parent's journal, in a forked child."""
-        file, self._file = self._file, None
-        self._open.clear()
-        if file is not None:
+        self._current = None
+        for file in self._files:
             file.close()
-
-
-_NEW_FILE = (
-    os.O_RDWR
-    | os.O_APPEND
-    | os.O_CREAT
-    | os.O_TRUNC
-    | getattr(os, "O_NOFOLLOW", 0)
-    | getattr(os, "O_CLOEXEC", 0)
-)
+        self._files.clear()
+        self._open.clear()

@@ -11,7 +11,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ai_trace import _journal
 from ai_trace._header import SessionHeader
 from ai_trace._record import StepRecord, encode_line
 from ai_trace.exceptions import TraceConfigError
@@ -105,10 +104,7 @@ class JSONLSink:
         # Whether the next line needs more than to be written as it is.
         self._special = True
         self._needs_header = True
-        self._journal = Journal(self._journal_path()) if journal else None
-
-    def _journal_path(self) -> Path:
-        return self.path.with_suffix(_journal.SUFFIX)
+        self._journal = Journal(self.path) if journal else None
 
     # -- events --------------------------------------------------------------
 
@@ -259,7 +255,7 @@ class JSONLSink:
         self._lost, self._notes = 0, []
         if self._journal is not None:
             self._journal.abandon()
-            self._journal = Journal(self._journal_path())
+            self._journal = Journal(self.path)
 
     def close(self) -> None:
         """

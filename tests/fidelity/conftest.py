@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from typing import Any, Callable, NamedTuple
 
 import pytest
-
 from recorded import Recording, read_directory
 
 from ai_trace import Tracer, current_step, traced
@@ -37,6 +36,7 @@ BINDINGS = (
     "partial_below",
     "lambda",
 )
+
 
 @pytest.fixture(scope="session")
 def record(tmp_path_factory):

@@ -11,6 +11,7 @@ import sys
 import types
 
 import anyio
+import anyio.lowlevel
 import pytest
 import trio
 
@@ -438,9 +439,7 @@ def test_objects_stay_async_generators(recording):
     )
 
 
-def test_second_advance_while_running_fails_as_before(
-    recording, run_asyncio, decorate
-):
+def test_second_advance_while_running_fails_as_before(recording, run_asyncio, decorate):
     """Two tasks in one stream get the interpreter's own RuntimeError."""
 
     @decorate
@@ -503,7 +502,7 @@ def test_early_close_under_anyio(recording, backend):
     async def feed():
         try:
             while True:
-                await anyio.sleep(0)
+                await anyio.lowlevel.checkpoint()
                 yield 1
         finally:
             cleaned.append(current_step().name)

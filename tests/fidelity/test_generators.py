@@ -20,8 +20,7 @@ pytestmark = pytest.mark.usefixtures("silence")
 
 @traced(name="bars")
 def bars(count=3):
-    for number in range(count):
-        yield number
+    yield from range(count)
 
 
 @traced(name="fetch")
@@ -280,7 +279,7 @@ def test_cleanup_after_an_early_close_belongs_to_the_generator(recording):
 
 
 def test_closed_body_that_returns_is_still_closed(recording):
-    """A body that answers its close with a plain return was ended early all the same."""
+    """A body that answers its close with a plain return was closed all the same."""
 
     @traced(name="scan")
     def scan():
@@ -340,16 +339,14 @@ def test_interleaved_and_closed_out_of_order(recording):
         second.close()
         assert current_step() is outer
 
-    owners = {line["id"]: line["context"]["owner"] for line in recording.named("stream")}
-    children = recording.named("child")
+    streams, children = recording.named("stream"), recording.named("child")
+    owners = {line["id"]: line["context"]["owner"] for line in streams}
     assert ["first", "second"] == sorted(owners.values())
     assert 7 == len(children)
     assert [line["context"]["owner"] for line in children] == [
         owners[line["parent_id"]] for line in children
     ]
-    assert {recording.one("outer")["id"]} == {
-        line["parent_id"] for line in recording.named("stream")
-    }
+    assert {recording.one("outer")["id"]} == {line["parent_id"] for line in streams}
 
 
 def test_delegation_nests(recording):
@@ -509,7 +506,8 @@ def test_works_under_contextmanager(recording, failing):
             fetch(0)
 
     with step("consumer") as consumer:
-        with pytest.raises(ValueError) if failing else contextlib.nullcontext() as caught:
+        expected = pytest.raises(ValueError) if failing else contextlib.nullcontext()
+        with expected as caught:
             with session() as feed:
                 assert ("feed", consumer) == (feed, current_step())
                 if failing:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import sys
 
 import pytest
 
-from ai_trace import step, traced
+from ai_trace import current_step, step, traced
 
 
-# Measures, in a fresh thread with the interpreter's own limit, how deep a function can
-# recurse. The floor for functions is a bare ``wrapt.decorator``. Coroutines and
-# generators run on their own frames, so there the floor is a wrapper of their own kind.
+# Measures, in a fresh thread, how deep a function can recurse, under three limits in a
+# row because a level takes up to three frames. The floor for functions is a bare
+# ``wrapt.decorator``. Coroutines and generators run on frames of their own, so there the
+# floor is the barest wrapper of their kind that is told of each resume.
 PROBE = """
 import functools, json, sys, threading
 import wrapt
@@ -31,7 +33,10 @@ def coroutine_wrapper(function):
 def generator_wrapper(function):
     @functools.wraps(function)
     def wrapper(*args, **kwargs):
-        return (yield from function(*args, **kwargs))
+        resumed = function(*args, **kwargs)
+        sent = None
+        while True:
+            sent = yield resumed.send(sent)
     return wrapper
 
 def async_generator_wrapper(function):
@@ -107,13 +112,16 @@ def measure(make, decorate):
     assert found == ["RecursionError"], found
     return deepest
 
-kind = sys.argv[1]
-make = globals()[kind]
-depths = {"floor": measure(make, FLOORS[kind]), "idle": measure(make, traced)}
-tracer = Tracer("agent", trace_dir="out")
-tracer.activate()
-depths["traced"] = measure(make, traced)
-tracer.close()
+make, floor = globals()[sys.argv[1]], FLOORS[sys.argv[1]]
+depths = {"floor": [], "idle": [], "traced": []}
+for limit in (300, 301, 302):
+    sys.setrecursionlimit(limit)
+    depths["floor"].append(measure(make, floor))
+    depths["idle"].append(measure(make, traced))
+    tracer = Tracer("agent", trace_dir="out")
+    tracer.activate()
+    depths["traced"].append(measure(make, traced))
+    tracer.close()
 print(json.dumps(depths))
 """
 
@@ -127,9 +135,10 @@ def test_depth_is_no_less_than_under_the_floor(run_script, kind):
 
     assert (0, "") == (ended.returncode, ended.stderr)
     depths = json.loads(ended.stdout)
-    assert depths["floor"] > 100
-    assert depths["idle"] >= depths["floor"], depths
-    assert depths["traced"] >= depths["floor"], depths
+    assert min(depths["floor"]) > 50
+    for way in ("idle", "traced"):
+        short = [floor - depth for floor, depth in zip(depths["floor"], depths[way])]
+        assert max(short) <= 0, depths
 
 
 def deep(kind, decorate, reached):
@@ -184,64 +193,80 @@ def test_every_level_has_its_line_and_its_parent(recording, plain_shape):
     assert {"ok"} == {line["outcome"] for line in lines}
 
 
-def test_recursion_error_is_the_interpreters_own(recording, plain_shape):
-    """Endless recursion ends in the identical RecursionError at every level."""
-    seen = []
+@pytest.fixture
+def little_room():
+    """Leave room for 200 frames more: endless recursion then ends soon."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(len(inspect.stack(0)) + 200)
+    yield
+    sys.setrecursionlimit(before)
 
-    def body(state):
+
+def endless(kind, seen):
+    """A traced function of one kind that calls itself for ever and sees the end."""
+
+    def function(level):
         try:
-            return function(state + 1)
+            return dive(level + 1)
         except RecursionError as error:
             seen.append(error)
             raise
 
-    function = traced(name="dive")(body)
-    with step("outer"):
-        with pytest.raises(RecursionError) as caught:
-            plain_shape.call(plain_shape.build(function), 1)
+    async def coroutine(level):
+        try:
+            return await dive(level + 1)
+        except RecursionError as error:
+            seen.append(error)
+            raise
 
+    def generator(level):
+        try:
+            yield from dive(level + 1)
+        except RecursionError as error:
+            seen.append(error)
+            raise
+
+    async def async_generator(level):
+        try:
+            async for item in dive(level + 1):
+                yield item
+        except RecursionError as error:
+            seen.append(error)
+            raise
+
+    dive = traced(name="dive")(locals()[kind])
+    return dive
+
+
+@pytest.mark.usefixtures("little_room")
+def test_recursion_error_is_the_interpreters_own(recording, plain_shape):
+    """Endless recursion ends in the one RecursionError, the same at every level."""
+    seen = []
+    dive = endless(plain_shape.kind, seen)
+    with step("outer") as outer:
+        with pytest.raises(RecursionError) as caught:
+            plain_shape.call(dive, 1)
+
+        assert current_step() is outer
     assert {id(caught.value)} == {id(error) for error in seen}
     assert "maximum recursion depth exceeded" in str(caught.value)
+    check_levels(recording.named("dive"), recording.one("outer")["id"], len(seen))
 
 
-def test_recursion_error_leaves_sound_lines(recording):
-    """After endless recursion each recorded level is an error under the one above."""
-    entered = []
-
-    @traced(name="dive")
-    def dive(level):
-        entered.append(level)
-        return dive(level + 1)
-
-    with pytest.raises(RecursionError):
-        dive(1)
-
-    lines = recording.named("dive")
+def check_levels(lines, root, entered):
+    """Each recorded level is an error under the one above it, none is told twice."""
     levels = [line["context"]["level"] for line in lines]
     assert list(range(1, len(levels) + 1)) == levels
-    # The last few levels may lack the room to be recorded; no level is told twice.
-    assert len(entered) - 30 <= len(levels) <= len(entered)
-    assert [None, *(line["id"] for line in lines[:-1])] == [
+    # The last few levels may lack the room to be recorded.
+    assert entered - 30 <= len(levels) <= entered + 1
+    assert [root, *(line["id"] for line in lines[:-1])] == [
         line["parent_id"] for line in lines
     ]
     assert {"error"} == {line["outcome"] for line in lines}
     assert all(line["error"].startswith("RecursionError") for line in lines)
 
 
-def test_recursion_error_keeps_the_trace_small(recording):
-    """The tracebacks of a deep recursion are bounded: no record holds every frame."""
-
-    @traced(name="dive")
-    def dive(level):
-        return dive(level + 1)
-
-    with pytest.raises(RecursionError):
-        dive(1)
-
-    longest = max(len(line["traceback"]) for line in recording.lines)
-    assert longest < 40_000
-
-
+@pytest.mark.usefixtures("little_room")
 def test_recording_goes_on_after_a_recursion_error(recording):
     """A recursion error spoils nothing for the steps that follow."""
 
@@ -258,11 +283,33 @@ def test_recording_goes_on_after_a_recursion_error(recording):
             dive(1)
         assert "sound" == after()
 
-    assert ("ok", "sound") == (
-        recording.one("after")["outcome"],
-        recording.one("after")["result"],
-    )
+    line = recording.one("after")
+    assert ("ok", "sound") == (line["outcome"], line["result"])
     assert ["outer"] == recording.parents()["after"]
+
+
+def test_tracebacks_of_deep_recursions_are_bounded(recording):
+    """No record of a deep recursion holds every frame of it."""
+
+    @traced(name="dive")
+    def dive(level):
+        if level:
+            dive_untraced(level)
+        else:
+            raise ValueError("the bottom")
+
+    def dive_untraced(level, below=400):
+        if below:
+            dive_untraced(level, below - 1)
+        else:
+            dive(level - 1)
+
+    with pytest.raises(ValueError):
+        dive(1)
+
+    for line in recording.lines:
+        assert len(line["traceback"]) < 40_000
+        assert "ValueError: the bottom" in line["traceback"]
 
 
 def test_deep_nesting_of_step_blocks(recording):

@@ -197,25 +197,28 @@ def test_wrong_arguments_fail_at_the_call(recording, shape, undecorated, call):
     assert text_of(undecorated) == text_of(traced)
 
 
+SYMBOL = {"symbol": "X"}
+
+
 @pytest.mark.parametrize(
     ("call", "name", "context", "result"),
     [
-        (lambda: Agent().decide("X"), "Agent.decide", {"symbol": "X"}, "agent X"),
-        (lambda: Agent.decide(Agent(), "X"), "Agent.decide", {"symbol": "X"}, "agent X"),
-        (lambda: Agent.made_above("X"), "Agent.made_above", {"symbol": "X"}, 3),
-        (lambda: Agent().made_above("X"), "Agent.made_above", {"symbol": "X"}, 3),
-        (lambda: Agent.made_below("X"), "Agent.made_below", {"symbol": "X"}, 3),
-        (lambda: Agent().made_below("X"), "Agent.made_below", {"symbol": "X"}, 3),
-        (lambda: Child.made_above("X"), "Agent.made_above", {"symbol": "X"}, 5),
-        (lambda: Child.made_below("X"), "Agent.made_below", {"symbol": "X"}, 5),
-        (lambda: Agent.static_above("X"), "Agent.static_above", {"symbol": "X"}, "X"),
-        (lambda: Agent().static_above("X"), "Agent.static_above", {"symbol": "X"}, "X"),
-        (lambda: Agent.static_below("X"), "Agent.static_below", {"symbol": "X"}, "X"),
-        (lambda: Agent().static_below("X"), "Agent.static_below", {"symbol": "X"}, "X"),
-        (lambda: Agent()("X"), "Agent.__call__", {"symbol": "X"}, "called X"),
+        (lambda: Agent().decide("X"), "Agent.decide", SYMBOL, "agent X"),
+        (lambda: Agent.decide(Agent(), "X"), "Agent.decide", SYMBOL, "agent X"),
+        (lambda: Agent.made_above("X"), "Agent.made_above", SYMBOL, 3),
+        (lambda: Agent().made_above("X"), "Agent.made_above", SYMBOL, 3),
+        (lambda: Agent.made_below("X"), "Agent.made_below", SYMBOL, 3),
+        (lambda: Agent().made_below("X"), "Agent.made_below", SYMBOL, 3),
+        (lambda: Child.made_above("X"), "Agent.made_above", SYMBOL, 5),
+        (lambda: Child.made_below("X"), "Agent.made_below", SYMBOL, 5),
+        (lambda: Agent.static_above("X"), "Agent.static_above", SYMBOL, "X"),
+        (lambda: Agent().static_above("X"), "Agent.static_above", SYMBOL, "X"),
+        (lambda: Agent.static_below("X"), "Agent.static_below", SYMBOL, "X"),
+        (lambda: Agent().static_below("X"), "Agent.static_below", SYMBOL, "X"),
+        (lambda: Agent()("X"), "Agent.__call__", SYMBOL, "called X"),
         (lambda: Agent().price, "Agent.price", {}, 1.5),
         (lambda: Agent().book, "Agent.book", {}, ["agent"]),
-        (lambda: Agent.Inner().decide("X"), "Agent.Inner.decide", {"symbol": "X"}, "X"),
+        (lambda: Agent.Inner().decide("X"), "Agent.Inner.decide", SYMBOL, "X"),
         (lambda: decide("X", 2.0), "decide", {"symbol": "X", "size": 2.0}, "buy 2.0 X"),
     ],
 )
@@ -597,7 +600,7 @@ def test_abstract_methods_stay_abstract():
 def test_decorators_stack(recording):
     """Decorators of the standard library work above and below ``traced``."""
 
-    @functools.lru_cache(maxsize=None)
+    @functools.lru_cache
     @traced(name="cached")
     def cached(number):
         return number

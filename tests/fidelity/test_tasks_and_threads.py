@@ -10,6 +10,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import anyio
+import anyio.lowlevel
 import pytest
 import trio
 
@@ -54,11 +55,14 @@ def thread_worker(owner):
     return owner
 
 
+def owners_of(recording, name):
+    """The owner that each step of one name was given, by the step's id."""
+    return {line["id"]: line["context"]["owner"] for line in recording.named(name)}
+
+
 def check_leaves(recording, worker_name, *, each):
     """Every leaf lies under the worker that has the same owner."""
-    owners = {
-        line["id"]: line["context"]["owner"] for line in recording.named(worker_name)
-    }
+    owners = owners_of(recording, worker_name)
     leaves = recording.named("leaf")
     assert each * len(owners) == len(leaves)
     assert [line["context"]["owner"] for line in leaves] == [
@@ -116,7 +120,7 @@ def test_nested_task_groups(recording, run_asyncio):
 
     run_asyncio(main)
 
-    branches = {line["id"]: line["context"]["owner"] for line in recording.named("branch")}
+    branches = owners_of(recording, "branch")
     assert ["outer"] * 3 == recording.parents()["branch"]
     for line in recording.named("worker"):
         assert branches[line["parent_id"]] == line["context"]["owner"][0]
@@ -145,7 +149,7 @@ def test_nested_trio_nurseries(recording):
     with step("outer"):
         trio.run(main)
 
-    branches = {line["id"]: line["context"]["owner"] for line in recording.named("branch")}
+    branches = owners_of(recording, "branch")
     assert ["outer"] * 3 == recording.parents()["branch"]
     for line in recording.named("tip"):
         assert branches[line["parent_id"]] == line["context"]["owner"]
@@ -158,7 +162,7 @@ def test_anyio_task_group(recording, backend):
 
     @traced(name="tip")
     async def tip(owner):
-        await anyio.sleep(0)
+        await anyio.lowlevel.checkpoint()
         leaf(owner)
 
     async def main():

@@ -1,0 +1,246 @@
+"""
+The trace directory: refused at the start, or lost on the way; names and neighbours.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Callable
+
+import pytest
+
+from recorded import read_directory, read_file
+
+from ai_trace import JSONLSink, JSONSink, TraceConfigError, Tracer, reading
+from faults import programs
+from faults.system_calls import failing
+
+
+def test_an_unwritable_directory_is_refused_at_once(tmp_path: Path) -> None:
+    """F8: the refusal names the path, the reason and the way out."""
+    with failing("open", on=".jsonl", error=errno.EACCES):
+        with pytest.raises(TraceConfigError) as caught:
+            Tracer("agent", tmp_path)
+
+    message = str(caught.value)
+    assert str(tmp_path) in message
+    assert os.strerror(errno.EACCES) in message
+    assert "AI_TRACE_DIR" in message
+
+
+def test_another_user_may_not_write(tmp_path: Path) -> None:
+    """F8: what the system itself denies to this user is refused the same way."""
+    if os.geteuid() != 0:
+        pytest.skip("Only root can become somebody else, and be denied.")
+    tmp_path.chmod(0o755)
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    done = programs.run(
+        """
+        import os, sys
+        from ai_trace import TraceConfigError, Tracer
+        os.seteuid(65534)
+        try:
+            Tracer("agent", sys.argv[1])
+        except TraceConfigError as exc:
+            print(exc)
+        """,
+        str(closed),
+        cwd=tmp_path,
+    )
+
+    assert str(closed) in done.stdout
+    assert os.strerror(errno.EACCES) in done.stdout
+
+
+@pytest.mark.parametrize("below", ["file", "file/traces"])
+def test_a_file_is_not_a_directory(tmp_path: Path, below: str) -> None:
+    """F8, F13: a directory that is a file, or below one, is refused."""
+    (tmp_path / "file").write_text("mine")
+
+    with pytest.raises(TraceConfigError) as caught:
+        Tracer("agent", tmp_path / below)
+    assert str(tmp_path / below) in str(caught.value)
+    assert "mine" == (tmp_path / "file").read_text()
+
+
+def test_the_directory_is_removed(tmp_path: Path, said: Callable[[], list[str]]) -> None:
+    """F9: it is made again, said once, and the next line says that it is new there."""
+    directory = tmp_path / "traces"
+    with Tracer("agent", directory) as tracer:
+        for number in range(5):
+            if number == 2:
+                shutil.rmtree(directory)
+            with tracer.step(f"step {number}"):
+                pass
+
+    lines = read_file(tracer.path)
+    assert ["step 2", "step 3", "step 4"] == [line["name"] for line in lines]
+    assert {"reopened", "gap"} & {note["note"] for note in lines[0]["notes"]}
+    assert len(said()) <= 1
+
+
+def test_the_directory_cannot_be_made_again(
+    tmp_path: Path, said: Callable[[], list[str]]
+) -> None:
+    """F9: where something else stands in its place, each line is a counted loss."""
+    directory = tmp_path / "traces"
+    with Tracer("agent", directory) as tracer:
+        with tracer.step("first"):
+            pass
+        shutil.rmtree(directory)
+        directory.write_text("mine")
+        for number in range(3):
+            with tracer.step(f"step {number}"):
+                pass
+
+    assert 3 in tracer.health()["JSONLSink"].values()
+    assert "mine" == directory.read_text()
+    assert 1 <= len(said()) <= sum(map(len, tracer.health().values()))
+
+
+def test_a_directory_of_the_file_name_is_refused(tmp_path: Path) -> None:
+    """F13: a sink whose path is a directory is refused at once."""
+    for sink in (JSONLSink, JSONSink):
+        with pytest.raises(TraceConfigError) as caught:
+            sink(tmp_path)
+        assert str(tmp_path) in str(caught.value)
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("sink", [JSONLSink, JSONSink])
+def test_a_pipe_is_refused_without_waiting(tmp_path: Path, sink) -> None:
+    """F14: a named pipe, on which opening would wait for ever, is refused."""
+    pipe = tmp_path / "pipe.jsonl"
+    os.mkfifo(pipe)
+
+    with pytest.raises(TraceConfigError) as caught:
+        sink(pipe)
+    assert str(pipe) in str(caught.value)
+
+
+@pytest.mark.parametrize("device", ["/dev/full", "/dev/null"])
+def test_a_device_is_refused(device: str) -> None:
+    """F1, F14, H5: a device is no trace file."""
+    with pytest.raises(TraceConfigError) as caught:
+        JSONLSink(device)
+    assert device in str(caught.value)
+
+
+@pytest.mark.timeout(20)
+def test_a_pipe_takes_the_place_of_the_file(tmp_path: Path) -> None:
+    """F14: a named pipe put where the file was is not waited for, nor written to."""
+    with Tracer("agent", tmp_path) as tracer:
+        with tracer.step("first"):
+            pass
+        os.unlink(tracer.path)
+        os.mkfifo(tracer.path)
+        with tracer.step("second"):
+            pass
+
+    assert tracer.health()
+
+
+@pytest.mark.parametrize(
+    "agent", ["é" * 130, "a\0b", "a\nb", "../../x", ".", "CON", "-rf", "a" * 300, "🤖"]
+)
+def test_any_name_of_an_agent(tmp_path: Path, agent: str) -> None:
+    """F26: a name that no file can have becomes one, and is kept in the header."""
+    directory = tmp_path / "traces"
+    with Tracer(agent, directory) as tracer:
+        with tracer.step("scan"):
+            pass
+
+    assert [tracer.path] == list(directory.iterdir())
+    assert [directory] == list(tmp_path.iterdir())
+    assert len(os.fsencode(tracer.path.name)) <= 130
+    assert agent == reading.read(tracer.path).header.agent
+
+
+PROCESS = """
+import sys
+from ai_trace import Tracer, step
+
+sys.stdin.readline()
+for _ in range(2):
+    with Tracer("agent", "traces") as tracer:
+        for number in range(60):
+            with step(f"step {number}", text="x" * (100 if number % 10 else 300_000)):
+                pass
+print(tracer.session_id)
+"""
+
+
+def test_processes_side_by_side(tmp_path: Path) -> None:
+    """F23, F24: processes that start at once each have files of their own, all whole."""
+    program = programs.write(tmp_path, PROCESS)
+    running = [
+        subprocess.Popen(
+            [sys.executable, str(program)],
+            cwd=tmp_path,
+            env=programs.environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(4)
+    ]
+    for process in running:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    for process in running:
+        process.communicate(timeout=programs.PATIENCE)
+    paths = sorted((tmp_path / "traces").iterdir())
+
+    assert [0] * 4 == [process.returncode for process in running]
+    assert 8 == len(paths)
+    assert 8 * 60 == len(read_directory(tmp_path / "traces"))
+    assert 8 == len({reading.read(path).header.session_id for path in paths})
+
+
+def test_two_tracers_in_one_directory(tmp_path: Path) -> None:
+    """F23: two tracers of one second and one name mix no lines."""
+    with Tracer("agent", tmp_path) as one, Tracer("agent", tmp_path) as two:
+        for number in range(10):
+            with one.step(f"one {number}"), two.step(f"two {number}"):
+                pass
+
+    assert one.path != two.path
+    for tracer, name in ((one, "one"), (two, "two")):
+        assert {name} == {line["name"].split()[0] for line in read_file(tracer.path)}
+
+
+def test_no_descriptors_are_left(tmp_path: Path) -> None:
+    """F27: with every descriptor taken lines go on; what needs a new one is counted."""
+    done = programs.run(
+        """
+        import json, os, resource
+        from ai_trace import Tracer, step
+
+        seen = []
+        with Tracer("agent") as tracer:
+            with step("open", text="x" * 10):
+                hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+                taken = len(os.listdir("/proc/self/fd"))
+                resource.setrlimit(resource.RLIMIT_NOFILE, (taken, hard))
+                for number in range(200):
+                    with step(f"step {number}", text="x" * 2_000):
+                        seen.append(number)
+                tracer.save()
+                resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        print(json.dumps([len(seen), tracer.health()]))
+        """,
+        cwd=tmp_path,
+    )
+    seen, health = json.loads(done.stdout)
+
+    assert 200 == seen
+    assert 201 == len(read_directory(tmp_path / "traces"))
+    assert "JSONLSink" not in health
+    assert any("save" in place for place in health)
