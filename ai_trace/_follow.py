@@ -138,21 +138,19 @@ class _Cursor:
         if size == self._looked_at:
             return
         self._looked_at = size
-        # A second buffer each time: the first may hold what the file no longer has.
-        with open(file.fileno(), "rb", closefd=False) as fresh:
-            for line in read_lines(fresh, self._offset):
-                if not line.ended and line.size <= LINE_LIMIT:
-                    return
-                if line.offset == 0:
-                    self._header = header_of(line.data) or self._header
-                self._offset += line.size
-                if line.data.isspace():
-                    continue
-                item = decode(line, self._header)
-                if isinstance(item, StepRecord):
-                    yield item
-                else:
-                    self._report(Problem(f"offset {line.offset}", item))
+        for line in read_lines(file, self._offset):
+            if not line.ended and line.size <= LINE_LIMIT:
+                return
+            if line.offset == 0:
+                self._header = header_of(line.data) or self._header
+            self._offset += line.size
+            if line.data.isspace():
+                continue
+            item = decode(line, self._header)
+            if isinstance(item, StepRecord):
+                yield item
+            else:
+                self._report(Problem(f"offset {line.offset}", item))
 
 
 def _finished(record: StepRecord) -> float:

@@ -114,7 +114,7 @@ class Growth:
         finished = record.finished_at
         if finished is not None and math.isfinite(finished):
             self.latest = max(finished, self.latest or finished)
-        if record.duration_ms is not None:
+        if record.duration_ms is not None and finished is not None:
             self.timed += 1
             self.total_ms += record.duration_ms
 

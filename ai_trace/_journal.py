@@ -15,7 +15,6 @@ lines that say the same are one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from ai_trace._header import SessionHeader
@@ -23,6 +22,9 @@ from ai_trace._record import StepRecord, TraceLineError, decode_line, encode_lin
 
 
 SUFFIXES = (".open", ".open2")
+
+# A tracer keeps its journal at a few times what is open; more is not its work.
+_MAX_BYTES = 256 * 1024 * 1024
 
 
 def header_line(header: SessionHeader) -> bytes:
@@ -48,18 +50,22 @@ class OpenSteps:
 
     Attributes:
         header: The session, once its line was seen.
-        damaged: How many lines could not be read.
+        damaged: How many lines could not be read, or were too many.
     """
 
     def __init__(self) -> None:
         self.header: SessionHeader | None = None
         self.damaged = 0
+        self._room = _MAX_BYTES
         self._starts: dict[str, dict[str, Any]] = {}
         self._logs: dict[str, dict[int, dict[str, Any]]] = {}
 
     def add(self, line: bytes) -> None:
         """Take one line."""
+        self._room -= len(line)
         try:
+            if self._room < 0:
+                raise TraceLineError
             self._add(decode_line(line))
         except TraceLineError:
             self.damaged += 1
@@ -76,33 +82,40 @@ class OpenSteps:
         else:
             self.damaged += 1
 
-    def records(self, outcome: str, finished: Iterable[str]) -> list[StepRecord]:
+    def finish(self, step_id: str) -> None:
+        """Take a step out that has a line of its own."""
+        self._starts.pop(step_id, None)
+
+    def records(self, outcome: str, until: float) -> list[StepRecord]:
         """
-        Return the open steps as records without an end.
+        Return the steps that are still open as records without an end.
 
         Args:
             outcome: ``running`` or ``unfinished``.
-            finished: The ids of the steps that have a line of their own.
+            until: When the writer was last heard of, in epoch seconds.
 
         Returns:
             The records, in order of their start; a damaged start is left out and
             counted.
         """
-        done = set(finished)
         found = []
         for step_id, start in self._starts.items():
-            if step_id not in done:
-                found += self._record(step_id, start, outcome)
+            found += self._record(step_id, start, outcome, until)
         return sorted(found, key=lambda record: record.seq)
 
     def _record(
-        self, step_id: str, start: dict[str, Any], outcome: str
+        self, step_id: str, start: dict[str, Any], outcome: str, until: float
     ) -> list[StepRecord]:
         logs = self._logs.get(step_id, {})
+        times = [start.get("started_at"), *(entry.get("_t") for entry in logs.values())]
+        said = [float(each) for each in times if isinstance(each, (int, float))]
+        # The clock of the file system is coarser than ours: what a step itself has
+        # said counts too.
+        lasted = max(until, *said) - said[0] if said else 0.0
         data = {
             **start,
             "finished_at": None,
-            "duration_ms": None,
+            "duration_ms": round(max(0.0, lasted) * 1000, 3),
             "outcome": outcome,
             "error": None,
             "logs": [logs[n] for n in sorted(logs)],

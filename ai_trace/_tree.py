@@ -17,7 +17,7 @@ from ai_trace._growth import NOBODY, Growth, Problem, key_of, shorten
 from ai_trace._record import SessionHeader, StepRecord
 
 
-__all__ = ["Place", "Problem", "Records", "Session", "fold"]
+__all__ = ["Place", "Problem", "Records", "Session", "Writer", "fold"]
 
 
 class Place(NamedTuple):
@@ -35,6 +35,23 @@ class Place(NamedTuple):
     depth: int
     parent: int
     last: bool
+
+
+class Writer(NamedTuple):
+    """
+    A process that has not ended its session in order.
+
+    Attributes:
+        pid: Its process id.
+        host: The machine.
+        alive: Whether it is still at work, by the lock on its journal.
+        heard_at: When it last wrote, in epoch seconds; now, while it is alive.
+    """
+
+    pid: int
+    host: str
+    alive: bool
+    heard_at: float
 
 
 class Records(Sequence[StepRecord]):
@@ -83,7 +100,10 @@ class Session:
         started_at: Epoch seconds of the session's start, 0.0 where unknown.
         finished_at: Epoch seconds at which the last step finished, or ``None``.
         average_ms: Mean duration of the finished steps, or ``None``.
+        writers: The processes that are still at work on the session, or died of it.
     """
+
+    writers: Sequence[Writer] = ()
 
     def __init__(
         self,

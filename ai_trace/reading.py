@@ -29,6 +29,7 @@ from ai_trace._lines import (
     read_last,
     read_lines,
 )
+from ai_trace._open_steps import Journals
 from ai_trace._record import FORMAT, SessionHeader, StepRecord
 from ai_trace._tree import Problem, Session, fold
 from ai_trace.exceptions import TraceReadError
@@ -70,10 +71,11 @@ def read(path: PathLike) -> Session:
     parts = find_parts(Path(path))
     store = LineStore(parts)
     problems: list[Problem] = []
+    journals = Journals(parts)
     header = read_head(parts[0], LINE_LIMIT) or header_from_name(parts[0])
 
     def steps() -> Iterator[StepRecord]:
-        for part, line, item in _items(parts):
+        for part, line, item in _items(parts, journals):
             if isinstance(item, Problem):
                 problems.append(item)
                 continue
@@ -83,7 +85,9 @@ def read(path: PathLike) -> Session:
                 store.add(part, line, item.header or header)
             yield item
 
-    return fold(steps(), header, path=parts[0], problems=problems, load=store.load)
+    session = fold(steps(), header, path=parts[0], problems=problems, load=store.load)
+    session.writers = journals.writers()
+    return session
 
 
 def records(path: PathLike) -> Iterator[StepRecord | Problem]:
@@ -99,7 +103,8 @@ def records(path: PathLike) -> Iterator[StepRecord | Problem]:
     Raises:
         TraceReadError: If the file is missing, unreadable or not a regular file.
     """
-    return (item for _, _, item in _items(find_parts(Path(path))))
+    parts = find_parts(Path(path))
+    return (item for _, _, item in _items(parts, Journals(parts)))
 
 
 def tail(path: PathLike, n: int) -> list[StepRecord]:
@@ -168,25 +173,23 @@ def follow(
 
 
 def _items(
-    parts: list[Path],
+    parts: list[Path], journals: Journals
 ) -> Iterator[tuple[int, Line | None, StepRecord | Problem]]:
     for number, path in enumerate(parts):
         prefix = f"{path.name}, " if len(parts) > 1 else ""
         try:
             for line, item in _read_part(path, prefix):
+                if isinstance(item, StepRecord):
+                    journals.finish(item.id)
                 yield number, line, item
         except TraceReadError as exc:
             if number == 0:
                 raise
             yield number, None, Problem(path.name, str(exc))
-    for record in _open_records(parts):
+    for record in journals.records():
         yield 0, None, record
-
-
-def _open_records(parts: list[Path]) -> Iterator[StepRecord]:
-    # Steps that started and stand in no line. Nothing journals them so far.
-    del parts
-    return iter(())
+    for problem in journals.problems():
+        yield 0, None, problem
 
 
 def _read_part(path: Path, prefix: str) -> Iterator[tuple[Line, StepRecord | Problem]]:

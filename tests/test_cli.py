@@ -5,6 +5,8 @@ The command ``ai-trace``: its words, its exit statuses, and what each verb print
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,8 @@ from cli_runs import (
     trading_steps,
     write_session,
 )
+
+from ai_trace.cli import main
 
 
 VERBS = ("list", "view", "tail", "stats", "report", "demo")
@@ -108,6 +112,32 @@ class TestWords:
         assert done.stderr.startswith("ai-trace: ")
         assert hint in done.stderr
 
+    def test_a_verb_is_loaded_when_it_is_called(self, tmp_path: Path) -> None:
+        """--help loads no verb, and a verb loads no other."""
+        code = (
+            "import sys; from ai_trace.cli import main;"
+            "status = main(sys.argv[1:]);"
+            "print(status, *sorted(n for n in sys.modules if '.cli._' in n))"
+        )
+        loaded = {}
+        for word in ("--help", "list"):
+            done = subprocess.run(
+                [sys.executable, "-c", code, word],
+                cwd=tmp_path,
+                env=environment(),
+                capture_output=True,
+                encoding="utf-8",
+                check=True,
+            )
+            loaded[word] = done.stdout.splitlines()[-1].split()
+
+        shared = ["_arguments", "_main", "_terminal"]
+        assert ["0", *(f"ai_trace.cli.{name}" for name in shared)] == loaded["--help"]
+        assert "1" == loaded["list"][0]
+        assert {"ai_trace.cli._list"} == {
+            name for name in loaded["list"] if name.rpartition("._")[2] in VERBS
+        }
+
     def test_a_file_in_place_of_a_verb(self, traces: Path) -> None:
         """A file that stands where a verb belongs leads to ``view``."""
         name = f"traces/trading_agent_{SESSION_ID}.jsonl"
@@ -138,6 +168,27 @@ class TestWords:
         assert done.returncode in (1, 2)
         assert "\x1b" not in done.stderr
         assert "x1b[2J" in done.stderr
+
+
+class TestMain:
+    """``ai_trace.cli.main``, called from Python."""
+
+    def test_returns_the_status(
+        self,
+        traces: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        """It takes the words, prints, and returns the exit status whatever happens."""
+        monkeypatch.chdir(traces)
+
+        assert 0 == main(["list"])
+        assert SESSION_ID in capsys.readouterr().out
+        assert 0 == main(["--help"])
+        assert 0 == main(["list", "--help"])
+        assert 1 == main(["view", "nobody"])
+        assert 2 == main(["lits"])
+        assert 2 == main([])
 
 
 class TestDirectory:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pyte
 import pytest
 from hostile_text import EVERYTHING, MARKDOWN, TERMINAL
@@ -191,6 +193,15 @@ def test_no_text_leaves_its_place(text):
     assert 4 == sum(token.type == "code_inline" for token in found)
     assert 4 == sum(token.type in ("td_open", "th_open") for token in found)
     assert 1 == sum(token.type == "fence" for token in found)
+
+
+@given(hostile)
+def test_a_pipe_in_a_cell_is_escaped_for_every_reader(text):
+    """Before each pipe stands an odd number of backslashes, however they are read."""
+    runs = re.findall(r"(\\*)\|", md_cell(text))
+
+    assert text.count("|") == len(runs)
+    assert all(len(run) % 2 for run in runs)
 
 
 @pytest.mark.parametrize("text", TERMINAL.values(), ids=TERMINAL.keys())

@@ -701,6 +701,16 @@ def test_follow_waits_for_the_whole_line(tmp_path):
     assert [] == follow.problems
 
 
+def test_follow_yields_a_line_once(tmp_path):
+    """A last line without its newline is not read before and after it comes."""
+    path = write(tmp_path, first_line(0), line(1).rstrip(b"\n"))
+    follow = Follow(path, last=1)
+
+    assert 0 == follow.take()
+    append(path, b"\n" + line(2))
+    assert [1, 2] == follow.rest()
+
+
 def test_follow_goes_on_after_truncation(tmp_path):
     """A file that was cut is read from its beginning."""
     path = write(tmp_path, first_line(0), line(1) * 5)

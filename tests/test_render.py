@@ -210,6 +210,14 @@ def test_lines_fit_the_width(session, width, unicode):
             assert len(bare) <= 5 * width
 
 
+@pytest.mark.parametrize(
+    ("shown", "count"), [("abc", 3), ("漢字", 4), ("a\u0301b", 2), ("✔é", 2), ("", 0)]
+)
+def test_columns_are_those_of_a_terminal(shown, count):
+    """Wide characters take two columns, combining marks none."""
+    assert count == columns(shown)
+
+
 def test_colours_change_nothing_but_colours(session):
     """Without its colours a coloured tree is the plain one."""
     coloured = lines(session, style=Style(colour=True, width=None), full=True)

@@ -185,10 +185,10 @@ def test_processes_are_merged_by_their_clocks():
     records = [
         StepRecord.from_line(record(n, seq=seq, started_at=at).line, who)
         for n, seq, at, who in [
-            (1, 0, 10.0, parent),
             (2, 1, 30.0, parent),
-            (3, 0, 20.0, child),
+            (1, 0, 10.0, parent),
             (4, 1, 15.0, child),
+            (3, 0, 20.0, child),
         ]
     ]
 

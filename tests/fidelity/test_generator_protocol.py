@@ -12,13 +12,14 @@ import asyncio
 import gc
 import inspect
 import sys
+from contextvars import copy_context
 from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ai_trace import traced
+from ai_trace import current_step, traced
 
 
 EXAMPLES = settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
@@ -263,7 +264,7 @@ class Run:
                 entry = ("value", self._invoke(call, thrown, list(resumes)))
             except BaseException as error:  # noqa: BLE001
                 entry = ("raised", shape_of(error), error is thrown)
-            self._log.append((*entry, self._is_closed()))
+            self._log.append((*entry, self._is_closed(), current_step()))
         return self._end()
 
     def _thrown(self, call):
@@ -315,7 +316,7 @@ class Run:
             gc.collect(0)
         finally:
             sys.unraisablehook = hook
-        return Seen(self._log, before, self._trail, unraisable)
+        return Seen(self._log, before, [*self._trail, current_step()], unraisable)
 
 
 def expected_outcome(seen: Seen, script, *, is_async: bool) -> str | None:
@@ -329,7 +330,7 @@ def expected_outcome(seen: Seen, script, *, is_async: bool) -> str | None:
     for entry in seen.log:
         if entry[0] not in ("value", "raised"):
             continue
-        call, closed = next(calls), entry[-1]
+        call, closed = next(calls), entry[-2]
         if closed and entry[0] == "value":
             return "closed" if call == ("close",) else None
         if closed:
@@ -345,7 +346,9 @@ def compare(program, script, record, *, is_async: bool) -> None:
     source = render(program, is_async=is_async)
     plain = Run(source, leave, is_async=is_async).perform(script)
     with record() as recording:
-        real = Run(source, traced, is_async=is_async).perform(script)
+        # A context of its own: what one example leaves behind is no other's fault.
+        run = Run(source, traced, is_async=is_async)
+        real = copy_context().run(run.perform, script)
 
     assert plain.log == real.log, source
     assert plain.trail == real.trail, source

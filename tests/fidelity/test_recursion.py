@@ -13,8 +13,8 @@ from ai_trace import current_step, step, traced
 
 # Measures, in a fresh thread, how deep a function can recurse, under three limits in a
 # row because a level takes up to three frames. The floor for functions is a bare
-# ``wrapt.decorator``. Coroutines and generators run on frames of their own, so there the
-# floor is the barest wrapper of their kind that is told of each resume.
+# ``wrapt.decorator``. Coroutines and generators run on frames of their own, so there
+# the floor is the barest wrapper of their kind that is told of each resume.
 PROBE = """
 import functools, json, sys, threading
 import wrapt

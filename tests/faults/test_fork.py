@@ -1,0 +1,329 @@
+"""
+Processes that split: a child has a file, ids and locks of its own.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from recorded import read_directory, read_file
+
+from ai_trace import reading
+from faults import figures, programs
+
+
+pytestmark = pytest.mark.timeout(60)
+
+
+def test_a_child_while_a_sink_is_busy(tmp_path: Path) -> None:
+    """F37: a fork while another thread is inside a sink leaves the child unhindered."""
+    done = programs.run(
+        """
+        import os, threading
+        from ai_trace import Tracer, propagate, step
+
+        inside, leave = threading.Event(), threading.Event()
+
+        class Slow:
+            def on_finish(self, record):
+                if record.name == "slow":
+                    inside.set()
+                    leave.wait()
+
+        def work():
+            with step("slow"):
+                pass
+
+        with Tracer("agent", sinks=[Slow()]):
+            thread = threading.Thread(target=propagate(work))
+            thread.start()
+            inside.wait()
+            child = os.fork()
+            if child == 0:
+                with step("in the child"):
+                    pass
+                os._exit(7)
+            print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+            leave.set()
+            thread.join()
+        """,
+        cwd=tmp_path,
+    )
+
+    assert "7\n" == done.stdout
+    assert ["in the child", "slow"] == sorted(
+        line["name"] for line in read_directory(tmp_path / "traces")
+    )
+
+
+def test_children_while_threads_trace(tmp_path: Path) -> None:
+    """F37: forks at any moment of busy threads give children that trace and end."""
+    done = programs.run(
+        """
+        import os, threading
+        from ai_trace import Tracer, propagate, step
+
+        stop = threading.Event()
+
+        def work():
+            while not stop.is_set():
+                with step("busy", text="x" * 200) as busy:
+                    busy.log(more="y" * 200)
+
+        with Tracer("agent") as tracer:
+            threads = [threading.Thread(target=propagate(work)) for _ in range(3)]
+            for thread in threads:
+                thread.start()
+            for number in range(25):
+                child = os.fork()
+                if child == 0:
+                    for inner in range(5):
+                        with step(f"child {number} {inner}") as made:
+                            made.log(inner=inner)
+                    tracer.save()
+                    tracer.close()
+                    os._exit(0)
+                status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+                assert status == 0, status
+            stop.set()
+            for thread in threads:
+                thread.join()
+        print(tracer.health())
+        """,
+        cwd=tmp_path,
+    )
+    lines = read_directory(tmp_path / "traces")
+
+    assert "{}\n" == done.stdout
+    assert 25 * 5 == len([line for line in lines if line["name"] != "busy"])
+
+
+FORKED = """
+import json, os, sys
+from ai_trace import Tracer, step
+
+def pause(ready, going_on):
+    os.write(ready, b"r")
+    return os.read(going_on, 1)
+
+with Tracer("agent", meta={"model": "m"}) as tracer:
+    with step("before"):
+        pass
+    with step("root", budget=7):
+        child = os.fork()
+        if child == 0:
+            with step("child", symbol="ETHUSDT") as made:
+                made.log(signal=0.5)
+                with step("grandchild"):
+                    pass
+            tracer.close()
+            os._exit(0)
+        with step("parent"):
+            pass
+        os.waitpid(child, 0)
+print(json.dumps([os.getpid(), child, tracer.health(), tracer.path.name]))
+"""
+
+
+def test_a_child_has_its_own_file(tmp_path: Path) -> None:
+    """F38: the child writes a file of the same session; ids are unique, nothing mixes."""
+    done = programs.run(FORKED, cwd=tmp_path)
+    parent, child, health, name = json.loads(done.stdout)
+    directory = tmp_path / "traces"
+    own = directory / name
+    its = directory / f"{own.stem}.p{child}.jsonl"
+
+    assert {own, its} == set(directory.iterdir())
+    assert {} == health
+    assert ["before", "parent", "root"] == [line["name"] for line in read_file(own)]
+    assert ["grandchild", "child"] == [line["name"] for line in read_file(its)]
+    mine, theirs = (read_file(path)[0]["session"] for path in (own, its))
+    assert (parent, child) == (mine.pop("pid"), theirs.pop("pid"))
+    assert mine["session_id"] == theirs["session_id"]
+    assert {"model": "m"} == mine["meta"] == theirs["meta"]
+
+
+@pytest.mark.parametrize("given", ["parent", "child"])
+def test_a_session_is_read_whole(tmp_path: Path, given: str) -> None:
+    """F38: from either file the whole tree is read, the child's steps below the root."""
+    programs.run(FORKED, cwd=tmp_path)
+    paths = sorted((tmp_path / "traces").iterdir())
+    session = reading.read(paths[given == "child"])
+    tree = [(depth, record.name) for depth, record in session.walk()]
+
+    assert {(0, "before"), (0, "root"), (1, "parent"), (1, "child")} < set(tree)
+    assert (2, "grandchild") in tree
+    assert (5, []) == (len(tree), list(session.problems))
+
+
+def test_children_of_children(tmp_path: Path) -> None:
+    """F38: a child's child, too, has a file and ids of its own."""
+    programs.run(
+        """
+        import os
+        from ai_trace import Tracer, step
+
+        with Tracer("agent") as tracer, step("root"):
+            for generation in range(3):
+                child = os.fork()
+                if child:
+                    os.waitpid(child, 0)
+                    break
+                with step(f"generation {generation}"):
+                    pass
+            else:
+                os._exit(0)
+            if generation:
+                os._exit(0)
+        """,
+        cwd=tmp_path,
+    )
+    directory = tmp_path / "traces"
+
+    assert 4 == len(list(directory.iterdir()))
+    assert {"root", *[f"generation {n}" for n in range(3)]} == {
+        line["name"] for line in read_directory(directory)
+    }
+
+
+WAITING = """
+import os, subprocess, sys
+from ai_trace import Tracer, step
+
+with Tracer("agent") as tracer:
+    with step("root", budget=7):
+        {child}
+        print(child, flush=True)
+        sys.stdin.readline()
+"""
+
+LIVING = {
+    "forked": """child = os.fork()
+        if child == 0:
+            os.read(0, 1)
+            os._exit(0)""",
+    "started": """child = subprocess.Popen(
+            ["cat"], close_fds=False, stdout=subprocess.DEVNULL).pid""",
+}
+
+
+@pytest.mark.parametrize("kind", LIVING)
+def test_a_child_does_not_stand_for_its_parent(tmp_path: Path, kind: str) -> None:
+    """F38: a child that lives on does not make its dead parent's steps look alive."""
+    source = WAITING.replace("{child}", LIVING[kind])
+    process = programs.start(source, cwd=tmp_path)
+    programs.next_line(process)
+    path = programs.the_trace(tmp_path / "traces")
+    before = [step.outcome for step in reading.read(path).steps]
+    # The child holds the other end of the pipe's input, and lives until it is closed.
+    process.kill()
+    process.wait(programs.PATIENCE)
+    after = [step.outcome for step in reading.read(path).steps]
+    process.stdin.close()
+    process.stdout.close()
+    figures.counts[figures.KILLS] += 1
+
+    assert (["running"], ["unfinished"]) == (before, after)
+
+
+def test_a_child_leaves_the_journal_of_its_parent(tmp_path: Path) -> None:
+    """F38: a child that ends, cleanly or not, takes nothing from its parent's journal."""
+    process = programs.start(
+        """
+        import os, sys
+        from ai_trace import Tracer, step
+
+        with Tracer("agent") as tracer:
+            with step("root", budget=7) as root:
+                root.log(at="start")
+                for ending in ("tracer.close()", "sys.exit(0)", "os._exit(0)"):
+                    child = os.fork()
+                    if child == 0:
+                        with step("child"):
+                            pass
+                        exec(ending)
+                        os._exit(0)
+                    os.waitpid(child, 0)
+                print("ready")
+                sys.stdin.readline()
+        """,
+        cwd=tmp_path,
+    )
+    assert "ready" == programs.next_line(process)
+    path = programs.the_trace(tmp_path / "traces")
+    before = reading.read(path).roots[0]
+    programs.kill(process)
+    figures.counts[figures.KILLS] += 1
+    after = reading.read(path).roots[0]
+
+    assert ("root", "running") == (before.name, before.outcome)
+    assert ("root", "unfinished") == (after.name, after.outcome)
+    assert ["start"] == [entry["at"] for entry in after.logs]
+    assert 4 == len(reading.read(path).steps)
+
+
+def test_a_child_that_is_killed(tmp_path: Path) -> None:
+    """F38: the step that a killed child was in is recovered; its parent's still run."""
+    process = programs.start(
+        """
+        import os, signal, sys
+        from ai_trace import Tracer, step
+
+        with Tracer("agent") as tracer:
+            with step("root"):
+                child = os.fork()
+                if child == 0:
+                    with step("child", symbol="ETHUSDT") as made:
+                        made.log(signal=0.5)
+                        os.kill(os.getpid(), signal.SIGKILL)
+                os.waitpid(child, 0)
+                print("killed")
+                sys.stdin.readline()
+        """,
+        cwd=tmp_path,
+    )
+    programs.next_line(process)
+    session = reading.read(programs.the_trace(tmp_path / "traces"))
+    programs.kill(process)
+    figures.counts[figures.KILLS] += 2
+    by_name = {record.name: record for record in session.steps}
+
+    assert {"root": "running", "child": "unfinished"} == {
+        name: record.outcome for name, record in by_name.items()
+    }
+    assert by_name["root"].id == by_name["child"].parent_id
+    assert {"symbol": "ETHUSDT"} == by_name["child"].context
+    assert [0.5] == [entry["signal"] for entry in by_name["child"].logs]
+
+
+def test_seeds_of_the_program_do_not_repeat_ids(tmp_path: Path) -> None:
+    """F39: a program that seeds its randomness, or forks, never has an id twice."""
+    for _ in range(2):
+        programs.run(
+            """
+            import os, random
+            from ai_trace import Tracer, step
+
+            random.seed(1)
+            with Tracer("agent"):
+                with step("first"):
+                    pass
+                for _ in range(3):
+                    child = os.fork()
+                    random.seed(1)
+                    for number in range(300):
+                        with step(f"step {number}"):
+                            pass
+                    if child == 0:
+                        os._exit(0)
+                    os.waitpid(child, 0)
+            """,
+            cwd=tmp_path,
+        )
+    lines = read_directory(tmp_path / "traces")
+
+    assert 2 * (1 + 3 * 2 * 300) == len(lines)
+    assert len(lines) == len({line["trace_id"] for line in lines})

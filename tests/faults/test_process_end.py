@@ -1,0 +1,218 @@
+"""
+The interpreter ends, or memory does: no noise, no waiting, no other exit status.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from recorded import read_directory
+
+from ai_trace import Tracer, reading, step
+from faults import programs
+
+
+def names(directory: Path) -> list[str]:
+    """Return the names of all lines that a program left."""
+    return sorted(line["name"] for line in read_directory(directory / "traces"))
+
+
+class OutOfMemory(Exception):
+    """An exception that cannot say what it is for want of memory."""
+
+    def __str__(self) -> str:
+        raise MemoryError
+
+
+def test_memory_ends_during_capture(tmp_path: Path) -> None:
+    """F33: what cannot be captured for want of memory is replaced, the step recorded."""
+    error = OutOfMemory()
+    with Tracer("agent", tmp_path) as tracer:
+        with pytest.raises(OutOfMemory) as caught:
+            with step("scan"):
+                raise error
+        with step("next"):
+            pass
+
+    assert caught.value is error
+    scan, after = reading.read(tracer.path).steps
+    assert ("scan", "error") == (scan.name, scan.outcome)
+    assert "OutOfMemory" in str(scan.error)
+    assert ("next", "ok") == (after.name, after.outcome)
+
+
+def test_little_memory_is_left(tmp_path: Path) -> None:
+    """F33: where the memory does not suffice for a value, the agent goes on."""
+    done = programs.run(
+        """
+        import resource
+        from ai_trace import Tracer, step
+
+        giant = ["\\x01" * 1_000_000] * 100
+        with Tracer("agent", "traces"):
+            with step("before"):
+                pass
+            with open("/proc/self/statm") as file:
+                used = int(file.read().split()[0]) * resource.getpagesize()
+            hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+            resource.setrlimit(resource.RLIMIT_AS, (used + 2_000_000, hard))
+            with step("scan", giant=giant) as scan:
+                scan.log(giant=giant)
+            resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
+            with step("after"):
+                pass
+        print("done")
+        """,
+        cwd=tmp_path,
+    )
+
+    assert "done\n" == done.stdout
+    assert ["after", "before", "scan"] == names(tmp_path)
+
+
+def test_threads_of_the_program_end_first(tmp_path: Path) -> None:
+    """F34: a tracer that is never closed ends whole, behind pools that are shut."""
+    done = programs.run(
+        """
+        import threading
+        from concurrent.futures import ThreadPoolExecutor
+        from ai_trace import Tracer, propagate, step
+
+        tracer = Tracer("agent").activate()
+        before = threading.active_count()
+        with step("alone"):
+            pass
+        assert threading.active_count() == before, "tracing has started a thread"
+
+        def work(number):
+            with step(f"step {number:02}"):
+                pass
+
+        pool = ThreadPoolExecutor(4)
+        with step("root"):
+            for number in range(20):
+                pool.submit(propagate(work), number)
+        tracer.step("left open").start()
+        """,
+        cwd=tmp_path,
+    )
+
+    wanted = ["alone", "left open", "root", *[f"step {n:02}" for n in range(20)]]
+    assert wanted == names(tmp_path)
+    assert "" == done.stderr
+    assert [] == list((tmp_path / "traces").glob("*.open*"))
+
+
+@pytest.mark.parametrize("ending", ["", "sys.exit(3)", "raise SystemExit(3)"])
+def test_steps_at_the_very_end(tmp_path: Path, ending: str) -> None:
+    """F35: steps that end, begin or log in ``__del__`` at the end raise nothing."""
+    done = programs.run(
+        f"""
+        import sys
+        from ai_trace import Tracer, step
+
+        class Late:
+            def __init__(self, tracer):
+                self.tracer = tracer
+                self.step = tracer.step("late").start()
+
+            def __del__(self):
+                self.step.log(at="end").finish()
+                with self.tracer.step("too late"):
+                    pass
+                with step("without a tracer"):
+                    pass
+
+        late = Late(Tracer("agent"))
+        late.itself = late
+        sys.modules["kept to the end"] = late
+        {ending}
+        """,
+        cwd=tmp_path,
+        status=3 if ending else 0,
+    )
+
+    assert "late" in names(tmp_path)
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+
+
+def test_a_sink_that_does_not_end(tmp_path: Path) -> None:
+    """F36: a sink that blocks when it is closed keeps no program from ending."""
+    done = programs.run(
+        """
+        import sys, threading
+        from ai_trace import Tracer, step
+
+        class Stuck:
+            def on_finish(self, record):
+                pass
+
+            def close(self):
+                threading.Event().wait(60)
+
+        Tracer("agent", sinks=[Stuck()]).activate()
+        with step("scan"):
+            pass
+        sys.exit(3)
+        """,
+        cwd=tmp_path,
+        status=3,
+    )
+
+    assert ["scan"] == names(tmp_path)
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("broken", ["on_finish", "close"])
+def test_a_sink_that_raises_at_the_end(tmp_path: Path, broken: str) -> None:
+    """F36: a sink that raises, be it SystemExit, changes no exit status."""
+    done = programs.run(
+        f"""
+        import sys
+        from ai_trace import Tracer, step
+
+        class Broken:
+            def on_finish(self, record):
+                pass
+
+            def {broken}(self, *_):
+                raise RuntimeError("broken")
+
+        Tracer("agent", sinks=[Broken()]).activate()
+        with step("scan"):
+            pass
+        sys.exit(3)
+        """,
+        cwd=tmp_path,
+        status=3,
+    )
+
+    assert ["scan"] == names(tmp_path)
+    assert "Traceback" not in done.stderr
+
+
+def test_a_tracer_that_is_forgotten(tmp_path: Path) -> None:
+    """F34: a tracer that nobody holds any more loses nothing and leaves nothing open."""
+    done = programs.run(
+        """
+        import gc, json, os
+        from ai_trace import Tracer
+
+        before = len(os.listdir("/proc/self/fd"))
+        for number in range(5):
+            tracer = Tracer("agent")
+            with tracer.step(f"step {number}"):
+                pass
+            del tracer
+        gc.collect()
+        print(json.dumps(len(os.listdir("/proc/self/fd")) - before))
+        """,
+        cwd=tmp_path,
+    )
+
+    assert 0 == json.loads(done.stdout)
+    assert [f"step {n}" for n in range(5)] == names(tmp_path)

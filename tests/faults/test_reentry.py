@@ -1,0 +1,287 @@
+"""
+Tracing inside of tracing: signals, finalizers, sinks that trace, sinks that misbehave.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+
+from recorded import read_directory, read_file
+
+from ai_trace import MemorySink, StepRecord, Tracer, step, traced
+from faults import programs
+from faults.system_calls import Call, Proceed, intercepted
+
+
+pytestmark = pytest.mark.timeout(30)
+
+
+@pytest.fixture
+def on_signal() -> Iterator[Callable[[Callable[[], Any]], None]]:
+    """Install what is done on SIGUSR1 for the time of a test."""
+    before = signal.getsignal(signal.SIGUSR1)
+    yield lambda do: signal.signal(signal.SIGUSR1, lambda *_: do())  # type: ignore[misc]
+    signal.signal(signal.SIGUSR1, before)
+
+
+def trace_one(name: str) -> None:
+    """Make one step that logs."""
+    with step(name) as made:
+        made.log(at=name)
+
+
+def dropped(tracer: Tracer) -> int:
+    """Return how many steps were counted as not recorded."""
+    causes = tracer.health().get("step", {})
+    return sum(count for cause, count in causes.items() if "not recorded" in cause)
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".open"])
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_signal_inside_a_write(
+    tmp_path: Path, on_signal: Any, suffix: str, when: str
+) -> None:
+    """F42: a handler that traces while a line is written hangs nothing, tears nothing."""
+    handled = []
+
+    def interrupted(call: Call, proceed: Proceed) -> Any:
+        if call.name != "write" or not call.path.endswith(suffix) or len(handled) > 9:
+            return proceed()
+        if when == "before":
+            signal.raise_signal(signal.SIGUSR1)
+            return proceed()
+        written = proceed()
+        signal.raise_signal(signal.SIGUSR1)
+        return written
+
+    def handle() -> None:
+        handled.append(None)
+        trace_one(f"handler {len(handled)}")
+
+    on_signal(handle)
+    with Tracer("agent", tmp_path) as tracer:
+        with intercepted(interrupted):
+            with step("root"):
+                for number in range(20):
+                    trace_one(f"step {number}")
+
+    assert handled
+    names = [line["name"] for line in read_file(tracer.path)]
+    steps = [name for name in names if name.startswith("step")]
+    assert [f"step {number}" for number in range(20)] == steps
+    assert 1 == names.count("root")
+    assert len(handled) == len(names) - 21 + dropped(tracer)
+
+
+def test_signals_at_any_moment(tmp_path: Path) -> None:
+    """F42: a handler that traces a thousand times at random moments loses no line."""
+    done = programs.run(
+        """
+        import json, signal
+        from ai_trace import Tracer, step
+
+        handled = 0
+
+        def handle(*_):
+            global handled
+            handled += 1
+            with step("handler") as made:
+                made.log(handled=handled)
+
+        made = 0
+        with Tracer("agent", "traces") as tracer:
+            signal.signal(signal.SIGALRM, handle)
+            signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
+            while handled < 1_000:
+                with step("step", text="x" * 200) as one:
+                    one.log(made=made)
+                made += 1
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        print(json.dumps([made, handled, tracer.health()]))
+        """,
+        cwd=tmp_path,
+    )
+    made, handled, health = json.loads(done.stdout)
+    names = [line["name"] for line in read_directory(tmp_path / "traces")]
+    lost = sum(count for causes in health.values() for count in causes.values())
+
+    assert made == names.count("step")
+    assert handled <= names.count("handler") + lost
+
+
+class Late:
+    """Traces when it is collected; it is part of a cycle, so that is at any time."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+    def __del__(self) -> None:
+        trace_one("finalizer")
+
+
+def test_a_finalizer_inside_a_write(tmp_path: Path) -> None:
+    """F43: an object that traces when it is collected may be collected in a write."""
+    made = []
+
+    def collecting(call: Call, proceed: Proceed) -> Any:
+        if call.name == "write" and len(made) < 10:
+            made.append(None)
+            Late()
+            gc.collect()
+        return proceed()
+
+    gc.collect()
+    with Tracer("agent", tmp_path) as tracer:
+        with intercepted(collecting):
+            for number in range(10):
+                trace_one(f"step {number}")
+
+    names = [line["name"] for line in read_file(tracer.path)]
+    assert {f"step {n}" for n in range(10)} == {n for n in names if n[0] == "s"}
+    assert len(made) == names.count("finalizer") + dropped(tracer)
+
+
+class TracedSink:
+    """A sink each of whose methods is itself traced."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    @traced
+    def on_start(self, started: Any) -> None:
+        self.calls.append("start")
+
+    @traced
+    def on_log(self, started: Any, entry: str) -> None:
+        self.calls.append("log")
+
+    @traced
+    def on_finish(self, record: StepRecord) -> None:
+        self.calls.append(record.name)
+
+
+def test_a_sink_that_is_traced(tmp_path: Path) -> None:
+    """F44: steps made inside a sink are counted, not recorded, and call no sink."""
+    sink = TracedSink()
+    with Tracer("agent", tmp_path, sinks=[sink]) as tracer:
+        trace_one("scan")
+
+    assert ["start", "log", "scan"] == sink.calls
+    assert ["scan"] == [line["name"] for line in read_file(tracer.path)]
+    assert 3 == dropped(tracer)
+
+
+class Mirror:
+    """A sink that makes a step of another tracer for each record."""
+
+    def __init__(self) -> None:
+        self.tracer: Any = None
+
+    def on_finish(self, record: StepRecord) -> None:
+        with self.tracer.step(f"mirrored {record.name}"):
+            pass
+
+
+def test_two_tracers_that_watch_each_other(tmp_path: Path) -> None:
+    """F44: tracers that are sinks of each other stop after the first reflection."""
+    one, two = Mirror(), Mirror()
+    first = Tracer("first", tmp_path / "first", sinks=[one])
+    second = Tracer("second", tmp_path / "second", sinks=[two])
+    one.tracer, two.tracer = second, first
+    with first, second:
+        with first.step("scan"):
+            pass
+
+    assert ["scan"] == [line["name"] for line in read_directory(tmp_path / "first")]
+    assert len(read_directory(tmp_path / "second")) <= 1
+
+
+class Broken:
+    """A sink that raises what it is given."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+    def on_finish(self, record: StepRecord) -> None:
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("no"), OSError(28, "full"), MemoryError(), RecursionError()]
+)
+def test_one_sink_of_three_raises(
+    tmp_path: Path, said: Callable[[], list[str]], error: Exception
+) -> None:
+    """F45: the sinks around a broken one are called, once for each step."""
+    before, after = MemorySink(), MemorySink()
+    sinks = [before, Broken(error), after]
+    with Tracer("agent", tmp_path, sinks=sinks) as tracer:
+        for number in range(3):
+            trace_one(f"step {number}")
+
+    wanted = [f"step {number}" for number in range(3)]
+    assert wanted == [record.name for record in before.records]
+    assert wanted == [record.name for record in after.records]
+    assert wanted == [line["name"] for line in read_file(tracer.path)]
+    assert [3] == list(tracer.health()["Broken"].values())
+    assert 1 == len(said())
+
+
+def test_a_sink_that_adds_a_sink(tmp_path: Path) -> None:
+    """F45: a sink that is added while sinks are called is told of what comes after."""
+    late = MemorySink()
+
+    class Adding:
+        def on_finish(self, record: StepRecord) -> None:
+            if record.name == "first":
+                tracer.add_sink(late)
+
+    with Tracer("agent", tmp_path, sinks=[Adding()]) as tracer:
+        for name in ("first", "second"):
+            trace_one(name)
+
+    assert "second" == late.records[-1].name
+    assert ["first", "second"] == [line["name"] for line in read_file(tracer.path)]
+
+
+def test_a_sink_that_closes_its_tracer(tmp_path: Path) -> None:
+    """F45: a sink may end the session it watches; nothing is raised or torn."""
+
+    class Closing:
+        def on_finish(self, record: StepRecord) -> None:
+            tracer.close()
+
+    with Tracer("agent", tmp_path, sinks=[Closing()]) as tracer:
+        with step("root"):
+            trace_one("first")
+
+    lines = {line["name"]: line["outcome"] for line in read_file(tracer.path)}
+    assert "ok" == lines["first"]
+    assert [tracer.path] == list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
+def test_a_stop_inside_a_write(tmp_path: Path, stop: type[BaseException]) -> None:
+    """F42: Ctrl-C inside a write reaches the program; lines are whole or not there."""
+    armed = [True]
+
+    def stopping(call: Call, proceed: Proceed) -> Any:
+        if call.name == "write" and call.path.endswith(".jsonl") and armed:
+            armed.clear()
+            raise stop
+        return proceed()
+
+    with Tracer("agent", tmp_path) as tracer:
+        with intercepted(stopping):
+            with pytest.raises(stop):
+                trace_one("first")
+            trace_one("second")
+
+    assert "second" in [line["name"] for line in read_file(tracer.path)]
