@@ -1,27 +1,54 @@
 """
 Runs the examples of the README and of the pages in ``docs/``.
 
-Blocks of Python run as they stand, those of one page in one namespace. In a block of
-``console``, each line after ``$ `` is run by the shell and has to succeed; what
-follows it is what it prints, where ``...`` stands for anything. Each page starts in an
-empty directory.
+A block of Python runs as it stands, those of one page in one namespace. If its first
+line is a comment that names a file, such as ``# agent.py``, it is saved there instead.
+In a block of ``console``, each line after ``$ `` is run by the shell and has to
+succeed; what follows it is what it prints, where ``...`` stands for anything and times,
+durations, ids and sizes may be others. Each page starts in an empty directory.
 """
 
 from __future__ import annotations
 
 import doctest
 import os
+import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from sybil import Example, Sybil
+from sybil import Document, Example, Region, Sybil
 from sybil.parsers.myst import CodeBlockParser, PythonCodeBlockParser, SkipParser
+
+import ai_trace
 
 
 MATCH = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+
+FILE_NAME = re.compile(r"# ([\w-]+\.py)\n")
+
+# What differs from run to run. The demo's own dates are of 2008 and stay.
+VARYING = [
+    (re.compile(pattern), word)
+    for pattern, word in (
+        (r"\b20[2-9]\d{5}_\d{6}(_\d+)?\b", "<session>"),
+        (r"\b20[2-9]\d-\d\d-\d\d[ T]\d\d:\d\d(:\d\d)?([+-]\d\d:\d\d|Z)?", "<time>"),
+        (r"\b\d\d:\d\d:\d\d\.\d{3}Z?", "<time>"),
+        (r"\b[12]\d{9}(\.\d+)?\b", "<epoch>"),
+        (r"\b\d+(\.\d+)? (µs|ms|s)(?!\w)", "<duration>"),
+        (r"""(duration_ms["']): [\d.]+""", r"\1: <duration>"),
+        (r"\b(?:[0-9a-f]{32}|[0-9a-f]{16})\b", "<id>"),
+        (r"\b\d+(\.\d+)? (B|kB)(?!\w)", "<size>"),
+        (r'"(pid|host|python|version)": ("[^"]*"|\d+)', r'"\1": <known later>'),
+        (r'File ".*[/\\]([^/\\"]+)", line \d+', r'File "\1", line <n>'),
+    )
+]
+
+# What decides on the output besides the command.
+AMBIENT = ("AI_TRACE_DIR", "AI_TRACE_DISABLED", "COLUMNS", "FORCE_COLOR", "NO_COLOR")
 
 
 def enter_empty_directory(namespace: dict[str, Any]) -> None:
@@ -32,22 +59,30 @@ def enter_empty_directory(namespace: dict[str, Any]) -> None:
 
 
 def leave_directory(namespace: dict[str, Any]) -> None:
-    """Go back and remove what the page wrote."""
+    """Go back, remove what the page wrote, and see that no tracer is left current."""
     os.chdir(namespace["_before"])
     namespace["_directory"].cleanup()
+    assert ai_trace.current_tracer() is None
+
+
+def environment() -> dict[str, str]:
+    """Return the environment of a user whose shell has this Python first."""
+    kept = {key: value for key, value in os.environ.items() if key not in AMBIENT}
+    scripts = str(Path(sys.executable).parent)
+    kept["PATH"] = f"{scripts}{os.pathsep}{kept['PATH']}"
+    return {**kept, "PYTHONUTF8": "1", "TZ": "UTC"}
 
 
 def shell(command: str) -> str:
     """Run a command as a user of this environment, and return what it printed."""
-    scripts = str(Path(sys.executable).parent)
     done = subprocess.run(  # noqa: S602  (the pages are ours)
         command,
         shell=True,
-        env={**os.environ, "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}"},
+        env=environment(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
+        encoding="utf-8",
         check=False,
     )
     if done.returncode:
@@ -56,21 +91,48 @@ def shell(command: str) -> str:
     return done.stdout
 
 
+def steady(text: str) -> str:
+    """Return a text with words for what differs from run to run."""
+    for pattern, word in VARYING:
+        text = pattern.sub(word, text)
+    return text
+
+
 def run_console(example: Example) -> str | None:
     """Run the commands of a block; return what is wrong, None if nothing is."""
     checker = doctest.OutputChecker()
     for block in f"\n{example.parsed}".split("\n$ ")[1:]:
         command, _, expected = block.partition("\n")
-        printed = shell(command)
-        if expected.strip() and not checker.check_output(expected, printed, MATCH):
-            wanted = doctest.Example(command, expected)
+        wanted = doctest.Example(command, steady(expected))
+        printed = steady(shell(command))
+        if not checker.check_output(wanted.want, printed, MATCH):
             return checker.output_difference(wanted, printed, MATCH)
     return None
 
 
+def save_file(example: Example) -> None:
+    """Save a block of Python under the name that its first line gives."""
+    name = FILE_NAME.match(example.parsed)
+    assert name is not None
+    Path(name[1]).write_text(example.parsed, encoding="utf-8")
+
+
+class PythonParser(PythonCodeBlockParser):
+    """
+    Finds blocks of Python, and says which are files.
+    """
+
+    def __call__(self, document: Document) -> Iterable[Region]:
+        """Yield the blocks."""
+        for region in super().__call__(document):
+            if isinstance(region.parsed, str) and FILE_NAME.match(region.parsed):
+                region.evaluator = save_file
+            yield region
+
+
 pytest_collect_file = Sybil(
     parsers=[
-        PythonCodeBlockParser(doctest_optionflags=MATCH),
+        PythonParser(doctest_optionflags=MATCH),
         CodeBlockParser(language="console", evaluator=run_console),
         SkipParser(),
     ],

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import threading
 import warnings
+from functools import partial
 from typing import Any, Callable, NamedTuple, TypeVar
 
 from ai_trace._context import InSink, current
@@ -104,29 +105,29 @@ class Dispatch:
     def start(self, step: OpenStep) -> None:
         """Tell sinks that a step has started."""
         for call in self.on_start:
-            self._call(call, step)
+            self._tell(call, step)
 
     def log(self, step: OpenStep, entry: str) -> None:
         """Tell sinks of a log entry, as JSON text."""
         for call in self.on_log:
-            self._call(call, step, entry)
+            self._tell(call, step, entry)
 
     def finish(self, record: StepRecord) -> None:
         """Tell sinks that a step has finished."""
         for call in self.on_finish:
-            self._call(call, record)
+            self._tell(call, record)
 
     def close(self) -> None:
         """Close the sinks that can be closed."""
         for sink in self.sinks:
             for call in _calls(sink, "close"):
-                self._call(call)
+                self._tell(call)
 
     def after_fork(self) -> None:
         """Tell the sinks that keep something open that this is a child process."""
         for sink in self.sinks:
             for call in _calls(sink, "after_fork"):
-                self._call(call)
+                self._tell(call)
 
     def fenced(self, where: str, call: Callable[[], T], otherwise: T) -> T:
         """
@@ -146,18 +147,22 @@ class Dispatch:
     def _refuse(self) -> None:
         self.losses.count("step", "not recorded: it was made inside a sink")
 
-    def _call(self, call: _Call, *event: object) -> None:
-        previous = None
-        if call.guarded:
-            previous = current.get()
-            current.set(self._inside)
+    def _tell(self, call: _Call, *event: object) -> None:
+        sink, method, guarded = call
+        if guarded:
+            method = partial(self._inside_of_sink, method)
         try:
-            call.method(*event)
+            method(*event)
         except Exception as exc:
-            self._report(call.sink, exc)
+            self._report(sink, exc)
+
+    def _inside_of_sink(self, method: Callable[..., Any], *event: object) -> None:
+        before = current.get()
+        current.set(self._inside)
+        try:
+            method(*event)
         finally:
-            if call.guarded:
-                current.set(previous)
+            current.set(before)
 
     def _report(self, sink: str, exc: Exception) -> None:
         cause = cause_of(exc)

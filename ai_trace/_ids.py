@@ -54,10 +54,7 @@ class RandomIds:
 
         Built here because ``uuid.uuid7`` exists from Python 3.14 only. The layout
         is RFC 9562, section 5.7: 48 bits of milliseconds, version, 12 random
-        bits, variant, 62 random bits.
+        bits, variant, 62 random bits, of which two are left at zero.
         """
-        noise = int.from_bytes(os.urandom(10), "big")
         milliseconds = time.time_ns() // 1_000_000
-        high = (milliseconds & (1 << 48) - 1) << 80 | 7 << 76 | (noise >> 68) << 64
-        low = 2 << 62 | noise & (1 << 62) - 1
-        return f"{high | low:032x}"
+        return f"{milliseconds:012x}7{self.step_id()[:3]}8{self.step_id()[:15]}"

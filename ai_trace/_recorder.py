@@ -17,7 +17,7 @@ from ai_trace._capture import Capture
 from ai_trace._dispatch import Dispatch, Losses
 from ai_trace._encode import encode_text
 from ai_trace._record import OUTCOMES, SessionHeader, StepRecord
-from ai_trace.typing import Clock, Ids, OpenStep
+from ai_trace.typing import Clock, Ids
 
 
 class SystemClock:
@@ -42,11 +42,10 @@ class Tally:
     into sums is done rarely, by whoever finds it long.
     """
 
-    __slots__ = ("_counts", "_lock", "_milliseconds", "_new", "add")
+    __slots__ = ("_counts", "_lock", "_milliseconds", "_new")
 
     def __init__(self) -> None:
         self._new: deque[tuple[str, float]] = deque()
-        self.add = self._new.append
         self._counts = dict.fromkeys((*OUTCOMES, "unfinished"), 0)
         self._milliseconds = 0.0
         self.after_fork()
@@ -55,9 +54,11 @@ class Tally:
         """Make the lock anew: another thread may have held it at the fork."""
         self._lock = threading.RLock()
 
-    def is_long(self) -> bool:
-        """Tell whether it is time to fold."""
-        return len(self._new) >= _FOLD_AT
+    def add(self, outcome: str, milliseconds: float) -> None:
+        """Count a step that has finished."""
+        self._new.append((outcome, milliseconds))
+        if len(self._new) >= _FOLD_AT:
+            self.fold()
 
     def fold(self) -> tuple[dict[str, int], float]:
         """Return the count of each outcome and the sum of all durations in ms."""
@@ -142,16 +143,9 @@ class Recorder:
             self._heads[name, kind] = (text, notes)
         return text, notes
 
-    def started(self, step: OpenStep) -> None:
-        """Hand a start to the sinks."""
-        if self.dispatch.on_start:
-            self.dispatch.start(step)
-
     def finished(self, step: EndedStep, line: str) -> None:
         """Count a finished step and hand its record to the sinks."""
-        self.tally.add((step.outcome or "", step.duration_ms or 0.0))
-        if self.tally.is_long():
-            self.tally.fold()
+        self.tally.add(step.outcome or "", step.duration_ms or 0.0)
         record = StepRecord(line.encode(), self.header, step.id, step.parent_id)
         self.dispatch.finish(record)
 

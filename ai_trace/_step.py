@@ -108,7 +108,7 @@ class Step(Draft):
         self.started_at = round(recorder.time(), 6)
         self.write_start()
         self._origin = recorder.monotonic()
-        recorder.started(self)
+        recorder.dispatch.start(self)
 
     # -- inside --------------------------------------------------------------
 
@@ -135,7 +135,7 @@ class Step(Draft):
         recorder = self.recorder
         now = self.started_at + recorder.monotonic() - self._origin
         entry = self.add_log(now, fields)
-        if entry is not None and recorder.dispatch.on_log:
+        if entry is not None:
             recorder.dispatch.log(self, entry)
 
     def set_result(self, value: Any) -> Self:

@@ -51,7 +51,8 @@ class Parser(argparse.ArgumentParser):
             The namespace.
 
         Raises:
-            SystemExit: After ``--help``, and with status 2 if a word is wrong.
+            Answered: After ``--help`` and ``--version``.
+            UsageError: If a word is wrong.
         """
         parsed, unknown = self.parse_known_args(
             arguments, namespace or argparse.Namespace()
@@ -59,6 +60,11 @@ class Parser(argparse.ArgumentParser):
         if unknown:
             raise UsageError(self._explain(unknown[0]))
         return parsed
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        """End the parsing, not the process: what called ``main`` may go on."""
+        del status
+        raise Answered(message)
 
     def error(self, message: str) -> NoReturn:
         """Stop with the message, and with where to read more."""
@@ -74,6 +80,12 @@ class Parser(argparse.ArgumentParser):
     def _options(self) -> list[str]:
         words = self.format_help().replace(",", " ").split()
         return [word for word in words if word.startswith("-")]
+
+
+class Answered(Exception):  # noqa: N818  (nothing went wrong)
+    """
+    The words asked for help or the version, and have got it.
+    """
 
 
 class UsageError(Exception):

@@ -17,6 +17,7 @@ from ai_trace.cli._arguments import (
     NOTHING_FOUND,
     STOPPED,
     USAGE,
+    Answered,
     Parser,
     UsageError,
     add_dir,
@@ -90,6 +91,8 @@ def _run(words: Sequence[str], terminal: Terminal) -> int:
         status = _dispatch(words, terminal)
         terminal.flush()
         return status
+    except Answered:
+        return FOUND
     except UsageError as exc:
         terminal.complain(str(exc))
         return USAGE
@@ -112,13 +115,9 @@ def _dispatch(words: Sequence[str], terminal: Terminal) -> int:
     if not words:
         front.print_help(sys.stderr)
         return USAGE
-    try:
-        namespace = front.parse(words)
-        verb, *rest = namespace.command
-        return _run_verb(_known(verb), rest, namespace, terminal)
-    except SystemExit:
-        # argparse ends so after --help and --version; its errors end otherwise.
-        return FOUND
+    namespace = front.parse(words)
+    verb, *rest = namespace.command
+    return _run_verb(_known(verb), rest, namespace, terminal)
 
 
 def _run_verb(

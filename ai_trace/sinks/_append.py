@@ -103,13 +103,18 @@ class AppendFile:
             position = _system.lseek(self._descriptor, 0, os.SEEK_CUR)
         except OSError:
             return "gone"
-        now = time.monotonic()
-        if position == self._position and now - self._looked < _LOOK_EVERY_SECONDS:
+        if position == self._position and not self._is_time_to_look():
             return None
-        self._looked = now
         if not self._same_file() or not self.is_at_its_path():
             return "gone"
         return self._resynced()
+
+    def _is_time_to_look(self) -> bool:
+        now = time.monotonic()
+        if now - self._looked < _LOOK_EVERY_SECONDS:
+            return False
+        self._looked = now
+        return True
 
     def _resynced(self) -> str | None:
         """Take the position as it is now; another thread may have written."""

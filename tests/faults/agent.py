@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Optional
 
-from ai_trace import MemorySink, StepRecord, TraceConfigError, Tracer, step
 from faults.system_calls import Intercept, intercepted
+
+from ai_trace import MemorySink, StepRecord, TraceConfigError, Tracer, step
 
 
 class Rejected(Exception):

@@ -9,12 +9,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Optional
 
-from recorded import parse_line
-
-from ai_trace import StepRecord, Tracer, reading
 from faults import figures
 from faults.agent import Rejected, Run, run_untraced
 from faults.nth_fault import NthFault
+from recorded import parse_line
+
+from ai_trace import StepRecord, Tracer, reading
 
 
 Line = dict[str, Any]

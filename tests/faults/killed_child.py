@@ -26,11 +26,11 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Callable
 
+from faults import figures, programs
+from faults.system_calls import Call, Proceed, intercepted, is_about
 from recorded import parse_line
 
 from ai_trace import Step, Tracer, reading
-from faults import figures, programs
-from faults.system_calls import Call, Proceed, intercepted, is_about
 
 
 # -- in the child -------------------------------------------------------------------
@@ -58,9 +58,7 @@ class Acknowledging:
     def step(self, name: str, **context: Any) -> Iterator[Step]:
         """Make a step, and acknowledge its start and its end."""
         with self.tracer.step(name, **context) as made:
-            self.say(
-                what="open", id=made.id, parent_id=made.parent_id, context=context
-            )
+            self.say(what="open", id=made.id, parent_id=made.parent_id, context=context)
             yield made
             self.say(what="closing", id=made.id)
         self.say(what="finished", id=made.id)

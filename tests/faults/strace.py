@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-
 from faults import figures, programs
 
 
@@ -98,7 +97,7 @@ def run(source: str, inject: str, *, on: str, cwd: Path) -> Traced:
         on: Which file, by the suffix that follows the stem.
         cwd: Where it runs.
     """
-    call = inject.split(":")[0]
+    call = inject.split(":", maxsplit=1)[0]
     log = cwd / "strace.log"
     path = cwd / "traces" / f"{STEM}{on}"
     words = ["-f", "-qq", "-o", str(log), "-P", str(path), "-e", f"trace={call}"]

@@ -14,8 +14,9 @@ from contextlib import contextmanager
 from types import BuiltinFunctionType, FunctionType
 from typing import Any, NamedTuple
 
-from ai_trace.sinks import _system
 from faults import figures
+
+from ai_trace.sinks import _system
 
 
 # What the product may do to files. A new name has to be taught to the harness: a call

@@ -11,11 +11,10 @@ import sys
 from pathlib import Path
 
 import pytest
-
+from faults import figures, programs
 from trace_lines import START, encoded, fields, first_line, line, write
 
 from ai_trace import reading
-from faults import figures, programs
 
 
 WHOLE = (first_line(1), *map(line, range(2, 101)))

@@ -14,12 +14,11 @@ from pathlib import Path
 from typing import Callable
 
 import pytest
-
+from faults import programs
+from faults.system_calls import failing
 from recorded import read_directory, read_file
 
 from ai_trace import JSONLSink, JSONSink, TraceConfigError, Tracer, reading
-from faults import programs
-from faults.system_calls import failing
 
 
 def test_an_unwritable_directory_is_refused_at_once(tmp_path: Path) -> None:
@@ -70,7 +69,9 @@ def test_a_file_is_not_a_directory(tmp_path: Path, below: str) -> None:
     assert "mine" == (tmp_path / "file").read_text()
 
 
-def test_the_directory_is_removed(tmp_path: Path, said: Callable[[], list[str]]) -> None:
+def test_the_directory_is_removed(
+    tmp_path: Path, said: Callable[[], list[str]]
+) -> None:
     """F9: it is made again, said once, and the next line says that it is new there."""
     directory = tmp_path / "traces"
     with Tracer("agent", directory) as tracer:

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, Callable
 
 import pytest
-
-from ai_trace import JSONSink, MarkdownSink, TraceConfigError, Tracer, step
 from faults import figures, programs
 from faults.system_calls import Call, Proceed, failing, intercepted, refusal
+
+from ai_trace import JSONSink, MarkdownSink, TraceConfigError, Tracer, step
 
 
 HOUR = 3600.0
@@ -82,9 +82,7 @@ def test_a_crash_before_the_renaming(tmp_path: Path) -> None:
             pass
         tracer.save()
 
-    assert {foreign, fresh} == set(directory.glob("*.tmp")) | set(
-        temporary(directory)
-    )
+    assert {foreign, fresh} == set(directory.glob("*.tmp")) | set(temporary(directory))
 
 
 def test_a_renaming_that_fails_twice(tracer: Tracer) -> None:

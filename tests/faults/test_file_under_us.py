@@ -9,10 +9,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+from faults import programs
 from recorded import parse_line, read_file
 
 from ai_trace import Tracer, reading
-from faults import programs
 
 
 def make(tracer: Tracer, *names: str) -> None:

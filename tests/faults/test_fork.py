@@ -8,11 +8,10 @@ import json
 from pathlib import Path
 
 import pytest
-
+from faults import figures, programs
 from recorded import read_directory, read_file
 
 from ai_trace import reading
-from faults import figures, programs
 
 
 pytestmark = pytest.mark.timeout(60)
@@ -183,7 +182,7 @@ def test_children_of_children(tmp_path: Path) -> None:
     )
     directory = tmp_path / "traces"
 
-    assert 4 == len(list(directory.iterdir()))
+    assert 4 == len(list(directory.glob("*.jsonl")))
     assert {"root", *[f"generation {n}" for n in range(3)]} == {
         line["name"] for line in read_directory(directory)
     }

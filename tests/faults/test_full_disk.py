@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any, Callable
 
 import pytest
-
+from faults import programs
+from faults.system_calls import ShortWrites, failing, intercepted
 from recorded import parse_line
 
 from ai_trace import MemorySink, Tracer, reading
-from faults import programs
-from faults.system_calls import ShortWrites, failing, intercepted
 
 
 def make(tracer: Tracer, *numbers: int, **context: Any) -> None:
@@ -46,7 +45,9 @@ def gaps(path: Path) -> list[tuple[str, int, str]]:
 
 
 @pytest.mark.parametrize(
-    "error", [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG], ids=errno.errorcode.get
+    "error",
+    [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG],
+    ids=errno.errorcode.get,
 )
 def test_the_disk_is_full(tmp_path: Path, said: Callable[[], list[str]], error) -> None:
     """F1, F4: from the third line on none can be written; that is said and counted."""

@@ -10,12 +10,11 @@ from pathlib import Path
 from random import Random
 
 import pytest
-
+from faults import figures, programs
+from faults.killed_child import Acknowledged, check_recovered, kill_at_each
 from recorded import read_file
 
 from ai_trace import reading
-from faults import figures, programs
-from faults.killed_child import Acknowledged, check_recovered, kill_at_each
 
 
 @pytest.mark.timeout(120)
@@ -88,9 +87,7 @@ def test_killed_at_a_random_moment(tmp_path: Path, seed: int) -> None:
     """F29: every step that was acknowledged before a kill from outside is there."""
     settings = {"durability": Random(seed).choice(["cache", "interval", "step"])}
     process = programs.start(ACKNOWLEDGING, json.dumps(settings), cwd=tmp_path)
-    seen = [
-        programs.next_line(process) for _ in range(Random(seed).randrange(1, 400))
-    ]
+    seen = [programs.next_line(process) for _ in range(Random(seed).randrange(1, 400))]
     seen += programs.kill(process)
     figures.counts[figures.KILLS] += 1
     path = programs.the_trace(tmp_path / "traces")

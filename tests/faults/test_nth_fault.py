@@ -9,7 +9,6 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-
 from faults import invariants
 from faults.agent import run_traced
 from faults.nth_fault import ERRORS, NthFault, NthShortWrite, RandomFaults

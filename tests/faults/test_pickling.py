@@ -9,11 +9,10 @@ import functools
 from pathlib import Path
 
 import pytest
-
+from faults import programs
 from recorded import read_directory
 
-from ai_trace import Tracer, traced
-from faults import programs
+from ai_trace import Tracer, reading, traced
 
 
 POOL = """
@@ -59,6 +58,8 @@ def test_a_pool_of_processes(tmp_path: Path, method: str) -> None:
     assert (8, 4, 1) == tuple(
         names.count(name) for name in ("decide", "Agent.choose", "root")
     )
+    sessions = [reading.read(info.path) for info in reading.find(tmp_path / "traces")]
+    assert {"ok"} == {step.outcome for found in sessions for step in found.steps}
 
 
 def test_workers_that_are_ended_lose_nothing(tmp_path: Path) -> None:
@@ -66,7 +67,7 @@ def test_workers_that_are_ended_lose_nothing(tmp_path: Path) -> None:
     programs.run(
         """
         import multiprocessing
-        from ai_trace import Tracer, traced
+        from ai_trace import Tracer, reading, traced
 
         @traced
         def decide(number):

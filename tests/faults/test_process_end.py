@@ -8,11 +8,10 @@ import json
 from pathlib import Path
 
 import pytest
-
+from faults import programs
 from recorded import read_directory
 
 from ai_trace import Tracer, reading, step
-from faults import programs
 
 
 def names(directory: Path) -> list[str]:

@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any, Callable
 
 import pytest
-
+from faults import programs
+from faults.system_calls import Call, Proceed, intercepted
 from recorded import read_directory, read_file
 
 from ai_trace import MemorySink, StepRecord, Tracer, step, traced
-from faults import programs
-from faults.system_calls import Call, Proceed, intercepted
 
 
 pytestmark = pytest.mark.timeout(30)
@@ -269,7 +268,7 @@ def test_a_sink_that_closes_its_tracer(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
 def test_a_stop_inside_a_write(tmp_path: Path, stop: type[BaseException]) -> None:
-    """F42: Ctrl-C inside a write reaches the program; lines are whole or not there."""
+    """F42: Ctrl-C inside a write reaches the program; a line it costs is counted."""
     armed = [True]
 
     def stopping(call: Call, proceed: Proceed) -> Any:
@@ -284,4 +283,6 @@ def test_a_stop_inside_a_write(tmp_path: Path, stop: type[BaseException]) -> Non
                 trace_one("first")
             trace_one("second")
 
-    assert "second" in [line["name"] for line in read_file(tracer.path)]
+    names = [line["name"] for line in read_file(tracer.path)]
+    assert "second" in names
+    assert "first" in names or tracer.health()
