@@ -37,10 +37,11 @@ class Losses:
     Counts losses by place and cause, and says each cause once.
     """
 
-    __slots__ = ("_counts", "_lock")
+    __slots__ = ("_counts", "_lock", "_said")
 
     def __init__(self) -> None:
         self._counts: dict[str, dict[str, int]] = {}
+        self._said: set[tuple[str, str]] = set()
         self.after_fork()
 
     def after_fork(self) -> None:
@@ -63,6 +64,13 @@ class Losses:
             causes = self._counts.setdefault(where, {})
             causes[cause] = causes.get(cause, 0) + lost
             return causes[cause] == lost
+
+    def is_new(self, where: str, cause: str) -> bool:
+        """Tell whether nobody has asked this before: each cause is said once."""
+        with self._lock:
+            known = (where, cause) in self._said
+            self._said.add((where, cause))
+            return not known
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Return a copy of all counts."""
@@ -166,7 +174,8 @@ class Dispatch:
 
     def _report(self, sink: str, exc: Exception) -> None:
         cause = cause_of(exc)
-        if self.losses.count(sink, cause):
+        self.losses.count(getattr(exc, "where", sink), cause)
+        if self.losses.is_new(sink, cause):
             say(
                 f"{sink} failed: {type(exc).__name__}: {_text_of(exc)}. The program "
                 "goes on; further losses of this cause are counted in "

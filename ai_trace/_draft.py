@@ -176,7 +176,7 @@ class Draft:
 
     def write_start(self) -> None:
         """Compose the first part of the line, for the journal and the record."""
-        head, _ = self.recorder.head(self.name, self.kind)
+        head, _ = self.recorder.head(self.name, self.kind, self._function)
         parent = f'"{self.parent_id}"' if self.parent_id else "null"
         self._first = (
             f'{head}{self.id}","parent_id":{parent},"trace_id":"{self.trace_id}",'
@@ -203,9 +203,8 @@ class Draft:
         text = ""
         if self._result is not None:
             text = f',"result":{self._result}'
-        if self._function is not None:
-            text = f'{text},"function":{encode_text(self._function)}'
-        notes = self.recorder.head(self.name, self.kind)[1] + self._notes
+        named = self.recorder.head(self.name, self.kind, self._function)[1]
+        notes = named + self._notes
         if self._logs_lost:
             lost = {"path": "$.logs", "note": "lost", "count": self._logs_lost}
             notes = [*notes, lost]

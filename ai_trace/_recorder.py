@@ -114,7 +114,7 @@ class Recorder:
         self.muted = False
         self.tally = Tally()
         self._seq = itertools.count(1)
-        self._heads: dict[tuple[str, str], tuple[str, list[Any]]] = {}
+        self._heads: dict[tuple[str, str, str | None], tuple[str, list[Any]]] = {}
 
     @property
     def recorder(self) -> Recorder:
@@ -125,22 +125,27 @@ class Recorder:
         """Return the number of the next start."""
         return next(self._seq)
 
-    def head(self, name: str, kind: str) -> tuple[str, list[Any]]:
+    def head(self, name: str, kind: str, function: str | None) -> tuple[str, list[Any]]:
         """
         Return the constant part of a step's line, and the notes on its name.
 
         Kept for each name: 0.1 µs a step instead of 0.9 µs.
         """
-        head = self._heads.get((name, kind))
-        return head if head is not None else self._new_head(name, kind)
+        head = self._heads.get((name, kind, function))
+        return head if head is not None else self._new_head(name, kind, function)
 
-    def _new_head(self, name: str, kind: str) -> tuple[str, list[Any]]:
+    def _new_head(
+        self, name: str, kind: str, function: str | None
+    ) -> tuple[str, list[Any]]:
         shown, notes = self.capture.text(name, "$.name", limit=_NAME_LIMIT)
-        text = f'{{"name":{encode_text(shown)},"kind":{encode_text(kind)},"id":"'
+        text = f'{{"name":{encode_text(shown)},"kind":{encode_text(kind)},'
+        if function is not None:
+            text = f'{text}"function":{encode_text(function)},'
+        text = f'{text}"id":"'
         if len(self._heads) >= _MAX_HEADS:
             self._heads.clear()
         if len(name) <= _NAME_LIMIT:
-            self._heads[name, kind] = (text, notes)
+            self._heads[name, kind, function] = (text, notes)
         return text, notes
 
     def finished(self, step: EndedStep, line: str) -> None:

@@ -131,9 +131,12 @@ class Tracer(Recorder):
         self.session_id, self.path, descriptor = _files.reserve(
             self.trace_dir, self.agent, wanted
         )
-        return JSONLSink.on_descriptor(
-            self.path, descriptor, durability=durability, journal=journal
-        )
+        try:
+            return JSONLSink.on_descriptor(
+                self.path, descriptor, durability=durability, journal=journal
+            )
+        except OSError as exc:
+            raise _files.unusable(self.path, exc) from exc
 
     # -- steps ---------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from ai_trace._limits import Limits
 from ai_trace._record import SessionHeader
 from ai_trace._version import __version__
 from ai_trace.exceptions import TraceConfigError
+from ai_trace.sinks._files import unusable
 from ai_trace.typing import Sink
 
 
@@ -59,7 +60,13 @@ def directory_of(given: object) -> Path:
         msg = f"Tracer(trace_dir={given!r}): trace_dir is the path of a directory."
         raise TraceConfigError(msg)
     path = Path(chosen)
-    if _is_something_else(path):
+    try:
+        is_other = not stat.S_ISDIR(os.stat(path).st_mode)
+    except FileNotFoundError:
+        is_other = False
+    except (OSError, ValueError) as exc:
+        raise unusable(path, exc) from exc
+    if is_other:
         msg = (
             f"Tracer(trace_dir={str(path)!r}): that is not a directory. Give "
             "another one, or set AI_TRACE_DIR."
@@ -72,16 +79,6 @@ def _host() -> str:
     if hasattr(os, "uname"):
         return os.uname().nodename
     return os.environ.get("COMPUTERNAME", "")
-
-
-def _is_something_else(path: Path) -> bool:
-    try:
-        return stat.S_IFMT(os.stat(path).st_mode) != stat.S_IFDIR
-    except FileNotFoundError:
-        return False
-    except (OSError, ValueError):
-        # Too long a name, or a NUL in it.
-        return True
 
 
 def header_of(

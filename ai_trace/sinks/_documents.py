@@ -29,9 +29,11 @@ class _DocumentSink:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         _files.make_directory(self.path.parent)
-        if self.path.is_dir():
-            msg = f"{str(self.path)!r} is a directory. Give the path of a file."
-            raise TraceConfigError(msg)
+        try:
+            _files.check_document(self.path)
+        except OSError as exc:
+            msg = f"{type(self).__name__}: {exc.strerror}. Give the path of a file."
+            raise TraceConfigError(msg) from exc
         self._records: list[StepRecord] = []
 
     def on_finish(self, record: StepRecord) -> None:

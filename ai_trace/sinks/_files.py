@@ -4,18 +4,31 @@ Names and creation of files: nothing is overwritten, nothing leaves its director
 
 from __future__ import annotations
 
+import errno
 import os
 import re
-import tempfile
+import stat
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
 from ai_trace import _journal
 from ai_trace.exceptions import TraceConfigError
+from ai_trace.sinks import _system
 
 
+CREATE = os.O_CREAT | os.O_EXCL
+GO_ON = os.O_CREAT | getattr(os, "O_NONBLOCK", 0)
+
+# Read as well: what stands in a file that somebody deleted is read back from it.
+_APPEND = os.O_RDWR | os.O_APPEND
+_SAFELY = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 _FILE_MODE = 0o600
 _DIRECTORY_MODE = 0o700
+_TEMPORARY = ".ai_trace-"
+_STALE_SECONDS = 3600.0
+_PAUSES = (0.05, 0.1, 0.0)
+_BLOCK = 1 << 16
 _SLUG_BYTES = 80
 _SUFFIXES = (".jsonl", ".json", ".md", *_journal.SUFFIXES)
 
@@ -31,7 +44,7 @@ def slug(agent: str) -> str:
         >>> slug("trading_agent")
         'trading_agent'
         >>> slug("../etc/passwd")
-        'etc_passwd-6ec16b0a'
+        'etc_passwd-7fef78f5'
     """
     safe = re.sub(r"[^A-Za-z0-9_-]+", "_", agent).strip("_-")[:_SLUG_BYTES]
     if safe == agent:
@@ -50,27 +63,18 @@ def make_directory(directory: Path) -> None:
         TraceConfigError: If it cannot be made or is something else.
     """
     try:
-        directory.mkdir(mode=_DIRECTORY_MODE, parents=True, exist_ok=True)
-    except OSError as exc:
-        raise _unusable(directory, exc) from exc
+        _system.mkdir(directory, _DIRECTORY_MODE, True)
+    except (OSError, ValueError) as exc:
+        raise unusable(directory, exc) from exc
 
 
-def _unusable(path: Path, exc: OSError) -> TraceConfigError:
+def unusable(path: Path, exc: Exception) -> TraceConfigError:
+    """Return the error that says that a place cannot be written to."""
+    reason = getattr(exc, "strerror", None) or exc
     return TraceConfigError(
-        f"Cannot write to {str(path)!r}: {exc.strerror or exc}. Give another "
-        "trace_dir, set AI_TRACE_DIR, or turn files off with auto_save=False."
+        f"Cannot write to {str(path)!r}: {reason}. Give another trace_dir, set "
+        "AI_TRACE_DIR, or turn files off with auto_save=False."
     )
-
-
-def open_new(path: Path) -> int:
-    """
-    Create a file for appending and return its descriptor.
-
-    Raises:
-        FileExistsError: If there is anything of that name, be it a link.
-    """
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL
-    return os.open(path, flags | getattr(os, "O_CLOEXEC", 0), _FILE_MODE)
 
 
 def reserve(directory: Path, agent: str, session_id: str) -> tuple[str, Path, int]:
@@ -98,11 +102,11 @@ def reserve(directory: Path, agent: str, session_id: str) -> tuple[str, Path, in
         if _taken(path):
             continue
         try:
-            return wanted, path, open_new(path)
+            return wanted, path, open_to_append(path, CREATE)
         except FileExistsError:
             continue
         except OSError as exc:
-            raise _unusable(path, exc) from exc
+            raise unusable(path, exc) from exc
 
 
 def free_session_id(directory: Path, agent: str, session_id: str) -> str:
@@ -119,6 +123,39 @@ def _taken(path: Path) -> bool:
     return any(os.path.lexists(path.with_suffix(suffix)) for suffix in _SUFFIXES)
 
 
+def open_to_append(path: Path, how: int) -> int:
+    """
+    Open a file for its owner alone, following no link.
+
+    Args:
+        path: The file.
+        how: ``CREATE``, or ``GO_ON`` with what is there.
+
+    Returns:
+        The descriptor.
+
+    Raises:
+        OSError: If it cannot be opened.
+    """
+    return _system.open(path, _APPEND | _SAFELY | how, _FILE_MODE)
+
+
+def check_document(path: Path) -> None:
+    """
+    Refuse a path that a document must not replace.
+
+    Raises:
+        OSError: If there is something else than a plain file.
+    """
+    try:
+        mode = _system.lstat(path).st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISREG(mode):
+        msg = f"{str(path)!r} is a link, a directory or a device; it is left alone"
+        raise OSError(errno.EEXIST, msg)
+
+
 def write_atomically(path: Path, pieces: Iterable[str]) -> None:
     """
     Write a document so that a reader sees the old one or the new one, never half.
@@ -128,18 +165,71 @@ def write_atomically(path: Path, pieces: Iterable[str]) -> None:
         pieces: The text, in order.
 
     Raises:
-        OSError: If it cannot be written; the old file is then untouched.
+        OSError: If it cannot be written; the old file is then untouched. If only
+            its name cannot be given, the message names the file that holds it.
     """
-    descriptor, temporary = tempfile.mkstemp(
-        prefix=".ai_trace-", suffix=".tmp", dir=path.parent
-    )
+    check_document(path)
+    _sweep(path.parent)
+    temporary = path.with_name(f"{_TEMPORARY}{os.urandom(8).hex()}.tmp")
+    descriptor = open_to_append(temporary, CREATE)
     try:
-        with open(descriptor, "w", encoding="utf-8", newline="\n") as file:
-            for piece in pieces:
-                file.write(piece)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        _write_all(descriptor, pieces)
+        _system.fsync(descriptor)
     except BaseException:
-        os.unlink(temporary)
+        _system.unlink(temporary)
         raise
+    finally:
+        _system.close(descriptor)
+    _name(temporary, path)
+    _system.sync_directory(path.parent)
+
+
+def _write_all(descriptor: int, pieces: Iterable[str]) -> None:
+    kept: list[str] = []
+    size = 0
+    for piece in pieces:
+        kept.append(piece)
+        size += len(piece)
+        if size > _BLOCK:
+            _write_block(descriptor, kept)
+            kept, size = [], 0
+    _write_block(descriptor, kept)
+
+
+def _write_block(descriptor: int, pieces: list[str]) -> None:
+    data = "".join(pieces).encode("utf-8", "backslashreplace")
+    while data:
+        data = data[_system.write(descriptor, data) :]
+
+
+def _name(temporary: Path, path: Path) -> None:
+    """Give a finished document its name; others may hold the old one for a moment."""
+    for pause in _PAUSES:
+        try:
+            _system.replace(temporary, path)
+        except OSError as exc:
+            failed = exc
+            time.sleep(pause)
+        else:
+            return
+    msg = f"{failed.strerror}: the new document stays in {str(temporary)!r}"
+    raise OSError(failed.errno, msg)
+
+
+def _sweep(directory: Path) -> None:
+    """Remove our own unfinished documents that a crash left more than an hour ago."""
+    try:
+        names = _system.listdir(directory)
+    except OSError:
+        return
+    for name in names:
+        if name.startswith(_TEMPORARY) and name.endswith(".tmp"):
+            _remove_if_old(directory / name)
+
+
+def _remove_if_old(path: Path) -> None:
+    try:
+        if time.time() - _system.lstat(path).st_mtime > _STALE_SECONDS:
+            _system.unlink(path)
+    except OSError:
+        return

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from ai_trace import _journal
 from ai_trace._header import SessionHeader
-from ai_trace.sinks import _system
-from ai_trace.sinks._append import AppendFile, open_for_append
+from ai_trace.sinks._append import AppendFile, make_file
 from ai_trace.typing import OpenStep
 
 
@@ -89,15 +88,16 @@ class Journal:
 
     def _new_file(self) -> AppendFile:
         path = self._paths[len(self._files)]
-        file = AppendFile(path, open_for_append(path))
+        file = make_file(path)
         file.lock()
         self._files.append(file)
         return file
 
     def _go_on(self, file: AppendFile) -> None:
         """Write all that is open again, after somebody removed or cut the file."""
-        file.reopen()
-        file.lock()
+        if file.look() == "gone":
+            file.reopen()
+            file.lock()
         file.append(self._all_lines())
 
     def _make_anew(self) -> None:
@@ -139,8 +139,8 @@ class Journal:
         """
         self._current = None
         for file in self._files:
-            if not self._open and file.is_at_its_path():
-                _system.unlink(file.path)
+            if not self._open:
+                file.remove()
             file.close()
         self._files.clear()
 

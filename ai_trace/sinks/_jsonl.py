@@ -14,8 +14,8 @@ from typing import Any
 from ai_trace._header import SessionHeader
 from ai_trace._record import StepRecord, encode_line
 from ai_trace.exceptions import TraceConfigError
-from ai_trace.sinks import _files
-from ai_trace.sinks._append import AppendFile, ends_with_newline, open_for_append
+from ai_trace.sinks import _system
+from ai_trace.sinks._append import AppendFile, make_file
 from ai_trace.sinks._journal import Journal
 from ai_trace.typing import OpenStep
 
@@ -25,10 +25,17 @@ DURABILITIES = ("cache", "interval", "step")
 _INTERVAL_SECONDS = 1.0
 
 
-class JournalError(OSError):
+class PartError(OSError):
     """
-    The journal of open steps cannot be written.
+    A part of a sink failed, and no finished step is lost by that.
+
+    Attributes:
+        where: Which part.
     """
+
+    def __init__(self, exc: OSError, where: str) -> None:
+        super().__init__(exc.errno, exc.strerror)
+        self.where = where
 
 
 class JSONLSink:
@@ -70,9 +77,8 @@ class JSONLSink:
     ) -> None:
         check_durability("JSONLSink", durability)
         self.path = Path(path)
-        _files.make_directory(self.path.parent)
         try:
-            file = AppendFile(self.path, open_for_append(self.path))
+            file = make_file(self.path)
         except OSError as exc:
             msg = (
                 f"Cannot write the trace file {str(self.path)!r}: "
@@ -80,8 +86,6 @@ class JSONLSink:
             )
             raise TraceConfigError(msg) from exc
         self._begin(file, durability, journal=journal)
-        if not ends_with_newline(self.path):
-            file.fence()
 
     @classmethod
     def on_descriptor(
@@ -97,7 +101,9 @@ class JSONLSink:
         self._file: AppendFile | None = file
         self._durability = durability
         self._synced = time.monotonic()
+        self._named = False
         self._lock = threading.RLock()
+        self._header: SessionHeader | None = None
         self._lost = 0
         self._cause = ""
         self._notes: list[dict[str, Any]] = []
@@ -119,7 +125,7 @@ class JSONLSink:
             try:
                 self._journal.start(step, step.header)
             except OSError as exc:
-                raise _of_journal(exc) from exc
+                raise PartError(exc, "JSONLSink journal") from exc
 
     def on_log(self, step: OpenStep, entry: str) -> None:
         """
@@ -132,7 +138,7 @@ class JSONLSink:
             try:
                 self._journal.log(step, entry)
             except OSError as exc:
-                raise _of_journal(exc) from exc
+                raise PartError(exc, "JSONLSink journal") from exc
 
     def on_finish(self, record: StepRecord) -> None:
         """
@@ -162,8 +168,11 @@ class JSONLSink:
         try:
             file.append(record.line)
         except OSError as exc:
-            self._lose(exc)
-            raise
+            if exc.errno != errno.EBADF:
+                self._lose(exc)
+                raise
+            # Another thread is just reopening the file.
+            self._write_specially(record)
 
     def _lose(self, exc: OSError) -> None:
         with self._lock:
@@ -176,45 +185,57 @@ class JSONLSink:
     def _write_specially(self, record: StepRecord) -> None:
         """Write a line that carries the header, or what was lost before it."""
         with self._lock:
+            self._header = record.header
             try:
                 if self._file is None:
-                    self._file = AppendFile(self.path, open_for_append(self.path))
-                if self._lost and self._file.trouble() == "gone":
+                    self._file = make_file(self.path)
+                elif self._file.look() == "gone":
                     self._recover("gone")
                 self._file.append(self._dressed(record))
-            except OSError as exc:
-                self._lose(exc)
+            except (OSError, TraceConfigError) as exc:
+                self._lose(exc if isinstance(exc, OSError) else OSError(str(exc)))
                 raise
             self._special = self._needs_header = False
-            self._lost = 0
-            self._notes = []
+            self._lost, self._notes = 0, []
 
     def _dressed(self, record: StepRecord) -> bytes:
         notes = list(self._notes)
         if self._lost:
             notes.append({"note": "gap", "lost": self._lost, "error": self._cause})
-        data = record.to_dict() if notes else {}
         line = record.line
         if notes:
+            data = record.to_dict()
             line = encode_line({**data, "notes": [*data.get("notes", ()), *notes]})
         if not self._needs_header or record.header is None:
             return line
-        header = encode_line(_in_this_process(record.header).to_dict())
+        header = encode_line(self._described(record.header))
         return line[:-2] + b',"session":' + header[:-1] + b"}\n"
 
-    def _recover(self, trouble: str) -> None:
+    def _described(self, header: SessionHeader) -> dict[str, Any]:
+        described = {**header.to_dict(), "durability": self._durability}
+        return {**described, "pid": os.getpid()}
+
+    def _recover(self, trouble: str | None) -> None:
         """Go on after somebody deleted, renamed, closed or cut the file."""
         with self._lock:
+            file = self._file
+            if file is None or trouble is None:
+                return
+            if trouble == "gone" and file.look() != trouble:
+                return
             self._special = self._needs_header = True
-            self._notes.append(
-                {"note": "reopened" if trouble == "gone" else trouble + " by another"}
-            )
-            if trouble == "gone" and self._file is not None:
-                try:
-                    self._file.reopen()
-                except OSError as exc:
-                    self._lose(exc)
-                    raise
+            if trouble == "truncated":
+                self._notes.append({"note": "truncated by another"})
+                return
+            try:
+                stranded = file.reopen()
+            except OSError as exc:
+                self._lose(exc)
+                raise
+            self._notes.append({"note": "reopened"})
+            self._named = False
+            for line in stranded.splitlines(keepends=True):
+                self._write_specially(StepRecord.from_line(line, self._header))
 
     # -- durability ----------------------------------------------------------
 
@@ -232,6 +253,9 @@ class JSONLSink:
             return
         try:
             file.sync()
+            if not self._named:
+                _system.sync_directory(self.path.parent)
+                self._named = True
         except OSError as exc:
             # After a failed sync the system may have dropped what it could not
             # write and call the next one a success: nothing before is certain.
@@ -239,7 +263,7 @@ class JSONLSink:
                 cause = errno.errorcode.get(exc.errno or 0, type(exc).__name__)
                 self._notes.append({"note": "durability lost", "error": cause})
                 self._special = True
-            raise
+            raise PartError(exc, "JSONLSink durability") from exc
 
     # -- the end -------------------------------------------------------------
 
@@ -252,6 +276,7 @@ class JSONLSink:
         name = f"{self.path.stem}.p{os.getpid()}{self.path.suffix}"
         self.path = self.path.with_name(name)
         self._special = self._needs_header = True
+        self._named = False
         self._lost, self._notes = 0, []
         if self._journal is not None:
             self._journal.abandon()
@@ -265,6 +290,8 @@ class JSONLSink:
             OSError: If the last sync or the removal fails; the tracer counts it.
         """
         file = self._file
+        if file is not None and not self._lost:
+            self._recover(file.look())
         if self._durability != "cache":
             self._sync_now()
         self._file = None
@@ -272,6 +299,8 @@ class JSONLSink:
             file.close()
         if self._journal is not None:
             self._journal.close()
+        if self._notes:
+            raise OSError(f"the file was {self._notes[-1]['note']}")
 
     def __del__(self) -> None:
         """Close the descriptor of a sink that was forgotten."""
@@ -293,15 +322,3 @@ def check_durability(where: str, durability: object) -> None:
             f"{', '.join(DURABILITIES)}."
         )
         raise TraceConfigError(msg)
-
-
-def _of_journal(exc: OSError) -> OSError:
-    """Say that it is the journal that failed: no finished step is lost by that."""
-    cause = errno.errorcode.get(exc.errno or 0, type(exc).__name__)
-    return JournalError(f"journal: {cause}")
-
-
-def _in_this_process(header: SessionHeader) -> SessionHeader:
-    if header.pid == os.getpid():
-        return header
-    return SessionHeader.from_dict({**header.to_dict(), "pid": os.getpid()})

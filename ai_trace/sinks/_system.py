@@ -2,7 +2,7 @@
 The system calls that writing a trace needs, under one roof.
 
 They are looked up here at each call, so that the tests can make any one of them
-fail, and measure what that costs.
+fail, and count what they cost.
 """
 
 from __future__ import annotations
@@ -18,16 +18,21 @@ except ImportError:  # pragma: no cover - Windows
     fcntl = None
 
 open = os.open
+close = os.close
 write = os.write
+pread = os.pread
 lseek = os.lseek
+ftruncate = os.ftruncate
 fstat = os.fstat
 lstat = os.lstat
-close = os.close
-ftruncate = os.ftruncate
-replace = os.replace
-unlink = os.unlink
 fsync = os.fsync
 fdatasync = getattr(os, "fdatasync", os.fsync)
+replace = os.replace
+unlink = os.unlink
+mkdir = os.makedirs
+listdir = os.listdir
+
+_HIGH = 200
 
 
 def lock(descriptor: int) -> None:
@@ -58,4 +63,17 @@ def out_of_the_way(descriptor: int) -> int:
     return number
 
 
-_HIGH = 200
+def sync_directory(directory: os.PathLike[str]) -> None:
+    """
+    Bring the names in a directory to the disk, where the system can.
+
+    Raises:
+        OSError: If the disk refuses.
+    """
+    if os.name == "nt":  # pragma: no cover - Windows
+        return
+    descriptor = open(directory, os.O_RDONLY)
+    try:
+        fsync(descriptor)
+    finally:
+        close(descriptor)

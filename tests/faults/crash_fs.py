@@ -18,7 +18,7 @@ from random import Random
 from typing import Any, NamedTuple, Optional
 
 from faults import figures
-from faults.system_calls import Call, Proceed
+from faults.system_calls import Call, Proceed, path_of
 
 
 SECTOR = 512
@@ -67,10 +67,13 @@ class CrashDisk:
 
     Attributes:
         events: The history.
+        strangers: Files that the product writes and opened by other ways: of them
+            nothing is known, and nothing can be lost.
     """
 
     def __init__(self) -> None:
         self.events: list[Event] = []
+        self.strangers: set[str] = set()
         self._numbers: dict[tuple[int, int], int] = {}
         self._files = 0
 
@@ -161,7 +164,11 @@ class CrashDisk:
 
     def _number(self, descriptor: int) -> int:
         status = os.fstat(descriptor)
-        return self._numbers[status.st_dev, status.st_ino]
+        number = self._numbers.get((status.st_dev, status.st_ino))
+        if number is None:
+            self.strangers.add(path_of(descriptor))
+            return 0
+        return number
 
     # -- what is left ------------------------------------------------------------
 

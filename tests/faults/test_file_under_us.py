@@ -49,19 +49,23 @@ def test_the_file_is_deleted(tmp_path: Path) -> None:
         os.unlink(tracer.path)
         make(tracer, "second", "third")
 
-    second, third = read_file(tracer.path)
-    assert ["second", "third"] == [second["name"], third["name"]]
-    assert ({"reopened"}, set()) == (noted(second), noted(third))
+    # What stood in the deleted file may come along: it is read back from there.
+    lines = read_file(tracer.path)
+    assert ["second", "third"] == [line["name"] for line in lines][-2:]
+    assert "reopened" in noted(lines[0])
+    assert {} == tracer.health()
 
 
 def test_the_file_is_deleted_again_and_again(tmp_path: Path) -> None:
     """F10: however often it is deleted, every line since the last time is there."""
     with Tracer("agent", tmp_path) as tracer:
-        for number in range(20):
+        for _ in range(20):
             os.unlink(tracer.path)
-            make(tracer, f"step {number}")
+            made = make_until(tracer, tracer.path)
 
-    assert ["step 19"] == names(tracer.path)
+    found = names(tracer.path)
+    assert made == found[-len(made) :]
+    assert len(found) == len(reading.read(tracer.path).steps)
 
 
 def test_the_file_is_renamed(tmp_path: Path) -> None:

@@ -165,7 +165,7 @@ def test_a_real_limit_of_the_file(tmp_path: Path) -> None:
         import json, resource
         from ai_trace import Tracer
 
-        with Tracer("agent") as tracer:
+        with Tracer("agent", journal=False) as tracer:
             def make(number):
                 with tracer.step(f"step {number}", text="x" * 500):
                     pass
