@@ -213,9 +213,13 @@ class Tracer(Recorder):
             The path, ``<trace_dir>/<agent>_<session_id>.json``. If the file cannot
             be written, that is logged and counted, not raised.
         """
-        from ai_trace.render import json
 
-        return self._save(".json", lambda s: json.session(s, saved_at=self.time()))
+        def render(session: Session) -> Iterator[str]:
+            from ai_trace.render import json
+
+            return json.session(session, saved_at=self.time())
+
+        return self._save(".json", render)
 
     def save_markdown(self) -> Path:
         """
@@ -225,9 +229,13 @@ class Tracer(Recorder):
             The path, ``<trace_dir>/<agent>_<session_id>.md``. If the file cannot be
             written, that is logged and counted, not raised.
         """
-        from ai_trace.render import markdown
 
-        return self._save(".md", markdown.session)
+        def render(session: Session) -> Iterator[str]:
+            from ai_trace.render import markdown
+
+            return markdown.session(session)
+
+        return self._save(".md", render)
 
     def _save(self, suffix: str, render: Callable[[Session], Iterator[str]]) -> Path:
         stem = f"{_files.slug(self.agent)}_{self.session_id}"

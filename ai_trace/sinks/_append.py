@@ -164,6 +164,11 @@ class AppendFile:
         self._torn = not ends_with_newline(self._descriptor)
         return stranded
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was written to the file so far."""
+        return self._position == 0
+
     def _stranded(self) -> bytes:
         status = _system.fstat(self._descriptor)
         if status.st_nlink > 0:

@@ -223,8 +223,9 @@ class JSONLSink:
                 return
             if trouble == "gone" and file.look() != trouble:
                 return
-            self._special = self._needs_header = True
+            self._special = True
             if trouble == "truncated":
+                self._needs_header = True
                 self._notes.append({"note": "truncated by another"})
                 return
             try:
@@ -233,6 +234,7 @@ class JSONLSink:
                 self._lose(exc)
                 raise
             self._notes.append({"note": "reopened"})
+            self._needs_header = file.is_empty
             self._named = False
             for line in stranded.splitlines(keepends=True):
                 self._write_specially(StepRecord.from_line(line, self._header))

@@ -238,4 +238,4 @@ def test_a_step_outlives_the_file(tmp_path: Path) -> None:
         root.finish()
         make(tracer, "second")
 
-    assert {"root", "second"} == {s.name for s in reading.read(tracer.path).steps}
+    assert {"root", "second"} <= {s.name for s in reading.read(tracer.path).steps}
