@@ -4,6 +4,7 @@ A file that is only ever appended to, whatever others do to it meanwhile.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import time
@@ -159,9 +160,9 @@ class AppendFile:
             stranded = self._stranded()
             descriptor, self._descriptor = self._descriptor, -1
             _system.close(descriptor)
-        _system.mkdir(self.path.parent, 0o700, True)
-        self._take(open_plain(self.path))
-        self._torn = not ends_with_newline(self._descriptor)
+        descriptor, whole = open_plain(self.path)
+        self._take(descriptor)
+        self._torn = not whole
         return stranded
 
     @property
@@ -217,26 +218,29 @@ class AppendFile:
             _system.close(descriptor)
 
 
-def open_plain(path: Path) -> int:
+def open_plain(path: Path) -> tuple[int, bool]:
     """
     Open a trace file to go on with it, or create it.
+
+    Returns:
+        The descriptor, and whether the file is empty or its last line complete.
 
     Raises:
         OSError: If it cannot be opened, or is a link, a device or a pipe.
     """
+    _system.mkdir(path.parent, 0o700, True)
     descriptor = _files.open_to_append(path, _files.GO_ON)
-    status = _system.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
+    try:
+        status = _system.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
+            msg = f"{str(path)!r} is not a plain file of one name"
+            raise OSError(errno.EEXIST, msg)
+        size = status.st_size
+        whole = size == 0 or _system.pread(descriptor, 1, size - 1) == b"\n"
+    except OSError:
         _system.close(descriptor)
-        msg = f"{str(path)!r} is not a plain file of one name"
-        raise OSError(msg)
-    return descriptor
-
-
-def ends_with_newline(descriptor: int) -> bool:
-    """Tell whether a file is empty or its last line is complete."""
-    size = _system.fstat(descriptor).st_size
-    return size == 0 or _system.pread(descriptor, 1, size - 1) == b"\n"
+        raise
+    return descriptor, whole
 
 
 def make_file(path: Path) -> AppendFile:
@@ -245,11 +249,8 @@ def make_file(path: Path) -> AppendFile:
 
     Raises:
         OSError: If it is no plain file, or cannot be opened.
-        TraceConfigError: If the directory cannot be made.
     """
-    _files.make_directory(path.parent)
-    descriptor = open_plain(path)
-    whole = ends_with_newline(descriptor)
+    descriptor, whole = open_plain(path)
     file = AppendFile(path, descriptor)
     if not whole:
         file.fence()

@@ -192,8 +192,8 @@ class JSONLSink:
                 elif self._file.look() == "gone":
                     self._recover("gone")
                 self._file.append(self._dressed(record))
-            except (OSError, TraceConfigError) as exc:
-                self._lose(exc if isinstance(exc, OSError) else OSError(str(exc)))
+            except OSError as exc:
+                self._lose(exc)
                 raise
             self._special = self._needs_header = False
             self._lost, self._notes = 0, []
