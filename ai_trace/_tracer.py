@@ -31,7 +31,7 @@ from ai_trace._tracer_arguments import (
     directory_of,
     header_of,
 )
-from ai_trace.sinks import _files
+from ai_trace.sinks import _files, _system
 from ai_trace.sinks._jsonl import JSONLSink, check_durability
 from ai_trace.sinks._memory import MemorySink
 from ai_trace.typing import Clock, Ids, Sink
@@ -244,7 +244,7 @@ class Tracer(Recorder):
             return path
 
         def write() -> None:
-            _files.make_directory(self.trace_dir)
+            _system.mkdir(self.trace_dir, 0o700, True)
             _files.write_atomically(path, render(self._session()))
 
         self.dispatch.fenced(f"save {suffix}", write, None)

@@ -53,13 +53,14 @@ class AppendFile:
         self._take(descriptor)
 
     def _take(self, descriptor: int) -> None:
-        self._descriptor = _system.out_of_the_way(descriptor)
+        self._descriptor = descriptor
         try:
+            self._descriptor = _system.out_of_the_way(descriptor)
             status = _system.fstat(self._descriptor)
             self._position = _system.lseek(self._descriptor, 0, os.SEEK_END)
         except OSError:
-            _system.close(self._descriptor)
-            self._descriptor = -1
+            taken, self._descriptor = self._descriptor, -1
+            _system.close(taken)
             raise
         self._identity = (status.st_dev, status.st_ino)
         self._seen = self._position
@@ -134,8 +135,8 @@ class AppendFile:
     def _is_ours(self) -> bool:
         try:
             status = _system.fstat(self._descriptor)
-        except OSError:
-            return False
+        except OSError as exc:
+            return exc.errno != errno.EBADF
         return (status.st_dev, status.st_ino) == self._identity
 
     def _is_there(self) -> bool:
