@@ -138,11 +138,13 @@ class Journal:
             OSError: If it cannot be removed.
         """
         self._current = None
-        for file in self._files:
-            if not self._open:
-                file.remove()
-            file.close()
-        self._files.clear()
+        files, self._files = self._files, []
+        for file in files:
+            try:
+                if not self._open:
+                    file.remove()
+            finally:
+                file.close()
 
     def abandon(self) -> None:
         """Let go of the parent's journal, in a forked child."""

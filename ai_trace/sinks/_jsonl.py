@@ -271,10 +271,8 @@ class JSONLSink:
 
     def after_fork(self) -> None:
         """Leave the parent's files; the child's own are made at its first step."""
-        file, self._file = self._file, None
         self._lock = threading.RLock()
-        if file is not None:
-            file.close()
+        self._let_go()
         name = f"{self.path.stem}.p{os.getpid()}{self.path.suffix}"
         self.path = self.path.with_name(name)
         self._special = self._needs_header = True
@@ -291,24 +289,31 @@ class JSONLSink:
         Raises:
             OSError: If the last sync or the removal fails; the tracer counts it.
         """
-        file = self._file
-        if file is not None and not self._lost:
-            self._recover(file.look())
+        try:
+            self._last_look()
+        finally:
+            self._let_go()
+            if self._journal is not None:
+                self._journal.close()
+
+    def _last_look(self) -> None:
+        if self._file is not None and not self._lost:
+            self._recover(self._file.look())
         if self._durability != "cache":
             self._sync_now()
-        self._file = None
+        if self._notes:
+            msg = f"the file was {self._notes[-1]['note']}"
+            raise OSError(msg)
+
+    def _let_go(self) -> None:
+        file, self._file = self._file, None
         if file is not None:
             file.close()
-        if self._journal is not None:
-            self._journal.close()
-        if self._notes:
-            raise OSError(f"the file was {self._notes[-1]['note']}")
 
     def __del__(self) -> None:
         """Close the descriptor of a sink that was forgotten."""
-        file = getattr(self, "_file", None)
-        if file is not None:
-            file.close()
+        if getattr(self, "_file", None) is not None:
+            self._let_go()
 
 
 def check_durability(where: str, durability: object) -> None:

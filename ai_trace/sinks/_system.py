@@ -8,6 +8,7 @@ fail, and count what they cost.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import Any
 
 
@@ -59,7 +60,9 @@ def out_of_the_way(descriptor: int) -> int:
         number: int = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _HIGH)
     except OSError:
         return descriptor
-    close(descriptor)
+    with suppress(OSError):
+        # Closed it is, whatever the system says of data that it could not keep.
+        close(descriptor)
     return number
 
 
