@@ -82,14 +82,17 @@ class Journal:
         with self._lock:
             if self._current is None:
                 self._header = header
-                file = self._new_file()
-                file.append(_journal.header_line(header))
-                self._current = file
+                self._current = self._new_file(_journal.header_line(header))
 
-    def _new_file(self) -> AppendFile:
-        path = self._paths[len(self._files)]
-        file = make_file(path)
-        file.lock()
+    def _new_file(self, first_line: bytes = b"") -> AppendFile:
+        file = make_file(self._paths[len(self._files)])
+        try:
+            file.lock()
+            if first_line:
+                file.append(first_line)
+        except OSError:
+            file.close()
+            raise
         self._files.append(file)
         return file
 
