@@ -5,6 +5,7 @@ The journal of open steps: what a killed process was in the middle of.
 from __future__ import annotations
 
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 
 from ai_trace import _journal
@@ -142,12 +143,11 @@ class Journal:
         """
         self._current = None
         files, self._files = self._files, []
-        for file in files:
-            try:
+        with ExitStack() as last_things:
+            for file in files:
+                last_things.callback(file.close)
                 if not self._open:
-                    file.remove()
-            finally:
-                file.close()
+                    last_things.callback(file.remove)
 
     def abandon(self) -> None:
         """Let go of the parent's journal, in a forked child."""

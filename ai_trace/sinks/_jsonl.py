@@ -8,6 +8,7 @@ import errno
 import os
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -289,12 +290,11 @@ class JSONLSink:
         Raises:
             OSError: If the last sync or the removal fails; the tracer counts it.
         """
-        try:
-            self._last_look()
-        finally:
-            self._let_go()
+        with ExitStack() as last_things:
             if self._journal is not None:
-                self._journal.close()
+                last_things.callback(self._journal.close)
+            last_things.callback(self._let_go)
+            self._last_look()
 
     def _last_look(self) -> None:
         if self._file is not None and not self._lost:
