@@ -57,6 +57,11 @@ def answers(version: str) -> bool:
 name_pyenv_versions()
 FOUND = [version for version in PYTHONS if answers(version)]
 
+# What happens to files and processes does not hang on the version of Python: one will
+# do, best the one for which there is a fuzzer.
+HOSTILE = ["tests/faults", "tests/hostile"]
+HARDENED = "3.11" if "3.11" in FOUND else (FOUND or PYTHONS)[-1]
+
 
 def artefacts(session: nox.Session) -> Path:
     """Return the directory in which the session `package` leaves what it built."""
@@ -85,10 +90,10 @@ def group(name: str) -> tuple[str, ...]:
     return nox.project.dependency_groups(PROJECT, name)
 
 
-def run_tests(session: nox.Session, *requirements: str) -> None:
-    """Run the tests against the wheel, on all cores."""
+def run_tests(session: nox.Session, what: list[str], *requirements: str) -> None:
+    """Run tests against the wheel, on all cores."""
     install_wheel(session, *group("tests"), *requirements)
-    session.run("pytest", "tests", "--numprocesses=auto", "-q", *session.posargs)
+    session.run("pytest", *what, "--numprocesses=auto", "-q", *session.posargs)
 
 
 @nox.session
@@ -125,19 +130,26 @@ def package(session: nox.Session) -> None:
 @nox.session(python=PYTHONS, requires=["package"])
 def tests(session: nox.Session) -> None:
     """Run the tests on one version of Python; on the newest with the faster encoder."""
-    run_tests(session, *(EXTRAS["fast"] if session.python == FOUND[-1] else ()))
+    what = ["tests", *(f"--ignore={path}" for path in HOSTILE)]
+    run_tests(session, what, *(EXTRAS["fast"] if session.python == FOUND[-1] else ()))
 
 
 @nox.session(python=FOUND[:1] or False, requires=["package"])
 def lowest(session: nox.Session) -> None:
-    """Run the tests with the oldest dependencies, on the oldest Python found."""
+    """Run what leans on the dependencies with the oldest of them and of Pythons."""
     if not FOUND:
         session.error(
             f"No test has run: this machine has none of Python {', '.join(PYTHONS)}. "
             "Install one of them, so that a command such as python3.12 starts it."
         )
     floors = [name.replace(">=", "==") for name in PROJECT["project"]["dependencies"]]
-    run_tests(session, *floors)
+    run_tests(session, ["tests/fidelity", "tests/test_predecessor.py"], *floors)
+
+
+@nox.session(python=HARDENED, requires=["package"])
+def faults(session: nox.Session) -> None:
+    """Let system calls fail, processes die, files lie: on one version of Python."""
+    run_tests(session, HOSTILE, *group("faults"))
 
 
 @nox.session(requires=["package"])

@@ -18,6 +18,7 @@ from __future__ import annotations
 from ai_trace._current import current_step, current_tracer, propagate, step
 from ai_trace._limits import Limits
 from ai_trace._record import StepRecord
+from ai_trace._redact import Redaction
 from ai_trace._step import Step
 from ai_trace._traced import traced
 from ai_trace._tracer import Tracer
@@ -33,6 +34,7 @@ __all__ = [
     "Limits",
     "MarkdownSink",
     "MemorySink",
+    "Redaction",
     "Sink",
     "Step",
     "StepRecord",

@@ -16,15 +16,21 @@ import math
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from ai_trace._copy import BIG, Copy, Note, make_note
+from ai_trace._copy import BIG, Copy, Names, Note, below, make_note
 from ai_trace._encode import encode_strict, encode_text, plain_encoder
-from ai_trace._known_types import type_name
 from ai_trace._limits import Limits
+from ai_trace._objects import plain_text, short_name, type_of
 from ai_trace._redact import Redaction
 
 
 _INFINITY = math.inf
 _TOO_MUCH = -1
+_NO_LIMIT = 1 << 62
+_TRIES = 3
+_END = 200
+_NAME_LIMITS = Limits(string=1000)
+_LEAST_ROOM = 40
+"""A field for whose value there is less room than this is left out."""
 
 
 class Captured(NamedTuple):
@@ -43,6 +49,12 @@ class Capture:
     Args:
         limits: The bounds.
         redaction: What to take out; ``None`` takes nothing out.
+
+    Attributes:
+        logs_room: How long a step may be when a log entry is added.
+        result_room: How long it may be with its result.
+        error_room: How long it may be with its error and traceback.
+        notes_room: How long its notes may be.
     """
 
     __slots__ = (
@@ -51,8 +63,12 @@ class Capture:
         "_items",
         "_string",
         "_value_bytes",
+        "error_room",
         "limits",
+        "logs_room",
+        "notes_room",
         "redaction",
+        "result_room",
     )
 
     def __init__(self, limits: Limits, redaction: Redaction | None) -> None:
@@ -63,6 +79,12 @@ class Capture:
         self._items = limits.items
         self._string = limits.string
         self._value_bytes = limits.value_bytes
+        # A step that is full still has room for how it ends.
+        share = limits.step_bytes // 16
+        self.logs_room = 12 * share
+        self.result_room = 14 * share
+        self.error_room = 15 * share - _END
+        self.notes_room = share
 
     def plain(self, value: Any) -> str | None:
         """
@@ -91,24 +113,29 @@ class Capture:
             return None
         return text
 
-    def _room_after(self, value: Any, depth: int, room: int) -> int:
+    # One function, because each call that it saves counts on the way of every step.
+    def _room_after(self, value: Any, depth: int, room: int) -> int:  # noqa: C901
         """Return the room left after a plain value; below zero if it is not plain."""
         kind = type(value)
+        if kind is not dict and kind is not list and kind is not tuple:
+            return room if self._plain_leaf(value) else _TOO_MUCH
+        count = len(value)
+        if count > self._items or depth == 0:
+            return _TOO_MUCH
+        children: Iterable[Any] = value
         if kind is dict:
             # Raises TypeError unless all keys are text; the quickest way to ask:
             # 60 ns for three keys, where a generator with type() takes 400 ns.
-            "".join(value)
-            children: Iterable[Any] = value.values()
-        elif kind is list or kind is tuple:
-            children = value
-        else:
-            return room if self._plain_leaf(value) else _TOO_MUCH
-        room -= len(value)
-        if len(value) > self._items or depth == 0:
-            return _TOO_MUCH
+            names = len("".join(value))
+            if names > self._string:
+                return _TOO_MUCH
+            room -= names
+            children = value.values()
+        room -= count
         for child in children:
             kind = type(child)
             if kind is str:
+                room -= len(child)
                 if len(child) > self._string:
                     return _TOO_MUCH
             elif kind is float:
@@ -133,62 +160,91 @@ class Capture:
             return bool(-BIG < value < BIG)
         return value is None or kind is bool
 
-    def full(self, value: Any, path: str) -> Captured:
+    def full(self, value: Any, path: str, room: int | None = None) -> Captured:
         """
         Capture any value at all: the long way.
 
         Args:
             value: The value.
             path: Where it stands in the record, such as ``$.context.prompt``.
+            room: How many characters its JSON may take, if fewer than the limit.
 
         Returns:
             JSON text, and the notes of what was done to the value.
         """
-        copy = Copy(self.limits, self.redaction)
+        limit = self._value_bytes if room is None else min(self._value_bytes, room)
         try:
-            return Captured(encode_strict(copy.of(value, path)), copy.all_notes())
+            return self._within(limit, value, path)
         except Exception as exc:
             # The last fence: a value that defeats even the copy costs itself.
-            note = make_note(path, "failed", error=type(exc).__name__)
-            return Captured(encode_text(f"<{type_name(type(value))}>"), [note])
+            note = make_note(path, "failed", error=short_name(type(exc)))
+            return Captured(encode_text(f"<{type_of(value)}>"), [note])
 
-    def fields(self, given: dict[str, Any], path: str) -> Captured:
+    def _within(self, limit: int, value: Any, path: str) -> Captured:
+        room, text = limit, ""
+        for _ in range(_TRIES):
+            copy = Copy(self.limits, self.redaction, room)
+            text = encode_strict(copy.of(value, path))
+            if len(text) <= limit:
+                return Captured(text, copy.all_notes())
+            # What stands last took more than was left.
+            room -= len(text) - limit
+        return Captured("null", [make_note(path, "truncated", characters=len(text))])
+
+    def fields(
+        self, given: dict[str, Any], path: str, room: int | None = None
+    ) -> Captured:
         """
         Capture named values, each within its own limits: the long way.
 
         Args:
             given: The values by name.
             path: Where they stand in the record, such as ``$.context``.
+            room: How many characters their JSON may take; by default any number.
 
         Returns:
             The text of one JSON object, and the notes.
         """
         parts: list[str] = []
         notes: list[Note] = []
+        names = Names()
+        room = _NO_LIMIT if room is None else room - 2
         for name, value in given.items():
-            here = f"{path}.{name}"
-            captured = self.named(name, value, here)
-            parts.append(f"{self._name(name, here, notes)}:{captured.text}")
-            notes += captured.notes
+            shown, said = self._name(plain_text(name), path)
+            key = encode_text(names.distinct(shown, "name"))
+            room -= len(key) + 2
+            if room < _LEAST_ROOM or len(parts) == self._items:
+                cut = {"items": len(given), "kept": len(parts)}
+                notes.append(make_note(path, "truncated", **cut))
+                break
+            captured = self.named(plain_text(name), value, below(path, shown), room)
+            room -= len(captured.text)
+            parts.append(f"{key}:{captured.text}")
+            notes += [*said, *captured.notes]
         return Captured("{" + ",".join(parts) + "}", notes)
 
-    def named(self, name: str, value: Any, path: str) -> Captured:
+    def _name(self, name: str, path: str) -> tuple[str, list[Note]]:
+        copy = Copy(_NAME_LIMITS, self.redaction)
+        return copy.text_of(name, path), copy.all_notes()
+
+    def named(
+        self, name: str, value: Any, path: str, room: int | None = None
+    ) -> Captured:
         """Capture the value of one name, which may itself say it is a secret."""
         redaction = self.redaction
         kind = redaction.key_kind(name, value) if redaction is not None else None
         if kind is not None:
             note = make_note(path, "redacted", kind=kind)
             return Captured(encode_text(f"[redacted:{kind}]"), [note])
-        return self.full(value, path)
-
-    def _name(self, name: str, path: str, notes: list[Note]) -> str:
-        copy = Copy(self.limits, self.redaction)
-        text = encode_strict(copy.text_of(name, path))
-        notes += copy.all_notes()
-        return text
+        return self.full(value, path, room)
 
     def text(
-        self, text: str, path: str, *, limit: int | None = None
+        self,
+        text: str,
+        path: str,
+        *,
+        limit: int | None = None,
+        room: int | None = None,
     ) -> tuple[str, list[Note]]:
         """
         Bound and redact text of our own making, such as a traceback.
@@ -197,10 +253,11 @@ class Capture:
             text: The text.
             path: Where it stands in the record.
             limit: How many characters are kept; by default as of any text.
+            room: How many characters its JSON may take; by default as of any value.
 
         Returns:
             The text, safe to encode, and the notes.
         """
         limits = self.limits if limit is None else Limits(string=limit)
-        copy = Copy(limits, self.redaction)
-        return copy.text_of(text, path), copy.all_notes()
+        copy = Copy(limits, self.redaction, room)
+        return copy.text_of(plain_text(text), path), copy.all_notes()

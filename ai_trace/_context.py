@@ -9,7 +9,17 @@ them, which generators and tasks that end elsewhere cannot promise.
 from __future__ import annotations
 
 from contextvars import ContextVar
-from typing import Callable, Optional, Protocol
+from typing import Callable, Protocol
+
+
+class AtLimit(Protocol):
+    """
+    What a tracer offers to a call that has no room left on the stack.
+
+    Attributes only: there a property, which runs as a function, would raise.
+    """
+
+    at_limit: list[None]
 
 
 class Place(Protocol):
@@ -18,7 +28,7 @@ class Place(Protocol):
     """
 
     @property
-    def recorder(self) -> object:
+    def recorder(self) -> AtLimit:
         """The tracer that records here."""
 
     @property
@@ -31,9 +41,11 @@ class Place(Protocol):
 
     def is_over(self) -> bool:
         """Tell whether this place has ended without having been left."""
+        ...
 
     def give_back(self) -> Place | None:
         """Return the place that was current before this one, for good."""
+        ...
 
 
 class InSink:
@@ -46,12 +58,13 @@ class InSink:
         refuse: Called for each step that is refused.
     """
 
-    recorder = None
     id = None
     trace_id = None
 
     def __init__(self, refuse: Callable[[], object]) -> None:
         self.refuse = refuse
+        self.recorder = self
+        self.at_limit: list[None] = []
 
     def is_over(self) -> bool:
         """Return that it is not: it is always left in order."""
@@ -62,7 +75,7 @@ class InSink:
         return None
 
 
-current: ContextVar[Optional[Place]] = ContextVar("ai_trace_current", default=None)
+current: ContextVar[Place | None] = ContextVar("ai_trace_current", default=None)
 
 active: Place | None = None
 """The activated tracer; see ``Tracer.activate``."""

@@ -5,13 +5,16 @@ The long way of a value into the record: a bounded copy that says what it did.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from itertools import islice
-from typing import Any
+from typing import Any, Callable
 
-from ai_trace._encode import encode_strict
-from ai_trace._known_types import UNKNOWN, describe, type_name
+from ai_trace._arrays import Summary
+from ai_trace._encode import encode_strict, encode_text
+from ai_trace._known_types import UNKNOWN, Sequence, describe
 from ai_trace._limits import Limits
+from ai_trace._objects import plain_text, short_name, type_of
 from ai_trace._redact import Redaction
 
 
@@ -22,19 +25,54 @@ BIG = 1 << 64
 
 _INFINITY = math.inf
 _MAX_NOTES = 100
+_MAX_PATH = 200
+_MAX_WALKS = 5
+
+
+class Names:
+    """
+    Gives each name in one object of the record a text of its own.
+
+    Args:
+        taken: Texts that are given to others.
+    """
+
+    __slots__ = ("_again", "_taken")
+
+    def __init__(self, taken: set[str] | None = None) -> None:
+        self._taken = taken or set()
+        self._again: dict[str, int] = {}
+
+    def distinct(self, name: str, kind: str) -> str:
+        """Return a name, or if it is taken, with its kind and a number behind."""
+        if name in self._taken:
+            wanted = name = f"{name}#{kind}"
+            while name in self._taken:
+                self._again[wanted] = self._again.get(wanted, 1) + 1
+                name = f"{wanted}{self._again[wanted]}"
+        self._taken.add(name)
+        return name
 
 
 class Copy:
     """
     A bounded copy of one value in JSON's own types, with its notes.
+
+    Args:
+        limits: The bounds.
+        redaction: What to take out; ``None`` takes nothing out.
+        room: How many characters its JSON may take; by default as in the limits.
+            What stands last may go a little beyond.
     """
 
     __slots__ = ("_inside", "_limits", "_notes", "_redaction", "_room", "_unsaid")
 
-    def __init__(self, limits: Limits, redaction: Redaction | None) -> None:
+    def __init__(
+        self, limits: Limits, redaction: Redaction | None, room: int | None = None
+    ) -> None:
         self._limits = limits
         self._redaction = redaction
-        self._room = limits.value_bytes
+        self._room = limits.value_bytes if room is None else room
         self._inside: set[int] = set()
         self._notes: list[Note] = []
         self._unsaid = 0
@@ -50,19 +88,23 @@ class Copy:
             return self._leaf_or_container(value, path)
         except Exception as exc:
             # One bad leaf costs that leaf, never the step.
-            self._say(path, "failed", error=type(exc).__name__)
-            return f"<{_type_of(value)} failed: {type(exc).__name__}>"
+            error = short_name(type(exc))
+            self._say(path, "failed", error=error)
+            return self._placeholder(f"<{type_of(value)} failed: {error}>")
 
     def _leaf_or_container(self, value: Any, path: str) -> Any:
         kind = type(value)
         if value is None or kind is bool:
+            self._room -= 5
             return value
         if kind is str:
             return self.text_of(value, path)
         if kind is int or kind is float:
             return self._number(value, path)
-        if kind is dict or kind is list or kind is tuple:
-            return self._container(value, path)
+        if kind is dict:
+            return self._guarded(value, path, partial(self._mapping, value))
+        if kind is list or kind is tuple:
+            return self._guarded(value, path, partial(self._sequence, value))
         return self._other(value, path)
 
     def _other(self, value: Any, path: str) -> Any:
@@ -71,24 +113,34 @@ class Copy:
             return self._described(value, described, path)
         for base in (str, int, float, dict, list, set, frozenset):
             if issubclass(type(value), base):
-                return self._leaf_or_container_of(base, value, path)
-        self._say(path, "opaque", type=type_name(type(value)))
-        return f"<{type_name(type(value))}>"
+                return self._by_base(base, value, path)
+        self._say(path, "opaque", type=type_of(value))
+        return self._placeholder(f"<{type_of(value)}>")
 
     def _described(self, value: Any, described: Any, path: str) -> Any:
-        if type(described) in (dict, list):
-            return self._guarded(value, described, path)
+        kind = type(described)
+        if kind is Summary:
+            described, cut, note = described
+            if cut:
+                self._say(path, note, **cut)
+            kind = type(described)
+        if kind is Sequence:
+            walk = partial(self._items, described.walk, described.length)
+            return self._guarded(value, path, walk)
+        if issubclass(kind, dict):
+            return self._guarded(value, path, partial(self._mapping, described))
         return self._leaf_or_container(described, path)
 
-    def _leaf_or_container_of(self, base: type, value: Any, path: str) -> Any:
+    def _by_base(self, base: type, value: Any, path: str) -> Any:
         """Read a value by its builtin base, past whatever its class overrides."""
         if base is str:
-            return self.text_of(str.__getitem__(value, slice(None)), path)
+            return self.text_of(plain_text(value), path)
         if base is int:
             return self._number(int.__int__(value), path)
         if base is float:
             return self._number(float.__float__(value), path)
-        return self._guarded(value, value, path)
+        copy = self._mapping if base is dict else self._sequence
+        return self._guarded(value, path, partial(copy, value))
 
     def text_of(self, text: str, path: str) -> str:
         limit = min(self._limits.string, max(self._room, 0))
@@ -97,11 +149,10 @@ class Copy:
             text, kinds = self._redaction.text(text, limit)
             for kind in kinds:
                 self._say(path, "redacted", kind=kind)
-        if len(text) > limit:
-            text = text[:limit]
+        kept = self._fitting(self._unicode(text[:limit], path))
+        if len(text) > limit or len(kept) < len(text):
             self._say(path, "truncated", characters=length)
-        self._room -= len(text)
-        return self._unicode(text, path)
+        return kept
 
     def _unicode(self, text: str, path: str) -> str:
         try:
@@ -111,89 +162,115 @@ class Copy:
             return text.encode("utf-8", "backslashreplace").decode()
         return text
 
+    def _fitting(self, text: str) -> str:
+        """Return as much of a text as there is room for, and take that room."""
+        size = len(encode_text(text))
+        while text and size > self._room:
+            # Some characters take six in JSON; most take one.
+            share = len(text) * max(self._room, 0) // size
+            text = text[: min(share, len(text) - 1)]
+            size = len(encode_text(text))
+        self._room -= size
+        return text
+
+    def _placeholder(self, text: str) -> str:
+        self._room -= len(text) + 2
+        return text
+
     def _number(self, value: float, path: str) -> Any:
-        self._room -= 8
         if type(value) is int:
-            if -BIG < value < BIG:
-                return value
-            bits = value.bit_length()
-            self._say(path, "replaced", what="integer", bits=bits)
-            return str(value) if bits <= 1024 else f"<int of {bits} bits>"
-        if -_INFINITY < value < _INFINITY:
-            return value
-        self._say(path, "replaced", what="number")
-        return "NaN" if value != value else f"{'-' * (value < 0)}Infinity"
+            if not -BIG < value < BIG:
+                bits = value.bit_length()
+                self._say(path, "replaced", what="integer", bits=bits)
+                shown = str(value) if bits <= 1024 else f"<int of {bits} bits>"
+                return self._placeholder(shown)
+        elif not -_INFINITY < value < _INFINITY:
+            self._say(path, "replaced", what="number")
+            shown = "NaN" if value != value else f"{'-' * (value < 0)}Infinity"
+            return self._placeholder(shown)
+        self._room -= len(repr(value))
+        return value
 
-    def _container(self, value: Any, path: str) -> Any:
-        return self._guarded(value, value, path)
-
-    def _guarded(self, owner: Any, value: Any, path: str) -> Any:
+    def _guarded(self, owner: Any, path: str, copy: Callable[[str], Any]) -> Any:
         """Copy a container, unless it is inside itself or too deep."""
         key = id(owner)
         if key in self._inside:
             self._say(path, "cycle")
-            return "<cycle>"
+            return self._placeholder("<cycle>")
         if len(self._inside) >= self._limits.depth:
             self._say(path, "truncated", depth=self._limits.depth)
-            return f"<{_type_of(owner)}>"
+            return self._placeholder(f"<{type_of(owner)}>")
         self._inside.add(key)
+        self._room -= 2
         try:
-            if issubclass(type(value), dict):
-                return self._mapping(value, path)
-            return self._sequence(value, path)
+            return copy(path)
         finally:
             self._inside.discard(key)
 
     def _mapping(self, value: dict[Any, Any], path: str) -> dict[str, Any]:
+        count = dict.__len__(value)
+        items = self._kept(lambda: iter(dict.items(value)), path)
+        # A text keeps its own name, whatever other key is shown by the same text.
+        names = Names({key for key, _ in items if type(key) is str})
         copied: dict[str, Any] = {}
-        for key, child in self._first(dict.items(value), dict.__len__(value), path):
-            name = self._key(key, path, copied)
-            here = f"{path}.{name}"
+        for key, child in self._while_room(items, count, path):
+            name = self._key(key, path, names)
+            here = below(path, name)
             kind = self._redaction.key_kind(name, child) if self._redaction else None
             if kind is None:
                 copied[name] = self.of(child, here)
             else:
                 self._say(here, "redacted", kind=kind)
-                copied[name] = f"[redacted:{kind}]"
+                copied[name] = self._placeholder(f"[redacted:{kind}]")
         return copied
 
-    def _key(self, key: Any, path: str, taken: dict[str, Any]) -> str:
-        """Return a text for any key, different from all texts taken so far."""
+    def _key(self, key: Any, path: str, names: Names) -> str:
+        """Return a text for any key, different from all others in its mapping."""
         if type(key) is str:
-            name = self.text_of(key, path)
+            shown = self.text_of(key, path)
+            if shown == key:
+                return shown
         else:
-            shown = self.of(key, path)
-            name = shown if type(shown) is str else encode_strict(shown)
-            self._say(path, "replaced", what="key", type=type_name(type(key)))
-        if name not in taken:
-            return name
-        wanted, n = f"{name}#{type_name(type(key))}", 1
-        name = wanted
-        while name in taken:
-            n += 1
-            name = f"{wanted}{n}"
+            copied = self.of(key, path)
+            shown = copied if type(copied) is str else encode_strict(copied)
+            self._say(path, "replaced", what="key", type=type_of(key))
+        name = names.distinct(shown, type_of(key))
+        self._room -= len(name) - len(shown)
         return name
 
     def _sequence(self, value: Any, path: str) -> list[Any]:
-        base = next(
-            b for b in (list, tuple, set, frozenset) if b in type(value).__mro__
-        )
-        items = self._first(base.__iter__(value), base.__len__(value), path)
-        copied = [self.of(child, f"{path}[{i}]") for i, child in enumerate(items)]
+        bases = (list, tuple, set, frozenset)
+        base: Any = next(base for base in bases if issubclass(type(value), base))
+        walk = partial(base.__iter__, value)
+        copied = self._items(walk, base.__len__(value), path)
         if base is set or base is frozenset:
             copied.sort(key=encode_strict)
         return copied
 
-    def _first(self, items: Iterable[Any], count: int, path: str) -> Iterator[Any]:
-        """Yield items while there is room, from a copy that cannot change."""
-        kept = list(islice(items, self._limits.items))
+    def _items(
+        self, walk: Callable[[], Iterator[Any]], count: int, path: str
+    ) -> list[Any]:
+        items = self._while_room(self._kept(walk, path), count, path)
+        return [self.of(child, f"{path}[{i}]") for i, child in enumerate(items)]
+
+    def _kept(self, walk: Callable[[], Iterator[Any]], path: str) -> list[Any]:
+        """Return the first items, in a list that cannot change any more."""
+        for _ in range(_MAX_WALKS):
+            try:
+                return list(islice(walk(), self._limits.items))
+            except RuntimeError:
+                # Another thread added or took items meanwhile.
+                self._say(path, "changed")
+        return list(islice(walk(), self._limits.items))
+
+    def _while_room(self, kept: list[Any], count: int, path: str) -> Iterator[Any]:
         for i, item in enumerate(kept):
             if self._room <= 0:
                 self._say(path, "truncated", items=count, kept=i)
                 return
-            self._room -= 2
+            self._room -= 1
             yield item
-        if count > len(kept):
+        if count > len(kept) == self._limits.items:
             self._say(path, "truncated", items=count, kept=len(kept))
 
     def _say(self, path: str, note: str, **more: Any) -> None:
@@ -203,10 +280,11 @@ class Copy:
             self._unsaid += 1
 
 
+def below(path: str, name: str) -> str:
+    """Return the path of what has a name in another value; a long one is cut."""
+    return f"{path}.{name[:_MAX_PATH]}" if len(path) < _MAX_PATH else path
+
+
 def make_note(path: str, note: str, **more: Any) -> Note:
-    shown = path[:200].encode("utf-8", "backslashreplace").decode()
+    shown = path[:_MAX_PATH].encode("utf-8", "backslashreplace").decode()
     return {"path": shown, "note": note, **more}
-
-
-def _type_of(value: object) -> str:
-    return type_name(type(value))

@@ -7,7 +7,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Iterable
-from typing import Any, Callable, Optional, Union
+from typing import Any, Callable, Union
 
 from ai_trace._record import KINDS
 from ai_trace.exceptions import TraceConfigError
@@ -106,7 +106,7 @@ class Binder:
         self, parameters: list[inspect.Parameter], show: Callable[[str], bool] | None
     ) -> None:
         self._show = show
-        self._signature: Optional[inspect.Signature] = None
+        self._signature: inspect.Signature | None = None
         self._names: tuple[str, ...] = tuple(p.name for p in parameters)
         self._positional = tuple(
             p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD
@@ -122,9 +122,10 @@ class Binder:
         self, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> dict[str, Any] | None:
         """Return the arguments to show, or ``None`` if the call does not fit."""
-        bound = self._plain(args, kwargs) if self._signature is None else None
-        if self._signature is not None:
-            bound = self._by_signature(args, kwargs)
+        if self._signature is None:
+            bound = self._plain(args, kwargs)
+        else:
+            bound = _by_signature(self._signature, args, kwargs)
         if bound is None or self._show is None:
             return bound
         return {name: value for name, value in bound.items() if self._show(name)}
@@ -154,16 +155,16 @@ class Binder:
         except KeyError:
             return None
 
-    def _by_signature(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> dict[str, Any] | None:
-        assert self._signature is not None
-        try:
-            bound = self._signature.bind(*args, **kwargs)
-        except TypeError:
-            return None
-        bound.apply_defaults()
-        return dict(bound.arguments)
+
+def _by_signature(
+    signature: inspect.Signature, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> dict[str, Any] | None:
+    try:
+        bound = signature.bind(*args, **kwargs)
+    except TypeError:
+        return None
+    bound.apply_defaults()
+    return dict(bound.arguments)
 
 
 def _function_of(wrapped: Any) -> Any:
@@ -193,10 +194,10 @@ def _qualified_name(function: Any) -> str:
 
 
 def flavour_of(wrapped: Any) -> str:
-    """Return how a callable runs: ``sync``, ``coroutine``, ``generator``, …"""
+    """Return how a callable runs, in the words of ``Definition.flavour``."""
     function = _function_of(wrapped)
     if not inspect.isroutine(function) and not isinstance(function, type):
-        function = getattr(type(function), "__call__", function)
+        function = type(function).__call__
     if inspect.isasyncgenfunction(function):
         return "async generator"
     if inspect.isgeneratorfunction(function):

@@ -10,7 +10,11 @@ from typing import Any
 from ai_trace._copy import Note
 from ai_trace._encode import encode_strict, encode_text
 from ai_trace._header import SessionHeader
+from ai_trace._objects import plain_text, type_of
 from ai_trace._recorder import Recorder
+
+
+_MAX_NOTES = 100
 
 
 class Draft:
@@ -25,11 +29,13 @@ class Draft:
         "_context",
         "_first",
         "_function",
-        "_log_bytes",
         "_logs",
         "_logs_lost",
         "_notes",
+        "_notes_left",
+        "_notes_lost",
         "_result",
+        "_used",
         "duration_ms",
         "error",
         "id",
@@ -65,28 +71,36 @@ class Draft:
         self._function = function
         self._first = ""
         self._logs: list[str] = []
-        self._log_bytes = 0
         self._logs_lost = 0
         self._result: str | None = None
         self._notes: list[Note] = []
+        self._notes_left = recorder.capture.notes_room
+        self._notes_lost = 0
+        self._used = 0
         self._context = self.captured_fields(context, "$.context")
+        self._used = len(self._context)
 
     # -- what goes in --------------------------------------------------------
 
-    def captured(self, value: Any, path: str) -> str:
+    def captured(self, value: Any, path: str, room: int | None = None) -> str:
         """Capture one value as JSON text; its notes are kept."""
-        text = self.recorder.capture.plain(value)
-        if text is None:
-            text, notes = self.recorder.capture.full(value, path)
-            self._notes += notes
+        capture = self.recorder.capture
+        left = self.result_room()
+        room = left if room is None else min(room, left)
+        text = capture.plain(value)
+        if text is None or len(text) > room:
+            text, notes = capture.full(value, path, room)
+            self._add_notes(notes)
         return text
 
     def captured_fields(self, given: dict[str, Any], path: str) -> str:
         """Capture named values as one JSON object; their notes are kept."""
-        text = self.recorder.capture.plain(given)
-        if text is None:
-            text, notes = self.recorder.capture.fields(given, path)
-            self._notes += notes
+        capture = self.recorder.capture
+        text = capture.plain(given)
+        room = capture.logs_room - self._used
+        if text is None or len(text) > room:
+            text, notes = capture.fields(given, path, room)
+            self._add_notes(notes)
         return text
 
     def add_log(self, now: float, fields: dict[str, Any]) -> str | None:
@@ -100,24 +114,43 @@ class Draft:
         Returns:
             The entry as JSON text, or ``None`` if the step is full.
         """
-        if "_t" in fields:
-            fields = {("_t#given" if k == "_t" else k): v for k, v in fields.items()}
-        text = self.captured_fields(fields, f"$.logs[{len(self._logs)}]")
-        entry = f'{{"_t":{now:.6f},{text[1:]}' if fields else f'{{"_t":{now:.6f}}}'
-        self._log_bytes += len(entry)
-        if self._log_bytes > self.recorder.capture.limits.step_bytes:
+        stamp = f'{{"_t":{now:.6f}'
+        self._used += len(stamp) + 2
+        if self._used >= self.recorder.capture.logs_room:
+            self._used -= len(stamp) + 2
             self._logs_lost += 1
             return None
+        if "_t" in fields:
+            fields = _without_stamp(fields)
+        text = self.captured_fields(fields, f"$.logs[{len(self._logs)}]")
+        entry = f"{stamp}}}" if text == "{}" else f"{stamp},{text[1:]}"
+        self._used += len(text)
         self._logs.append(entry)
         return entry
 
+    def result_room(self) -> int:
+        """How many characters a result may take."""
+        taken = self._used - len(self._result or "")
+        return self.recorder.capture.result_room - taken
+
     def give_result_text(self, text: str) -> None:
         """Take a result that is captured already."""
+        self._used += len(text) - len(self._result or "")
         self._result = text
 
     def note(self, path: str, note: str, **more: Any) -> None:
         """Say in the record what was done to it."""
-        self._notes.append({"path": path, "note": note, **more})
+        self._add_notes([{"path": path, "note": note, **more}])
+
+    def _add_notes(self, notes: list[Note]) -> None:
+        for note in notes:
+            self._notes_left -= len(encode_strict(note))
+            if "path" not in note:
+                self._notes_lost += note["count"]
+            elif self._notes_left < 0 or len(self._notes) >= _MAX_NOTES:
+                self._notes_lost += 1
+            else:
+                self._notes.append(note)
 
     # -- what can be read ----------------------------------------------------
 
@@ -163,16 +196,21 @@ class Draft:
 
     def finished_line(self, error: str | None, traceback: str | None) -> str:
         """Return the whole line, what went wrong included."""
-        capture = self.recorder.capture
         rest = ""
         if error is not None:
-            self.error, notes = capture.text(error, "$.error")
-            self._notes += notes
+            self.error = json.loads(self._captured_text(error, "$.error"))
         if traceback is not None:
-            text, notes = capture.text(traceback, "$.traceback")
-            self._notes += notes
-            rest = f',"traceback":{encode_text(text)}'
+            rest = f',"traceback":{self._captured_text(traceback, "$.traceback")}'
         return self._line(rest)
+
+    def _captured_text(self, text: str, path: str) -> str:
+        capture = self.recorder.capture
+        room = capture.error_room - self._used
+        shown, notes = capture.text(text, path, room=room)
+        self._add_notes(notes)
+        encoded = encode_text(shown)
+        self._used += len(encoded)
+        return encoded
 
     def write_start(self) -> None:
         """Compose the first part of the line, for the journal and the record."""
@@ -183,6 +221,7 @@ class Draft:
             f'"seq":{self.seq},"context":{self._context},'
             f'"started_at":{self.started_at!r}'
         )
+        self._used += len(self._first) - len(self._context)
 
     def _line(self, rest: str) -> str:
         ms, at, outcome, error = "null", "null", "null", "null"
@@ -208,12 +247,22 @@ class Draft:
         if self._logs_lost:
             lost = {"path": "$.logs", "note": "lost", "count": self._logs_lost}
             notes = [*notes, lost]
+        if self._notes_lost:
+            notes = [*notes, {"note": "more notes", "count": self._notes_lost}]
         return f'{text},"notes":{encode_strict(notes)}' if notes else text
 
 
 def text_of(value: object) -> str:
     """Return any object as text, whatever its class does."""
     try:
-        return str(value)
+        return plain_text(str(value))
     except Exception:
-        return f"<{type(value).__name__}>"
+        return f"<{type_of(value)}>"
+
+
+def _without_stamp(fields: dict[str, Any]) -> dict[str, Any]:
+    """Give a field of the program's own another name than that of the time."""
+    name = "_t#given"
+    while name in fields:
+        name = f"{name}#given"
+    return {(name if field == "_t" else field): fields[field] for field in fields}

@@ -30,7 +30,7 @@ def _stdlib_encoder() -> Callable[[Any], str]:
     return lambda value: join(encode(value, 0))
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def plain_encoder() -> Callable[[Any], str]:
     """
     Return the encoder of JSON's own types, by the extra ``fast`` where it is there.

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from time import strptime
 
+from ai_trace import _journal
 from ai_trace._lines import open_file, strip_bom
 from ai_trace._record import SessionHeader, read_header
 
@@ -71,6 +72,56 @@ def find_parts(path: Path) -> list[Path]:
         if other is not None and other[0] == split[0]:
             pids.setdefault(other[1], path.with_name(name))
     return [pids[pid] for pid in sorted(pids)]
+
+
+def journal_of(trace: Path) -> Path:
+    """Return where the journal of a trace file is: the first file of it."""
+    return trace.with_suffix(_journal.SUFFIXES[0])
+
+
+def split_journal_name(name: str) -> tuple[str, int, str] | None:
+    """
+    Take apart the name of a file of a journal.
+
+    Args:
+        name: A file name.
+
+    Returns:
+        The session's stem, the process id of a forked child, 0 for the session's
+        first process, and the name of the journal's first file; ``None`` if the name
+        is not that of a journal.
+    """
+    for suffix in _journal.SUFFIXES:
+        stem = name[: -len(suffix)]
+        split = split_name(stem + SUFFIX) if name.endswith(suffix) else None
+        if split is not None:
+            return (*split, stem + _journal.SUFFIXES[0])
+    return None
+
+
+def find_journals(path: Path) -> list[Path]:
+    """
+    Find the journals of the session that a file belongs to.
+
+    Args:
+        path: One of its trace files, which need not be there.
+
+    Returns:
+        The first file of each journal, in the order of ``find_parts``.
+    """
+    split = split_name(path.name)
+    if split is None:
+        return [journal_of(path)]
+    found = set()
+    try:
+        names = os.listdir(path.parent)
+    except OSError:
+        return []
+    for name in names:
+        other = split_journal_name(name)
+        if other is not None and other[0] == split[0]:
+            found.add(other[1:])
+    return [path.with_name(name) for _, name in sorted(found)]
 
 
 def header_from_name(path: Path) -> SessionHeader:

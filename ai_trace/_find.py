@@ -12,15 +12,19 @@ from typing import Union
 
 from ai_trace._files import (
     SUFFIX,
+    find_journals,
+    find_parts,
     header_from_name,
     is_session_stem,
     read_head,
+    split_journal_name,
     split_name,
 )
 from ai_trace._record import SessionHeader
 from ai_trace.exceptions import TraceReadError
 
 
+Trace = Union[str, "os.PathLike[str]", "SessionInfo"]
 PathLike = Union[str, "os.PathLike[str]"]
 LATEST = "latest"
 _LISTED = 5
@@ -39,6 +43,7 @@ class SessionInfo:
         modified: Epoch seconds of the last write.
         parts: All files of the session: one, and one more for each forked child.
         problem: Why the file could not be read, as a sentence, or ``None``.
+        journals: The journals of open steps, one for each process that has one.
     """
 
     path: Path
@@ -48,6 +53,32 @@ class SessionInfo:
     modified: float
     parts: tuple[Path, ...] = ()
     problem: str | None = None
+    journals: tuple[Path, ...] = ()
+
+
+def parts_of(trace: Trace) -> list[Path]:
+    """
+    Return the files of a session.
+
+    Args:
+        trace: Any file of it; or what ``find`` said of it, which spares another look
+            at the directory.
+    """
+    if isinstance(trace, SessionInfo):
+        return list(trace.parts or (trace.path,))
+    return find_parts(Path(trace))
+
+
+def journals_of(trace: Trace) -> list[Path]:
+    """
+    Return the journals of a session.
+
+    Args:
+        trace: Any file of it; or what ``find`` said of it.
+    """
+    if isinstance(trace, SessionInfo):
+        return list(trace.journals)
+    return find_journals(Path(trace))
 
 
 def find(directory: PathLike) -> list[SessionInfo]:
@@ -64,12 +95,16 @@ def find(directory: PathLike) -> list[SessionInfo]:
         TraceReadError: If the directory does not exist or cannot be listed.
     """
     parts: dict[str, dict[int, os.DirEntry[str]]] = {}
+    journals: dict[str, set[tuple[int, str]]] = {}
     try:
         with os.scandir(directory) as entries:
             for entry in entries:
                 split = split_name(entry.name)
+                journal = split_journal_name(entry.name)
                 if split is not None and entry.is_file():
                     parts.setdefault(split[0], {})[split[1]] = entry
+                elif journal is not None:
+                    journals.setdefault(journal[0], set()).add(journal[1:])
     except (OSError, ValueError) as exc:
         reason = getattr(exc, "strerror", None) or exc
         msg = (
@@ -77,7 +112,10 @@ def find(directory: PathLike) -> list[SessionInfo]:
             "Give another one, or run an agent that writes there."
         )
         raise TraceReadError(msg) from exc
-    found = [_info(stem, group) for stem, group in parts.items()]
+    found = [
+        _info(stem, group, sorted(journals.get(stem, ())))
+        for stem, group in parts.items()
+    ]
     return sorted(
         (info for info in found if info is not None), key=_newest, reverse=True
     )
@@ -113,7 +151,9 @@ def resolve(directory: PathLike, session: str | None = None) -> Path:
     return _match(infos, session, directory).path
 
 
-def _info(stem: str, group: dict[int, os.DirEntry[str]]) -> SessionInfo | None:
+def _info(
+    stem: str, group: dict[int, os.DirEntry[str]], journals: list[tuple[int, str]]
+) -> SessionInfo | None:
     paths = [Path(group[pid].path) for pid in sorted(group)]
     problem, head = None, None
     try:
@@ -134,6 +174,7 @@ def _info(stem: str, group: dict[int, os.DirEntry[str]]) -> SessionInfo | None:
         modified=max(each.st_mtime for each in stats),
         parts=tuple(paths),
         problem=problem,
+        journals=tuple(paths[0].with_name(name) for _, name in journals),
     )
 
 

@@ -10,8 +10,15 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from ai_trace._files import HEAD_LIMIT, find_parts, header_from_name, header_of
+from ai_trace._files import (
+    HEAD_LIMIT,
+    find_journals,
+    find_parts,
+    header_from_name,
+    header_of,
+)
 from ai_trace._lines import LINE_LIMIT, decode, open_file, read_last, read_lines
+from ai_trace._open_steps import Journals
 from ai_trace._record import StepRecord
 from ai_trace._tree import Problem
 from ai_trace.exceptions import TraceReadError
@@ -27,11 +34,18 @@ class Follower:
     Args:
         path: The session's file; it need not be there yet.
         report: Called for each damaged line, if given.
+        journals: Which of its steps are open, if that is asked for.
     """
 
-    def __init__(self, path: Path, report: Report | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        report: Report | None = None,
+        journals: Journals | None = None,
+    ) -> None:
         self._path = path
         self._report: Report = report or (lambda _: None)
+        self._journals = journals
         self._cursors: dict[Path, _Cursor] = {}
 
     def begin(self, last: int) -> list[StepRecord]:
@@ -44,23 +58,35 @@ class Follower:
         Returns:
             The last steps, in the order of finishing.
         """
-        return merge_last([cursor.begin(last) for cursor in self._found()], last)
+        found = self._found()
+        last_ones = merge_last([each.begin(last) for each in found.values()], last)
+        if self._journals is not None:
+            for path, cursor in found.items():
+                cursor.settle(self._journals, path)
+        return last_ones
 
     def advance(self) -> Iterator[StepRecord]:
         """Yield the steps that came since the last look."""
-        for cursor in self._found():
-            yield from cursor.advance()
+        # First what is open, then what has finished: a step that is in neither would
+        # be lost, one that is in both has finished.
+        if self._journals is not None:
+            self._journals.look(find_journals(self._path))
+        for path, cursor in self._found().items():
+            for record in cursor.advance():
+                if self._journals is not None:
+                    self._journals.finish(record, path)
+                yield record
 
     def close(self) -> None:
         """Close the files."""
         for cursor in self._cursors.values():
             cursor.close()
 
-    def _found(self) -> list[_Cursor]:
+    def _found(self) -> dict[Path, _Cursor]:
         for path in find_parts(self._path):
             if path not in self._cursors:
                 self._cursors[path] = _Cursor(path, self._report)
-        return list(self._cursors.values())
+        return dict(self._cursors)
 
 
 def merge_last(files: Iterable[list[StepRecord]], n: int) -> list[StepRecord]:
@@ -98,6 +124,10 @@ class _Cursor:
         self._header = header_of(file.readline(HEAD_LIMIT)) or self._header
         steps, self._offset = read_last(file, last, self._header, whole=True)
         return steps
+
+    def settle(self, journals: Journals, path: Path) -> None:
+        if self._file is not None:
+            journals.settle(path, self._file)
 
     def advance(self) -> Iterator[StepRecord]:
         file = self._opened()

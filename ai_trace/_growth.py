@@ -29,10 +29,15 @@ class Problem(NamedTuple):
     Attributes:
         where: The place, as in ``line 41, offset 8123``.
         what: What is wrong there, as one sentence.
+        kind: What sort of problem: ``damaged``, a line that cannot be read; ``torn``,
+            the end of a line is lost; ``odd``, it can be read all the same; ``newer``,
+            a later version wrote it; ``file``, a file that cannot be read; ``journal``;
+            ``missing``, a parent; ``twin``; ``circle``; ``more``.
     """
 
     where: str
     what: str
+    kind: str = "damaged"
 
 
 class Growth:
@@ -105,7 +110,9 @@ class Growth:
         # it could stand below itself.
         twin = self._open_number()
         self.twins.setdefault(number, []).append(twin)
-        self._report(step_id, "It is recorded more than once; each one is shown.")
+        self._report(
+            step_id, "It is recorded more than once; each one is shown.", "twin"
+        )
         return twin
 
     def _note_times(self, record: StepRecord) -> None:
@@ -149,7 +156,7 @@ class Growth:
                     if lengths[number] > 1
                     else "It names itself as its parent; it is shown as a root."
                 )
-                self._report(step_id, what)
+                self._report(step_id, what, "circle")
 
     def _sorted(self) -> Sequence[int]:
         one_process = len(set(self._pid)) <= 1
@@ -195,7 +202,8 @@ class Growth:
             if above in ids:
                 self.lost[above] = (ids.pop(above), number)
         for step_id, _ in self.lost.values():
-            self._report(step_id, "It is the parent of others and not in this file.")
+            what = "It is the parent of others and not in this file."
+            self._report(step_id, what, "missing")
 
     def _with_lost(self, order: Sequence[int]) -> Iterator[int]:
         for number in order:
@@ -204,9 +212,9 @@ class Growth:
                 yield above
             yield number
 
-    def _report(self, step_id: str, what: str) -> None:
+    def _report(self, step_id: str, what: str, kind: str) -> None:
         if len(self.problems) < PROBLEM_LIMIT:
-            self.problems.append(Problem(f"step {step_id}", what))
+            self.problems.append(Problem(f"step {step_id}", what, kind))
         else:
             self.unlisted += 1
 
@@ -225,7 +233,8 @@ def shorten(problems: list[Problem], unlisted: int = 0) -> list[Problem]:
     unlisted += max(0, len(problems) - PROBLEM_LIMIT)
     listed = problems[:PROBLEM_LIMIT]
     if unlisted:
-        listed.append(Problem("elsewhere", f"{unlisted} more problems are not listed."))
+        what = f"{unlisted} more problems are not listed."
+        listed.append(Problem("elsewhere", what, "more"))
     return listed
 
 

@@ -4,6 +4,7 @@ The header of a session: who recorded it, where and when.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +14,11 @@ FORMAT = 1
 """The version of the file format that is written."""
 
 _NUMBER = (int, float)
+
+
+def is_in_range(number: float) -> bool:
+    """Tell whether a number of a file is one: not 1e999, nor of a thousand digits."""
+    return -sys.float_info.max <= number <= sys.float_info.max
 
 
 @dataclass(frozen=True)
@@ -77,6 +83,8 @@ class SessionHeader:
         def take(key: str, kinds: tuple[type, ...], default: Any) -> Any:
             value = rest.pop(key, default)
             right = isinstance(value, kinds) and not isinstance(value, bool)
+            if right and isinstance(value, _NUMBER):
+                right = is_in_range(value)
             return value if right else default
 
         return cls(

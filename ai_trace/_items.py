@@ -11,6 +11,7 @@ from ai_trace._step import Step
 
 
 _MAX_KEPT = 100
+_FIXED = 64
 
 
 class Items:
@@ -36,7 +37,8 @@ class Items:
         """Count an item, and capture it as it is now while there is room."""
         self._count += 1
         if self._shown and self._room > 0 and len(self._kept) < _MAX_KEPT:
-            text = self._step.captured(item, f"$.result.items[{self._count - 1}]")
+            path = f"$.result.items[{self._count - 1}]"
+            text = self._step.captured(item, path, self._room)
             self._room -= len(text)
             self._kept.append(text)
 
@@ -78,11 +80,15 @@ class Items:
             return
         parts = [f'"count":{self._count}']
         if self._shown:
+            room = self._step.result_room() - _FIXED
+            while self._kept and sum(map(len, self._kept)) + len(self._kept) > room:
+                self._kept.pop()
             parts.append(f'"items":[{",".join(self._kept)}]')
             if self._count > len(self._kept):
                 cut = {"items": self._count, "kept": len(self._kept)}
                 self._step.note("$.result.items", "truncated", **cut)
             if returned is not None:
-                text = self._step.captured(returned, "$.result.returned")
+                room = self._step.result_room() - sum(map(len, parts)) - _FIXED
+                text = self._step.captured(returned, "$.result.returned", room)
                 parts.append(f'"returned":{text}')
         self._step.give_result_text("{" + ",".join(parts) + "}")

@@ -8,6 +8,7 @@ if its process died. It holds lines of three forms, in any order after the first
     {"name": "decide", "id": "…", "context": …}  a start: a record without its end
     {"log": "<id>", "n": 0, "entry": {…}}        the n-th log entry of a step
 
+A log entry of which something was cut has ``"notes"`` beside its ``"entry"``.
 A start whose step has a line in the ``.jsonl`` file is over and done with. A long
 session has a second file, ``<stem>.open2``: the two take turns, and are read as one;
 lines that say the same are one.
@@ -15,16 +16,27 @@ lines that say the same are one.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
-from ai_trace._header import SessionHeader
-from ai_trace._record import StepRecord, TraceLineError, decode_line, encode_line
+from ai_trace._header import SessionHeader, is_in_range
+from ai_trace._record import (
+    StepRecord,
+    TraceLineError,
+    check_step,
+    decode_line,
+    encode_line,
+)
 
 
 SUFFIXES = (".open", ".open2")
 
 # A tracer keeps its journal at a few times what is open; more is not its work.
 _MAX_BYTES = 256 * 1024 * 1024
+_LINE_OVERHEAD = 250
+
+_WITHOUT_END: dict[str, Any] = {"finished_at": None, "duration_ms": None}
+_AT_THE_END = ("traceback", "result", "function", "notes")
 
 
 def header_line(header: SessionHeader) -> bytes:
@@ -48,80 +60,114 @@ class OpenSteps:
     """
     Reads the lines of a journal, which may hold anything, in any order.
 
+    The lines are kept as they are, so that what a hostile journal needs in memory is
+    about what it has on disk.
+
     Attributes:
         header: The session, once its line was seen.
         damaged: How many lines could not be read, or were too many.
+        heard_at: The latest time that a line names, in epoch seconds; 0.0 for none.
     """
 
     def __init__(self) -> None:
         self.header: SessionHeader | None = None
         self.damaged = 0
+        self.heard_at = 0.0
         self._room = _MAX_BYTES
-        self._starts: dict[str, dict[str, Any]] = {}
-        self._logs: dict[str, dict[int, dict[str, Any]]] = {}
+        self._starts: dict[str, dict[bytes, int]] = {}
+        self._logs: dict[str, dict[bytes, int]] = {}
+
+    def __len__(self) -> int:
+        """Return how many steps are open."""
+        return len(self._starts)
+
+    def __contains__(self, step_id: str) -> bool:
+        """Tell whether a step is open."""
+        return step_id in self._starts
 
     def add(self, line: bytes) -> None:
         """Take one line."""
-        self._room -= len(line)
+        self._room -= len(line) + _LINE_OVERHEAD
         try:
             if self._room < 0:
                 raise TraceLineError
-            self._add(decode_line(line))
-        except TraceLineError:
+            self._add(decode_line(line), line)
+        except (TraceLineError, MemoryError):
             self.damaged += 1
 
-    def _add(self, data: dict[str, Any]) -> None:
+    def _add(self, data: dict[str, Any], line: bytes) -> None:
+        entry, number = data.get("entry"), data.get("n")
         if "session" in data:
             self.header = SessionHeader.from_dict(data["session"])
-        elif isinstance(data.get("log"), str) and isinstance(data.get("entry"), dict):
-            number = data.get("n")
+        elif isinstance(data.get("log"), str) and isinstance(entry, dict):
             of_step = self._logs.setdefault(data["log"], {})
-            of_step[number if isinstance(number, int) else len(of_step)] = data["entry"]
-        elif isinstance(data.get("id"), str) and isinstance(data.get("name"), str):
-            self._starts[data["id"]] = data
+            of_step[line] = number if isinstance(number, int) else len(of_step)
+            self._hear(entry.get("_t"))
+        elif isinstance(data.get("id"), str):
+            check_step({**data, **_WITHOUT_END, "outcome": "running", "logs": []})
+            self._starts.setdefault(data["id"], {})[line] = data.get("seq", 0)
+            self._hear(data.get("started_at"))
         else:
-            self.damaged += 1
+            raise TraceLineError
+
+    def _hear(self, when: object) -> None:
+        if isinstance(when, (int, float)) and is_in_range(when):
+            self.heard_at = max(self.heard_at, float(when))
 
     def finish(self, step_id: str) -> None:
         """Take a step out that has a line of its own."""
         self._starts.pop(step_id, None)
 
-    def records(self, outcome: str, until: float) -> list[StepRecord]:
+    def records(self, outcome: str, until: float) -> Iterator[StepRecord]:
         """
-        Return the steps that are still open as records without an end.
+        Yield the steps that are still open as records without an end.
 
         Args:
             outcome: ``running`` or ``unfinished``.
             until: When the writer was last heard of, in epoch seconds.
 
-        Returns:
-            The records, in order of their start; a damaged start is left out and
+        Yields:
+            The records, in order of their start; a damaged one is left out and
             counted.
         """
-        found = []
-        for step_id, start in self._starts.items():
-            found += self._record(step_id, start, outcome, until)
-        return sorted(found, key=lambda record: record.seq)
+        for line in self._in_order():
+            try:
+                data = self._data(decode_line(line), outcome, until)
+                yield StepRecord.from_dict(data, self.header)
+            except (TraceLineError, MemoryError):
+                self.damaged += 1
 
-    def _record(
-        self, step_id: str, start: dict[str, Any], outcome: str, until: float
-    ) -> list[StepRecord]:
-        logs = self._logs.get(step_id, {})
-        times = [start.get("started_at"), *(entry.get("_t") for entry in logs.values())]
-        said = [float(each) for each in times if isinstance(each, (int, float))]
-        # The clock of the file system is coarser than ours: what a step itself has
-        # said counts too.
-        lasted = max(until, *said) - said[0] if said else 0.0
-        data = {
-            **start,
-            "finished_at": None,
-            "duration_ms": round(max(0.0, lasted) * 1000, 3),
+    def innermost(self) -> str | None:
+        """Return the name of the open step that started last; ``None`` without one."""
+        lines = self._in_order()
+        return str(decode_line(lines[-1])["name"]) if lines else None
+
+    def _in_order(self) -> list[bytes]:
+        lines = {line: seq for of in self._starts.values() for line, seq in of.items()}
+        return sorted(lines, key=lines.__getitem__)
+
+    def _data(
+        self, start: dict[str, Any], outcome: str, until: float
+    ) -> dict[str, Any]:
+        of_step = self._logs.get(start["id"], {})
+        logs = [decode_line(line) for line in sorted(of_step, key=of_step.__getitem__)]
+        notes = [*_objects(start.get("notes"))]
+        for log in logs:
+            notes += _objects(log.get("notes"))
+        lasted = max(0.0, until - start["started_at"]) if "started_at" in start else 0.0
+        rest = {key: start[key] for key in _AT_THE_END if key in start}
+        return {
+            **{key: value for key, value in start.items() if key not in rest},
+            **_WITHOUT_END,
+            "duration_ms": round(lasted * 1000, 3),
             "outcome": outcome,
             "error": None,
-            "logs": [logs[n] for n in sorted(logs)],
+            "logs": [log["entry"] for log in logs],
+            **rest,
+            **({"notes": notes} if notes else {}),
         }
-        try:
-            return [StepRecord.from_dict(data, self.header)]
-        except TraceLineError:
-            self.damaged += 1
-            return []
+
+
+def _objects(value: object) -> list[dict[str, Any]]:
+    listed = value if isinstance(value, list) else []
+    return [item for item in listed if isinstance(item, dict)]

@@ -5,6 +5,9 @@ Each function here takes a value of a type it knows and returns something
 simpler, which capture then walks on. None of them runs code of the value's own
 class where data can be read without it: fields are taken from the instance's
 dictionary or its slots, never through ``getattr``.
+
+What has one usual form as text, such as dates, decimals, paths and members of
+enums, is recorded as that text, without a note.
 """
 
 from __future__ import annotations
@@ -12,21 +15,52 @@ from __future__ import annotations
 import base64
 import datetime
 import enum
+import gc
 import pathlib
 import sys
 import types
 from collections import deque
-from typing import Any, Callable
+from collections.abc import Iterator
+from functools import partial
+from typing import Any, Callable, NamedTuple
+
+from ai_trace import _arrays
+from ai_trace._arrays import Summary
+from ai_trace._objects import (
+    class_attribute,
+    class_dict,
+    class_name,
+    field_values,
+    held,
+    instance_dict,
+    known_name,
+    mro,
+    plain_text,
+    type_name,
+    type_of,
+)
+from ai_trace._outcome import message_of
 
 
-_HEAD_ITEMS = 5
 _HEAD_BYTES = 48
 _HASHED_BYTES = 4_194_304
+_BIG_BITS = 1024
 
 UNKNOWN = object()
 """Returned for a value whose type nobody here knows."""
 
-_mro = type.__dict__["__mro__"].__get__
+
+class Sequence(NamedTuple):
+    """
+    The items of a value that is walked like a list.
+
+    Attributes:
+        walk: Begins a walk over the items.
+        length: How many there are.
+    """
+
+    walk: Callable[[], Iterator[Any]]
+    length: int
 
 
 def describe(value: object) -> Any:
@@ -37,131 +71,137 @@ def describe(value: object) -> Any:
         value: Anything that is not one of JSON's own types.
 
     Returns:
-        Text, a number, a list or a dictionary with text keys; its items are
-        still as the value held them.
+        Text, a number, a dictionary with text keys, a ``Sequence`` or a
+        ``Summary``; its items are still as the value held them.
     """
     cls = type(value)
-    known = _BY_TYPE.get(cls)
+    # By identity: to look a class up in a dictionary is to ask its metaclass.
+    known = _BY_TYPE.get(id(cls))
     if known is not None:
         return known(value)
-    for base in _mro(cls):
-        known = _BY_BASE.get(base) or _BY_NAME.get(_full_name(base))
+    bases = mro(cls)
+    if any(base is enum.Enum for base in bases):
+        return _enum(value)
+    for base in bases:
+        known = _BY_BASE.get(id(base)) or _BY_NAME.get(known_name(base))
         if known is not None:
             return known(value)
     for mark, known in _BY_MARK:
-        if any(mark in _class_dict(base) for base in _mro(cls)):
+        if any(mark in class_dict(base) for base in bases):
             return known(value)
     return UNKNOWN
 
 
-def type_name(cls: type) -> str:
-    """Return ``module.QualName`` without running the class's own code."""
-    name = _full_name(cls)
-    return name[len("builtins.") :] if name.startswith("builtins.") else name
+def _dataclass(value: Any) -> Any:
+    fields = class_attribute(type(value), "__dataclass_fields__")
+    return field_values(value, fields) if type(fields) is dict else UNKNOWN
 
 
-_class_dict = type.__dict__["__dict__"].__get__
-_class_name = type.__dict__["__qualname__"].__get__
-_class_module = type.__dict__["__module__"].__get__
-
-
-def _full_name(cls: type) -> str:
-    module = _class_module(cls)
-    return f"{module if type(module) is str else '?'}.{_class_name(cls)}"
-
-
-def _instance_dict(value: object) -> dict[str, Any]:
-    try:
-        found = object.__getattribute__(value, "__dict__")
-    except AttributeError:
-        return {}
-    return found if type(found) is dict else {}
-
-
-def _class_attribute(value: object, name: str) -> Any:
-    for base in _mro(type(value)):
-        if name in _class_dict(base):
-            return _class_dict(base)[name]
-    return None
-
-
-def _field_values(value: object, names: Any) -> dict[str, Any]:
-    stored = _instance_dict(value)
-    found = {}
-    for name in names:
-        if name in stored:
-            found[name] = stored[name]
-            continue
-        slot = _class_attribute(value, name)
-        if type(slot) is types.MemberDescriptorType:
-            try:
-                found[name] = slot.__get__(value)
-            except AttributeError:
-                continue
-    return found
-
-
-def _dataclass(value: Any) -> dict[str, Any]:
-    return _field_values(value, _class_attribute(value, "__dataclass_fields__"))
-
-
-def _attrs(value: Any) -> dict[str, Any]:
-    attributes = _class_attribute(value, "__attrs_attrs__")
-    return _field_values(value, [attribute.name for attribute in attributes])
+def _attrs(value: Any) -> Any:
+    attributes = class_attribute(type(value), "__attrs_attrs__")
+    if not issubclass(type(attributes), tuple):
+        return UNKNOWN
+    names = [held(attribute, "name") for attribute in tuple.__iter__(attributes)]
+    return field_values(value, names)
 
 
 def _struct(value: Any) -> dict[str, Any]:
-    return _field_values(value, _class_attribute(value, "__struct_fields__"))
+    return field_values(value, held(type(value), "__struct_fields__"))
 
 
 def _pydantic(value: Any) -> dict[str, Any]:
-    extra = _class_attribute(value, "__pydantic_extra__")
-    found = dict(_instance_dict(value))
-    if hasattr(type(extra), "__get__"):
-        more = extra.__get__(value)
-        found.update(more if type(more) is dict else {})
-    return found
+    more = held(value, "__pydantic_extra__")
+    return {**instance_dict(value), **(more if type(more) is dict else {})}
 
 
 def _enum(value: Any) -> str:
-    name = _instance_dict(value).get("_name_")
-    return f"{_class_name(type(value))}.{name}"
+    stored = instance_dict(value)
+    cls = plain_text(class_name(type(value))).rpartition("<locals>.")[2]
+    name, raw = stored.get("_name_"), stored.get("_value_")
+    if type(name) is str:
+        return f"{cls}.{name}"
+    # Flags that are combined, before Python 3.11.
+    return f"{cls}({raw})" if type(raw) is int else cls
 
 
-def _named_tuple(value: Any) -> Any:
-    names = _class_attribute(value, "_fields")
-    items = list(tuple.__iter__(value))
-    if type(names) is tuple and len(names) == len(items):
-        return dict(zip(names, items))
-    return items
+def _tuple(value: Any) -> Any:
+    names = class_attribute(type(value), "_fields")
+    count = tuple.__len__(value)
+    is_named = type(names) is tuple and len(names) == count
+    if is_named and all(type(name) is str for name in names):
+        return dict(zip(names, tuple.__iter__(value)))
+    return Sequence(partial(tuple.__iter__, value), count)
 
 
-def _bytes(value: Any) -> dict[str, Any]:
+def _deque(value: Any) -> Sequence:
+    return Sequence(partial(deque.__iter__, value), deque.__len__(value))
+
+
+def _view(value: Any) -> Sequence:
+    return Sequence(partial(iter, value), len(value))
+
+
+def _mapping_proxy(value: Any) -> Any:
+    # A proxy hands each question on to what it stands for, which may be lazy.
+    behind = gc.get_referents(value)
+    is_dict = len(behind) == 1 and issubclass(type(behind[0]), dict)
+    return behind[0] if is_dict else UNKNOWN
+
+
+def _bytes(value: Any) -> Summary:
+    base = bytes if issubclass(type(value), bytes) else bytearray
+    # A copy of the start: a view would keep a bytearray from growing meanwhile.
+    start = bytes(base.__getitem__(value, slice(_HASHED_BYTES)))
+    return _summary(value, base.__len__(value), start)
+
+
+def _memory_view(value: memoryview) -> Summary:
+    if value.ndim == 1 and value.itemsize:
+        start = value[: _HASHED_BYTES // value.itemsize].tobytes()
+    elif value.c_contiguous and value.format in ("B", "b", "c"):
+        start = value.cast("B")[:_HASHED_BYTES].tobytes()
+    else:
+        start = value.tobytes() if value.nbytes <= _HASHED_BYTES else b""
+    return _summary(value, value.nbytes, start)
+
+
+def _summary(value: object, size: int, start: bytes) -> Summary:
     import hashlib
 
-    view = memoryview(value)
-    data = view if view.contiguous and view.ndim == 1 else memoryview(view.tobytes())
-    data = data.cast("B")
-    found: dict[str, Any] = {
-        "type": type_name(type(value)),
-        "bytes": len(data),
-        "sha256": hashlib.sha256(data[:_HASHED_BYTES]).hexdigest(),
-        "head": base64.b64encode(data[:_HEAD_BYTES]).decode(),
+    fields: dict[str, Any] = {
+        "type": type_of(value),
+        "bytes": size,
+        "sha256": hashlib.sha256(start).hexdigest(),
+        "head": base64.b64encode(start[:_HEAD_BYTES]).decode(),
     }
-    if len(data) > _HASHED_BYTES:
-        found["sha256_of_first"] = _HASHED_BYTES
-    return found
+    if size > len(start):
+        fields["sha256_of_first"] = len(start)
+    return Summary(fields, {"bytes": size} if size > _HEAD_BYTES else {})
 
 
 def _exception(value: Any) -> str:
-    message = str(value)
-    return f"{type_name(type(value))}: {message}" if message else type_name(type(value))
+    message = message_of(value)
+    return f"{type_of(value)}: {message}" if message else type_of(value)
 
 
-def _callable(value: Any) -> str:
-    module = getattr(value, "__module__", None)
-    name = f"{module}.{value.__qualname__}" if module else value.__qualname__
-    return f"<function {name}>"
+def _function(value: Any) -> str:
+    module = plain_text(value.__module__)
+    name = plain_text(value.__qualname__)
+    return f"<function {name if module == '?' else f'{module}.{name}'}>"
+
+
+def _builtin(value: Any) -> str:
+    # Not its qualified name, which asks the class of what it is bound to.
+    owner = value.__self__
+    place = plain_text(value.__module__)
+    if owner is not None and type(owner) is not types.ModuleType:
+        place = type_name(owner if type(owner) is type else type(owner))
+    return f"<function {place}.{value.__name__}>"
+
+
+def _method(value: Any) -> Any:
+    function = value.__func__
+    return _function(function) if type(function) is types.FunctionType else UNKNOWN
 
 
 def _class(value: Any) -> str:
@@ -169,56 +209,26 @@ def _class(value: Any) -> str:
 
 
 def _module(value: Any) -> str:
-    return f"<module {_instance_dict(value).get('__name__', '?')}>"
+    return f"<module {plain_text(instance_dict(value).get('__name__'))}>"
 
 
-def _array(value: Any) -> dict[str, Any]:
-    numpy = sys.modules["numpy"]
-    flat = numpy.ndarray.reshape(numpy.asarray(value), -1)
-    return {
-        "type": type_name(type(value)),
-        "shape": list(value.shape),
-        "dtype": str(value.dtype),
-        "head": flat[:_HEAD_ITEMS].tolist(),
-    }
+def _steps(value: Any) -> Any:
+    """Describe a range or a slice, whose parts may be any objects."""
+    parts = (value.start, value.stop, value.step)
+    if all(part is None or _is_short(part) for part in parts):
+        return repr(value)
+    return {"type": type_of(value), "parts": list(parts)}
 
 
-def _scalar(value: Any) -> Any:
-    item = value.item()
-    return item if type(item) is not type(value) else repr(item)
+def _is_short(number: object) -> bool:
+    return type(number) is int and number.bit_length() <= _BIG_BITS
 
 
-def _tensor(value: Any) -> dict[str, Any]:
-    found = {
-        "type": type_name(type(value)),
-        "shape": list(value.shape),
-        "dtype": str(value.dtype),
-        "device": str(value.device),
-    }
-    # Reading from another device waits for all work that is queued there.
-    if value.device.type == "cpu" and value.layout is sys.modules["torch"].strided:
-        found["head"] = value.detach().reshape(-1)[:_HEAD_ITEMS].tolist()
-    return found
-
-
-def _frame(value: Any) -> dict[str, Any]:
-    head = value.iloc[:_HEAD_ITEMS]
-    return {
-        "type": type_name(type(value)),
-        "shape": list(value.shape),
-        "dtypes": {str(name): str(kind) for name, kind in value.dtypes.items()},
-        "head": [list(row) for row in head.itertuples(index=True, name=None)],
-    }
-
-
-def _series(value: Any) -> dict[str, Any]:
-    return {
-        "type": type_name(type(value)),
-        "name": str(value.name),
-        "shape": list(value.shape),
-        "dtype": str(value.dtype),
-        "head": value.iloc[:_HEAD_ITEMS].tolist(),
-    }
+def _fraction(value: Any) -> Any:
+    parts = (held(value, "_numerator"), held(value, "_denominator"))
+    if all(_is_short(part) for part in parts):
+        return f"{parts[0]}/{parts[1]}" if parts[1] != 1 else str(parts[0])
+    return {"type": type_of(value), "parts": list(parts)}
 
 
 def _text_by(module: str, name: str, value: Any) -> str:
@@ -227,66 +237,83 @@ def _text_by(module: str, name: str, value: Any) -> str:
     return text
 
 
-def _masked(_value: Any) -> str:
-    return "**********"
+def _moment(value: Any) -> Any:
+    return value.isoformat()
 
 
-_BY_TYPE: dict[type, Callable[[Any], Any]] = {
-    types.FunctionType: _callable,
-    types.BuiltinFunctionType: _callable,
-    types.MappingProxyType: dict,
-    range: repr,
-    slice: repr,
-    complex: repr,
-    type(Ellipsis): repr,
-    type(NotImplemented): repr,
-    memoryview: _bytes,
-    type({}.keys()): list,
-    type({}.values()): list,
-    type({}.items()): list,
+def _masked(_value: Any) -> Summary:
+    return Summary("**********", {"kind": "secret"}, "redacted")
+
+
+_BY_TYPE: dict[int, Callable[[Any], Any]] = {
+    id(types.FunctionType): _function,
+    id(types.BuiltinFunctionType): _builtin,
+    id(types.MethodType): _method,
+    id(types.MappingProxyType): _mapping_proxy,
+    id(range): _steps,
+    id(slice): _steps,
+    id(complex): repr,
+    id(type(Ellipsis)): repr,
+    id(type(NotImplemented)): repr,
+    id(memoryview): _memory_view,
+    id(type({}.keys())): _view,
+    id(type({}.values())): _view,
+    id(type({}.items())): _view,
 }
 
-_BY_BASE: dict[type, Callable[[Any], Any]] = {
-    enum.Enum: _enum,
-    types.ModuleType: _module,
-    type: _class,
-    BaseException: _exception,
-    bytes: _bytes,
-    bytearray: _bytes,
-    tuple: _named_tuple,
-    deque: lambda value: list(deque.__iter__(value)),
-    datetime.datetime: datetime.datetime.isoformat,
-    datetime.date: datetime.date.isoformat,
-    datetime.time: datetime.time.isoformat,
-    datetime.timedelta: datetime.timedelta.__str__,
-    pathlib.PurePath: pathlib.PurePath.__str__,
+_BY_BASE: dict[int, Callable[[Any], Any]] = {
+    id(types.ModuleType): _module,
+    id(type): _class,
+    id(BaseException): _exception,
+    id(bytes): _bytes,
+    id(bytearray): _bytes,
+    id(tuple): _tuple,
+    id(deque): _deque,
+    id(types.SimpleNamespace): lambda value: dict(instance_dict(value)),
+    id(datetime.datetime): datetime.datetime.isoformat,
+    id(datetime.date): datetime.date.isoformat,
+    id(datetime.time): datetime.time.isoformat,
+    id(datetime.timedelta): datetime.timedelta.__str__,
+    id(pathlib.PurePath): pathlib.PurePath.__str__,
 }
 
 # Types of modules that may not be loaded are known by name, so that neither asking
 # nor answering ever imports one of them.
 _BY_NAME: dict[str, Callable[[Any], Any]] = {
     "decimal.Decimal": lambda value: _text_by("decimal", "Decimal", value),
-    "fractions.Fraction": lambda value: _text_by("fractions", "Fraction", value),
+    "fractions.Fraction": _fraction,
     "uuid.UUID": lambda value: _text_by("uuid", "UUID", value),
-    "numpy.ndarray": _array,
-    "numpy.generic": _scalar,
-    "torch.Tensor": _tensor,
-    "torch._tensor.Tensor": _tensor,
-    "pandas.core.frame.DataFrame": _frame,
-    "pandas.DataFrame": _frame,
-    "pandas.core.series.Series": _series,
-    "pandas.Series": _series,
+    "numpy.ndarray": _arrays.array,
+    "numpy.generic": _arrays.scalar,
+    "torch.Tensor": _arrays.tensor,
+    "torch._tensor.Tensor": _arrays.tensor,
+    "pandas.core.frame.DataFrame": _arrays.frame,
+    "pandas.DataFrame": _arrays.frame,
+    "pandas.core.series.Series": _arrays.series,
+    "pandas.Series": _arrays.series,
+    "pandas.core.indexes.base.Index": _arrays.index,
+    "pandas.Index": _arrays.index,
+    # Dates to datetime, whose methods read the wrong fields of them.
+    "pandas._libs.tslibs.timestamps.Timestamp": _moment,
+    "pandas.Timestamp": _moment,
+    "pandas._libs.tslibs.timedeltas.Timedelta": str,
+    "pandas.Timedelta": str,
+    "pandas._libs.tslibs.nattype.NaTType": str,
+    "pandas.api.typing.NaTType": str,
+    "pandas._libs.missing.NAType": str,
+    "pandas.api.typing.NAType": str,
+    "pydantic.types._SecretBase": _masked,
+    "pydantic.types.SecretField": _masked,
     "pydantic.types.SecretStr": _masked,
     "pydantic.types.SecretBytes": _masked,
-    "pydantic.types._SecretBase": _masked,
     "pydantic.main.BaseModel": _pydantic,
     "pydantic.v1.main.BaseModel": _pydantic,
     "pydantic.v1.types.SecretStr": _masked,
     "pydantic.v1.types.SecretBytes": _masked,
+    "msgspec.Struct": _struct,
 }
 
 _BY_MARK: tuple[tuple[str, Callable[[Any], Any]], ...] = (
     ("__dataclass_fields__", _dataclass),
     ("__attrs_attrs__", _attrs),
-    ("__struct_fields__", _struct),
 )

@@ -22,8 +22,10 @@ class Limits:
         items: How many items of one container are kept.
         string: How many characters of one text are kept.
         value_bytes: How many characters the JSON of one value may take.
-        step_bytes: How many characters the JSON of a whole step may take;
-            beyond it further logs are counted, not kept.
+        step_bytes: How many characters the JSON of a whole step may take. Context
+            and logs may use three quarters of it, so that result and error always
+            have room; further logs are counted, not kept. Names, ids and times are
+            kept even where a very small limit has no room for them.
 
     Raises:
         TraceConfigError: If a limit is not a whole number of at least 1.

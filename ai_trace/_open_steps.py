@@ -6,14 +6,16 @@ from __future__ import annotations
 
 import os
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO
 
 from ai_trace import _journal
+from ai_trace._files import journal_of
 from ai_trace._journal import OpenSteps
-from ai_trace._lines import open_file, read_lines
-from ai_trace._record import StepRecord
+from ai_trace._lines import LINE_LIMIT, open_file, read_lines, read_lines_back
+from ai_trace._record import StepRecord, TraceLineError
 from ai_trace._tree import Problem, Writer
 from ai_trace.exceptions import TraceReadError
 
@@ -24,16 +26,19 @@ try:
 except ImportError:  # pragma: no cover - Windows
     fcntl = None
 
+CAN_TELL = fcntl is not None
+"""Whether this system has the locks that tell a living writer from a dead one."""
 
-class _Part(NamedTuple):
-    """
-    The journal of one process.
-    """
+# A journal is emptied of finished steps now and then. Behind so many lines of which
+# it knows nothing, none is left that it still has.
+_UNKNOWN_LINES = 1_000
+_UNKNOWN_BYTES = 4 * LINE_LIMIT
+# More steps than finish between two looks at a journal.
+_LATELY = 100_000
+# A large journal is not read all the time: once it took a second, so many seconds pass.
+_REST = 5
 
-    path: Path
-    steps: OpenSteps
-    alive: bool
-    heard_at: float
+_Stamp = tuple[int, int, int]
 
 
 class Journals:
@@ -41,83 +46,210 @@ class Journals:
     The journals of a session, one for each process that wrote to it.
 
     Args:
-        parts: The session's trace files.
+        paths: The first file of each.
+        ended: Whether their processes are known to have ended; they are asked else.
     """
 
-    def __init__(self, parts: Iterable[Path]) -> None:
-        self._parts = [part for part in map(_read, parts) if part is not None]
+    def __init__(self, paths: Iterable[Path], *, ended: bool = False) -> None:
+        self._journals: dict[Path, _Journal] = {}
+        self._ended = ended
+        self.look(paths)
 
-    def finish(self, step_id: str) -> None:
-        """Take out a step that has a line in a trace file."""
-        for part in self._parts:
-            part.steps.finish(step_id)
+    def look(self, paths: Iterable[Path]) -> None:
+        """
+        Read what has changed since the last look.
+
+        Args:
+            paths: The first file of each journal that is there now.
+        """
+        before = self._journals
+        looked_at = {path: before.get(path) or _Journal(path) for path in paths}
+        self._journals = {
+            path: journal
+            for path, journal in looked_at.items()
+            if journal.look(ended=self._ended)
+        }
+
+    def finish(self, record: StepRecord, trace: Path) -> None:
+        """
+        Take out a step that has a line in a trace file.
+
+        Args:
+            record: The step.
+            trace: The file.
+        """
+        for journal in self._journals.values():
+            journal.finish(record, is_own=journal.path == journal_of(trace))
+
+    def settle(self, trace: Path, file: BinaryIO) -> None:
+        """
+        Take out the steps that have a line in a trace file, by its last lines.
+
+        Args:
+            trace: The file's path.
+            file: The file.
+        """
+        known = [journal for journal in self._journals.values() if journal.steps]
+        if not known:
+            return
+        lines, size = 0, 0
+        for line in read_lines_back(file, os.fstat(file.fileno()).st_size):
+            record = _record(line.data)
+            if record is None or not any(record.id in one.steps for one in known):
+                lines, size = lines + 1, size + line.size
+            if record is not None:
+                self.finish(record, trace)
+            if lines > _UNKNOWN_LINES or size > _UNKNOWN_BYTES:
+                return
 
     def records(self) -> Iterator[StepRecord]:
         """Yield the steps that are still open, as ``running`` or ``unfinished``."""
-        for part in self._parts:
-            outcome = "running" if part.alive else "unfinished"
-            yield from part.steps.records(outcome, part.heard_at)
+        for journal in self._journals.values():
+            yield from journal.records()
+
+    @property
+    def damaged(self) -> int:
+        """How many lines could not be read."""
+        return sum(journal.steps.damaged for journal in self._journals.values())
 
     def problems(self) -> Iterator[Problem]:
         """Yield a problem for each journal with damaged lines."""
-        for part in self._parts:
-            if part.steps.damaged:
-                count = part.steps.damaged
+        for journal in self._journals.values():
+            if journal.steps.damaged:
+                count = journal.steps.damaged
                 lines = "line" if count == 1 else "lines"
                 what = f"{count} damaged {lines} in the journal of open steps."
-                yield Problem(part.path.name, what)
+                yield Problem(journal.path.name, what, "journal")
 
     def writers(self) -> list[Writer]:
         """Return the processes whose session has not ended in order."""
-        return [
-            Writer(
-                part.steps.header.pid if part.steps.header else 0,
-                part.steps.header.host if part.steps.header else "",
-                part.alive,
-                part.heard_at,
-            )
-            for part in self._parts
-        ]
+        journals = self._journals.values()
+        return [journal.writer() for journal in journals if journal.says_anything()]
 
 
-def _read(trace: Path) -> _Part | None:
-    paths = [trace.with_suffix(suffix) for suffix in _journal.SUFFIXES]
-    steps = OpenSteps()
-    heard: list[float] = []
-    for path in paths:
+class _Journal:
+    # The journal of one process, which may go on writing it.
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.steps = OpenSteps()
+        self._files = [path.with_suffix(suffix) for suffix in _journal.SUFFIXES]
+        self._seen: list[_Stamp | None] = []
+        self._alive = False
+        self._touched_at = 0.0
+        self._ended_at = 0.0
+        self._rests_until = 0.0
+        self._lately: deque[str] = deque(maxlen=_LATELY)
+        self._finished: set[str] = set()
+
+    def look(self, *, ended: bool) -> bool:
+        """Read the journal if it has changed; tell whether there is one."""
+        # First whether the writer lives: what it then holds is of that time or later,
+        # and a step that ends meanwhile has its line.
+        self._alive = not ended and writer_lives(self.path)
+        seen = [_stamp(path) for path in self._files]
+        if not any(seen):
+            return False
+        began = time.monotonic()
+        rests = self._alive and began < self._rests_until
+        if seen != self._seen and not rests:
+            self._seen = seen
+            self._touched_at = max(stamp[2] for stamp in seen if stamp) / 1e9
+            self._read()
+            self._rests_until = began + (time.monotonic() - began) * _REST
+        return True
+
+    def _read(self) -> None:
+        self.steps = OpenSteps()
+        # The files take turns. The first one is read again if it was the other's
+        # turn and has become its own while that was read.
+        first, second = self._files
+        self._add(first)
+        self._add(second)
+        if _stamp(first) != self._seen[0]:
+            self._add(first)
+        finished = self._finished.union(self._lately)
+        self._finished = {step_id for step_id in finished if step_id in self.steps}
+        self._lately.clear()
+        for step_id in self._finished:
+            self.steps.finish(step_id)
+
+    def _add(self, path: Path) -> None:
         try:
             with open_file(path) as file:
-                heard.append(os.fstat(file.fileno()).st_mtime)
                 for line in read_lines(file):
                     if line.ended:
-                        steps.add(line.data)
+                        self.steps.add(line.data)
         except TraceReadError:
-            continue
-    if not heard:
-        return None
-    if writer_lives(paths[0]):
-        return _Part(paths[0], steps, True, time.time())
+            return
+
+    def finish(self, record: StepRecord, *, is_own: bool) -> None:
+        if is_own and record.finished_at is not None:
+            self._ended_at = max(self._ended_at, record.finished_at)
+        self._lately.append(record.id)
+        self.steps.finish(record.id)
+
+    def records(self) -> Iterator[StepRecord]:
+        outcome = "running" if self._alive else "unfinished"
+        return self.steps.records(outcome, self._heard_at())
+
+    def _heard_at(self) -> float:
+        # By what was recorded: the times of files change when they are copied.
+        if self._alive:
+            return time.time()
+        return max(self.steps.heard_at, self._ended_at) or self._touched_at
+
+    def says_anything(self) -> bool:
+        # One that was created a moment ago does not yet.
+        steps = self.steps
+        return bool(steps.header or steps or steps.damaged)
+
+    def writer(self) -> Writer:
+        header = self.steps.header
+        return Writer(
+            pid=header.pid if header else 0,
+            host=header.host if header else "",
+            alive=self._alive,
+            heard_at=self._heard_at(),
+            open=len(self.steps),
+            inside=self.steps.innermost(),
+            journal=self.path,
+        )
+
+
+def _stamp(path: Path) -> _Stamp | None:
     try:
-        heard.append(os.stat(trace).st_mtime)
-    except OSError:
-        pass
-    return _Part(paths[0], steps, False, max(heard))
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _record(line: bytes) -> StepRecord | None:
+    try:
+        return StepRecord.from_line(line)
+    except (TraceLineError, RecursionError, MemoryError):
+        return None
 
 
 def writer_lives(journal: Path) -> bool:
     """
     Tell whether the process that writes a journal is alive.
 
-    It holds an advisory lock on the file, which the system takes back when it dies,
-    however it dies. A process id proves nothing: it may be another's by now.
+    It holds an advisory lock on each of its files, which the system takes back when
+    it dies, however it dies. A process id proves nothing: it may be another's by now.
 
     Args:
         journal: The first file of the journal.
     """
+    return any(_is_locked(journal.with_suffix(suffix)) for suffix in _journal.SUFFIXES)
+
+
+def _is_locked(path: Path) -> bool:
     if fcntl is None:
         return False
     try:
-        with open_file(journal) as file:
+        with open_file(path) as file:
             try:
                 fcntl.flock(file.fileno(), fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:

@@ -1,18 +1,49 @@
 """
 What an exception says about the step that it ended.
+
+Of the exception's own code only ``__str__`` is run, and fenced: causes, notes and
+the members of groups are read where the interpreter keeps them.
 """
 
 from __future__ import annotations
 
 import traceback
+from collections.abc import Iterator
+from typing import Any
+
+from ai_trace._objects import (
+    class_dict,
+    instance_dict,
+    known_name,
+    mro,
+    plain_text,
+    short_name,
+    type_name,
+)
 
 
 _CANCELLED = {
-    ("asyncio.exceptions", "CancelledError"),
-    ("trio", "Cancelled"),
-    ("trio._core._exceptions", "Cancelled"),
+    "asyncio.exceptions.CancelledError",
+    "trio.Cancelled",
+    "trio._core._exceptions.Cancelled",
+}
+_GROUPS = {
+    "builtins.BaseExceptionGroup",
+    "exceptiongroup.BaseExceptionGroup",
 }
 _MAX_FRAMES = 100
+_MAX_FRAMES_OF_RECURSION = 20
+_MAX_TOLD = 100
+_MAX_MEMBERS = 15
+_MAX_MESSAGE = 1_048_576
+
+_cause: Any = BaseException.__dict__["__cause__"]
+_context: Any = BaseException.__dict__["__context__"]
+_suppress: Any = BaseException.__dict__["__suppress_context__"]
+_traceback: Any = BaseException.__dict__["__traceback__"]
+
+_BY_CAUSE = "The above exception was the direct cause of the following exception:"
+_BY_CONTEXT = "During handling of the above exception, another exception occurred:"
 
 
 def outcome_of(exc: BaseException) -> str:
@@ -22,52 +53,114 @@ def outcome_of(exc: BaseException) -> str:
     Cancellation and closing are ordinary ends, not errors. The classes of asyncio
     and trio are known by name, so that asking imports neither.
     """
-    if isinstance(exc, GeneratorExit):
+    if issubclass(type(exc), GeneratorExit):
         return "closed"
-    if isinstance(exc, (KeyboardInterrupt, SystemExit)):
+    if issubclass(type(exc), (KeyboardInterrupt, SystemExit)):
         return "interrupted"
     return "cancelled" if _is_cancellation(exc) else "error"
 
 
 def _is_cancellation(exc: BaseException) -> bool:
-    pending = [exc]
+    pending, seen = [exc], {id(exc)}
     while pending:
         one = pending.pop()
         # A group is cancelled when all its leaves are (Python 3.11, anyio, trio).
-        inner = getattr(one, "exceptions", None) if _is_group(one) else None
-        if inner:
-            pending += inner
-        elif not any(
-            (base.__module__, base.__qualname__) in _CANCELLED
-            for base in type(one).__mro__
+        inner = [each for each in members_of(one) if id(each) not in seen]
+        seen.update(map(id, inner))
+        pending += inner
+        if not members_of(one) and not any(
+            known_name(base) in _CANCELLED for base in mro(type(one))
         ):
             return False
     return True
 
 
-def _is_group(exc: BaseException) -> bool:
-    return any(base.__name__ == "BaseExceptionGroup" for base in type(exc).__mro__)
+def members_of(exc: BaseException) -> tuple[BaseException, ...]:
+    """Return the members of an exception group; none of any other exception."""
+    for base in mro(type(exc)):
+        if known_name(base) in _GROUPS:
+            found = class_dict(base)["exceptions"].__get__(exc)
+            return found if type(found) is tuple else ()
+    return ()
+
+
+def message_of(exc: BaseException) -> str:
+    """Return what an exception says of itself, whatever its class does."""
+    try:
+        message = plain_text(str(exc))
+    except Exception as broken:
+        return f"<message cannot be shown: {short_name(type(broken))}>"
+    if len(message) > _MAX_MESSAGE:
+        return f"{message[:_MAX_MESSAGE]}… of {len(message)} characters"
+    return message
 
 
 def error_text(exc: BaseException) -> str:
     """Return ``Type: message``, or the type alone where there is no message."""
-    name = type(exc).__name__
-    try:
-        message = str(exc)
-    except Exception as broken:
-        message = f"<message cannot be shown: {type(broken).__name__}>"
+    return _titled(short_name(type(exc)), exc)
+
+
+def _titled(name: str, exc: BaseException) -> str:
+    message = message_of(exc)
     return f"{name}: {message}" if message else name
 
 
 def traceback_text(exc: BaseException) -> str:
     """
-    Return the full traceback with its chain of causes.
+    Return the full traceback with its chain of causes and the members of groups.
 
     Of a long stack the innermost 100 frames are kept: the outer ones stand in the
     steps further up, and a recursion of 1,000 levels would otherwise be written
-    1,000 times.
+    1,000 times. No more than 100 exceptions are told of.
     """
-    lines = traceback.TracebackException(
-        type(exc), exc, exc.__traceback__, limit=-_MAX_FRAMES
-    ).format()
-    return "".join(lines)
+    return "".join(_told(exc, {id(exc)}))
+
+
+def _frames(exc: BaseException) -> int:
+    """Return how many frames are kept; few of a recursion, at each of its levels."""
+    recursion = issubclass(type(exc), RecursionError)
+    return _MAX_FRAMES_OF_RECURSION if recursion else _MAX_FRAMES
+
+
+def _told(exc: BaseException, seen: set[int]) -> Iterator[str]:
+    for one, link in reversed(list(_chain(exc, seen))):
+        frames = traceback.extract_tb(_traceback.__get__(one), limit=-_frames(one))
+        if frames:
+            yield "Traceback (most recent call last):\n"
+            yield from frames.format()
+        yield f"{_titled(type_name(type(one)), one)}\n"
+        yield from _notes(one)
+        yield from _members(one, seen)
+        if link:
+            yield f"\n{link}\n\n"
+
+
+def _chain(exc: BaseException, seen: set[int]) -> Iterator[tuple[BaseException, str]]:
+    """Yield an exception and what led to it, with the words that follow each."""
+    one, link = exc, ""
+    while True:
+        yield one, link
+        before, link = _cause.__get__(one), _BY_CAUSE
+        if before is None and not _suppress.__get__(one):
+            before, link = _context.__get__(one), _BY_CONTEXT
+        if before is None or id(before) in seen or len(seen) >= _MAX_TOLD:
+            return
+        seen.add(id(before))
+        one = before
+
+
+def _notes(exc: BaseException) -> Iterator[str]:
+    notes = instance_dict(exc).get("__notes__")
+    if type(notes) is list:
+        yield from (f"{plain_text(note)}\n" for note in notes[:_MAX_MEMBERS])
+
+
+def _members(group: BaseException, seen: set[int]) -> Iterator[str]:
+    members = members_of(group)
+    for number, member in enumerate(members[:_MAX_MEMBERS], 1):
+        if id(member) not in seen and len(seen) < _MAX_TOLD:
+            seen.add(id(member))
+            yield f"---- {number} of {len(members)} in {type_name(type(group))} ----\n"
+            yield from _told(member, seen)
+    if len(members) > _MAX_MEMBERS:
+        yield f"---- and {len(members) - _MAX_MEMBERS} more ----\n"

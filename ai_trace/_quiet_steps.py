@@ -18,7 +18,7 @@ class MutedStep(Step):
 
     __slots__ = ()
 
-    def captured(self, value: Any, path: str) -> str:
+    def captured(self, value: Any, path: str, room: int | None = None) -> str:
         """Capture nothing."""
         return "null"
 

@@ -13,9 +13,13 @@ from typing import Any, NoReturn
 
 from ai_trace._header import FORMAT as FORMAT
 from ai_trace._header import SessionHeader as SessionHeader
+from ai_trace._header import is_in_range
 
 
 OUTCOMES = ("ok", "error", "cancelled", "closed", "interrupted")
+WITHOUT_END = ("running", "unfinished")
+"""What a reader calls steps that have started and not finished."""
+
 KINDS = (
     "step",
     "agent",
@@ -28,6 +32,9 @@ KINDS = (
 )
 
 _NUMBER = (int, float)
+# Well below what the decoder can do: where it gives up depends on who calls it, and
+# what was read once has to be readable again.
+_DEEPEST = 400
 
 
 class TraceLineError(ValueError):
@@ -102,13 +109,18 @@ class StepRecord:
         Raises:
             TraceLineError: If a field that every step has is missing or wrong.
         """
-        return cls._checked(data, encode_line(data), header)
+        try:
+            line = encode_line(data)
+        except (ValueError, RecursionError) as exc:
+            msg = f"not a step ({exc})"
+            raise TraceLineError(msg) from None
+        return cls._checked(data, line, header)
 
     @classmethod
     def _checked(
         cls, data: dict[str, Any], line: bytes, header: SessionHeader | None
     ) -> StepRecord:
-        _check_fields(data)
+        check_step(data)
         record = cls(line, header)
         record._fields = data
         return record
@@ -116,9 +128,10 @@ class StepRecord:
     @property
     def fields(self) -> dict[str, Any]:
         """The line's own object, decoded once; not to be changed."""
-        if self._fields is None:
-            self._fields = json.loads(self.line)
-        return self._fields
+        fields = self._fields
+        if fields is None:
+            fields = self._fields = json.loads(self.line)
+        return fields
 
     @property
     def name(self) -> str:
@@ -127,7 +140,7 @@ class StepRecord:
 
     @property
     def kind(self) -> str:
-        """What sort of step it is: ``step``, ``agent``, ``llm``, ``tool``, …"""
+        """What sort of step it is: ``step``, ``agent``, ``llm``, ``tool`` and so on."""
         return str(self.fields.get("kind", "step"))
 
     @property
@@ -178,7 +191,7 @@ class StepRecord:
 
     @property
     def outcome(self) -> str:
-        """How the step ended: ``ok``, ``error``, ``cancelled``, ``closed``, …"""
+        """How the step ended: ``ok``, ``error``, ``cancelled`` or another outcome."""
         return str(self.fields["outcome"])
 
     @property
@@ -252,7 +265,7 @@ def read_header(line: bytes) -> SessionHeader | None:
     """
     try:
         data = decode_line(line)
-    except TraceLineError:
+    except (TraceLineError, MemoryError):
         return None
     return SessionHeader.from_dict(data["session"]) if "session" in data else None
 
@@ -289,7 +302,19 @@ def decode_line(line: bytes) -> dict[str, Any]:
     if type(data) is not dict:
         msg = "not a JSON object"
         raise TraceLineError(msg)
+    if line.count(b"[") + line.count(b"{") > _DEEPEST and _is_too_deep(data):
+        msg = f"nested more than {_DEEPEST} deep"
+        raise TraceLineError(msg)
     return data
+
+
+def _is_too_deep(data: Any) -> bool:
+    # Level by level: how deep recursion may go depends on who calls.
+    level = [data]
+    for _ in range(_DEEPEST):
+        items = (each.values() if type(each) is dict else each for each in level)
+        level = [item for some in items for item in some if type(item) in (dict, list)]
+    return bool(level)
 
 
 def _refuse_constant(constant: str) -> NoReturn:
@@ -331,7 +356,13 @@ _OPTIONAL: tuple[tuple[str, tuple[type, ...]], ...] = (
 )
 
 
-def _check_fields(data: dict[str, Any]) -> None:
+def check_step(data: dict[str, Any]) -> None:
+    """
+    Check the object of a line.
+
+    Raises:
+        TraceLineError: If a field that every step has is missing, or any is wrong.
+    """
     for key, kinds in _REQUIRED:
         if key not in data:
             msg = f"not a step ({key!r} is missing)"
@@ -348,5 +379,15 @@ def _check_fields(data: dict[str, Any]) -> None:
 
 def _check_type(key: str, value: object, kinds: tuple[type, ...]) -> None:
     if not isinstance(value, kinds) or isinstance(value, bool):
-        msg = f"not a step ({key!r} is {json.dumps(value)[:40]})"
+        msg = f"not a step ({key!r} is {_shown(value)})"
         raise TraceLineError(msg)
+    if isinstance(value, _NUMBER) and not is_in_range(value):
+        msg = f"not a step ({key!r} is out of range)"
+        raise TraceLineError(msg)
+
+
+def _shown(value: object) -> str:
+    # Without a look inside: it may be of any size and depth.
+    if isinstance(value, (dict, list)):
+        return "an object" if isinstance(value, dict) else "an array"
+    return json.dumps(value[:40] if isinstance(value, str) else value)[:40]

@@ -11,12 +11,12 @@ import itertools
 import threading
 import time
 from collections import deque
-from typing import Any, Optional, Protocol
+from typing import Any
 
 from ai_trace._capture import Capture
 from ai_trace._dispatch import Dispatch, Losses
 from ai_trace._encode import encode_text
-from ai_trace._record import OUTCOMES, SessionHeader, StepRecord
+from ai_trace._record import OUTCOMES, SessionHeader
 from ai_trace.typing import Clock, Ids
 
 
@@ -46,7 +46,7 @@ class Tally:
 
     def __init__(self) -> None:
         self._new: deque[tuple[str, float]] = deque()
-        self._counts = dict.fromkeys((*OUTCOMES, "unfinished"), 0)
+        self._counts: dict[str, int] = dict.fromkeys((*OUTCOMES, "unfinished"), 0)
         self._milliseconds = 0.0
         self.after_fork()
 
@@ -68,17 +68,6 @@ class Tally:
                 self._counts[outcome] += 1
                 self._milliseconds += milliseconds
             return dict(self._counts), self._milliseconds
-
-
-class EndedStep(Protocol):
-    """
-    What is asked of a step when it has ended.
-    """
-
-    id: str
-    parent_id: Optional[str]
-    outcome: Optional[str]
-    duration_ms: Optional[float]
 
 
 class Recorder:
@@ -110,16 +99,14 @@ class Recorder:
         self.dispatch = Dispatch(self.losses)
         self.open_steps: dict[str, Any] = {}
         self.deferred: deque[tuple[Any, tuple[Any, ...]]] = deque()
+        # A recorder is the place of root steps.
+        self.recorder = self
+        self.at_limit: list[None] = []
         self.closed = False
         self.muted = False
         self.tally = Tally()
         self._seq = itertools.count(1)
         self._heads: dict[tuple[str, str, str | None], tuple[str, list[Any]]] = {}
-
-    @property
-    def recorder(self) -> Recorder:
-        """Itself: a recorder is the place of root steps."""
-        return self
 
     def next_seq(self) -> int:
         """Return the number of the next start."""
@@ -147,12 +134,6 @@ class Recorder:
         if len(name) <= _NAME_LIMIT:
             self._heads[name, kind, function] = (text, notes)
         return text, notes
-
-    def finished(self, step: EndedStep, line: str) -> None:
-        """Count a finished step and hand its record to the sinks."""
-        self.tally.add(step.outcome or "", step.duration_ms or 0.0)
-        record = StepRecord(line.encode(), self.header, step.id, step.parent_id)
-        self.dispatch.finish(record)
 
     def after_fork(self) -> None:
         """Become the recorder of a child process: its own steps only."""

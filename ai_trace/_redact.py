@@ -1,25 +1,261 @@
 """
-Takes secrets out of what is recorded.
+Takes secrets out of what is recorded: by the name of a value, and by its shape.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Callable
+
+from ai_trace._assigned import assigned, flagged, paired
+from ai_trace._linear import why_not_linear
+from ai_trace._secret_names import PASSWORD, TOKEN, Names, looks_drawn, spelled
+from ai_trace._secret_shapes import may_hold_shape, taken_out, without_shapes
+from ai_trace.exceptions import TraceConfigError
+
+
+FAILED = "[redaction failed]"
+"""Stands for a value that the program's own redactor failed on."""
+
+MARGIN = 16_384
+"""How far beyond the limit a text is read for a secret that straddles it."""
+
+_SHORTEST_NAMED = 7
+_SHORTEST_SHAPE = 13
+_EDGE = 256
+_MAX_KINDS = 100
+
+_KIND = re.compile(r"[A-Za-z0-9_-]{1,40}\Z")
+
 
 class Redaction:
     """
-    Placeholder of the seam; see the page of limits.
+    What is taken out of everything that is recorded, before it is cut to its limits.
+
+    Known without being told: the values of ``password``, ``api_key``,
+    ``Authorization``, ``cookie`` and the like, as keys of mappings and dataclasses,
+    pairs of headers, options of command lines, and inside of text; tokens of known
+    shape, such as those of OpenAI, Anthropic, AWS, GitHub and Slack; JSON web tokens,
+    private keys, and passwords in URLs. Only the secret is replaced, by its kind:
+    ``[redacted:openai-key]``. Each replacement leaves a note in the record.
+
+    What looks like any other text cannot be known: a password in the middle of a
+    sentence stays.
+
+    Args:
+        keys: Further names whose values are secrets: the whole name, in upper or
+            lower case, ``-`` and ``_`` alike.
+        patterns: Further secrets by shape: kind to regular expression. The whole
+            match is replaced. A repeat without bound may stand only at the end, so
+            that no text takes long.
+        replace: Called with path and value for each value that is no container,
+            after all else; what it returns is recorded. If it raises, the record
+            says ``[redaction failed]``. It costs the short way of capture: about
+            10 µs more for each value.
+
+    Raises:
+        TraceConfigError: If an argument is of the wrong type, a key is empty, or a
+            pattern does not compile, matches the empty text, or may take long.
+
+    Example:
+        >>> from ai_trace import Redaction, Tracer
+        >>> redaction = Redaction(keys=["pin"], patterns={"badge": r"ACME-[0-9]{6}"})
+        >>> redaction.text("badge ACME-123456, pin=4711", 1_000)[0]
+        'badge [redacted:badge], pin=[redacted:key]'
     """
 
-    __slots__ = ()
+    __slots__ = ("_arguments", "_names", "_patterns", "replace")
+
+    def __init__(
+        self,
+        *,
+        keys: Iterable[str] = (),
+        patterns: Mapping[str, str] | None = None,
+        replace: Callable[[str, Any], Any] | None = None,
+    ) -> None:
+        if replace is not None and not callable(replace):
+            msg = (
+                f"Redaction(replace={replace!r}): replace is a function of a path and "
+                "a value that returns what to record. Give one, or leave it out."
+            )
+            raise TraceConfigError(msg)
+        own = _checked_keys(keys)
+        self._patterns = _checked_patterns(patterns or {})
+        self._names = Names(frozenset(map(spelled, own)))
+        self._arguments = (own, dict(patterns or {}), replace)
+        self.replace = replace
+
+    def __repr__(self) -> str:
+        keys, patterns, replace = self._arguments
+        return f"Redaction(keys={keys!r}, patterns={patterns!r}, replace={replace!r})"
+
+    @property
+    def reads_from(self) -> int:
+        """The length in characters from which a text is worth a look."""
+        return 1 if self._patterns else _SHORTEST_NAMED
 
     def suspects(self, text: str) -> bool:
-        """Tell whether captured text may hold a secret."""
-        raise NotImplementedError
+        """
+        Tell whether a text may hold a secret: the cheap test before any other.
+
+        Args:
+            text: A text of the program, as it is.
+        """
+        return (
+            (len(text) >= _SHORTEST_SHAPE and may_hold_shape(text))
+            or (("=" in text or ":" in text) and self._gives_value(text))
+            or (("(" in text or "[" in text) and self._has_pair(text))
+            or (text[:2] == "--" and self._names.say(text) > 0)
+            or (bool(self._patterns) and self._matches(text))
+        )
+
+    def _gives_value(self, text: str) -> bool:
+        return self._names.may_be_in(text) and any(assigned(text, self._names))
+
+    def _has_pair(self, text: str) -> bool:
+        has_quote = "'" in text or '"' in text
+        return has_quote and any(paired(text, self._names))
+
+    def _matches(self, text: str) -> bool:
+        return any(pattern.search(text) for _, pattern in self._patterns)
+
+    def suspects_keys(self, keys: str) -> bool:
+        """Tell whether one of the keys, one a line, may be the name of a secret."""
+        return self._names.may_be_among(keys)
 
     def key_kind(self, name: str, value: object) -> str | None:
-        """Return the kind of secret that a name says its value is."""
-        raise NotImplementedError
+        """
+        Return the kind of secret that a key says its value is.
+
+        Args:
+            name: The key.
+            value: Its value: numbers, flags and what is empty stay readable under
+                most keys.
+
+        Returns:
+            The kind, or ``None`` for what may be shown.
+        """
+        says = self._names.say(name)
+        if not says or value is None or type(value) is bool:
+            return None
+        if type(value) is int or type(value) is float:
+            return "key" if says == PASSWORD else None
+        if type(value) is str:
+            is_path = name[-3:].lower() == "pwd" and value.startswith(("/", "~"))
+            shown = is_path or (says == TOKEN and not looks_drawn(value[:_EDGE]))
+            return "key" if value and not shown else None
+        if says == TOKEN and type(value) is not bytes:
+            return None
+        return None if _is_open_container(value) else "key"
 
     def text(self, text: str, limit: int) -> tuple[str, list[str]]:
-        """Return text without its secrets, and their kinds."""
-        raise NotImplementedError
+        """
+        Take the secrets out of a text.
+
+        Args:
+            text: Any text.
+            limit: How many characters of it will be kept. Further ones are read only
+                as far as a secret that begins before the limit may reach.
+
+        Returns:
+            The text, not yet cut to the limit, and the kinds of what was replaced.
+        """
+        is_cut = len(text) > limit + MARGIN
+        if is_cut:
+            text = text[: limit + MARGIN]
+        found: list[str] = []
+        if len(text) >= self.reads_from:
+            text = self._without_secrets(text, found)
+        # The start of a secret that was cut off has no shape any more.
+        return text[:-_EDGE] if is_cut else text, found[:_MAX_KINDS]
+
+    def _without_secrets(self, text: str, found: list[str]) -> str:
+        for kind, pattern in self._patterns:
+            text = taken_out(pattern, kind, text, found)
+        if len(text) >= _SHORTEST_SHAPE and may_hold_shape(text):
+            text = without_shapes(text, found)
+            text = _without_spans(text, flagged(text), found)
+        text = _without_spans(text, paired(text, self._names), found)
+        return _without_spans(text, assigned(text, self._names), found)
+
+
+def _without_spans(
+    text: str, spans: Iterable[tuple[int, int]], found: list[str]
+) -> str:
+    parts = []
+    at = 0
+    for start, end in spans:
+        parts += [text[at:start], "[redacted:key]"]
+        at = end
+        found.append("key")
+    return "".join([*parts, text[at:]])
+
+
+def _is_open_container(value: object) -> bool:
+    """Tell whether a container holds nothing, or says of what type a secret is."""
+    if type(value) is dict:
+        return not value or type(value.get("type")) is str
+    return type(value) in (list, tuple, bytes, set, frozenset) and not value
+
+
+def _checked_keys(keys: Iterable[str]) -> tuple[str, ...]:
+    is_list = isinstance(keys, Iterable) and not isinstance(keys, (str, bytes))
+    listed = tuple(keys) if is_list else ()
+    if not is_list or not all(isinstance(key, str) for key in listed):
+        msg = (
+            f"Redaction(keys={keys!r}): keys is a list of names. Give one, such as "
+            '["pin", "account_number"].'
+        )
+        raise TraceConfigError(msg)
+    if not all(key.strip() for key in listed):
+        msg = f"Redaction(keys={keys!r}): a key is empty. Leave it out."
+        raise TraceConfigError(msg)
+    return listed
+
+
+def _checked_patterns(
+    patterns: Mapping[str, str],
+) -> tuple[tuple[str, re.Pattern[str]], ...]:
+    if not isinstance(patterns, Mapping):
+        msg = (
+            f"Redaction(patterns={patterns!r}): patterns is a mapping of kinds to "
+            'regular expressions. Give one, such as {"badge": r"ACME-[0-9]{6}"}.'
+        )
+        raise TraceConfigError(msg)
+    return tuple((kind, _checked_pattern(kind, text)) for kind, text in patterns.items())
+
+
+def _checked_pattern(kind: str, text: str) -> re.Pattern[str]:
+    where = f"Redaction(patterns={{{kind!r}: {text!r}}})"
+    if not isinstance(kind, str) or not _KIND.match(kind):
+        msg = (
+            f"{where}: a kind is 1 to 40 letters, digits, - or _, because it is "
+            "written in place of the secret. Rename it."
+        )
+        raise TraceConfigError(msg)
+    if not isinstance(text, str):
+        msg = f"{where}: a pattern is a regular expression as text. Give its text."
+        raise TraceConfigError(msg)
+    try:
+        pattern = re.compile(text)
+    except (re.error, RecursionError, OverflowError) as exc:
+        msg = (
+            f"{where}: the pattern does not compile: {exc}. Correct it; re.escape() "
+            "makes a pattern of plain text."
+        )
+        raise TraceConfigError(msg) from None
+    if pattern.match(""):
+        msg = (
+            f"{where}: the pattern matches the empty text, which is everywhere. Ask "
+            "for at least one character: + instead of *."
+        )
+        raise TraceConfigError(msg)
+    reason = why_not_linear(text)
+    if reason is not None:
+        msg = (
+            f"{where}: a search may take very long, because {reason}. Bound it: "
+            "{0,64} instead of *."
+        )
+        raise TraceConfigError(msg)
+    return pattern

@@ -5,7 +5,7 @@ The live step: from its start to its one end.
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Any, Optional, cast
+from typing import Any, cast
 
 from typing_extensions import Self
 
@@ -13,8 +13,9 @@ from ai_trace import _context
 from ai_trace._context import InSink, Place, current
 from ai_trace._dispatch import warn
 from ai_trace._draft import Draft, text_of
+from ai_trace._objects import short_name
 from ai_trace._outcome import error_text, outcome_of, traceback_text
-from ai_trace._record import OUTCOMES
+from ai_trace._record import OUTCOMES, StepRecord
 from ai_trace._recorder import Recorder
 
 
@@ -65,7 +66,7 @@ class Step(Draft):
         super().__init__(recorder, name, context, kind, function)
         self._state = _NEW
         self._origin = 0.0
-        self._previous: Optional[Place] = _LEFT
+        self._previous: Place | None = _LEFT
 
     # -- start ---------------------------------------------------------------
 
@@ -193,12 +194,26 @@ class Step(Draft):
         """End the step with what an exception says."""
         try:
             self._end(outcome or outcome_of(exc), error_text(exc), traceback_text(exc))
-        except Exception as broken:
-            # At the very end of the stack even the traceback has no room.
-            self._end("error", _name(exc))
+        except BaseException as broken:
+            # At the very end of the stack even the traceback has no room. What
+            # interrupts the program goes on, once the step is written.
+            if self._state == _OPEN:
+                self._end(outcome or "error", _name(exc))
             self._lose("traceback", broken)
+            if not isinstance(broken, Exception):
+                raise
 
     def _end(
+        self, outcome: str, error: str | None = None, traceback: str | None = None
+    ) -> None:
+        """End the step, and those further down that had no room on the stack to."""
+        self._end_once(outcome, error, traceback)
+        deferred = self.recorder.deferred
+        for _ in range(len(deferred)):
+            step, how = deferred.popleft()
+            step._end_once(*how)
+
+    def _end_once(
         self, outcome: str, error: str | None = None, traceback: str | None = None
     ) -> None:
         recorder = self.recorder
@@ -211,12 +226,11 @@ class Step(Draft):
         self._state = _DONE
         try:
             self._emit(error, traceback)
-            while recorder.deferred:
-                step, what = recorder.deferred.popleft()
-                step._emit(*what)
         except RecursionError:
             # The steps further up have more of the stack: they write this one.
-            recorder.deferred.append((self, (error, traceback)))
+            recorder.open_steps[self.id] = self
+            self._state = _OPEN
+            recorder.deferred.append((self, (outcome, error, traceback)))
         except Exception as exc:
             self._lose("end", exc)
 
@@ -227,7 +241,11 @@ class Step(Draft):
 
     def _emit(self, error: str | None, traceback: str | None) -> None:
         line = self.finished_line(error, traceback)
-        self.recorder.finished(self, line)
+        recorder = self.recorder
+        recorder.tally.add(self.outcome or "", self.duration_ms or 0.0)
+        recorder.dispatch.finish(
+            StepRecord(line.encode(), recorder.header, self.id, self.parent_id)
+        )
 
     # -- the current step ----------------------------------------------------
 
@@ -250,14 +268,16 @@ class Step(Draft):
         traceback: TracebackType | None,
     ) -> None:
         """End the step by how the block ended; the exception goes on."""
-        if self._state == _OPEN:
-            if exc is None:
-                self._end("ok")
-            else:
-                self._end_by(exc)
-        elif self._previous is _LEFT:
-            self._not_open("was left")
-        self._leave()
+        try:
+            if self._state == _OPEN:
+                if exc is None:
+                    self._end("ok")
+                else:
+                    self._end_by(exc)
+            elif self._previous is _LEFT:
+                self._not_open("was left")
+        finally:
+            self._leave()
 
     def _leave(self) -> None:
         if current.get() is not self:
@@ -313,7 +333,7 @@ class Step(Draft):
         if closed or first:
             warn(f"Step {self.name!r} is not recorded: {why}.", stacklevel=5)
 
-    def _lose(self, what: str, exc: Exception) -> None:
+    def _lose(self, what: str, exc: BaseException) -> None:
         try:
             self.recorder.losses.count("step", f"{what} lost: {_name(exc)}")
         except RecursionError:
@@ -326,4 +346,4 @@ class Step(Draft):
 
 
 def _name(exc: BaseException) -> str:
-    return type(exc).__name__
+    return short_name(type(exc))

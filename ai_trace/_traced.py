@@ -12,7 +12,7 @@ import copy
 import importlib
 import sys
 from collections.abc import AsyncGenerator, Generator, Iterable
-from typing import Any, Callable, TypeVar, Union, overload
+from typing import Any, Callable, TypeVar, overload
 
 import wrapt
 from typing_extensions import ParamSpec
@@ -40,7 +40,7 @@ def traced(
     *,
     name: str | None = None,
     kind: str = "step",
-    args: Union[bool, Iterable[str]] = True,
+    args: bool | Iterable[str] = True,
     exclude: Iterable[str] = (),
     result: bool = True,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
@@ -50,7 +50,7 @@ def traced(
     *,
     name: str | None = None,
     kind: str = "step",
-    args: Union[bool, Iterable[str]] = True,
+    args: bool | Iterable[str] = True,
     exclude: Iterable[str] = (),
     result: bool = True,
 ) -> Any:
@@ -101,7 +101,7 @@ def _trace(
     function: Any,
     name: str | None,
     kind: str,
-    args: Union[bool, Iterable[str]],
+    args: bool | Iterable[str],
     exclude: Iterable[str],
     result: bool,
 ) -> TracedFunction:
@@ -110,7 +110,7 @@ def _trace(
     return TracedFunction(function, _BODIES[definition.flavour](definition))
 
 
-class _BoundTracedFunction(wrapt.BoundFunctionWrapper):  # type: ignore[type-arg]
+class _BoundTracedFunction(wrapt.BoundFunctionWrapper):  # type: ignore[type-arg]  # pyright: ignore[reportMissingTypeArgument]
     """
     A traced method on its object; pickles as the attribute that it is.
     """
@@ -138,7 +138,7 @@ def _found(module: str, qualified_name: str) -> Any:
     return found
 
 
-class TracedFunction(wrapt.FunctionWrapper):  # type: ignore[type-arg]
+class TracedFunction(wrapt.FunctionWrapper):  # type: ignore[type-arg]  # pyright: ignore[reportMissingTypeArgument]
     """
     A traced function: the function in every respect but that calls are recorded.
 
@@ -188,10 +188,18 @@ def _made(
 
 
 def _end_with(step: Step, definition: Definition, value: Any) -> None:
-    """End a step with the value that its function returned."""
-    if definition.result and not step.has_result:
-        step.set_result(value)
+    """End a step with the value that its function returned, and leave it."""
+    try:
+        if definition.result and not step.has_result:
+            step.set_result(value)
+    except RecursionError:
+        raise
+    except BaseException as exc:
+        # An interruption, in the middle of capture: it goes on.
+        step.__exit__(None, exc, None)
+        raise
     step._end("ok")
+    step._leave()
 
 
 # -- functions ---------------------------------------------------------------
@@ -206,17 +214,32 @@ def _sync_body(definition: Definition) -> Body:
             if _context.orphans_unsaid:
                 call_is_orphan()
             return wrapped(*args, **kwargs)
-        step = _made(definition, place, instance, args, kwargs)
+        before = current.get()
+        try:
+            step = _made(definition, place, instance, args, kwargs)
+            if step is not None:
+                step.__enter__()
+        except RecursionError:
+            # From here to the next call: no frame of ours has room on the stack.
+            place.recorder.at_limit.append(None)
+            step = None
         if step is None:
             return wrapped(*args, **kwargs)
-        step.__enter__()
         try:
             result = wrapped(*args, **kwargs)
         except BaseException as exc:
-            step.__exit__(None, exc, None)
+            try:
+                step.__exit__(None, exc, None)
+            except RecursionError:
+                how = ("error", type(exc).__name__, None)
+                step.recorder.deferred.append((step, how))
+                current.set(before)
             raise
-        _end_with(step, definition, result)
-        step._leave()
+        try:
+            _end_with(step, definition, result)
+        except RecursionError:
+            step.recorder.deferred.append((step, ("ok", None, None)))
+            current.set(before)
         return result
 
     return call
@@ -257,10 +280,13 @@ async def _drive_coroutine(
     try:
         result = await wrapped(*args, **kwargs)
     except BaseException as exc:
-        step.__exit__(None, exc, None)
+        try:
+            step.__exit__(None, exc, None)
+        except RecursionError:
+            how = ("error", type(exc).__name__, None)
+            step.recorder.deferred.append((step, how))
         raise
     _end_with(step, definition, result)
-    step._leave()
     return result
 
 
@@ -293,7 +319,11 @@ def _drive_generator(
             return stop.value
         except BaseException as exc:
             current.set(before)
-            items.raised(exc)
+            try:
+                items.raised(exc)
+            except RecursionError:
+                how = ("error", type(exc).__name__, None)
+                step.recorder.deferred.append((step, how))
             sent = None
             raise
         # The body may stand in a step of its own; that is where it goes on.
@@ -333,7 +363,11 @@ async def _drive_async_generator(
             return
         except BaseException as exc:
             current.set(before)
-            items.raised(exc)
+            try:
+                items.raised(exc)
+            except RecursionError:
+                how = ("error", type(exc).__name__, None)
+                step.recorder.deferred.append((step, how))
             sent = awaitable = None
             raise
         inside = current.get()

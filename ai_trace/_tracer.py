@@ -24,12 +24,14 @@ from ai_trace._limits import Limits
 from ai_trace._quiet_steps import MutedStep
 from ai_trace._record import StepRecord
 from ai_trace._recorder import Recorder, SystemClock
+from ai_trace._redact import Redaction
 from ai_trace._step import Step
 from ai_trace._tracer_arguments import (
     check_arguments,
     checked_sinks,
     directory_of,
     header_of,
+    redaction_of,
 )
 from ai_trace.sinks import _files, _system
 from ai_trace.sinks._jsonl import JSONLSink, check_durability
@@ -58,6 +60,8 @@ class Tracer(Recorder):
         meta: What to say about the session: model, version, run id.
         sinks: Further sinks, each told of every step.
         limits: How much of each value is kept.
+        redact: Whether secrets are taken out; or a ``Redaction`` with further names
+            and patterns; or a function ``(path, value) -> value``.
         durability: What survives a power loss: ``cache``, ``interval`` or ``step``;
             the death of the process loses no finished step with any of them.
         journal: Whether the steps in flight are kept in a journal, from which a
@@ -93,6 +97,7 @@ class Tracer(Recorder):
         *,
         sinks: Iterable[Sink] = (),
         limits: Limits | None = None,
+        redact: bool | Redaction | Callable[[str, Any], Any] = True,
         durability: str = "cache",
         journal: bool = True,
         clock: Clock | None = None,
@@ -105,7 +110,7 @@ class Tracer(Recorder):
         self.agent = agent
         self.trace_dir = directory_of(trace_dir)
         self.path: Path | None = None
-        capture = Capture(limits or Limits(), None)
+        capture = Capture(limits or Limits(), redaction_of(redact))
         started_at = clock.time()
         wanted = time.strftime("%Y%m%d_%H%M%S", time.gmtime(started_at))
         muted = os.environ.get("AI_TRACE_DISABLED", "") not in ("", "0")
@@ -201,6 +206,8 @@ class Tracer(Recorder):
             >>> Tracer("agent", auto_save=False).health()
             {}
         """
+        if self.at_limit:
+            self.losses.count("step", "not recorded: RecursionError", lost=_all(self))
         return self.losses.counts()
 
     # -- documents -----------------------------------------------------------
@@ -328,6 +335,8 @@ class Tracer(Recorder):
         self.closed = True
         if _context.active is self:
             _context.activate(None)
+        for step, how in list(self.deferred):
+            step._end_once(*how)
         for step in list(self.open_steps.values()):
             step.abandon()
         self.dispatch.close()
@@ -336,6 +345,13 @@ class Tracer(Recorder):
         """Show the summary."""
         facts = ", ".join(f"{key}={value!r}" for key, value in self.summary().items())
         return f"<Tracer {facts}>"
+
+
+def _all(tracer: Tracer) -> int:
+    """Take the count of the calls that had no room on the stack to be recorded."""
+    count = len(tracer.at_limit)
+    del tracer.at_limit[:count]
+    return count
 
 
 def _close_all() -> None:

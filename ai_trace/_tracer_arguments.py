@@ -16,6 +16,7 @@ from ai_trace._capture import Capture
 from ai_trace._dispatch import check_sink
 from ai_trace._limits import Limits
 from ai_trace._record import SessionHeader
+from ai_trace._redact import Redaction
 from ai_trace._version import __version__
 from ai_trace.exceptions import TraceConfigError
 from ai_trace.sinks._files import unusable
@@ -39,6 +40,23 @@ def check_arguments(agent: object, meta: object, limits: object) -> None:
     if limits is not None and not isinstance(limits, Limits):
         msg = f"Tracer(limits={limits!r}): give a Limits object, or leave it out."
         raise TraceConfigError(msg)
+
+
+def redaction_of(redact: object) -> Redaction | None:
+    """Return what to take out: as given, by a function, by default, or nothing."""
+    if redact is True:
+        return Redaction()
+    if redact is False:
+        return None
+    if isinstance(redact, Redaction):
+        return redact
+    if callable(redact):
+        return Redaction(replace=redact)
+    msg = (
+        f"Tracer(redact={redact!r}): give True, False, a Redaction, or a function of a "
+        "path and a value that returns what to record."
+    )
+    raise TraceConfigError(msg)
 
 
 def checked_sinks(sinks: Iterable[Sink]) -> list[Sink]:

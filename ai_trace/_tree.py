@@ -9,7 +9,14 @@ and the records themselves are loaded only when they are asked for.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    Callable,
+    Container,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from pathlib import Path
 from typing import Any, NamedTuple, overload
 
@@ -46,12 +53,18 @@ class Writer(NamedTuple):
         host: The machine.
         alive: Whether it is still at work, by the lock on its journal.
         heard_at: When it last wrote, in epoch seconds; now, while it is alive.
+        open: How many steps it has open, or had when it died.
+        inside: Name of the open step that started last; ``None`` without one.
+        journal: Where its journal is.
     """
 
     pid: int
     host: str
     alive: bool
     heard_at: float
+    open: int
+    inside: str | None
+    journal: Path
 
 
 class Records(Sequence[StepRecord]):
@@ -133,6 +146,15 @@ class Session:
     def steps(self) -> Records:
         """All steps in the order of their starts, placeholders included."""
         return Records(self._order, self.record)
+
+    def select(self, numbers: Container[int]) -> Records:
+        """
+        Return some steps in the order of their starts.
+
+        Args:
+            numbers: Their numbers in this session, as ``outline`` gives them.
+        """
+        return Records([n for n in self._order if n in numbers], self.record)
 
     @property
     def roots(self) -> Records:

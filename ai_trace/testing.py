@@ -5,7 +5,7 @@ For tests of programs that are traced: capture steps, set the clock, count ids.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import overload
 
@@ -54,7 +54,7 @@ class SetClock:
 
 class CountingIds:
     """
-    Ids that count: 0000000000000001, 0000000000000002, …
+    Ids that count, beginning with 0000000000000001.
 
     Example:
         >>> CountingIds().step_id()
@@ -127,7 +127,7 @@ class CapturedSteps(Sequence[StepRecord]):
 @contextmanager
 def capture(
     agent: str = "test", *, clock: SetClock | None = None
-) -> Iterator[CapturedSteps]:
+) -> Generator[CapturedSteps, None, None]:
     """
     Record the steps made inside a block, in memory alone.
 

@@ -25,30 +25,37 @@ class OpenStep(Protocol):
     @property
     def name(self) -> str:
         """What the step is called."""
+        ...
 
     @property
     def kind(self) -> str:
         """What sort of step it is."""
+        ...
 
     @property
     def id(self) -> str:
         """16 hex digits."""
+        ...
 
     @property
     def parent_id(self) -> str | None:
         """The step that it was made in."""
+        ...
 
     @property
     def header(self) -> SessionHeader:
         """The session that it belongs to."""
+        ...
 
     @property
     def log_entries(self) -> Sequence[str]:
         """Its log entries so far, as JSON text."""
+        ...
 
     @property
     def start_line(self) -> bytes:
         """The start as one line of JSON: a record without its end."""
+        ...
 
 
 class Sink(Protocol):
@@ -78,9 +85,11 @@ class Clock(Protocol):
 
     def time(self) -> float:
         """Return wall clock time in epoch seconds."""
+        ...
 
     def monotonic(self) -> float:
         """Return seconds that never go back, from any origin."""
+        ...
 
 
 class Ids(Protocol):
@@ -90,6 +99,8 @@ class Ids(Protocol):
 
     def step_id(self) -> str:
         """Return 16 lowercase hex digits, unique in the session."""
+        ...
 
     def trace_id(self) -> str:
         """Return 32 lowercase hex digits, unique in the session."""
+        ...

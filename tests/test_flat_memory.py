@@ -85,6 +85,7 @@ print(tracer.health())
 @pytest.mark.skipif(
     not sys.platform.startswith("linux"), reason="resident memory is read from /proc"
 )
+@pytest.mark.timeout(300)
 def test_memory_stays_flat(tmp_path):
     """Between 100,000 and 200,000 steps memory does not grow, and no step is lost."""
     steps = 200_000
@@ -101,6 +102,6 @@ def test_memory_stays_flat(tmp_path):
     # Ten rounds make one failing step; the session step is the last line.
     expected = steps // 5 * 5 + -(-steps // 5 // 10) + 1
     assert (expected, expected, "{}") == (lines, summed, health)
-    # A hundred thousand steps that left one block each would be 100,000 blocks.
-    assert blocks < 500
+    # The count wavers by a thousand or so; a block left by each step would be 100,000.
+    assert blocks < 5_000
     assert resident < 2_000_000

@@ -32,6 +32,9 @@ FLOORS = {
         "_secrets",
         "_redact",
         "_encode",
+        "_objects",
+        "_outcome",
+        "_arrays",
         "_known_types",
         "_copy",
         "_capture",
@@ -45,8 +48,8 @@ FLOORS = {
         "_lines",
         "_files",
         "_find",
-        "_follow",
         "_open_steps",
+        "_follow",
         "reading",
         "render._escape",
         "render._style",
@@ -69,7 +72,6 @@ FLOORS = {
     ],
     "motor": [
         "_context",
-        "_outcome",
         "_definition",
         "_dispatch",
         "_recorder",
@@ -83,7 +85,7 @@ FLOORS = {
         "_traced",
     ],
     "window": [""],
-    "rooms": ["integrations/", "demo/", "testing"],
+    "rooms": ["integrations/", "demo/", "testing", "recovery", "diagnosis"],
     "faces": ["cli/", "pytest_plugin", "__main__"],
 }
 

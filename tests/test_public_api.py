@@ -22,6 +22,7 @@ PUBLIC = [
     "Limits",
     "MarkdownSink",
     "MemorySink",
+    "Redaction",
     "Sink",
     "Step",
     "StepRecord",

@@ -161,7 +161,7 @@ def _count(session: _Counted, terminal: Terminal) -> None:
     path = session.info.path
     # One session that cannot be read is no reason to list none.
     try:
-        for found in reading.records(path):
+        for found in reading.records(session.info):
             session.add(found)
     except TraceReadError as exc:
         session.is_readable = False

@@ -37,6 +37,8 @@ VERBS = {
     "tail": "the last steps, then each step as it finishes",
     "stats": "counts and durations per step name, over all sessions",
     "report": "one session as a Markdown page",
+    "recover": "make lines of the steps that a process died in",
+    "doctor": "is this session whole?",
     "demo": "record a small trading agent on real prices, and look at it",
 }
 
@@ -60,7 +62,8 @@ Output is coloured on a terminal and plain elsewhere (NO_COLOR, FORCE_COLOR), an
 fits the terminal's width or COLUMNS; in a pipe or a file, lines are not cut to any
 width. Times are local; session ids are UTC.
 
-Exit status: 0, 1 when nothing was found, 2 when the command line is wrong."""
+Exit status: 0, 1 when nothing was found, 2 when the command line is wrong, 3 when
+'doctor' finds that a session is not whole."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -72,7 +75,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit status: 0, 1 when nothing was found, 2 when the command line is
-        wrong, 130 after Ctrl-C, 141 when nobody reads the output any more.
+        wrong, 3 when a session is not whole, 130 after Ctrl-C, 141 when nobody reads
+        the output any more.
     """
     terminal = Terminal()
     try:

@@ -85,7 +85,7 @@ def _readable(infos: list[SessionInfo], terminal: Terminal) -> list[SessionInfo]
 def _records(info: SessionInfo, terminal: Terminal) -> Iterator[_Found]:
     # One that cannot be read any more is no reason to count none.
     try:
-        yield from reading.records(info.path)
+        yield from reading.records(info)
     except TraceReadError as exc:
         terminal.complain(str(exc))
 

@@ -8,12 +8,12 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ai_trace import reading
 from ai_trace._record import StepRecord
-from ai_trace._tree import Problem
+from ai_trace._tree import Problem, Writer
 from ai_trace.cli._arguments import (
     FOUND,
     NOTHING_FOUND,
@@ -21,14 +21,20 @@ from ai_trace.cli._arguments import (
     count,
 )
 from ai_trace.cli._sessions import add_session
+from ai_trace.cli._status_line import StatusLine
 from ai_trace.cli._style import fitting
 from ai_trace.cli._terminal import Terminal
 from ai_trace.render import json, text
+from ai_trace.render._style import Style
 
 
 DESCRIPTION = """\
 Show the last steps of a session in the order in which they finished, and then each
 step as it finishes, until Ctrl-C.
+
+Steps that are still running, and for how long, stand in the last line of a terminal;
+with --no-follow they come after the others. When the process that records the session
+dies, tail says so, and shows the steps that it died in.
 
 Unless a session is named, the newest one is followed: when another one starts, tail
 says so and goes on with that. When there is none yet, it waits for the first."""
@@ -158,6 +164,9 @@ class _Output:
         self._terminal = terminal
         self._style = fitting(terminal)
         self._session: tuple[str, str] | None = None
+        self._status = StatusLine(terminal, wanted=not options.json)
+        self._unfinished: set[str] = set()
+        self._dead: set[Path] = set()
 
     def follow(
         self, path: Path, *, last: int, stop: Callable[[], bool] | None = None
@@ -171,14 +180,38 @@ class _Output:
             stop: Says when to end; without it, this goes on for ever.
         """
         steps = reading.follow(
-            path, last=last, poll=_POLL, stop=stop, on_problem=self._complain
+            path,
+            last=last,
+            poll=_POLL,
+            stop=stop,
+            on_problem=self._complain,
+            on_open=self._show_open,
         )
+        with self._status:
+            for step in steps:
+                # What was shown as unfinished may be made a line of the file later.
+                if step.outcome != "unfinished" or step.id not in self._unfinished:
+                    self.show(step)
+                    self._terminal.flush()
+
+    def _show_open(
+        self, steps: Sequence[StepRecord], writers: Sequence[Writer]
+    ) -> None:
         for step in steps:
-            self.show(step)
-            self._terminal.flush()
+            if step.outcome == "unfinished" and step.id not in self._unfinished:
+                self._unfinished.add(step.id)
+                self.show(step)
+        for writer in writers:
+            if not writer.alive and writer.journal not in self._dead:
+                self._dead.add(writer.journal)
+                self._status.clear()
+                words = text.writer(writer, Style(width=None))
+                self._terminal.complain(f"{words[:1].upper()}{words[1:]}.")
+        self._status.show([step for step in steps if step.outcome == "running"])
 
     def show(self, step: StepRecord) -> None:
         """Show one step."""
+        self._status.clear()
         if self._json:
             self._terminal.write(self._object(step))
         else:
@@ -193,4 +226,5 @@ class _Output:
         return f'{json.line(step)[:-1]}, "session": {json.encode(header.to_dict())}}}'
 
     def _complain(self, problem: Problem) -> None:
+        self._status.clear()
         self._terminal.complain(f"{problem.where}: {problem.what}")

@@ -33,7 +33,6 @@ class Terminal:
     Attributes:
         is_terminal: Whether a person is likely to watch standard output.
         colour: Whether colours are wanted there.
-        width: Columns to fit lines into; ``None`` when lines may be of any length.
         encoding: The name of standard output's encoding; ``None`` takes any text.
     """
 
@@ -42,8 +41,12 @@ class Terminal:
         self._err = _open_stream(sys.stderr)
         self.is_terminal = self._out.isatty()
         self.colour = _wants_colour(self.is_terminal)
-        self.width = _find_width(self._out, self.is_terminal)
         self.encoding: str | None = self._out.encoding
+
+    @property
+    def width(self) -> int | None:
+        """Columns to fit lines into; ``None`` when lines may be of any length."""
+        return _find_width(self._out, self.is_terminal)
 
     def write(self, line: str = "") -> None:
         """

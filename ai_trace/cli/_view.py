@@ -172,6 +172,4 @@ def _down_to(
     session: Session, top: StepRecord | None, depth: int
 ) -> Iterator[StepRecord]:
     places = session.outline(None if top is None else session.number_of(top))
-    numbers = [place.number for place in places if place.depth < depth]
-    numbers.sort(key=lambda number: session.record(number).seq)
-    return map(session.record, numbers)
+    return iter(session.select({p.number for p in places if p.depth < depth}))

@@ -8,10 +8,14 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, Callable
+
+from ai_trace._tree import Writer
 
 
 _PREVIEW_DEPTH = 3
+_SHOWN = 200
+_SO_FAR = {"running": "for ", "unfinished": "after at least "}
 _UNITS = ((86_400, "d", 3_600, "h"), (3_600, "h", 60, "m"), (60, "m", 1, "s"))
 
 
@@ -85,6 +89,50 @@ def duration(milliseconds: float | None) -> str:
             rest = whole % large // small
             return f"{whole // large} {large_name} {rest} {small_name}"
     return f"{whole} s"
+
+
+def lasted(outcome: str, milliseconds: float | None) -> str:
+    """
+    Show how long a step took, or has taken so far.
+
+    Args:
+        outcome: How it ended, if it has.
+        milliseconds: The duration; ``None`` is an empty text.
+
+    Returns:
+        ``4.21 s``, ``for 4.21 s`` while it runs, ``after at least 4.21 s`` when nobody
+        knows its end.
+    """
+    shown = duration(milliseconds)
+    if outcome == "unfinished" and not milliseconds:
+        return ""
+    return f"{_SO_FAR.get(outcome, '')}{shown}" if shown else ""
+
+
+def process(
+    writer: Writer, when: str, *, host: Callable[[str], str], step: Callable[[str], str]
+) -> str:
+    """
+    Say whether a process is still at work on a session, and in which step.
+
+    Args:
+        writer: The process.
+        when: The time at which it was last heard of, in words.
+        host: Makes the name of the machine, which may be any text, safe to show.
+        step: Makes the name of a step safe to show.
+
+    Returns:
+        ``process 4711 on vm is running, inside decide``, or how it died.
+    """
+    who = f"process {writer.pid}" if writer.pid else "a process"
+    if writer.host:
+        who += f" on {host(writer.host[:_SHOWN])}"
+    place = "between steps"
+    if writer.inside is not None:
+        place = f"inside {step(writer.inside[:_SHOWN])}"
+    if writer.alive:
+        return f"{who} is running, {place}"
+    return f"{who} died: last heard of {when}, {place}"
 
 
 def moment(epoch: Any) -> datetime | None:

@@ -11,10 +11,18 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ai_trace._record import StepRecord
+from ai_trace._record import WITHOUT_END, StepRecord
 from ai_trace._tree import Session
 from ai_trace.render._escape import md_block, md_cell, md_inline
-from ai_trace.render._values import brief, clock, duration, moment, pretty
+from ai_trace.render._values import (
+    brief,
+    clock,
+    duration,
+    lasted,
+    moment,
+    pretty,
+    process,
+)
 
 
 _EMOJI = {
@@ -86,20 +94,30 @@ def _summary(session: Session) -> Iterator[str]:
 
 def _metadata(session: Session) -> Iterator[str]:
     started = moment(session.started_at or None)
-    if started is None and not session.header.meta:
+    # A page that is saved at the end of a run says nothing of its process.
+    writers = [each for each in session.writers if each.open or not each.alive]
+    if started is None and not session.header.meta and not writers:
         return
     yield "## Metadata\n\n"
     if started is not None:
-        yield f"- Started: {started:%Y-%m-%d %H:%M:%S}Z\n"
+        yield f"- Started: {_utc(session.started_at)}\n"
+    for each in writers:
+        words = process(each, _utc(each.heard_at), host=_word, step=md_inline)
+        yield f"- {words[:1].upper()}{words[1:]}\n"
     yield from _fields(session.header.meta, "")
     yield "\n"
+
+
+def _utc(epoch: float) -> str:
+    when = moment(epoch or None)
+    return "unknown" if when is None else f"{when:%Y-%m-%d %H:%M:%S}Z"
 
 
 def _problems(session: Session) -> Iterator[str]:
     if not session.problems:
         return
     yield "## Problems\n\n"
-    for where, what in session.problems:
+    for where, what, _ in session.problems:
         yield f"- {md_inline(f'{where}: {what}')}\n"
     yield "\n"
 
@@ -147,10 +165,12 @@ def _title(record: StepRecord) -> str:
         words.append(_word(record.kind))
     if record.outcome not in ("ok", "error"):
         words.append(_word(record.outcome))
-    if record.duration_ms is not None:
+    if record.outcome in WITHOUT_END:
+        words.append(lasted(record.outcome, record.duration_ms))
+    elif record.duration_ms is not None:
         words.append(_duration(record.duration_ms))
     emoji = _EMOJI.get(record.outcome, _UNKNOWN_EMOJI)
-    facts = f" ({', '.join(words)})" if words else ""
+    facts = f" ({', '.join(filter(None, words))})" if words else ""
     return f"{emoji} {md_inline(record.name)}{facts}"
 
 

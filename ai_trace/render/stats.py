@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ai_trace._record import StepRecord
+from ai_trace._record import WITHOUT_END, StepRecord
 from ai_trace._tree import Problem
 from ai_trace.render._style import Span, Style, columns
 from ai_trace.render._values import duration
@@ -40,7 +40,8 @@ class NameStats:
         name: The steps' name.
         count: How many there are.
         errors: How many of them ended with ``error``.
-        median_ms: Median duration, ``None`` when none has finished.
+        median_ms: Median duration, ``None`` when none has finished; how long a step
+            has run that did not end is no duration.
         p95_ms: The duration that 95 of 100 steps do not exceed (nearest rank).
         max_ms: The longest duration.
         total_ms: Sum of the durations.
@@ -161,7 +162,7 @@ class _Tally:
         named = self._named(record.name)
         named.count += 1
         named.errors += outcome == "error"
-        if record.duration_ms is not None:
+        if record.duration_ms is not None and outcome not in WITHOUT_END:
             named.durations.append(record.duration_ms)
 
     def _count_outcome(self, outcome: str) -> None:

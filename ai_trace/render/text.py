@@ -4,24 +4,26 @@ A session as lines for a terminal.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any
 
 from ai_trace._record import StepRecord
-from ai_trace._tree import Place, Session
+from ai_trace._tree import Place, Session, Writer
 from ai_trace.render._style import Span, Style, columns
 from ai_trace.render._values import (
     brief,
     brief_fields,
     clock,
     duration,
+    lasted,
     local_time,
     pretty,
+    process,
 )
 
 
-__all__ = ["Style", "problems", "step", "tree"]
+__all__ = ["Style", "problems", "running", "step", "tree", "writer"]
 
 _PREVIEW = 160
 _WIDEST_GUIDES = 120
@@ -95,6 +97,47 @@ def step(record: StepRecord, style: Style, *, full: bool = False) -> Iterator[st
     yield from _step_lines(record, style, _Guides(style, start), full=full)
 
 
+def writer(writer: Writer, style: Style) -> str:
+    """
+    Render whether a process is still at work on its session.
+
+    Args:
+        writer: The process.
+        style: What the output can show.
+
+    Returns:
+        One line, without its newline.
+    """
+
+    def quoted(text: str) -> str:
+        return f"`{style.clean(text)}`"
+
+    when = local_time(writer.heard_at or None)
+    words = process(writer, when, host=style.clean, step=quoted)
+    return style.line([Span(words, "odd" if writer.alive else "bad")])
+
+
+def running(steps: Iterable[StepRecord], now: float, style: Style) -> str:
+    """
+    Render which steps are running and for how long, the last one first.
+
+    Args:
+        steps: The steps, in the order of their start.
+        now: The time, in epoch seconds.
+        style: What the output can show.
+
+    Returns:
+        One line, without its newline; empty if there is no step.
+    """
+    spans: list[Span] = []
+    for record in reversed(list(steps)):
+        spans.append(Span(",") if spans else style.mark("running"))
+        took = max(0.0, now - record.started_at) * 1_000
+        spans.append(Span(f" {style.clean(record.name)}", "name"))
+        spans.append(Span(f" {style.signs(lasted('running', took))}", "quiet"))
+    return style.line(spans)
+
+
 def problems(session: Session, style: Style) -> Iterator[str]:
     """
     Render what was found wrong in a session's file.
@@ -106,7 +149,7 @@ def problems(session: Session, style: Style) -> Iterator[str]:
     Yields:
         A line for each problem, without its newline.
     """
-    for where, what in session.problems:
+    for where, what, _ in session.problems:
         yield style.clean(f"{where}: {what}")
 
 
@@ -195,6 +238,8 @@ def _header(session: Session, style: Style) -> Iterator[str]:
         facts.append(f"took {duration(took * 1_000)}")
     yield style.line([Span(style.clean("  ".join(facts)), "quiet")])
     yield style.line([Span(style.clean(_outcomes(session.outcomes)), "quiet")])
+    for each in session.writers:
+        yield writer(each, style)
     if header.meta:
         meta = brief_fields(header.meta, style.width or _PREVIEW)
         yield style.line([Span(style.clean(f"meta {meta}"), "quiet")])
@@ -248,8 +293,9 @@ def _title(record: StepRecord, style: Style, *, quiet: bool) -> Iterator[Span]:
     words = "" if record.kind == "step" else f" ({style.clean(record.kind)})"
     if record.outcome != "ok" and not record.error:
         words += f" {style.clean(record.outcome)}"
-    if record.duration_ms is not None:
-        words += f" {style.signs(duration(record.duration_ms))}"
+    took = lasted(record.outcome, record.duration_ms)
+    if took:
+        words += f" {style.signs(took)}"
     yield Span(words, "quiet")
 
 

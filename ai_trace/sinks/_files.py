@@ -27,7 +27,7 @@ _FILE_MODE = 0o600
 _DIRECTORY_MODE = 0o700
 _TEMPORARY = ".ai_trace-"
 _STALE_SECONDS = 3600.0
-_PAUSES = (0.05, 0.1, 0.0)
+_PAUSES = (0.05, 0.1)
 _BLOCK = 1 << 16
 _SLUG_BYTES = 80
 _SUFFIXES = (".jsonl", ".json", ".md", *_journal.SUFFIXES)
@@ -207,13 +207,15 @@ def _name(temporary: Path, path: Path) -> None:
     for pause in _PAUSES:
         try:
             _system.replace(temporary, path)
-        except OSError as exc:
-            failed = exc
+        except OSError:
             time.sleep(pause)
         else:
             return
-    msg = f"{failed.strerror}: the new document stays in {str(temporary)!r}"
-    raise OSError(failed.errno, msg)
+    try:
+        _system.replace(temporary, path)
+    except OSError as exc:
+        msg = f"{exc.strerror}: the new document stays in {str(temporary)!r}"
+        raise OSError(exc.errno, msg) from exc
 
 
 def _sweep(directory: Path) -> None:

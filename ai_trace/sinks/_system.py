@@ -18,7 +18,7 @@ try:
 except ImportError:  # pragma: no cover - Windows
     fcntl = None
 
-open = os.open
+open = os.open  # noqa: A001 - the system's own name, as all others here
 close = os.close
 write = os.write
 pread = os.pread

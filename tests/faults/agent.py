@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 from faults.system_calls import Intercept, intercepted
 
@@ -61,10 +61,10 @@ class Run:
 
     directory: Path
     seen: list[Any] = field(default_factory=list)
-    raised: Optional[BaseException] = None
-    refusal: Optional[TraceConfigError] = None
+    raised: BaseException | None = None
+    refusal: TraceConfigError | None = None
     memory: list[StepRecord] = field(default_factory=list)
-    path: Optional[Path] = None
+    path: Path | None = None
     health: dict[str, dict[str, int]] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)
     left_open: int = 0

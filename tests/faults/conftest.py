@@ -13,6 +13,10 @@ import pytest
 from faults import figures
 
 
+# What these assert is shown in full, as in a test.
+for harness in ("invariants", "killed_child", "losses"):
+    pytest.register_assert_rewrite(f"faults.{harness}")
+
 # Read here: each test starts with no such variable set.
 _FIGURES = os.environ.get("AI_TRACE_FIGURES")
 

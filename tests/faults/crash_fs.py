@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from typing import Any, NamedTuple, Optional
+from typing import Any, NamedTuple
 
 from faults import figures
 from faults.system_calls import Call, Proceed, path_of
@@ -262,6 +262,6 @@ def _apply_names(directory: _Directory, events: Iterable[Event]) -> None:
 
 
 def _rename(names: dict[str, int], source: str, target: str) -> None:
-    number: Optional[int] = names.pop(source, None)
+    number: int | None = names.pop(source, None)
     if number is not None:
         names[target] = number

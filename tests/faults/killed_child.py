@@ -1,7 +1,7 @@
 """
-Kills a child at every system call that it writes its trace with, and asks what is left.
+Kills a child at every system call that changes its trace, and asks what is left.
 
-What a trace holds on disk changes with system calls only, so a kill before each of them
+What a trace holds on disk changes with these calls only, so a kill before each of them
 stands for a kill at any instruction. The child says what it has done by writing to a
 file of its own with one unbuffered write each: an acknowledgement. Whatever was
 acknowledged has to be in what is read back.
@@ -31,6 +31,11 @@ from faults.system_calls import Call, Proceed, intercepted, is_about
 from recorded import parse_line
 
 from ai_trace import Step, Tracer, reading
+
+
+# The calls after which the disk is another; a kill before any other call is the same as
+# one before the next of these.
+CHANGES = {"open", "write", "pwrite", "ftruncate", "truncate", "replace", "unlink"}
 
 
 # -- in the child -------------------------------------------------------------------
@@ -87,10 +92,10 @@ def grow(run: Acknowledging) -> None:
     with run.step("root", budget=7) as root:
         run.log(root, at="start")
         with run.step("keeper", holds="k" * 500) as keeper:
-            for number in range(60):
-                with run.step(f"child {number}", text="x" * 4000) as child:
+            for number in range(24):
+                with run.step(f"child {number}", text="x" * 5_000) as child:
                     run.log(child, number=number)
-                if number % 20 == 0:
+                if number % 10 == 0:
                     run.log(keeper, number=number)
 
 
@@ -125,7 +130,7 @@ def tell(directory: Path, story: str, settings: dict[str, Any]) -> None:
 
 class KillAt:
     """
-    Kills its own process in place of the n-th system call.
+    Kills its own process in place of the n-th system call that changes something.
 
     Args:
         n: Which call, from 1.
@@ -139,7 +144,8 @@ class KillAt:
         self._on = on
 
     def __call__(self, call: Call, proceed: Proceed) -> Any:
-        if self._call in ("", call.name) and is_about(call, self._on):
+        wanted = call.name in ({self._call} if self._call else CHANGES)
+        if wanted and is_about(call, self._on):
             self._left -= 1
             if not self._left:
                 os.kill(os.getpid(), signal.SIGKILL)

@@ -1,5 +1,5 @@
 """
-Fails the n-th system call of a run, once or for good, for n = 1, 2, 3, …
+Fails the n-th system call of a run, once or for good, for n = 1, 2, 3 and so on.
 
 The way in which SQLite is tested: the loop ends when a run has met no fault, and then
 every single call has failed once.
@@ -44,6 +44,8 @@ class NthFault:
         calls: How many calls were made.
         injected: How many of them failed.
         where: Which call failed first.
+        blinding: Whether one that asks what a descriptor is has failed: the product
+            then rather leaves it open than closes what may not be its own.
     """
 
     def __init__(self, n: int, error: int, *, lasting: bool) -> None:
@@ -53,6 +55,7 @@ class NthFault:
         self.calls = 0
         self.injected = 0
         self.where = "nowhere"
+        self.blinding = False
 
     def __call__(self, call: Call, proceed: Proceed) -> Any:
         self.calls += 1
@@ -64,6 +67,7 @@ class NthFault:
         if not self.injected:
             self.where = f"{call.name}({os.path.basename(call.path)})"
         self.injected += 1
+        self.blinding |= call.name == "fstat"
         return fail(call, proceed, self.error)
 
     @property
@@ -84,13 +88,12 @@ class NthShortWrite(NthFault):
 
     def _fail(self, call: Call, proceed: Proceed) -> Any:
         data = call.arguments[1] if call.name == "write" else b""
-        if self.calls != self.n or len(data) < 2:
+        if self.injected or len(data) < 2:
             return super()._fail(call, proceed)
         self.where = f"half of write({os.path.basename(call.path)})"
         self.injected += 1
+        self.n += 1
         figures.counts[figures.FAULTS] += 1
-        if not self.lasting:
-            self.n += 1
         return os.write(call.arguments[0], bytes(data)[: len(data) // 2])
 
 

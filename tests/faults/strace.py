@@ -57,8 +57,10 @@ def reason_against() -> str:
     if shutil.which("strace") is None and not _installed():
         return "strace is not there and could not be installed with apt-get"
     probe = subprocess.run(
-        ["strace", "-f", "-e", "trace=write", "-e", "inject=write:error=EIO:when=1+"]
-        + ["-P", "/nowhere", "true"],
+        [
+            *("strace", "-f", "-e", "trace=write", "-P", "/nowhere"),
+            *("-e", "inject=write:error=EIO:when=1+", "true"),
+        ],
         capture_output=True,
         timeout=programs.PATIENCE,
         check=False,
@@ -87,20 +89,22 @@ def need() -> None:
         pytest.skip(f"NO FAULTS IN REAL SYSTEM CALLS WERE TRIED: {reason}.")
 
 
-def run(source: str, inject: str, *, on: str, cwd: Path) -> Traced:
+def run(source: str, inject: str, *, on: str | None, cwd: Path) -> Traced:
     """
     Run a program whose trace has the stem ``STEM``, tampering with its system calls.
 
     Args:
         source: Its text; ``PREAMBLE`` stands before it.
         inject: What strace is to inject, as ``write:error=ENOSPC:when=3+``.
-        on: Which file, by the suffix that follows the stem.
+        on: Which file, by the suffix that follows the stem; ``None``: any. Strace
+            knows of a renaming the old name alone.
         cwd: Where it runs.
     """
     call = inject.split(":", maxsplit=1)[0]
     log = cwd / "strace.log"
-    path = cwd / "traces" / f"{STEM}{on}"
-    words = ["-f", "-qq", "-o", str(log), "-P", str(path), "-e", f"trace={call}"]
+    words = ["-f", "-qq", "-o", str(log), "-e", f"trace={call}"]
+    if on is not None:
+        words += ["-P", str(cwd / "traces" / f"{STEM}{on}")]
     if ":" in inject:
         words += ["-e", f"inject={inject}"]
     program = programs.write(cwd, PREAMBLE + source)

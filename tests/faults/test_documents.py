@@ -62,7 +62,7 @@ tracer.save()
 
 
 def test_a_crash_before_the_renaming(tmp_path: Path) -> None:
-    """F20: the old document is whole; what the crash left is swept away an hour later."""
+    """F20: the old document is whole; what the crash left is swept an hour later."""
     done = programs.run(CRASHING, cwd=tmp_path, status=-9)
     figures.counts[figures.KILLS] += 1
     directory = tmp_path / "traces"
@@ -108,7 +108,7 @@ def test_a_renaming_that_fails_twice(tracer: Tracer) -> None:
 def test_a_renaming_that_fails(
     tracer: Tracer, said: Callable[[], list[str]], error: int
 ) -> None:
-    """F21: after the last try the old one stays, the new one is kept beside it, named."""
+    """F21: after the last try the old one stays; the new one is kept, and named."""
     path = tracer.save()
     with step("second"):
         pass

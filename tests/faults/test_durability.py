@@ -87,7 +87,7 @@ def check_documents(image: Path, promised: list[Any]) -> None:
 
 @pytest.mark.parametrize("level", LEVELS)
 def test_the_power_fails_at_any_moment(tmp_path: Path, level: str) -> None:
-    """H4: whenever the power fails, what the level promises is there, all of it true."""
+    """H4: whenever the power fails, what the level promises is there, and true."""
     disk = CrashDisk()
     source = tmp_path / "traces"
     source.mkdir()
@@ -127,7 +127,7 @@ def make_ten(tracer: Tracer) -> None:
 
 
 def test_step_syncs_every_line(tmp_path: Path) -> None:
-    """On ``step`` each line costs one sync, and the file's name one of its directory."""
+    """On ``step`` each line costs one sync, and the file's name one more."""
     disk = CrashDisk()
     with intercepted(disk):
         with Tracer("agent", tmp_path, durability="step") as tracer:

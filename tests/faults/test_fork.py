@@ -82,7 +82,6 @@ def test_children_while_threads_trace(tmp_path: Path) -> None:
                     for inner in range(5):
                         with step(f"child {number} {inner}") as made:
                             made.log(inner=inner)
-                    tracer.save()
                     tracer.close()
                     os._exit(0)
                 status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
@@ -104,10 +103,6 @@ FORKED = """
 import json, os, sys
 from ai_trace import Tracer, step
 
-def pause(ready, going_on):
-    os.write(ready, b"r")
-    return os.read(going_on, 1)
-
 with Tracer("agent", meta={"model": "m"}) as tracer:
     with step("before"):
         pass
@@ -128,7 +123,7 @@ print(json.dumps([os.getpid(), child, tracer.health(), tracer.path.name]))
 
 
 def test_a_child_has_its_own_file(tmp_path: Path) -> None:
-    """F38: the child writes a file of the same session; ids are unique, nothing mixes."""
+    """F38: the child writes a file of its own of the same session; nothing mixes."""
     done = programs.run(FORKED, cwd=tmp_path)
     parent, child, health, name = json.loads(done.stdout)
     directory = tmp_path / "traces"
@@ -147,7 +142,7 @@ def test_a_child_has_its_own_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("given", ["parent", "child"])
 def test_a_session_is_read_whole(tmp_path: Path, given: str) -> None:
-    """F38: from either file the whole tree is read, the child's steps below the root."""
+    """F38: from either file the whole tree is read, the child's steps in place."""
     programs.run(FORKED, cwd=tmp_path)
     paths = sorted((tmp_path / "traces").iterdir())
     session = reading.read(paths[given == "child"])
@@ -200,10 +195,13 @@ with Tracer("agent") as tracer:
 """
 
 LIVING = {
-    "forked": """child = os.fork()
+    "forked": """ready, say = os.pipe()
+        child = os.fork()
         if child == 0:
+            os.write(say, b"r")
             os.read(0, 1)
-            os._exit(0)""",
+            os._exit(0)
+        os.read(ready, 1)""",
     "started": """child = subprocess.Popen(
             ["cat"], close_fds=False, stdout=subprocess.DEVNULL).pid""",
 }
@@ -229,7 +227,7 @@ def test_a_child_does_not_stand_for_its_parent(tmp_path: Path, kind: str) -> Non
 
 
 def test_a_child_leaves_the_journal_of_its_parent(tmp_path: Path) -> None:
-    """F38: a child that ends, cleanly or not, takes nothing from its parent's journal."""
+    """F38: a child that ends takes nothing from its parent's journal."""
     process = programs.start(
         """
         import os, sys

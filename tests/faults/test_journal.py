@@ -176,7 +176,7 @@ def test_reading_leaves_the_lock(tmp_path: Path) -> None:
 
 
 def test_reading_changes_nothing(in_flight: InFlight) -> None:
-    """A reader writes nothing: not to the trace, not to the journal, not beside them."""
+    """A reader writes nothing: no trace, no journal, nothing beside them."""
     in_flight.kill()
     before = {path: path.read_bytes() for path in in_flight.directory.iterdir()}
     in_flight.outcomes()
@@ -222,7 +222,7 @@ def test_the_journal_is_as_large_as_what_is_open(tmp_path: Path) -> None:
     sizes = []
     with Tracer("agent", tmp_path) as tracer:
         with step("outer", large=large), step("inner", large=large):
-            for number in range(500):
+            for _ in range(500):
                 with step("scan", text="x" * 5_000) as scan:
                     scan.log(text="z" * 5_000)
                 sizes.append(journal_of(tracer).stat().st_size)
@@ -247,8 +247,10 @@ def test_many_steps_are_open_at_once(tmp_path: Path) -> None:
         all_open = asyncio.Event()
         tasks = [asyncio.create_task(one(n, all_open)) for n in range(1000)]
         await asyncio.sleep(0)
-        for record in reading.read(tracer.path).steps:
-            known.append({"outcome": record.outcome, **record.logs[0]})
+        known.extend(
+            {"outcome": record.outcome, **record.logs[0]}
+            for record in reading.read(tracer.path).steps
+        )
         all_open.set()
         await asyncio.gather(*tasks)
 
@@ -355,7 +357,31 @@ def test_generators_and_tasks_in_flight(tmp_path: Path) -> None:
     wanted = {"coroutine": 1, "generator": 2, "plain": 3}
     assert wanted == {s["name"]: s["context"]["n"] for s in seen}
     assert {"running"} == {s["outcome"] for s in seen}
-    assert all(s["function"].endswith(s["name"]) for s in seen)
+
+
+def test_a_step_in_flight_names_its_function(tmp_path: Path) -> None:
+    """A traced function that is running is known by its full dotted name."""
+
+    @traced(name="decide")
+    def inner() -> Any:
+        return reading.read(tracer.path).steps[0].function
+
+    with Tracer("agent", tmp_path) as tracer:
+        function = inner()
+
+    assert [function] == [line["function"] for line in read_file(tracer.path)]
+
+
+def test_a_step_in_flight_says_what_was_cut(tmp_path: Path) -> None:
+    """What was cut from the context or the logs of an open step is in its notes."""
+    with Tracer("agent", tmp_path) as tracer:
+        with step("scan", text="x" * 1_000_000) as scan:
+            scan.log(text="y" * 1_000_000)
+            (record,) = reading.read(tracer.path).steps
+            notes = {note["path"]: note["note"] for note in record.notes}
+
+    (line,) = read_file(tracer.path)
+    assert {note["path"]: note["note"] for note in line["notes"]} == notes
 
 
 def test_permissions(tmp_path: Path) -> None:

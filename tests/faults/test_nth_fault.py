@@ -26,16 +26,13 @@ def run_one(directory: Path, fault: NthFault, **settings: object) -> bool:
     return fault.injected > 0
 
 
-@pytest.mark.parametrize("durability", ["cache", "step"])
 @pytest.mark.parametrize("lasting", [False, True], ids=["once", "for_good"])
 @pytest.mark.parametrize("error", ERRORS, ids=errno.errorcode.get)
-def test_any_system_call_may_fail(
-    tmp_path: Path, error: int, lasting: bool, durability: str
-) -> None:
+def test_any_system_call_may_fail(tmp_path: Path, error: int, lasting: bool) -> None:
     """H1: whichever system call fails, the five invariants hold."""
     for n in count(1):
         fault = NthFault(n, error, lasting=lasting)
-        if not run_one(tmp_path / str(n), fault, durability=durability):
+        if not run_one(tmp_path / str(n), fault):
             break
 
     assert n > 20, "the harness does not see the system calls of the product"
@@ -57,11 +54,17 @@ def test_faults_may_meet_faults(tmp_path: Path, share: float) -> None:
         run_one(tmp_path / str(seed), RandomFaults(seed, share))
 
 
-def test_without_a_journal(tmp_path: Path) -> None:
-    """H1: the invariants hold without a journal too."""
+@pytest.mark.parametrize("lasting", [False, True], ids=["once", "for_good"])
+@pytest.mark.parametrize(
+    "settings",
+    [{"durability": "step"}, {"durability": "interval"}, {"journal": False}],
+    ids=str,
+)
+def test_on_any_setting(tmp_path: Path, settings: dict, lasting: bool) -> None:
+    """H1: the invariants hold on each level of durability, and without a journal."""
     for n in count(1):
-        fault = NthFault(n, errno.EIO, lasting=False)
-        if not run_one(tmp_path / str(n), fault, journal=False):
+        fault = NthFault(n, errno.EIO, lasting=lasting)
+        if not run_one(tmp_path / str(n), fault, **settings):
             break
 
 

@@ -50,7 +50,7 @@ if __name__ == "__main__":
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_a_pool_of_processes(tmp_path: Path, method: str) -> None:
-    """F40: traced functions and methods run in a pool of processes and are recorded."""
+    """F40: traced functions and methods run in pools and are recorded."""
     done = programs.run(POOL, method, cwd=tmp_path)
 
     assert ["[0, 2, 4, 6]", "[1, 2, 3, 4]", "[0, 2, 4, 6]"] == done.stdout.splitlines()
@@ -63,7 +63,7 @@ def test_a_pool_of_processes(tmp_path: Path, method: str) -> None:
 
 
 def test_workers_that_are_ended_lose_nothing(tmp_path: Path) -> None:
-    """F40: what workers of a multiprocessing pool recorded survives their abrupt end."""
+    """F40: what workers of a pool recorded survives their abrupt end."""
     programs.run(
         """
         import multiprocessing

@@ -27,7 +27,7 @@ class OutOfMemory(Exception):
 
 
 def test_memory_ends_during_capture(tmp_path: Path) -> None:
-    """F33: what cannot be captured for want of memory is replaced, the step recorded."""
+    """F33: what cannot be captured for want of memory costs no step."""
     error = OutOfMemory()
     with Tracer("agent", tmp_path) as tracer:
         with pytest.raises(OutOfMemory) as caught:
@@ -195,7 +195,7 @@ def test_a_sink_that_raises_at_the_end(tmp_path: Path, broken: str) -> None:
 
 
 def test_a_tracer_that_is_forgotten(tmp_path: Path) -> None:
-    """F34: a tracer that nobody holds any more loses nothing and leaves nothing open."""
+    """F34: a tracer that nobody holds any more loses nothing, leaves no file open."""
     done = programs.run(
         """
         import gc, json, os

@@ -108,7 +108,7 @@ def test_a_living_session_is_left_alone(tmp_path: Path) -> None:
 
 def test_whatever_a_kill_leaves_is_recovered(tmp_path: Path) -> None:
     """After a kill at any call, recovery gives each acknowledged step one line."""
-    for child in kill_at_each(tmp_path, "decide", last=60)[5::7]:
+    for child in kill_at_each(tmp_path, "decide", last=30)[6::8]:
         said = Acknowledged.read(child)
         recover(child)
         for path in child.glob("*.jsonl"):

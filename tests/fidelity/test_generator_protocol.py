@@ -216,9 +216,14 @@ _calls = st.one_of(
     st.tuples(st.just("throw"), _thrown),
     st.just(("close",)),
 )
-# How the awaits inside one call are resumed: with a value, or an exception.
+# How the awaits inside one call are resumed: with a value, or with an exception, though
+# not with a GeneratorExit: what closes an await closes the call, and leaves the rest
+# to the version of the interpreter.
 _resumes = st.lists(
-    st.one_of(st.integers(20, 29), st.sampled_from(sorted(ERRORS))), max_size=2
+    st.one_of(
+        st.integers(20, 29), st.sampled_from(sorted(ERRORS.keys() - {"GeneratorExit"}))
+    ),
+    max_size=2,
 )
 scripts = st.lists(st.tuples(_calls, _resumes), min_size=1, max_size=8)
 
@@ -262,7 +267,7 @@ class Run:
             thrown = self._thrown(call)
             try:
                 entry = ("value", self._invoke(call, thrown, list(resumes)))
-            except BaseException as error:  # noqa: BLE001
+            except BaseException as error:
                 entry = ("raised", shape_of(error), error is thrown)
             self._log.append((*entry, self._is_closed(), current_step()))
         return self._end()
@@ -322,6 +327,9 @@ class Run:
 def expected_outcome(seen: Seen, script, *, is_async: bool) -> str | None:
     """The outcome that the undecorated run ended with, where it is beyond doubt."""
     exhausted = StopAsyncIteration if is_async else StopIteration
+    # A body that has refused to close may end in any way later on.
+    if any("ignored GeneratorExit" in str(entry) for entry in seen.log):
+        return None
     # At its end an event loop closes a dropped stream by throwing a cancellation in.
     closing = {"GeneratorExit"} | ({"CancelledError"} if is_async else set())
     if any(call[0] == "throw" and call[1][0] in closing for call, _ in script):
@@ -337,6 +345,9 @@ def expected_outcome(seen: Seen, script, *, is_async: bool) -> str | None:
             raised = entry[1][0]
             if raised is exhausted:
                 return "ok"
+            if call == ("close",) and raised is asyncio.CancelledError:
+                # Closed, and cancelled while it cleaned up: either tells the truth.
+                return None
             return OUTCOME_OF.get(raised.__name__, "error")
     return None
 

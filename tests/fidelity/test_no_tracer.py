@@ -14,7 +14,7 @@ def outcome_of(function, *arguments):
     """What a call gave: its value, or its exception with type and arguments."""
     try:
         return ("returned", function(*arguments))
-    except BaseException as error:  # noqa: BLE001
+    except BaseException as error:
         return ("raised", type(error), error.args, error)
 
 

@@ -50,45 +50,61 @@ deepest = 0
 
 def function(decorate):
     @decorate
-    def dive(level):
+    def dive(level, bottom):
         global deepest
         deepest = level
-        return dive(level + 1)
-    return lambda: dive(1)
+        return level if level == bottom else dive(level + 1, bottom)
+    return lambda bottom: dive(1, bottom)
 
 def method(decorate):
     class Diver:
         @decorate
-        def dive(self, level):
+        def dive(self, level, bottom):
             global deepest
             deepest = level
-            return self.dive(level + 1)
-    return lambda: Diver().dive(1)
+            return level if level == bottom else self.dive(level + 1, bottom)
+    return lambda bottom: Diver().dive(1, bottom)
 
 def coroutine(decorate):
     @decorate
-    async def dive(level):
+    async def dive(level, bottom):
         global deepest
         deepest = level
-        return await dive(level + 1)
-    return lambda: dive(1).send(None)
+        return level if level == bottom else await dive(level + 1, bottom)
+    def run(bottom):
+        try:
+            dive(1, bottom).send(None)
+        except StopIteration as stop:
+            return stop.value
+    return run
 
 def generator(decorate):
     @decorate
-    def dive(level):
+    def dive(level, bottom):
         global deepest
         deepest = level
-        yield from dive(level + 1)
-    return lambda: next(dive(1))
+        if level == bottom:
+            yield level
+        else:
+            yield from dive(level + 1, bottom)
+    return lambda bottom: next(dive(1, bottom))
 
 def async_generator(decorate):
     @decorate
-    async def dive(level):
+    async def dive(level, bottom):
         global deepest
         deepest = level
-        async for item in dive(level + 1):
-            yield item
-    return lambda: dive(1).__anext__().send(None)
+        if level == bottom:
+            yield level
+        else:
+            async for item in dive(level + 1, bottom):
+                yield item
+    def run(bottom):
+        try:
+            dive(1, bottom).__anext__().send(None)
+        except StopIteration as stop:
+            return stop.value
+    return run
 
 FLOORS = {
     "function": bare_wrapt,
@@ -98,31 +114,45 @@ FLOORS = {
     "async_generator": async_generator_wrapper,
 }
 
-def measure(make, decorate):
+def in_thread(dive, bottom):
     def run():
         try:
-            make(decorate)()
+            ended.append(dive(bottom))
         except RecursionError as error:
-            found.append(type(error).__name__)
-    global deepest
-    deepest, found = 0, []
+            ended.append(type(error).__name__)
+    ended = []
     thread = threading.Thread(target=run)
     thread.start()
     thread.join()
-    assert found == ["RecursionError"], found
+    return ended[0]
+
+def measure(dive):
+    # How deep endless recursion gets.
+    assert in_thread(dive, None) == "RecursionError"
     return deepest
+
+def deepest_that_returns(dive):
+    bottom = measure(dive)
+    while in_thread(dive, bottom) != bottom:
+        bottom -= 1
+    return bottom
 
 make, floor = globals()[sys.argv[1]], FLOORS[sys.argv[1]]
 depths = {"floor": [], "idle": [], "traced": []}
-for limit in (300, 301, 302):
+failed = []
+for limit in (200, 201, 202):
     sys.setrecursionlimit(limit)
-    depths["floor"].append(measure(make, floor))
-    depths["idle"].append(measure(make, traced))
+    depths["floor"].append(measure(make(floor)))
+    depths["idle"].append(measure(make(traced)))
+    returns = deepest_that_returns(make(floor))
     tracer = Tracer("agent", trace_dir="out")
     tracer.activate()
-    depths["traced"].append(measure(make, traced))
+    depths["traced"].append(measure(make(traced)))
+    assert tracer.summary()["steps"] > depths["traced"][-1] - 30, tracer.health()
+    if in_thread(make(traced), returns) != returns:
+        failed.append((limit, returns))
     tracer.close()
-print(json.dumps(depths))
+print(json.dumps([depths, failed]))
 """
 
 
@@ -130,15 +160,17 @@ print(json.dumps(depths))
     "kind", ["function", "method", "coroutine", "generator", "async_generator"]
 )
 def test_depth_is_no_less_than_under_the_floor(run_script, kind):
-    """A traced recursion reaches the depth of a bare wrapper, traced or idle."""
+    """A traced recursion gets as deep as a bare wrapper's, and comes back as well."""
     ended = run_script(PROBE, kind)
 
     assert (0, "") == (ended.returncode, ended.stderr)
-    depths = json.loads(ended.stdout)
-    assert min(depths["floor"]) > 50
+    depths, failed = json.loads(ended.stdout)
+    assert min(depths["floor"]) > 30
     for way in ("idle", "traced"):
         short = [floor - depth for floor, depth in zip(depths["floor"], depths[way])]
         assert max(short) <= 0, depths
+    # A recursion that comes back from just above the floor comes back traced.
+    assert [] == failed
 
 
 def deep(kind, decorate, reached):
@@ -195,15 +227,15 @@ def test_every_level_has_its_line_and_its_parent(recording, plain_shape):
 
 @pytest.fixture
 def little_room():
-    """Leave room for 200 frames more: endless recursion then ends soon."""
+    """Leave room for 150 frames more: endless recursion then ends soon."""
     before = sys.getrecursionlimit()
-    sys.setrecursionlimit(len(inspect.stack(0)) + 200)
+    sys.setrecursionlimit(len(inspect.stack(0)) + 150)
     yield
     sys.setrecursionlimit(before)
 
 
-def endless(kind, seen):
-    """A traced function of one kind that calls itself for ever and sees the end."""
+def endless(kind, decorate, seen):
+    """A function of one kind that calls itself for ever and sees the end."""
 
     def function(level):
         try:
@@ -234,15 +266,15 @@ def endless(kind, seen):
             seen.append(error)
             raise
 
-    dive = traced(name="dive")(locals()[kind])
+    dive = decorate(locals()[kind])
     return dive
 
 
 @pytest.mark.usefixtures("little_room")
-def test_recursion_error_is_the_interpreters_own(recording, plain_shape):
+def test_recursion_error_is_the_interpreters_own(recording, plain_shape, decorate):
     """Endless recursion ends in the one RecursionError, the same at every level."""
     seen = []
-    dive = endless(plain_shape.kind, seen)
+    dive = endless(plain_shape.kind, decorate, seen)
     with step("outer") as outer:
         with pytest.raises(RecursionError) as caught:
             plain_shape.call(dive, 1)
@@ -250,7 +282,10 @@ def test_recursion_error_is_the_interpreters_own(recording, plain_shape):
         assert current_step() is outer
     assert {id(caught.value)} == {id(error) for error in seen}
     assert "maximum recursion depth exceeded" in str(caught.value)
-    check_levels(recording.named("dive"), recording.one("outer")["id"], len(seen))
+    if decorate is traced:
+        lines = [line for line in recording.lines if line["name"] != "outer"]
+        lines.sort(key=lambda line: line["seq"])
+        check_levels(lines, recording.one("outer")["id"], len(seen))
 
 
 def check_levels(lines, root, entered):

@@ -29,7 +29,7 @@ def in_thread(function, *arguments):
     def run():
         try:
             function(*arguments)
-        except BaseException as error:  # noqa: BLE001
+        except BaseException as error:
             errors.append(error)
 
     thread = threading.Thread(target=run)

@@ -1,0 +1,214 @@
+"""
+Finds the values that a text gives to names of secrets.
+
+``api_key=x``, ``password: x``, ``"token": "x"``, ``('cookie', 'x')``, ``--secret x``:
+in queries, forms, settings, headers, code, and JSON that is carried inside a string.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from ai_trace._secret_names import OPEN, TOKEN, Names, looks_drawn
+
+
+Span = tuple[int, int]
+
+_JUDGED = 256
+"""A value is judged by its first characters, so that a text is read only once."""
+
+OPENING = (
+    r"(?P<sign>[=:]{1,3}>?)(?P<gap>[ \t]{0,8})(?:[\[(](?=b?\\{0,3}[\"']))?"
+    r"(?:[bBrRuUfF]{1,2}(?=[\"'\\]))?(?P<quote>\\{0,3}[\"'])?"
+)
+PAIR = r"\( ?b?(\\{0,3}[\"'])([\w-]{1,64})\1, ?b?\1"
+SCHEME = r"(?:Bearer|Basic|Token|Digest|ApiKey|Negotiate|bearer|basic|token) {1,4}"
+PLAIN = r"[^\s\"'`,;&)}\]<]+"
+COOKIES = r"[^\s\"'\\=;]{1,64}=[^\r\n\"'\\]+"
+ESCAPED_END = r"\\[nrt\"']"
+END_OF_LINE = r"[,;.)}\]]{0,3}[ \t]{0,8}(?:[\r\n\"'`]|\\[nr\"]|\Z)"
+FLAG = (
+    r"--(?=[a-z])[A-Za-z0-9-]{0,48}?(?:password|passwd|pwd|secret|token|key) {1,4}"
+    r"(?=[^\s-])"
+)
+
+# What stands in the place of a secret: a placeholder, a type, nothing.
+NO_SECRET = (
+    r"\[redact|//|\$(?:[{(]|[A-Z_]{3})|\{\{?[ ]?[A-Za-z_\"'\\]|<[A-Za-z/]|%[(s]|\*{3}"
+    r"|\.{3}|…|[yY]our[_-]|YOUR[_-]"
+    r"|(?:[nN]one|null|nil|undefined|[tT]rue|[fF]alse|str|string|bytes|int|bool|float"
+    r"|[aA]ny|Optional|Union|SecretStr|object|lambda|await|not)(?![\w-])"
+)
+CODE = (
+    r"[A-Za-z_][\w.]{0,80}[(\[]"
+    r"|(?:self|cls|this|os|env|settings|config|cfg|args|options|process|request)"
+    r"\.[a-zA-Z_]"
+)
+IDENTIFIER = r"[A-Za-z_][\w.]{0,80}(?![^\s,;)}\]\"'])"
+
+_opening = re.compile(OPENING).match
+_pairs = re.compile(PAIR).finditer
+_scheme = re.compile(SCHEME).match
+_plain = re.compile(PLAIN).match
+_cookies = re.compile(COOKIES).match
+_escaped_end = re.compile(ESCAPED_END).search
+_end_of_line = re.compile(END_OF_LINE).match
+_flags = re.compile(FLAG).finditer
+_no_secret = re.compile(NO_SECRET).match
+_code = re.compile(CODE).match
+_identifier = re.compile(IDENTIFIER).match
+
+# What is said of a secret in prose: "password: required".
+_SAID = frozenset(
+    "required optional missing invalid incorrect wrong empty hidden unknown unset set "
+    "changed reset expired rejected accepted denied valid ok yes no none on off "
+    "enabled disabled text password secret token error failed".split()
+)
+
+
+def assigned(text: str, names: Names) -> Iterator[Span]:
+    """
+    Yield where the values of secrets begin and end, from left to right.
+
+    Args:
+        text: Any text.
+        names: What to look for.
+    """
+    done = 0
+    for at, says in names.signs(text):
+        if at >= done:
+            span = _value_after(text, at, says, names)
+            if span is not None:
+                done = span[1]
+                yield span
+
+
+def paired(text: str, names: Names) -> Iterator[Span]:
+    """Yield where the values of pairs, such as headers, begin and end."""
+    done = 0
+    for pair in _pairs(text.replace("[", "(")):
+        start = pair.end()
+        says = names.end_says(pair[2]) if start >= done else OPEN
+        if says and not _no_secret(text, start):
+            end = _end_of_quoted(text, start, pair[1])
+            is_pair = text.startswith((")", "]"), end + len(pair[1]))
+            if is_pair and _is_given(text, start, end, says):
+                done = end
+                yield start, end
+
+
+def flagged(text: str) -> Iterator[Span]:
+    """Yield where the values of secret options of a command line begin and end."""
+    done = 0
+    for flag in _flags(text):
+        start = flag.end()
+        if start < done or _no_secret(text, start):
+            continue
+        if text[start] in "\"'":
+            span = start + 1, _end_of_quoted(text, start + 1, text[start])
+        elif _drawn_or_number(_judged(text, start)):
+            span = _plain_span(text, start, len(text))
+        else:
+            continue
+        done = span[1]
+        yield span
+
+
+def _value_after(text: str, at: int, says: int, names: Names) -> Span | None:
+    opening = _opening(text, at)
+    if opening is None:
+        return None
+    scheme = _scheme(text, opening.end())
+    start = scheme.end() if scheme else opening.end()
+    if _no_secret(text, start):
+        return None
+    if opening["quote"]:
+        end = _end_of_quoted(text, start, opening["quote"])
+        return (start, end) if _is_given(text, start, end, says) else None
+    if _is_code(text, start, at, names):
+        return None
+    if opening["sign"] == ":" and _cookie_name(text[max(0, at - 10) : at]):
+        cookies = _cookies(text, start)
+        return (start, cookies.end()) if cookies else None
+    if scheme and scheme[0][0].isupper():
+        return _plain_span(text, start, len(text))
+    value = _judged(text, start)
+    if says == TOKEN and not scheme:
+        given = looks_drawn(value)
+    elif opening["gap"] or ":" in opening["sign"]:
+        given = _drawn_or_number(value) or _stands_alone(text, start, value)
+    else:
+        given = bool(value)
+    return _plain_span(text, start, len(text)) if given else None
+
+
+def _is_given(text: str, start: int, end: int, says: int) -> bool:
+    """Tell whether what stands between quotes is a secret."""
+    if says == TOKEN:
+        return looks_drawn(text[start : min(end, start + _JUDGED)])
+    return start < end
+
+
+def _end_of_quoted(text: str, start: int, quote: str) -> int:
+    """
+    Return where a quoted text ends; at the end of the line if it is not closed.
+
+    The quotes of JSON that is carried in JSON are escaped: in a text that is opened
+    by a quote with n backslashes, the one that closes it has n of each 2n + 2.
+    """
+    escapes = len(quote) - 1
+    end = text.find(quote[-1], start)
+    while end >= 0:
+        backslash = end
+        while backslash > start and text[backslash - 1] == "\\":
+            backslash -= 1
+        if (end - backslash) % (2 * escapes + 2) == escapes:
+            break
+        end = text.find(quote[-1], end + 1)
+    end = end - escapes if end >= 0 else len(text)
+    newline = text.find("\n", start, end)
+    return end if newline < 0 else newline
+
+
+def _plain_span(text: str, start: int, stop: int) -> Span:
+    """Return where a value without quotes ends; its sentence may end there, too."""
+    found = _plain(text, start, stop)
+    if found is None:
+        return start, start
+    value = found[0].partition("[redacted:")[0]
+    escaped = _escaped_end(value)
+    if escaped is not None:
+        value = value[: escaped.start()]
+    return start, start + len(value.rstrip("."))
+
+
+def _judged(text: str, start: int) -> str:
+    return text[start : _plain_span(text, start, start + _JUDGED)[1]]
+
+
+def _is_code(text: str, start: int, at: int, names: Names) -> bool:
+    """Tell whether a value is read from elsewhere: ``password=settings.password``."""
+    if _code(text, start):
+        return True
+    found = _identifier(text, start)
+    if found is None:
+        return False
+    word = found[0]
+    compound = "_" in word or "." in word
+    return text.endswith(word, 0, at) or (compound and names.end_says(word) > 0)
+
+
+def _cookie_name(text: str) -> bool:
+    return text.rstrip(" \"'\\").lower().endswith(("cookie", "cookies"))
+
+
+def _drawn_or_number(value: str) -> bool:
+    return len(value) >= 20 or (len(value) >= 4 and any(map(str.isdigit, value)))
+
+
+def _stands_alone(text: str, start: int, value: str) -> bool:
+    """Tell whether a value is all that its line says of the secret."""
+    if not value or value.lower() in _SAID:
+        return False
+    return _end_of_line(text, start + len(value)) is not None

@@ -1,0 +1,84 @@
+"""
+Holds regular expressions to linear time, by what they are made of.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+
+_BOUND = 4096
+_WORK = 40_000
+_REPEATS = ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT")
+
+
+def why_not_linear(pattern: str) -> str | None:
+    """
+    Return why a search for a pattern may take more than linear time.
+
+    A repeat without bound makes a search quadratic if what follows it can fail, and
+    exponential if it is itself repeated. So it may stand only at the end, and nothing
+    of varying length may be repeated. The rule is stricter than it has to be; it can
+    be told in one sentence, and followed.
+
+    Args:
+        pattern: A regular expression that compiles.
+
+    Returns:
+        The reason, or ``None``.
+    """
+    try:
+        parser: Any = importlib.import_module("re._parser")
+    except ImportError:
+        parser = importlib.import_module("sre_parse")
+    try:
+        _work(parser.parse(pattern), is_last=True, is_repeated=False)
+    except ValueError as exc:
+        return str(exc)
+    return None
+
+
+def _work(items: Any, is_last: bool, is_repeated: bool) -> int:
+    """Return in how many ways a sequence may match at one place."""
+    work = 1
+    listed = list(items)
+    for n, (kind, value) in enumerate(listed, 1):
+        at_end = is_last and n == len(listed)
+        work *= _work_of_one(repr(kind), value, at_end, is_repeated)
+        if work > _WORK:
+            msg = "the bounds of its repeats multiply to too much"
+            raise ValueError(msg)
+    return work
+
+
+def _work_of_one(kind: str, value: Any, is_last: bool, is_repeated: bool) -> int:
+    if kind in _REPEATS:
+        return _work_of_repeat(*value, is_last, is_repeated)
+    if kind == "BRANCH":
+        if is_repeated:
+            msg = "alternatives stand in a repeat"
+            raise ValueError(msg)
+        return sum(_work(branch, is_last, is_repeated) for branch in value[1])
+    if kind == "SUBPATTERN":
+        return _work(value[-1], is_last, is_repeated)
+    if kind == "ATOMIC_GROUP":
+        return _work(value, is_last, is_repeated)
+    if kind in ("ASSERT", "ASSERT_NOT"):
+        return _work(value[1], False, is_repeated)
+    if kind == "GROUPREF_EXISTS":
+        return sum(_work(branch or (), is_last, is_repeated) for branch in value[1:])
+    return 1
+
+
+def _work_of_repeat(
+    low: int, high: int, inner: Any, is_last: bool, is_repeated: bool
+) -> int:
+    if is_repeated and low != high:
+        msg = "a repeat of varying length stands in another repeat"
+        raise ValueError(msg)
+    if high > _BOUND and not is_last:
+        msg = "a repeat without a bound stands before the end"
+        raise ValueError(msg)
+    work = _work(inner, False, is_repeated or high > 1)
+    return work if is_last else work * (high - low + 1)

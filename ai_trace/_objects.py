@@ -1,0 +1,113 @@
+"""
+Reads classes and instances without running any code of theirs.
+
+What a class says about itself can be a lie, a question to a database, or an
+endless loop: ``isinstance``, ``hasattr``, ``getattr`` and ``==`` all ask it. The
+descriptors of ``type`` itself, and those that hold an instance's slots, do not.
+"""
+
+from __future__ import annotations
+
+import sys
+import types
+from typing import Any, Callable
+
+
+_NAME_LIMIT = 200
+
+mro = type.__dict__["__mro__"].__get__
+"""The classes that a class is made of, itself first."""
+
+class_dict = type.__dict__["__dict__"].__get__
+"""What stands in the body of a class."""
+
+class_name = type.__dict__["__qualname__"].__get__
+
+short_name: Callable[[type], str] = type.__dict__["__name__"].__get__
+"""The name of a class without its module."""
+
+_str: Callable[[Any], str] = str.__dict__["__str__"]
+
+_class_module = type.__dict__["__module__"].__get__
+
+_HELD = (types.MemberDescriptorType, types.GetSetDescriptorType)
+
+
+def plain_text(text: object) -> str:
+    """Return text as exactly ``str``, past what a subclass overrides."""
+    if type(text) is str:
+        return text
+    return _str(text) if issubclass(type(text), str) else "?"
+
+
+def full_name(cls: type) -> str:
+    """Return ``module.QualName`` as the class has it; it may be any text."""
+    return f"{plain_text(_class_module(cls))}.{plain_text(class_name(cls))}"
+
+
+def known_name(cls: type) -> str:
+    """Return the full name of a class that its module has by that name, or ""."""
+    name = full_name(cls)
+    module, _, attribute = name.rpartition(".")
+    is_it = instance_dict(sys.modules.get(module)).get(attribute) is cls
+    return name if is_it else ""
+
+
+def type_name(cls: type) -> str:
+    """Return ``module.QualName`` to be shown: short, and valid Unicode."""
+    name = full_name(cls)
+    name = name[len("builtins.") :] if name.startswith("builtins.") else name
+    return name[:_NAME_LIMIT].encode("utf-8", "backslashreplace").decode()
+
+
+def type_of(value: object) -> str:
+    """Return the name of a value's type, to be shown."""
+    return type_name(type(value))
+
+
+def class_attribute(cls: type, name: str) -> Any:
+    """Return an attribute of a class as it stands in a body, or ``None``."""
+    for base in mro(cls):
+        if name in class_dict(base):
+            return class_dict(base)[name]
+    return None
+
+
+def held(value: object, name: str) -> Any:
+    """
+    Return what an instance holds in a slot, or ``None``.
+
+    A property of that name is not asked.
+    """
+    slot = class_attribute(type(value), name)
+    if type(slot) not in _HELD:
+        return None
+    try:
+        return slot.__get__(value)
+    except (AttributeError, TypeError):
+        return None
+
+
+def instance_dict(value: object) -> dict[str, Any]:
+    """Return the attributes that an instance holds by name: not a copy."""
+    found = held(value, "__dict__")
+    return found if type(found) is dict else {}
+
+
+def field_values(value: object, names: Any) -> dict[str, Any]:
+    """Return those of the named fields that an instance holds."""
+    stored = instance_dict(value)
+    found: dict[str, Any] = {}
+    for name in names:
+        if type(name) is not str:
+            continue
+        if name in stored:
+            found[name] = stored[name]
+            continue
+        slot = class_attribute(type(value), name)
+        if type(slot) is types.MemberDescriptorType:
+            try:
+                found[name] = slot.__get__(value)
+            except (AttributeError, TypeError):
+                continue
+    return found

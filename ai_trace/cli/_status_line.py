@@ -1,0 +1,75 @@
+"""
+The last line of a terminal: what is running, rewritten in place.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ai_trace._record import StepRecord
+from ai_trace.cli._style import fitting
+from ai_trace.cli._terminal import Terminal
+from ai_trace.render import text
+
+
+_NARROWEST = 20
+_USUAL = 80
+# To the first column, and empty from there: nothing of the line stays behind.
+_CLEAR = "\r\x1b[K"
+
+
+class StatusLine:
+    """
+    Shows the running steps below all that was written, on a terminal alone.
+
+    As a context manager it leaves an empty line behind. Whoever writes anything else
+    calls ``clear`` before.
+
+    Args:
+        terminal: Where to write.
+        wanted: Whether it is to be shown at all.
+    """
+
+    def __init__(self, terminal: Terminal, *, wanted: bool) -> None:
+        is_able = terminal.is_terminal and os.environ.get("TERM") != "dumb"
+        self._terminal = terminal
+        self._wanted = wanted and is_able
+        self._shown = ""
+
+    def show(self, steps: Sequence[StepRecord]) -> None:
+        """
+        Show the steps that are running, and for how long.
+
+        Args:
+            steps: The steps, in the order of their start.
+        """
+        if not self._wanted:
+            return
+        # In the last column some terminals begin a new line.
+        width = max(_NARROWEST, (self._terminal.width or _USUAL) - 1)
+        style = replace(fitting(self._terminal), width=width)
+        line = text.running(steps, time.time(), style)
+        if line != self._shown:
+            self._write(_CLEAR + line)
+        self._shown = line
+
+    def clear(self) -> None:
+        """Take the line off the terminal."""
+        if self._shown:
+            self._write(_CLEAR)
+        self._shown = ""
+
+    def _write(self, text: str) -> None:
+        self._terminal.write_pieces([text])
+        self._terminal.flush()
+
+    def __enter__(self) -> StatusLine:
+        """Begin."""
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        """Take the line off the terminal, whatever ended the showing."""
+        self.clear()

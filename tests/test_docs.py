@@ -1,0 +1,176 @@
+"""
+What the pages in ``docs/`` have to name, so that they cannot fall behind the package.
+
+That their examples run, and that no reference in them leads nowhere, is held by the nox
+session ``docs``.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cli_runs import run
+
+import ai_trace
+from ai_trace import _header, _record, reading, testing
+from ai_trace import typing as ai_trace_typing
+
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = Path(ai_trace.__file__).parent
+OPTION = re.compile(r"(?<![\w-])--?[a-z][a-z-]*")
+
+
+def page(name: str) -> str:
+    """Return the text of a page."""
+    return (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
+
+
+def section(text: str, title: str) -> str:
+    """Return what stands below a heading of the second level."""
+    _, found, rest = f"\n{text}".partition(f"\n## {title}\n")
+    assert found, f"There is no section {title!r}."
+    return rest.partition("\n## ")[0]
+
+
+def described(text: str) -> set[str]:
+    """Return the options that stand in the first column of a section's table."""
+    cells = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
+    return {option for cell in cells for option in OPTION.findall(cell)}
+
+
+def verbs(tmp_path: Path) -> list[str]:
+    """Return the verbs that the command's own help names."""
+    listed = run("--help", cwd=tmp_path).stdout.partition("\nverbs:\n")[2]
+    return re.findall(r"^  (\w+) ", listed.partition("\n\n")[0], re.MULTILINE)
+
+
+def test_verbs(tmp_path: Path) -> None:
+    """The page of the command line has a section for each verb, in the help's order."""
+    titles = re.findall(r"^## (\w+)$", page("reference/cli"), re.MULTILINE)
+
+    assert verbs(tmp_path) == titles
+
+
+def test_options(tmp_path: Path) -> None:
+    """Each section names the options that the verb's help names, and no other."""
+    text = page("reference/cli")
+    differing = {}
+    for verb in verbs(tmp_path):
+        shown = run(verb, "--help", cwd=tmp_path).stdout
+        listed = re.split(r"\n(?:optional arguments|options):\n", shown)[1]
+        lines = re.findall(r"^  (-.*)$", listed.partition("\n\n")[0], re.MULTILINE)
+        wanted = {option for line in lines for option in OPTION.findall(line[:30])}
+        found = described(section(text, verb)) | {"-h", "--help"}
+        if wanted != found:
+            differing[verb] = wanted ^ found
+
+    assert {} == differing
+
+
+def public_names() -> Iterator[str]:
+    """Yield the names that users may import, as they stand on the page of the API."""
+    yield from ai_trace.__all__
+    yield from reading.__all__
+    for module in (testing, ai_trace_typing):
+        yield from (
+            name
+            for name, value in vars(module).items()
+            if getattr(value, "__module__", None) == module.__name__
+            and not name.startswith("_")
+        )
+
+
+def test_api() -> None:
+    """The page of the API describes every public name."""
+    pattern = r"^\.\. (?:auto|py:)\w+:: ([\w.]+)"
+    shown = re.findall(pattern, page("reference/api"), re.MULTILINE)
+    names = {name.rpartition(".")[2] for name in shown}
+
+    assert set() == set(public_names()) - names
+
+
+def notes_in(tree: ast.AST) -> Iterator[str]:
+    """Yield the words that a module puts into notes."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Dict):
+            for key, value in zip(node.keys, node.values):
+                if isinstance(key, ast.Constant) and key.value == "note":
+                    yield from words(value)
+        elif isinstance(node, ast.Call) and len(node.args) > 1:
+            name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            if name in ("_say", "make_note", "note"):
+                yield from words(node.args[1])
+
+
+def words(node: ast.AST) -> Iterator[str]:
+    """Yield the texts that an expression may come to."""
+    if isinstance(node, ast.IfExp):
+        yield from words(node.body)
+    elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+        yield node.value
+
+
+def test_notes() -> None:
+    """The page of the file format explains every note that the package makes."""
+    explained = section(
+        page("reference/file-format"), "Notes: what was done to a record"
+    )
+    made = {
+        note
+        for path in PACKAGE.rglob("*.py")
+        for note in notes_in(ast.parse(path.read_text(encoding="utf-8")))
+    }
+
+    assert {"truncated", "gap", "reopened"} <= made
+    assert set() == {note for note in made if f"`{note}`" not in explained}
+
+
+def test_outcomes_and_kinds() -> None:
+    """The page of the file format names every outcome and every kind."""
+    text = page("reference/file-format")
+    words_of_it = {*_record.OUTCOMES, *_record.KINDS}
+
+    assert set() == {word for word in words_of_it if f"`{word}`" not in text}
+
+
+def test_keys_of_a_line(tmp_path: Path) -> None:
+    """The page of the file format explains every key of a line and of the header."""
+    with ai_trace.Tracer("agent", tmp_path) as tracer:
+        with pytest.raises(ValueError, match="bad"), tracer.step("a", x=object()) as s:
+            s.set_result(1)
+            raise ValueError("bad")
+    (record,) = reading.read(tracer.path or "").steps
+    text = page("reference/file-format")
+    keys = {*record.to_dict(), "function", "session"}
+
+    assert set() == {key for key in keys if f"| `{key}` |" not in text}
+    header = section(text, "The header")
+    keys = set(_header.SessionHeader("", "").to_dict())
+    assert set() == {key for key in keys if f"`{key}`" not in header}
+
+
+def modules() -> set[str]:
+    """Return the files of the package as the page of the architecture names them."""
+    paths = (path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
+    return {path.as_posix() for path in paths if path.parts[0] != "integrations"}
+
+
+def test_architecture() -> None:
+    """The page of the architecture says of each module what it is for."""
+    text = page("architecture")
+    named = set(re.findall(r"^\| `([\w/.]+\.py)` \|", text, re.MULTILINE))
+
+    assert modules() == named
+
+
+def test_pages_are_listed() -> None:
+    """The list of how-to pages leads to each of them."""
+    listed = page("how-to/index")
+    files = {path.name for path in (ROOT / "docs" / "how-to").glob("*.md")}
+
+    assert {"index.md"} == {name for name in files if f"]({name})" not in listed}

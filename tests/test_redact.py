@@ -1,0 +1,819 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import string
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from ai_trace import Limits
+from ai_trace._capture import Capture
+from ai_trace._redact import Redaction
+from ai_trace._secret_names import OPEN, Names
+from ai_trace.exceptions import TraceConfigError
+
+
+# Secrets of the right shape that open nothing, put together here so that no scanner of
+# repositories takes them for real ones.
+MIX = "aB3dE5gH7jK9mN1pQ"
+OPENAI = "sk-" + MIX * 3
+OPENAI_PROJECT = "sk-proj-" + MIX + "_" + MIX
+ANTHROPIC = "sk-ant-" + "api03-" + MIX * 3
+OPENROUTER = "sk-or-" + "v1-" + "0a1b2c3d" * 8
+AWS_ID = "AKIA" + "IOSFODNN7EXAMPLE"
+AWS_SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCY" + "EXAMPLEKEY"
+GITHUB = "ghp_" + MIX * 2 + "ab"
+GITHUB_FINE = "github_pat_" + MIX + "_" + MIX * 3
+GITLAB = "glpat-" + MIX + "xyz"
+SLACK = "xoxb-" + "123456789012-1234567890123-" + MIX
+GOOGLE = "AIza" + MIX * 2 + "x"
+HUGGINGFACE = "hf_" + MIX * 2
+SENDGRID = "SG." + MIX + "abcde." + MIX * 2 + "abcdefghi"
+STRIPE = "sk_live_" + MIX + "abcdefg"
+JWT = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9" + ".eyJzdWIiOiIxMjM0NTY3ODkwIn0." + MIX * 2
+PEM = (
+    "-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQEA0Z3VS5JJcds3xfn/ygWyF8PbnGy0AHB7"
+    "\nMhQWz5hLe2fGLoc1wJalrXUtnFEMI=\n-----END RSA PRIVATE KEY-----"
+)
+LOCKED_PEM = PEM.replace(
+    "-----\nM", "-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,0A1B\n\nM", 1
+)
+
+
+def redacted(value, redaction=None):
+    """Return a value as it stands in the record, and the notes on it."""
+    capture = Capture(Limits(), redaction or Redaction())
+    text, notes = capture.plain(value), []
+    if text is None:
+        text, notes = capture.full(value, "$.context")
+    return json.loads(text), notes
+
+
+def kinds(notes):
+    """Return the kinds of what was taken out."""
+    return [note["kind"] for note in notes if note["note"] == "redacted"]
+
+
+# -- shapes -------------------------------------------------------------------------
+
+SHAPES = [
+    (OPENAI, "openai-key"),
+    (OPENAI_PROJECT, "openai-key"),
+    ("sk-svcacct-" + MIX * 2, "openai-key"),
+    ("sk-" + "0a1b2c3d" * 4, "openai-key"),
+    ("sk-" + "abcdefghijklmnopqrstuvwxyz", "openai-key"),
+    (ANTHROPIC, "anthropic-key"),
+    (OPENROUTER, "openrouter-key"),
+    (AWS_ID, "aws-key"),
+    ("ASIA" + AWS_ID[4:], "aws-key"),
+    (f"{AWS_ID}:{AWS_SECRET}", "aws-key"),
+    (f"{AWS_ID}, {AWS_SECRET}", "aws-key"),
+    (GITHUB, "github-token"),
+    ("gho_" + GITHUB[4:], "github-token"),
+    ("ghu_" + GITHUB[4:], "github-token"),
+    ("ghs_" + GITHUB[4:], "github-token"),
+    ("ghr_" + GITHUB[4:], "github-token"),
+    (GITHUB_FINE, "github-token"),
+    (GITLAB, "gitlab-token"),
+    (GITLAB + ".01.0a1b2c3d4", "gitlab-token"),
+    (SLACK, "slack-token"),
+    ("xoxp-" + SLACK[5:], "slack-token"),
+    ("xapp-1-" + MIX, "slack-token"),
+    (GOOGLE, "google-key"),
+    (HUGGINGFACE, "huggingface-token"),
+    (SENDGRID, "sendgrid-key"),
+    (STRIPE, "stripe-key"),
+    ("rk_test_" + STRIPE[8:], "stripe-key"),
+    ("sk_test_" + STRIPE[8:], "stripe-key"),
+    ("gsk_" + MIX * 3, "groq-key"),
+    ("xai-" + MIX * 4, "xai-key"),
+    ("pplx-" + MIX * 3, "perplexity-key"),
+    (JWT, "jwt"),
+    (JWT.rpartition(".")[0] + ".", "jwt"),
+    (PEM, "private-key"),
+    (PEM.replace("RSA ", ""), "private-key"),
+    (PEM.replace("\n", "\\n"), "private-key"),
+    (LOCKED_PEM, "private-key"),
+    (PEM.replace("KEY-----", "KEY BLOCK-----").replace("RSA", "PGP"), "private-key"),
+]
+
+
+@pytest.mark.parametrize(("secret", "kind"), SHAPES)
+@pytest.mark.parametrize(
+    "around", ["{}", "Error: {} is not valid.", "<{}>", 'x="{}"', "é\t{}\n日本", "({})"]
+)
+def test_shapes(secret, kind, around):
+    """A token of known shape is replaced by its kind, and all around it stays."""
+    value, notes = redacted(around.format(secret))
+
+    assert around.format(f"[redacted:{kind}]") == value
+    assert [{"path": "$.context", "note": "redacted", "kind": kind}] == notes
+
+
+@pytest.mark.parametrize("before", ["\\n", "%3D", "%20", "\x1b[1m", "\x1b[32m", "/", "_"])
+@pytest.mark.parametrize("secret", [OPENAI, AWS_ID, GITHUB, SLACK, GOOGLE])
+def test_shapes_after_escapes(before, secret):
+    """A token is found behind what ends a word: escapes, URL codes, colours."""
+    value, _ = redacted(f"{before}{secret}")
+
+    assert value.startswith(f"{before}[redacted:")
+    assert secret not in value
+
+
+def test_shapes_that_touch():
+    """Every secret of a text is replaced, each with its own note."""
+    value, notes = redacted(f"{OPENAI} {ANTHROPIC},{GITHUB}\n{OPENAI}")
+
+    assert (
+        "[redacted:openai-key] [redacted:anthropic-key],[redacted:github-token]\n"
+        "[redacted:openai-key]"
+    ) == value
+    assert ["anthropic-key", "openai-key", "openai-key", "github-token"] == kinds(notes)
+
+
+def test_private_key_without_its_end():
+    """A private key that was cut is taken out as far as it goes."""
+    value, _ = redacted(PEM[:80])
+
+    assert "[redacted:private-key]" == value
+
+
+# -- names in text ------------------------------------------------------------------
+
+ASSIGNED = [
+    ("Bearer {abc123def456}", "bearer-token"),
+    ("curl -H 'X: Bearer {abcdefghijklmnopqrstuvwxyz}'", "bearer-token"),
+    ("sent Basic {dXNlcjpwYXNz} to", "basic-credentials"),
+    ("https://user:{hunter2}@example.com/path", "url-password"),
+    ("postgres://admin:{p%40ss:w?rd}@db:5432/x?a=b", "url-password"),
+    ("redis://:{secret}@cache:6379", "url-password"),
+    ("GET /x?access_token={abc}&page=2", "key"),
+    ("GET /x?page=2&api_key={abc} HTTP/1.1", "key"),
+    ("grant_type=x&client_secret={abc}&scope=y", "key"),
+    ("?token={8f3a9c2e}", "key"),
+    ("password={hunter2}", "key"),
+    ("PASSWORD={hunter2};Server=db", "key"),
+    ("Server=db;Password={hunter2};", "key"),
+    ("AccountKey={abc+def/==};EndpointSuffix=x", "key"),
+    ("OPENAI_API_KEY={abc}", "key"),
+    ("export AWS_SECRET_ACCESS_KEY={abc/def+ghi}", "key"),
+    ("API_KEY2={abc}", "key"),
+    (f"aws_secret_access_key = {{{AWS_SECRET}}}", "key"),
+    ("dbPassword: {hunter2}", "key"),
+    ("password: {swordfish}", "key"),
+    ("password: {swordfish}\nuser: bob", "key"),
+    ("the API key: {8f3a9c2e41} is used", "key"),
+    ("secret={x}, user=bob", "key"),
+    ('connect(password="{hunter2}", user="bob")', "key"),
+    ("connect(password='{hunter 2}', user='bob')", "key"),
+    ('{{"password": "{x}"}}', "key"),
+    ('{{"password":"{a\\"b}","user":"bob"}}', "key"),
+    ('{{"token": "{8f3a9c2e}"}}', "key"),
+    ('{{"body": "{{\\"password\\": \\"{x}\\"}}"}}', "key"),
+    ('{{"body": "{{\\"password\\": \\"{a\\\\\\"b}\\"}}"}}', "key"),
+    ('{{"set-cookie": ["{a=b; Path=/}"]}}', "key"),
+    ("{{'Authorization': 'Bearer {abc}'}}", "key"),
+    ("Authorization: Bearer {x}", "key"),
+    ("authorization: token {8f3a9c2e}", "key"),
+    ("Proxy-Authorization: {8f3a9c2e}", "key"),
+    ("Cookie: {sid=1; theme=dark}", "key"),
+    ("set-cookie: {sid=1; Path=/}\nHost: x", "key"),
+    ("[('authorization', '{Bearer x}'), ('host', 'x')]", "key"),
+    ("[(b'x-api-key', b'{opaque}')]", "key"),
+    ('[["cookie", "{a=b}"]]', "key"),
+    ("mysql --password {hunter2} --host db", "key"),
+    ("run --api-key '{a b}'", "key"),
+    ("run --api-key={abc}", "key"),
+    ("""os.environ["X_API_KEY"] = "{abc}\"""", "key"),
+    ("if password == '{hunter2}':", "key"),
+    ("password => {hunter2}", "key"),
+    ("connection_string='{Server=db}'", "key"),
+    ("pwd: {hunter2}", "key"),
+]
+
+
+@pytest.mark.parametrize(("text", "kind"), ASSIGNED)
+def test_values_of_secret_names_in_text(text, kind):
+    """A value that a text gives to a secret's name is replaced; the name stays."""
+    plain = text.replace("{{", "\0").replace("}}", "\1")
+    before, _, rest = plain.partition("{")
+    secret, _, after = rest.rpartition("}")
+    wanted = f"{before}[redacted:{kind}]{after}"
+
+    value, notes = redacted(restored(before + secret + after))
+
+    assert restored(wanted) == value
+    assert [kind] == kinds(notes)
+
+
+def restored(text):
+    """Return a text of the table with its own braces."""
+    return text.replace("\0", "{").replace("\1", "}")
+
+
+# -- what stays ---------------------------------------------------------------------
+
+STAYS = [
+    # prose
+    "the secret of success is patience",
+    "Password reset email sent",
+    "The password: must have 8 letters",
+    "password: required",
+    "Invalid password: incorrect.",
+    "Your token limit: 4096",
+    "The bearer of bad news",
+    "Bearer authentication is required for this endpoint",
+    "Basic understanding of Python, Basic JavaScript, Basic authentication",
+    "authorization: the process of granting access",
+    "Authorization is pending: ask an admin",
+    "cookie: chocolate chip and oatmeal",
+    "key: value, keys: many, keyboard: qwerty, monkey: see, secretary: Ann",
+    "passenger: 12A, author: Knuth, authors: many, tokenizer: bpe",
+    "risk-adjusted-returns-2024-and-beyond of task-based desk-research-2024-q1",
+    "a mask-like ask-me-anything-session-number-12345",
+    "Sk-learn and sk-fading-circle-animation-class are no keys",
+    "call me at 555-0100, or write to ann@example.com",
+    "ratio 3:4 at 12:30:45 on 2024-01-01T00:00:00Z",
+    "see https://example.com/a?b=c#d and http://localhost:8080/x@y",
+    "git+ssh://git@github.com/org/repo.git@v1.0",
+    "mailto:ann@example.com?subject=hi",
+    "Q: what is the API key? A: it opens the API",
+    # numbers, ids, hashes
+    "commit 9fceb02d0ae598e95dc970b74767f19372d61af8",
+    "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+    "request 123e4567-e89b-12d3-a456-426614174000 done",
+    "0x742d35Cc6634C0532925a3b844Bc454e4438f44e",
+    "token=0x742d35Cc6634C0532925a3b844Bc454e4438f44e",
+    "01890a5d-ac96-774b-bcce-b302099a8057",
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk",
+    "arn:aws:iam::123456789012:user/Development/product_1234/*",
+    "QUtJQUlPU0ZPRE5ON0VYQU1QTEVzazEyMzQ1Njc4OTBhYmNkZWY=",
+    # agents' everyday text
+    "max_tokens=4096, temperature=0.2, top_p=1",
+    '{"max_tokens": 4096, "token_count": 17, "prompt_tokens": 3}',
+    '{"author": "Ann", "session_id": "20240101_120000", "key": "value"}',
+    "prompt_tokens: 12, completion_tokens: 30, total_tokens: 42",
+    "token=BTC, base_token=USDC, quote_token='WETH'",
+    "next_token=AAAAbbbb1111cccc2222, page_token: AAAAbbbb1111cccc2222",
+    "symbol=BTCUSDT&interval=4h&limit=500",
+    "BTC/USDT: 43120.50 (+2.1%), ETH/USDT: 2310.10 (-0.4%)",
+    "model=claude-haiku-4-5-20251001 gpt-4o-mini-2024-07-18 text-embedding-3-large",
+    "tool_call_id=call_abc123DEF456ghi789JKL012 msg_01XFDUDYJgAACzvnptvVoYEL",
+    "chatcmpl-123abc456DEF789ghi012JKL345mno",
+    "ai-driven, at-the-money, half-hearted: hf_dataset_loader, hub-pat-terns",
+    # code
+    "sorted(rows, key=lambda row: row.token)",
+    "def connect(user: str, password: str, token: Optional[str] = None) -> None:",
+    "connect(password=password, api_key=self.api_key, token=settings.token)",
+    "client = OpenAI(api_key=os.environ['OPENAI_API_KEY'])",
+    "password = getpass.getpass()",
+    "password = read_password(user)",
+    "api_key=db_api_key",
+    "token = tokens[i]",
+    'token: "word"',
+    "password=None, secret=null, token=undefined",
+    "password=${DB_PASSWORD} secret=$SECRET token={token} api_key=<your key>",
+    "api_key=YOUR_API_KEY, api_key='your-api-key-here', password=***",
+    'password="{password}"',
+    "Authorization: Bearer ${TOKEN}",
+    "f'Bearer {token}'",
+    "required = ['name', 'password', 'email']",
+    "PWD=/home/ann",
+    "secret://kv/data/x",
+    "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----",
+    "-----BEGIN PUBLIC KEY-----\nMIIB\n-----END PUBLIC KEY-----",
+    "| a | b |\n|-----|-----|\n-----BEGIN-----",
+    "x-----y__init____name__ __tokens__",
+    "--verbose --max-tokens 100 --key-file x.pem",
+    "eyJhbGciOiJIUzI1NiJ9 has no dot",
+    "sk-short, ghp_short, AKIASHORT, hf_short, SG.short.short, xoxb-1",
+    "[redacted:openai-key] password=[redacted:key] Bearer [redacted:bearer-token]",
+]
+
+
+@pytest.mark.parametrize("text", [text for text in STAYS if "PWD" not in text])
+def test_what_stays(text):
+    """Prose, ids, hashes, everyday parameters and code are recorded as they are."""
+    assert (text, []) == redacted(text)
+    assert ({"x": [text]}, []) == redacted({"x": [text]})
+
+
+@pytest.mark.parametrize("text", STAYS[23:50])
+def test_ordinary_text_takes_the_short_way(text):
+    """Ids and the everyday text of agents are not even suspected."""
+    assert Capture(Limits(), Redaction()).plain({"text": text}) is not None
+
+
+# -- names of keys ------------------------------------------------------------------
+
+SECRET_KEYS = """
+password passwd passphrase pwd secret secrets api_key apikey apiKey APIKey api-key x-api-key
+X-Api-Key access_token accessToken refresh_token id_token auth_token oauth_token
+bearer_token session_token authorization Authorization AUTHORIZATION proxy-authorization
+Proxy-Authorization cookie Cookie cookies set-cookie Set-Cookie private_key privateKey
+client_secret clientSecret credentials credential connection_string connectionString
+ConnectionString openai_api_key OPENAI-API-KEY OPENAI_API_KEY_2 dbPassword DB_PASSWORD
+db.password user_password newPassword password1 AWS_SECRET_ACCESS_KEY aws_secret_access_key
+SecretAccessKey secret_key access_key signing_key encryption_key master_key webhook_secret
+jwt_secret pAsSwOrD
+""".split()
+
+OPEN_KEYS = """
+max_tokens token_count tokens prompt_tokens total_tokens author authors session_id key keys
+keyboard monkey turkey secretary passenger password_hint password_length secret_name
+primary_key cache_key sort_key foreign_key public_key key_id private_key_id tokenizer
+authorized authority cookie_count next_token page_token bypass compass symbol price name
+""".split()
+
+
+@pytest.mark.parametrize("key", SECRET_KEYS)
+def test_secret_keys(key):
+    """The value of a secret's name is replaced wherever it stands; the key stays."""
+    assert {key: "[redacted:key]"} == redacted({key: "opaque"})[0]
+    assert [{"a": {key: "[redacted:key]"}}] == redacted([{"a": {key: "opaque"}}])[0]
+    assert {key: "[redacted:key]", "x": "<object>"} == redacted(
+        {key: b"opaque", "x": object()}
+    )[0]
+
+
+@pytest.mark.parametrize("key", SECRET_KEYS)
+def test_secret_keys_of_fields(key):
+    """A context, a log or a meta whose name is a secret's is taken out, with a note."""
+    text, notes = Capture(Limits(), Redaction()).fields({key: "opaque"}, "$.context")
+
+    assert {key: "[redacted:key]"} == json.loads(text)
+    note = {"path": f"$.context.{key}", "note": "redacted", "kind": "key"}
+    assert [note] == notes
+
+
+@pytest.mark.parametrize("key", OPEN_KEYS)
+def test_open_keys(key):
+    """Keys that only look like those of secrets keep their values."""
+    value = {key: "8f3a9c2e-opaque-text"}
+
+    assert (value, []) == redacted(value)
+    assert Capture(Limits(), Redaction()).plain(value) is not None
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"api_key": None, "secret": True, "cookie": "", "credentials": {}},
+        {"api_key": 5, "token": 17, "token_secret": 0.5},
+        {"token": "BTC", "base_token": "USDC", "new_token": " the"},
+        {"token": "understanding", "token_1": ["a", "b"]},
+        {"token": "0x742d35Cc6634C0532925a3b844Bc454e4438f44e"},
+        {"pwd": "/home/ann"},
+        {"properties": {"password": {"type": "string", "minLength": 8}}},
+    ],
+)
+def test_values_that_are_no_secrets(value):
+    """Flags, numbers, words, symbols, schemas and what is empty stay readable."""
+    assert (value, []) == redacted(value)
+
+
+@pytest.mark.parametrize(
+    "value", [{"password": 1234}, {"token": "8f3a9c2e"}, {"credentials": {"a": "b"}}]
+)
+def test_values_that_may_be_secrets(value):
+    """A number may be a password, a token is drawn, a container may hold anything."""
+    (key,) = value
+
+    assert {key: "[redacted:key]"} == redacted(value)[0]
+
+
+def test_a_key_without_a_value_does_not_stop_the_short_way():
+    """An empty or counted value of a secret's name costs no long way."""
+    capture = Capture(Limits(), Redaction())
+
+    assert '{"token":5,"api_key":null}' == capture.plain({"token": 5, "api_key": None})
+
+
+@pytest.mark.parametrize("pair", [list, tuple])
+@pytest.mark.parametrize("name", ["authorization", b"authorization", "X-Api-Key"])
+def test_pairs_of_headers(pair, name):
+    """A pair of a name and a value is read as a header."""
+    value, notes = redacted([pair([name, b"opaque"]), pair(["host", "x"])])
+
+    assert "[redacted:key]" == value[0][1]
+    assert ["host", "x"] == value[1]
+    assert [{"path": "$.context[0][1]", "note": "redacted", "kind": "key"}] == notes
+
+
+@pytest.mark.parametrize("name", ["authorization", "cookie", "x-api-key"])
+def test_pairs_of_headers_made_of_text(name):
+    """A pair of two texts is seen on the short way, too."""
+    assert [[name, "[redacted:key]"]] == redacted([(name, "opaque")])[0]
+
+
+@pytest.mark.parametrize("option", ["--password", "--api-key", "--token", "--db-password"])
+def test_options_of_command_lines(option):
+    """The item behind an option that names a secret is taken out."""
+    command = ["run", option, "8f3a9c2e", "--verbose", "x"]
+
+    value, _ = redacted(command)
+
+    assert ["run", option, "[redacted:key]", "--verbose", "x"] == value
+
+
+def test_keys_of_bytes():
+    """A key of bytes says as much as one of text."""
+    value, notes = redacted({b"authorization": b"opaque"})
+
+    assert ["[redacted:key]"] == list(value.values())
+    assert ["key"] == kinds(notes)
+
+
+def test_fields_of_objects():
+    """The fields of a dataclass are read like the keys of a mapping."""
+
+    @dataclasses.dataclass
+    class Settings:
+        model: str
+        api_key: str
+        note: str
+
+    value, _ = redacted(Settings("haiku", "opaque", f"uses {OPENAI}"))
+
+    assert {
+        "model": "haiku",
+        "api_key": "[redacted:key]",
+        "note": "uses [redacted:openai-key]",
+    } == value
+
+
+def test_every_known_name_is_found_in_text():
+    """No name that says something of a key is missed by the search in text."""
+    names = Names(frozenset())
+
+    missed = [key for key in SECRET_KEYS if not names.may_be_among(key)]
+    unsaid = [key for key in SECRET_KEYS if names.say(key) == OPEN]
+
+    assert ([], []) == (missed, unsaid)
+
+
+# -- where secrets pass -------------------------------------------------------------
+
+
+def test_secret_in_a_key():
+    """A key is text like any other: a secret in it is taken out, of notes as well."""
+    capture = Capture(Limits(), Redaction())
+
+    for captured in (
+        capture.full({OPENAI: object()}, "$.context"),
+        capture.fields({OPENAI: object(), "a": OPENAI}, "$.context"),
+    ):
+        assert "[redacted:openai-key]" in captured.text
+        assert OPENAI not in captured.text + json.dumps(captured.notes)
+
+
+def test_secrets_in_keys_that_are_redacted_alike():
+    """Two keys that are replaced by the same text keep their own values."""
+    value, _ = redacted({OPENAI: 1, OPENAI_PROJECT: 2})
+
+    assert [1, 2] == list(value.values())
+
+
+def test_secret_in_an_exception():
+    """What an exception says is text like any other."""
+    value, _ = redacted(ValueError(f"bad key {ANTHROPIC}"))
+
+    assert "ValueError: bad key [redacted:anthropic-key]" == value
+
+
+@pytest.mark.parametrize("path", ["$.name", "$.error", "$.traceback", "$.agent"])
+def test_text_of_our_own_making(path):
+    """Names, errors, tracebacks and the agent are redacted, with a note."""
+    text, notes = Capture(Limits(), Redaction()).text(f"step {GITHUB} failed", path)
+
+    assert "step [redacted:github-token] failed" == text
+    assert [{"path": path, "note": "redacted", "kind": "github-token"}] == notes
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"password=abcd", f"x {AWS_ID}".encode(), bytearray(b"Authorization: Bearer x")],
+)
+def test_head_of_bytes(data):
+    """Neither the first bytes nor a hash of them tells a secret."""
+    value, notes = redacted({"data": data})
+
+    assert len(data) == value["data"]["bytes"]
+    assert value["data"]["head"].startswith("[redacted:")
+    assert "sha256" not in value["data"]
+    assert ["$.context.data"] == [note["path"] for note in notes]
+
+
+def test_head_of_bytes_without_a_secret():
+    """Bytes that hold no secret keep their head and hash."""
+    value, _ = redacted(b"\x89PNG\r\n\x1a\n")
+
+    assert "iVBORw0KGgo=" == value["head"]
+    assert 64 == len(value["sha256"])
+
+
+# -- limits -------------------------------------------------------------------------
+
+
+def cut(text, limit):
+    """Return a text within a limit, and the notes."""
+    captured = Capture(Limits(string=limit), Redaction()).full(text, "$")
+    return json.loads(captured.text), captured.notes
+
+
+@pytest.mark.parametrize("limit", range(1, 70, 3))
+def test_a_secret_that_straddles_the_limit(limit):
+    """A secret is taken out before the text is cut, so no part of it is left."""
+    text = f"the key is {ANTHROPIC} ok" * 3
+
+    shown, notes = cut(text, limit)
+
+    wanted = "the key is [redacted:anthropic-key] ok" * 3
+    assert wanted[:limit] == shown
+    assert {"path": "$", "note": "truncated", "characters": len(text)} in notes
+
+
+@pytest.mark.parametrize("start", [16_390, 16_480, 16_490])
+def test_a_secret_that_straddles_what_is_read(start):
+    """Of a long text only the part that may be kept is read, and no secret is left."""
+    text = f"{PEM}{'-' * (start - len(PEM))} {ANTHROPIC}" + "." * 1_000_000
+
+    shown, notes = cut(text, 100)
+
+    assert "sk-ant" not in shown
+    assert "truncated" in [note["note"] for note in notes]
+
+
+def test_redaction_never_hides_a_cut():
+    """A text that is cut says so, even if what was read shrinks below the limit."""
+    text = PEM.replace("MII", "MII" + "A" * 16_000, 1) + "x" * 100_000
+
+    shown, notes = cut(text, 1_000)
+
+    assert len(shown) <= 1_000
+    assert {"path": "$", "note": "truncated", "characters": len(text)} in notes
+
+
+def test_notes_are_bounded():
+    """A text of secrets leaves a bounded number of notes."""
+    shown, notes = cut(f"{GITHUB} " * 5_000, 262_144)
+
+    assert "ghp_" not in shown
+    assert len(notes) <= 102
+
+
+# -- a program's own rules ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("key", ["pin", "PIN", "account-number", "Account_Number"])
+def test_own_keys(key):
+    """Own names are compared whole, in any case, - and _ alike."""
+    redaction = Redaction(keys=["pin", "account_number"])
+
+    assert {key: "[redacted:key]"} == redacted({key: 4711}, redaction)[0]
+    assert f"{key}=[redacted:key]&a=b" == redacted(f"{key}=4711&a=b", redaction)[0]
+    json_text = f'{{"{key}": "x"}}'
+    assert json_text.replace("x", "[redacted:key]") == redacted(json_text, redaction)[0]
+
+
+@pytest.mark.parametrize("key", ["spin", "pins", "pin_code", "number"])
+def test_own_keys_are_whole_names(key):
+    """A key that only contains an own name is another name."""
+    redaction = Redaction(keys=["pin", "account_number"])
+
+    assert ({key: "4711"}, []) == redacted({key: "4711"}, redaction)
+    assert (f"{key}=4711", []) == redacted(f"{key}=4711", redaction)
+
+
+def test_own_keys_stand_beside_the_known_ones():
+    """Own names add to what is known."""
+    value, _ = redacted({"password": "x", "pin": 1, "a": OPENAI}, Redaction(keys=["pin"]))
+
+    assert ["[redacted:key]"] * 2 + ["[redacted:openai-key]"] == list(value.values())
+
+
+def test_own_patterns():
+    """Own patterns are replaced by their kind, before all others, in any text."""
+    redaction = Redaction(patterns={"badge": "ACME-[0-9]+", "sk": "sk-acme[a-z0-9]{20}"})
+
+    value, notes = redacted(["ACME-1", f"sk-acme{'a1' * 10} {OPENAI}"], redaction)
+
+    assert ["[redacted:badge]", "[redacted:sk] [redacted:openai-key]"] == value
+    assert ["badge", "sk", "openai-key"] == kinds(notes)
+
+
+def test_plain_text_as_a_pattern():
+    """A secret that is known as text is a pattern once it is escaped."""
+    import re
+
+    redaction = Redaction(patterns={"known": re.escape("a.*(")})
+
+    assert "x [redacted:known] abc(" == redacted("x a.*( abc(", redaction)[0]
+
+
+def test_own_function():
+    """The function sees path and value of every leaf, after all else."""
+    seen = []
+
+    def hide(path, value):
+        seen.append((path, value))
+        return "***" if value == "Ann" else value
+
+    value, notes = redacted(
+        {"user": "Ann", "n": [1, None], "k": OPENAI, "password": "x"},
+        Redaction(replace=hide),
+    )
+
+    assert ["***", [1, None], "[redacted:openai-key]", "[redacted:key]"] == list(
+        value.values()
+    )
+    assert [
+        ("$.context.user", "Ann"),
+        ("$.context.n[0]", 1),
+        ("$.context.n[1]", None),
+        ("$.context.k", "[redacted:openai-key]"),
+    ] == seen
+    assert ["replace", "openai-key", "key"] == kinds(notes)
+
+
+def test_own_function_that_fails():
+    """A function that raises costs the value that it was given, not the others."""
+
+    def hide(path, value):
+        if value == "b":
+            raise KeyError("secret")
+        return value
+
+    value, notes = redacted(["a", "b", "c"], Redaction(replace=hide))
+
+    assert ["a", "[redaction failed]", "c"] == value
+    note = {"note": "failed", "what": "redaction", "error": "KeyError"}
+    assert [{"path": "$.context[1]", **note}] == notes
+
+
+def test_own_function_in_text_of_our_own_making():
+    """Errors and names pass the function as well, and stay text."""
+    capture = Capture(Limits(), Redaction(replace=lambda path, value: len(value)))
+
+    assert "5" == capture.text("Error", "$.error")[0]
+
+
+@pytest.mark.parametrize("given", [object(), {1, 2}, b"x", float("nan"), ["a", {"b": 1}]])
+def test_own_function_may_return_anything(given):
+    """What the function returns is captured like any value."""
+    text, _ = Capture(Limits(), Redaction(replace=lambda path, value: given)).full("a", "$")
+
+    json.loads(text, parse_constant=pytest.fail)
+
+
+def test_own_function_is_not_asked_about_containers_or_keys():
+    """Mappings and lists are walked, and keys are not values."""
+    seen = []
+
+    redacted({"a": [], 1: {}}, Redaction(replace=lambda path, value: seen.append(path)))
+
+    assert [] == seen
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        ({"keys": "pin"}, "list of names"),
+        ({"keys": b"pin"}, "list of names"),
+        ({"keys": 5}, "list of names"),
+        ({"keys": ["pin", 5]}, "list of names"),
+        ({"keys": ["pin", " "]}, "empty"),
+        ({"patterns": "abc"}, "mapping"),
+        ({"patterns": ["abc"]}, "mapping"),
+        ({"patterns": {"a b": "abc"}}, "a kind is"),
+        ({"patterns": {"": "abc"}}, "a kind is"),
+        ({"patterns": {5: "abc"}}, "a kind is"),
+        ({"patterns": {"a": 5}}, "as text"),
+        ({"patterns": {"a": "("}}, "does not compile"),
+        ({"patterns": {"a": "a**"}}, "does not compile"),
+        ({"patterns": {"a": "a*"}}, "empty text"),
+        ({"patterns": {"a": ""}}, "empty text"),
+        ({"patterns": {"a": "|b"}}, "empty text"),
+        ({"patterns": {"a": r"\b"}}, "empty text"),
+        ({"patterns": {"a": "(?=b)"}}, "empty text"),
+        ({"patterns": {"a": "[A-Z]*_KEY"}}, "Bound it"),
+        ({"patterns": {"a": "(a+)+b"}}, "Bound it"),
+        ({"patterns": {"a": "(?:a|aa)+b"}}, "Bound it"),
+        ({"patterns": {"a": "(?:a?){30}b"}}, "Bound it"),
+        ({"patterns": {"a": "a{0,300}a{0,300}b"}}, "Bound it"),
+        ({"patterns": {"a": "x(?=.*y)"}}, "Bound it"),
+        ({"replace": "x"}, "function"),
+    ],
+)
+def test_bad_configuration(arguments, part):
+    """A wrong argument is refused with the value, the rule and the way out."""
+    with pytest.raises(TraceConfigError) as caught:
+        Redaction(**arguments)
+
+    message = str(caught.value)
+    (value,) = arguments.values()
+    assert part in message
+    assert message.startswith("Redaction(")
+    assert message.rstrip(")").endswith(("." , '"')), message
+    assert str(value if isinstance(value, int) else value)[-3:-1] in message
+
+
+def test_what_it_is_made_of_can_be_read():
+    """A redaction shows its arguments."""
+    made = Redaction(keys=["pin"], patterns={"a": "b+"})
+
+    assert "Redaction(keys=('pin',), patterns={'a': 'b+'}, replace=None)" == repr(made)
+
+
+# -- for any text -------------------------------------------------------------------
+
+FRAGMENTS = [
+    *(secret for secret, _ in SHAPES),
+    *"Bearer |Basic |dXNlcjpwYXNz|://|user|@host|password|api_key|token|secret".split("|"),
+    *"Authorization|cookie|API_KEY|apiKey|=|:|: | = |,|, |\"|'|\\\"|\\\\\\\"".split("|"),
+    *"\\|(|[|]|)|{|}|--|-|_| |\n|\\n|.|..|&|?|hunter2|required|None|self.|f(".split("|"),
+    *"${X}|[redacted:key]|[redacted:|***|<|é|%3D|\x1b[32m|1|/|a=b|; |b'".split("|"),
+]
+TEXTS = st.lists(st.sampled_from(FRAGMENTS), max_size=9).map("".join) | st.text()
+
+
+@given(TEXTS)
+def test_redaction_is_idempotent(text):
+    """What was redacted once is not changed by redacting it again."""
+    once = Redaction().text(text, 100_000)[0]
+
+    assert (once, []) == Redaction().text(once, 100_000)
+
+
+@given(TEXTS)
+@example("password=\\")
+def test_what_is_not_suspected_is_not_changed(text):
+    """The cheap test before any other misses nothing."""
+    redaction = Redaction()
+
+    changed, found = redaction.text(text, 100_000)
+
+    assert (changed != text) == bool(found)
+    assert redaction.suspects(text) or len(text) < 7 or changed == text
+
+
+@given(st.text(string.ascii_letters + string.digits + " .,;!?\n"))
+@example("J" * 50 + " B I G")
+def test_text_without_any_sign_is_unchanged(text):
+    """Letters, digits and the marks of sentences are never a secret."""
+    assert (text, []) == redacted(text)
+
+
+@given(st.sampled_from(SHAPES[:32]), st.text(), st.text())
+def test_surroundings_are_kept(shape, before, after):
+    """Of a text with a secret only the secret changes."""
+    secret, kind = shape
+    redaction = Redaction()
+    before = redaction.text(before, 10_000)[0] + "\n"
+    after = "\n" + redaction.text(after, 10_000)[0]
+
+    changed, found = redaction.text(f"{before}{secret}{after}", 10_000)
+
+    assert f"{before}[redacted:{kind}]{after}" == changed
+    assert [kind] == found
+
+
+LEAVES = st.none() | st.booleans() | st.integers() | TEXTS
+VALUES = st.recursive(
+    LEAVES,
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(st.sampled_from(SECRET_KEYS + OPEN_KEYS) | TEXTS, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(VALUES)
+def test_both_ways_agree(value):
+    """The short way says what the long way says, or leaves the value to it."""
+    capture = Capture(Limits(), Redaction())
+    for _ in range(2):
+        plain = capture.plain(value)
+        full = capture.full(value, "$")
+        if plain is None:
+            continue
+        assert json.loads(plain) == json.loads(full.text)
+        assert [] == full.notes
+
+
+def test_keys_that_spell_others_when_joined():
+    """A key with a line break does not make other keys look harmless."""
+    capture = Capture(Limits(), Redaction())
+
+    assert capture.plain({"password\nuser": "x"}) is not None
+    assert capture.plain({"password": "x", "user": "y"}) is None
+
+
+def test_without_redaction_nothing_is_taken_out():
+    """Redaction can be switched off."""
+    value = {"password": "x", "text": OPENAI, "pair": ["cookie", "a=b"]}
+
+    text = Capture(Limits(), None).plain(value)
+
+    assert value == json.loads(text or "")
