@@ -24,9 +24,9 @@ OPENING = (
 )
 PAIR = r"\( ?b?(\\{0,3}[\"'])([\w-]{1,64})\1, ?b?\1"
 SCHEME = r"(?:Bearer|Basic|Token|Digest|ApiKey|Negotiate|bearer|basic|token) {1,4}"
-PLAIN = r"[^\s\"'`,;&)}\]<]+"
+PLAIN = r"[^\s\"'`,;&)}\]<\\\[]*"
 COOKIES = r"[^\s\"'\\=;]{1,64}=[^\r\n\"'\\]+"
-ESCAPED_END = r"\\[nrt\"']"
+PLAIN_END = r"\\[nrt\"']|\[redacted:|[^\\\[]|\Z"
 END_OF_LINE = r"[,;.)}\]]{0,3}[ \t]{0,8}(?:[\r\n\"'`]|\\[nr\"]|\Z)"
 FLAG = (
     r"--(?=[a-z])[A-Za-z0-9-]{0,48}?(?:password|passwd|pwd|secret|token|key) {1,4}"
@@ -34,7 +34,7 @@ FLAG = (
 )
 
 # What stands in the place of a secret: a placeholder, a type, nothing.
-NO_SECRET = (
+PLACEHOLDER = (
     r"\[redact|//|\$(?:[{(]|[A-Z_]{3})|\{\{?[ ]?[A-Za-z_\"'\\]|<[A-Za-z/]|%[(s]|\*{3}"
     r"|\.{3}|…|[yY]our[_-]|YOUR[_-]"
     r"|(?:[nN]one|null|nil|undefined|[tT]rue|[fF]alse|str|string|bytes|int|bool|float"
@@ -52,10 +52,10 @@ _pairs = re.compile(PAIR).finditer
 _scheme = re.compile(SCHEME).match
 _plain = re.compile(PLAIN).match
 _cookies = re.compile(COOKIES).match
-_escaped_end = re.compile(ESCAPED_END).search
+_plain_end = re.compile(PLAIN_END).match
 _end_of_line = re.compile(END_OF_LINE).match
 _flags = re.compile(FLAG).finditer
-_no_secret = re.compile(NO_SECRET).match
+_placeholder = re.compile(PLACEHOLDER).match
 _code = re.compile(CODE).match
 _identifier = re.compile(IDENTIFIER).match
 
@@ -90,7 +90,7 @@ def paired(text: str, names: Names) -> Iterator[Span]:
     for pair in _pairs(text.replace("[", "(")):
         start = pair.end()
         says = names.end_says(pair[2]) if start >= done else OPEN
-        if says and not _no_secret(text, start):
+        if says and not _placeholder(text, start):
             end = _end_of_quoted(text, start, pair[1])
             is_pair = text.startswith((")", "]"), end + len(pair[1]))
             if is_pair and _is_given(text, start, end, says):
@@ -103,7 +103,7 @@ def flagged(text: str) -> Iterator[Span]:
     done = 0
     for flag in _flags(text):
         start = flag.end()
-        if start < done or _no_secret(text, start):
+        if start < done or _placeholder(text, start):
             continue
         if text[start] in "\"'":
             span = start + 1, _end_of_quoted(text, start + 1, text[start])
@@ -121,12 +121,12 @@ def _value_after(text: str, at: int, says: int, names: Names) -> Span | None:
         return None
     scheme = _scheme(text, opening.end())
     start = scheme.end() if scheme else opening.end()
-    if _no_secret(text, start):
+    if _placeholder(text, start):
         return None
     if opening["quote"]:
         end = _end_of_quoted(text, start, opening["quote"])
         return (start, end) if _is_given(text, start, end, says) else None
-    if _is_code(text, start, at, names):
+    if _is_code(text, start, at, names) or _is_directory(text, start, at):
         return None
     if opening["sign"] == ":" and _cookie_name(text[max(0, at - 10) : at]):
         cookies = _cookies(text, start)
@@ -173,14 +173,16 @@ def _end_of_quoted(text: str, start: int, quote: str) -> int:
 
 def _plain_span(text: str, start: int, stop: int) -> Span:
     """Return where a value without quotes ends; its sentence may end there, too."""
-    found = _plain(text, start, stop)
-    if found is None:
-        return start, start
-    value = found[0].partition("[redacted:")[0]
-    escaped = _escaped_end(value)
-    if escaped is not None:
-        value = value[: escaped.start()]
-    return start, start + len(value.rstrip("."))
+    end = start
+    while True:
+        found = _plain(text, end, stop)
+        end = found.end() if found else stop
+        if end >= stop or _plain_end(text, end):
+            break
+        end += 1
+    while end > start and text[end - 1] == ".":
+        end -= 1
+    return start, end
 
 
 def _judged(text: str, start: int) -> str:
@@ -197,6 +199,11 @@ def _is_code(text: str, start: int, at: int, names: Names) -> bool:
     word = found[0]
     compound = "_" in word or "." in word
     return text.endswith(word, 0, at) or (compound and names.end_says(word) > 0)
+
+
+def _is_directory(text: str, start: int, at: int) -> bool:
+    """Tell whether it is the shell's working directory: ``PWD=/home``."""
+    return text[start : start + 1] in ("/", "~") and text[at - 3 : at] == "PWD"
 
 
 def _cookie_name(text: str) -> bool:

@@ -30,6 +30,7 @@ class Place(Protocol):
     @property
     def recorder(self) -> AtLimit:
         """The tracer that records here."""
+        ...
 
     @property
     def id(self) -> str | None:

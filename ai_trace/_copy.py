@@ -4,8 +4,9 @@ The long way of a value into the record: a bounded copy that says what it did.
 
 from __future__ import annotations
 
+import binascii
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import islice
 from typing import Any, Callable
@@ -15,7 +16,7 @@ from ai_trace._encode import encode_strict, encode_text
 from ai_trace._known_types import UNKNOWN, Sequence, describe
 from ai_trace._limits import Limits
 from ai_trace._objects import plain_text, short_name, type_of
-from ai_trace._redact import Redaction
+from ai_trace._redact import FAILED, MARGIN, Redaction
 
 
 Note = dict[str, Any]
@@ -65,13 +66,22 @@ class Copy:
             What stands last may go a little beyond.
     """
 
-    __slots__ = ("_inside", "_limits", "_notes", "_redaction", "_room", "_unsaid")
+    __slots__ = (
+        "_inside",
+        "_limits",
+        "_notes",
+        "_redaction",
+        "_replace",
+        "_room",
+        "_unsaid",
+    )
 
     def __init__(
         self, limits: Limits, redaction: Redaction | None, room: int | None = None
     ) -> None:
         self._limits = limits
         self._redaction = redaction
+        self._replace = redaction.replace if redaction is not None else None
         self._room = limits.value_bytes if room is None else room
         self._inside: set[int] = set()
         self._notes: list[Note] = []
@@ -84,6 +94,32 @@ class Copy:
         return self._notes
 
     def of(self, value: Any, path: str) -> Any:
+        copied = self._copied(value, path)
+        if self._replace is None or type(copied) in (dict, list):
+            return copied
+        return self._replaced(copied, path)
+
+    def words(self, text: str, path: str) -> str:
+        """Copy text of our own making, which stays text."""
+        copied = self.of(text, path)
+        return copied if type(copied) is str else encode_strict(copied)
+
+    def _replaced(self, leaf: Any, path: str) -> Any:
+        """Return what the program's own redactor makes of a leaf; it fails closed."""
+        replace, self._replace = self._replace, None
+        try:
+            given = replace(path, leaf) if replace is not None else leaf
+            if given is leaf:
+                return leaf
+            self._say(path, "redacted", kind="replace")
+            return self._leaf_or_container(given, path)
+        except Exception as exc:
+            self._say(path, "failed", what="redaction", error=short_name(type(exc)))
+            return self._placeholder(FAILED)
+        finally:
+            self._replace = replace
+
+    def _copied(self, value: Any, path: str) -> Any:
         try:
             return self._leaf_or_container(value, path)
         except Exception as exc:
@@ -123,6 +159,8 @@ class Copy:
             described, cut, note = described
             if cut:
                 self._say(path, note, **cut)
+            if issubclass(type(value), (bytes, bytearray, memoryview)):
+                described = self._without_secret_head(described, path)
             kind = type(described)
         if kind is Sequence:
             walk = partial(self._items, described.walk, described.length)
@@ -130,6 +168,19 @@ class Copy:
         if issubclass(kind, dict):
             return self._guarded(value, path, partial(self._mapping, described))
         return self._leaf_or_container(described, path)
+
+    def _without_secret_head(self, fields: dict[str, Any], path: str) -> dict[str, Any]:
+        """Hide the first bytes, and the hash that would confirm a guess of them."""
+        if self._redaction is None:
+            return fields
+        head = binascii.a2b_base64(fields["head"]).decode("latin-1")
+        kinds = self._redaction.text(head, len(head))[1]
+        for kind in kinds:
+            self._say(path, "redacted", kind=kind)
+        if not kinds:
+            return fields
+        shown = {key: fields[key] for key in ("type", "bytes")}
+        return {**shown, "head": f"[redacted:{kinds[0]}]"}
 
     def _by_base(self, base: type, value: Any, path: str) -> Any:
         """Read a value by its builtin base, past whatever its class overrides."""
@@ -150,7 +201,8 @@ class Copy:
             for kind in kinds:
                 self._say(path, "redacted", kind=kind)
         kept = self._fitting(self._unicode(text[:limit], path))
-        if len(text) > limit or len(kept) < len(text):
+        is_cut = len(text) > limit or length > limit + MARGIN
+        if is_cut or len(kept) < len(text):
             self._say(path, "truncated", characters=length)
         return kept
 
@@ -216,13 +268,20 @@ class Copy:
         for key, child in self._while_room(items, count, path):
             name = self._key(key, path, names)
             here = below(path, name)
-            kind = self._redaction.key_kind(name, child) if self._redaction else None
-            if kind is None:
-                copied[name] = self.of(child, here)
-            else:
-                self._say(here, "redacted", kind=kind)
-                copied[name] = self._placeholder(f"[redacted:{kind}]")
+            said = key if type(key) in (str, bytes) else name
+            copied[name] = self._unless_secret(said, child, here)
         return copied
+
+    def _unless_secret(self, key: Any, value: Any, path: str) -> Any:
+        """Copy a value, unless what names it says that it is a secret."""
+        if type(key) is bytes:
+            key = key[:_MAX_PATH].decode("latin-1")
+        if self._redaction is not None and type(key) is str:
+            kind = self._redaction.key_kind(key, value)
+            if kind is not None:
+                self._say(path, "redacted", kind=kind)
+                return self._placeholder(f"[redacted:{kind}]")
+        return self.of(value, path)
 
     def _key(self, key: Any, path: str, names: Names) -> str:
         """Return a text for any key, different from all others in its mapping."""
@@ -231,7 +290,7 @@ class Copy:
             if shown == key:
                 return shown
         else:
-            copied = self.of(key, path)
+            copied = self._copied(key, path)
             shown = copied if type(copied) is str else encode_strict(copied)
             self._say(path, "replaced", what="key", type=type_of(key))
         name = names.distinct(shown, type_of(key))
@@ -239,6 +298,9 @@ class Copy:
         return name
 
     def _sequence(self, value: Any, path: str) -> list[Any]:
+        if type(value) is list or type(value) is tuple:
+            # A slice of them is made at once, whatever other threads do.
+            return self._copies(value[: self._limits.items], len(value), path)
         bases = (list, tuple, set, frozenset)
         base: Any = next(base for base in bases if issubclass(type(value), base))
         walk = partial(base.__iter__, value)
@@ -250,34 +312,50 @@ class Copy:
     def _items(
         self, walk: Callable[[], Iterator[Any]], count: int, path: str
     ) -> list[Any]:
-        items = self._while_room(self._kept(walk, path), count, path)
-        return [self.of(child, f"{path}[{i}]") for i, child in enumerate(items)]
+        return self._copies(self._kept(walk, path), count, path)
+
+    def _copies(self, kept: Iterable[Any], count: int, path: str) -> list[Any]:
+        items = self._while_room(kept, count, path)
+        copied: list[Any] = []
+        before: Any = None
+        for i, child in enumerate(items):
+            # A header, or an option of a command line, names the item behind it.
+            key = before if count == 2 or _is_option(before) else None
+            copied.append(self._unless_secret(key, child, f"{path}[{i}]"))
+            before = child
+        return copied
 
     def _kept(self, walk: Callable[[], Iterator[Any]], path: str) -> list[Any]:
         """Return the first items, in a list that cannot change any more."""
         for _ in range(_MAX_WALKS):
             try:
                 return list(islice(walk(), self._limits.items))
+            except RecursionError:
+                raise
             except RuntimeError:
                 # Another thread added or took items meanwhile.
                 self._say(path, "changed")
         return list(islice(walk(), self._limits.items))
 
-    def _while_room(self, kept: list[Any], count: int, path: str) -> Iterator[Any]:
+    def _while_room(self, kept: Iterable[Any], count: int, path: str) -> Iterator[Any]:
         for i, item in enumerate(kept):
             if self._room <= 0:
                 self._say(path, "truncated", items=count, kept=i)
                 return
             self._room -= 1
             yield item
-        if count > len(kept) == self._limits.items:
-            self._say(path, "truncated", items=count, kept=len(kept))
+        if count > self._limits.items:
+            self._say(path, "truncated", items=count, kept=self._limits.items)
 
     def _say(self, path: str, note: str, **more: Any) -> None:
         if len(self._notes) < _MAX_NOTES:
             self._notes.append(make_note(path, note, **more))
         else:
             self._unsaid += 1
+
+
+def _is_option(item: object) -> bool:
+    return type(item) is str and item.startswith("--")
 
 
 def below(path: str, name: str) -> str:

@@ -10,6 +10,7 @@ from calendar import timegm
 from dataclasses import replace
 from pathlib import Path
 from time import strptime
+from typing import BinaryIO
 
 from ai_trace import _journal
 from ai_trace._lines import open_file, strip_bom
@@ -18,6 +19,7 @@ from ai_trace._record import SessionHeader, read_header
 
 SUFFIX = ".jsonl"
 HEAD_LIMIT = 1024 * 1024
+HEAD_LINES = 3
 _END_OF_TIME = 253_402_300_800.0  # the year 10000
 _PART = re.compile(r"(?P<stem>.+)\.p(?P<pid>\d{1,10})", re.ASCII | re.DOTALL)
 _STEM = re.compile(
@@ -163,20 +165,40 @@ def start_of(session_id: str) -> float:
 
 def read_head(path: Path, limit: int = HEAD_LIMIT) -> SessionHeader | None:
     """
-    Read the header of a file from its first line.
+    Read the header of a file from its beginning.
 
     Args:
         path: The file.
-        limit: How many bytes the line may have.
+        limit: How many bytes a line may have.
 
     Returns:
-        The header; ``None`` if the first line has none, is damaged, or is longer.
+        The header; ``None`` if the first lines have none, or one of them is longer.
 
     Raises:
         TraceReadError: If the file cannot be read.
     """
     with open_file(path) as file:
-        return header_of(file.readline(limit))
+        return first_header(file, limit)
+
+
+def first_header(file: BinaryIO, limit: int = HEAD_LIMIT) -> SessionHeader | None:
+    """
+    Read the header of an open file from its beginning.
+
+    Args:
+        file: The file, at its beginning.
+        limit: How many bytes a line may have.
+
+    Returns:
+        The header; ``None`` if the first lines have none, or one of them is longer.
+    """
+    # It stands on the first line, but for a crash that tore that one.
+    for _ in range(HEAD_LINES):
+        line = file.readline(limit)
+        header = header_of(line)
+        if header is not None or not line.endswith(b"\n"):
+            return header
+    return None
 
 
 def header_of(line: bytes) -> SessionHeader | None:

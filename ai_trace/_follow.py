@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ai_trace._files import (
-    HEAD_LIMIT,
     find_journals,
     find_parts,
+    first_header,
     header_from_name,
     header_of,
 )
@@ -121,7 +121,7 @@ class _Cursor:
         file = self._opened()
         if file is None:
             return []
-        self._header = header_of(file.readline(HEAD_LIMIT)) or self._header
+        self._header = first_header(file) or self._header
         steps, self._offset = read_last(file, last, self._header, whole=True)
         return steps
 
@@ -171,7 +171,7 @@ class _Cursor:
         for line in read_lines(file, self._offset):
             if not line.ended and line.size <= LINE_LIMIT:
                 return
-            if line.offset == 0:
+            if line.offset == 0 or b'"session":' in line.data:
                 self._header = header_of(line.data) or self._header
             self._offset += line.size
             if line.data.isspace():

@@ -5,11 +5,11 @@ Takes secrets out of what is recorded: by the name of a value, and by its shape.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Callable
 
 from ai_trace._assigned import assigned, flagged, paired
-from ai_trace._linear import why_not_linear
+from ai_trace._patterns import may_be_empty, why_not_linear
 from ai_trace._secret_names import PASSWORD, TOKEN, Names, looks_drawn, spelled
 from ai_trace._secret_shapes import may_hold_shape, taken_out, without_shapes
 from ai_trace.exceptions import TraceConfigError
@@ -74,14 +74,9 @@ class Redaction:
         patterns: Mapping[str, str] | None = None,
         replace: Callable[[str, Any], Any] | None = None,
     ) -> None:
-        if replace is not None and not callable(replace):
-            msg = (
-                f"Redaction(replace={replace!r}): replace is a function of a path and "
-                "a value that returns what to record. Give one, or leave it out."
-            )
-            raise TraceConfigError(msg)
+        _check_function(replace)
         own = _checked_keys(keys)
-        self._patterns = _checked_patterns(patterns or {})
+        self._patterns = _checked_patterns({} if patterns is None else patterns)
         self._names = Names(frozenset(map(spelled, own)))
         self._arguments = (own, dict(patterns or {}), replace)
         self.replace = replace
@@ -199,9 +194,18 @@ def _is_open_container(value: object) -> bool:
     return type(value) in (list, tuple, bytes, set, frozenset) and not value
 
 
-def _checked_keys(keys: Iterable[str]) -> tuple[str, ...]:
+def _check_function(replace: object) -> None:
+    if replace is not None and not callable(replace):
+        msg = (
+            f"Redaction(replace={replace!r}): replace is a function of a path and "
+            "a value that returns what to record. Give one, or leave it out."
+        )
+        raise TraceConfigError(msg)
+
+
+def _checked_keys(keys: Any) -> tuple[str, ...]:
     is_list = isinstance(keys, Iterable) and not isinstance(keys, (str, bytes))
-    listed = tuple(keys) if is_list else ()
+    listed: tuple[Any, ...] = tuple(keys) if is_list else ()
     if not is_list or not all(isinstance(key, str) for key in listed):
         msg = (
             f"Redaction(keys={keys!r}): keys is a list of names. Give one, such as "
@@ -214,19 +218,19 @@ def _checked_keys(keys: Iterable[str]) -> tuple[str, ...]:
     return listed
 
 
-def _checked_patterns(
-    patterns: Mapping[str, str],
-) -> tuple[tuple[str, re.Pattern[str]], ...]:
+def _checked_patterns(patterns: Any) -> tuple[tuple[str, re.Pattern[str]], ...]:
     if not isinstance(patterns, Mapping):
         msg = (
             f"Redaction(patterns={patterns!r}): patterns is a mapping of kinds to "
             'regular expressions. Give one, such as {"badge": r"ACME-[0-9]{6}"}.'
         )
         raise TraceConfigError(msg)
-    return tuple((kind, _checked_pattern(kind, text)) for kind, text in patterns.items())
+    return tuple(
+        (kind, _checked_pattern(kind, text)) for kind, text in patterns.items()
+    )
 
 
-def _checked_pattern(kind: str, text: str) -> re.Pattern[str]:
+def _checked_pattern(kind: Any, text: Any) -> re.Pattern[str]:
     where = f"Redaction(patterns={{{kind!r}: {text!r}}})"
     if not isinstance(kind, str) or not _KIND.match(kind):
         msg = (
@@ -245,9 +249,9 @@ def _checked_pattern(kind: str, text: str) -> re.Pattern[str]:
             "makes a pattern of plain text."
         )
         raise TraceConfigError(msg) from None
-    if pattern.match(""):
+    if may_be_empty(text):
         msg = (
-            f"{where}: the pattern matches the empty text, which is everywhere. Ask "
+            f"{where}: the pattern may match the empty text, which is everywhere. Ask "
             "for at least one character: + instead of *."
         )
         raise TraceConfigError(msg)
@@ -258,4 +262,4 @@ def _checked_pattern(kind: str, text: str) -> re.Pattern[str]:
             "{0,64} instead of *."
         )
         raise TraceConfigError(msg)
-    return pattern
+    return kind, pattern

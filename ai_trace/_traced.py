@@ -8,13 +8,10 @@ frame runs; the value found is put back right after each resume.
 
 from __future__ import annotations
 
-import copy
-import importlib
 import sys
 from collections.abc import AsyncGenerator, Generator, Iterable
 from typing import Any, Callable, TypeVar, overload
 
-import wrapt
 from typing_extensions import ParamSpec
 
 from ai_trace import _context
@@ -23,6 +20,7 @@ from ai_trace._current import call_is_orphan, refused
 from ai_trace._definition import Definition, check_callable
 from ai_trace._items import Items
 from ai_trace._step import Step
+from ai_trace._traced_function import TracedFunction
 from ai_trace._tracer import Tracer
 
 
@@ -108,54 +106,6 @@ def _trace(
     check_callable(function, kind, name)
     definition = Definition(function, name, kind, args, exclude, result)
     return TracedFunction(function, _BODIES[definition.flavour](definition))
-
-
-class _BoundTracedFunction(wrapt.BoundFunctionWrapper):  # type: ignore[type-arg]  # pyright: ignore[reportMissingTypeArgument]
-    """
-    A traced method on its object; pickles as the attribute that it is.
-    """
-
-    def __reduce_ex__(self, protocol: Any) -> Any:
-        wrapped, owner = self.__wrapped__, self._self_instance
-        if owner is not None:
-            return getattr, (owner, wrapped.__name__)
-        return _found, (wrapped.__module__, wrapped.__qualname__)
-
-    def __copy__(self) -> Any:
-        return self
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        # As copy.deepcopy does with a method: the function, on a copy of its owner.
-        owner = copy.deepcopy(self._self_instance, memo)
-        return self if owner is None else getattr(owner, self.__wrapped__.__name__)
-
-
-def _found(module: str, qualified_name: str) -> Any:
-    """Find a function of a class again, after pickling, by its name."""
-    found: Any = importlib.import_module(module)
-    for name in qualified_name.split("."):
-        found = getattr(found, name)
-    return found
-
-
-class TracedFunction(wrapt.FunctionWrapper):  # type: ignore[type-arg]  # pyright: ignore[reportMissingTypeArgument]
-    """
-    A traced function: the function in every respect but that calls are recorded.
-
-    wrapt keeps descriptors, signature and introspection; pickling by name and
-    copying, which its proxies refuse, are added here.
-    """
-
-    __bound_function_wrapper__ = _BoundTracedFunction
-
-    def __reduce_ex__(self, protocol: Any) -> Any:
-        return self.__wrapped__.__qualname__
-
-    def __copy__(self) -> Any:
-        return self
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        return self
 
 
 def _made(

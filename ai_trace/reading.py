@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from ai_trace._files import (
-    HEAD_LIMIT,
+    HEAD_LINES,
     find_journals,
+    first_header,
     header_from_name,
     header_of,
     read_head,
@@ -150,7 +151,7 @@ def tail(path: Trace, n: int) -> list[StepRecord]:
     tails = []
     for part in parts_of(path):
         with open_file(part) as file:
-            header = header_of(file.readline(HEAD_LIMIT)) or header_from_name(part)
+            header = first_header(file) or header_from_name(part)
             tails.append(read_last(file, n, header)[0])
             journals.settle(part, file)
     return merge_last(tails, n) + list(journals.records())
@@ -238,17 +239,20 @@ def _items(
 def _read_part(
     path: Path, size: int, prefix: str
 ) -> Iterator[tuple[Line, StepRecord | Problem]]:
-    header = header_from_name(path)
+    named = header = header_from_name(path)
     with open_file(path) as file:
         for count, line in enumerate(read_lines(file), 1):
             if line.offset >= size:
                 return
             where = f"{prefix}line {count}, offset {line.offset}"
-            if count == 1 or _HEADER_MARK in line.data:
+            if count <= HEAD_LINES or _HEADER_MARK in line.data:
                 stated = header_of(line.data)
-                for doubt in _doubts(where, stated, None if count == 1 else header):
+                for doubt in _doubts(
+                    where, stated, None if header is named else header
+                ):
                     yield line, doubt
-                header = stated if count == 1 and stated else header
+                if stated is not None and header is named:
+                    header = stated
             if line.data.isspace():
                 continue
             item = decode(line, header)

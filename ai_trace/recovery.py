@@ -8,7 +8,9 @@ merge it. ``recover`` makes the file whole without it.
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,6 +85,7 @@ def recover(path: str | os.PathLike[str]) -> Recovery:
     found = [file for journal in journals for file in _files_of(journal)]
     if not found:
         return Recovery(first, [], [], 0)
+    open_file(first).close()
     if not CAN_TELL:  # pragma: no cover - Windows
         msg = "This system cannot tell whether a process is still writing a session."
         raise TraceError(msg)
@@ -118,8 +121,11 @@ class _Locks:
     def add(self, paths: Sequence[Path]) -> None:
         flags = os.O_RDWR | os.O_NONBLOCK | getattr(os, "O_NOFOLLOW", 0)
         for path in paths:
-            self._descriptors.append(_system.open(path, flags))
-            _system.lock(self._descriptors[-1])
+            descriptor = _system.open(path, flags)
+            self._descriptors.append(descriptor)
+            if not stat.S_ISREG(_system.fstat(descriptor).st_mode):
+                raise OSError(errno.EEXIST, f"{path} is not a plain file")
+            _system.lock(descriptor)
 
     def __enter__(self) -> _Locks:
         try:
@@ -131,7 +137,11 @@ class _Locks:
 
     def __exit__(self, *exc_info: object) -> None:
         for descriptor in self._descriptors:
-            _system.close(descriptor)
+            try:
+                _system.close(descriptor)
+            except OSError:
+                # Nothing was written through it; the lock is gone all the same.
+                continue
 
 
 def _refuse_living(journals: Sequence[Path], first: Path) -> None:
@@ -152,15 +162,18 @@ def _name(writer: Writer) -> str:
 def _recover(first: Path, journals: Sequence[Path], found: Sequence[Path]) -> Recovery:
     opened = {journal: Journals([journal], ended=True) for journal in journals}
     parts = find_parts(first)
+    with_lines = set()
     for part in parts:
         for record in _records(part):
+            with_lines.add(part)
             for each in opened.values():
                 each.finish(record, part)
     traces = {journal_of(part): part for part in parts}
     steps: list[StepRecord] = []
     for journal, each in opened.items():
+        trace = traces.get(journal, journal.with_suffix(SUFFIX))
         records = list(_noted(each))
-        _append(traces.get(journal, journal.with_suffix(SUFFIX)), records)
+        _append(trace, records, begins=trace not in with_lines)
         steps += records
     for file in reversed(found):
         _system.unlink(file)
@@ -190,14 +203,14 @@ def _noted(opened: Journals) -> Iterator[StepRecord]:
         del notes[1:]
 
 
-def _append(trace: Path, records: Sequence[StepRecord]) -> None:
+def _append(trace: Path, records: Sequence[StepRecord], *, begins: bool) -> None:
     if not records and not trace.exists():
         return
     descriptor, is_whole = open_plain(trace)
     try:
         size = _system.fstat(descriptor).st_size
         lines = [record.line for record in records]
-        if records and size == 0:
+        if records and begins:
             lines[0] = _with_header(records[0])
         if records:
             _write(descriptor, (b"" if is_whole else b"\n") + b"".join(lines), size)

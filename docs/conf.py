@@ -42,8 +42,8 @@ _builtins = "|".join(name for name in dir(builtins) if not name.startswith("_"))
 nitpick_ignore_regex = [
     (r"py:.*", rf"({_stdlib}|typing_extensions)(\..+)?"),
     (r"py:.*", rf"({_builtins})"),
-    # Type variables, and the aliases that the page of the API explains.
-    (r"py:.*", r"(ai_trace\.\w+\.)?(P|R|PathLike|Trace)"),
+    # pathlib's, type variables, and the aliases that the page of the API explains.
+    (r"py:.*", r"(ai_trace\.\w+\.)?(Path|P|R|PathLike|Trace)"),
 ]
 
 # The figures of the fault tests, written by them; see the page on reliability.
@@ -56,7 +56,8 @@ myst_substitutions = {
     else "*No run is recorded here.*"
 }
 
-PUBLIC = ("ai_trace", "ai_trace.reading", "ai_trace.testing", "ai_trace.typing")
+ROOMS = ("reading", "recovery", "diagnosis", "testing", "typing")
+PUBLIC = ("ai_trace", *(f"ai_trace.{room}" for room in ROOMS))
 
 
 def find_public(

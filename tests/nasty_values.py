@@ -310,7 +310,7 @@ NASTY_OBJECTS: dict[str, Callable[[], Any]] = {
     "Fraction": lambda: fractions.Fraction(1, 3),
     "UUID": lambda: uuid.UUID(int=5),
     "Path": lambda: pathlib.PurePosixPath("a/\udcff"),
-    "datetime": lambda: datetime.datetime.max,
+    "datetime": lambda: datetime.datetime.max,  # noqa: DTZ901
     "aware": lambda: datetime.datetime.min.replace(tzinfo=datetime.timezone.utc),
     "timedelta": lambda: datetime.timedelta.max,
     "Enum": lambda: Colour.RED,

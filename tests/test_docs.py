@@ -16,7 +16,7 @@ import pytest
 from cli_runs import run
 
 import ai_trace
-from ai_trace import _header, _record, reading, testing
+from ai_trace import _header, _record, diagnosis, reading, recovery, testing
 from ai_trace import typing as ai_trace_typing
 
 
@@ -74,8 +74,8 @@ def test_options(tmp_path: Path) -> None:
 
 def public_names() -> Iterator[str]:
     """Yield the names that users may import, as they stand on the page of the API."""
-    yield from ai_trace.__all__
-    yield from reading.__all__
+    for module in (ai_trace, reading, recovery, diagnosis):
+        yield from module.__all__
     for module in (testing, ai_trace_typing):
         yield from (
             name

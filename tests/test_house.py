@@ -24,13 +24,11 @@ import ai_trace
 # from modules that stand before it. "cli/" is a package in which every file may import
 # every other, as long as no cycle arises; "render" is the file render/__init__.py.
 FLOORS = {
+    "ground": ["exceptions", "_version"],
+    "secrets": ["_secret_names", "_secret_shapes", "_assigned", "_patterns", "_redact"],
     "words": [
-        "exceptions",
-        "_version",
         "_ids",
         "_limits",
-        "_secrets",
-        "_redact",
         "_encode",
         "_objects",
         "_outcome",
@@ -41,6 +39,7 @@ FLOORS = {
         "_header",
         "_record",
         "_journal",
+        "_definition",
         "typing",
     ],
     "grammar": ["_growth", "_tree"],
@@ -72,7 +71,6 @@ FLOORS = {
     ],
     "motor": [
         "_context",
-        "_definition",
         "_dispatch",
         "_recorder",
         "_draft",
@@ -82,6 +80,7 @@ FLOORS = {
         "_tracer_arguments",
         "_tracer",
         "_current",
+        "_traced_function",
         "_traced",
     ],
     "window": [""],
@@ -89,8 +88,8 @@ FLOORS = {
     "faces": ["cli/", "pytest_plugin", "__main__"],
 }
 
-CORE = ("words", "grammar", "motor")
-FLOOR_LINES = 1500
+CORE = ("secrets", "words", "grammar", "motor")
+FLOOR_LINES = 1600
 FILE_LINES = 400
 FUNCTION_LINES = 60
 
@@ -304,7 +303,7 @@ def test_modules_are_not_loaded_by_made_up_names() -> None:
         if isinstance(node, ast.Call)
         and called(node).endswith("import_module")
         and not isinstance(node.args[0], ast.Constant)
-        and module != "_traced"
+        and module != "_traced_function"
         and (position(module) or (0, 0))[0] != list(FLOORS).index("faces")
     ]
 
@@ -314,7 +313,7 @@ def test_modules_are_not_loaded_by_made_up_names() -> None:
 @pytest.mark.parametrize("floor", CORE)
 def test_core_is_small(floor: str) -> None:
     """
-    Each floor of the core has at most 1,500 lines of code.
+    Each floor of the core has at most 1,600 lines of code.
 
     Blank lines, comments and docstrings are not counted. docs/architecture.md says
     why the limit holds for each floor and not for the core as a whole.

@@ -112,7 +112,9 @@ def test_shapes(secret, kind, around):
     assert [{"path": "$.context", "note": "redacted", "kind": kind}] == notes
 
 
-@pytest.mark.parametrize("before", ["\\n", "%3D", "%20", "\x1b[1m", "\x1b[32m", "/", "_"])
+@pytest.mark.parametrize(
+    "before", ["\\n", "%3D", "%20", "\x1b[1m", "\x1b[32m", "/", "_"]
+)
 @pytest.mark.parametrize("secret", [OPENAI, AWS_ID, GITHUB, SLACK, GOOGLE])
 def test_shapes_after_escapes(before, secret):
     """A token is found behind what ends a word: escapes, URL codes, colours."""
@@ -293,7 +295,7 @@ STAYS = [
 ]
 
 
-@pytest.mark.parametrize("text", [text for text in STAYS if "PWD" not in text])
+@pytest.mark.parametrize("text", STAYS)
 def test_what_stays(text):
     """Prose, ids, hashes, everyday parameters and code are recorded as they are."""
     assert (text, []) == redacted(text)
@@ -309,22 +311,23 @@ def test_ordinary_text_takes_the_short_way(text):
 # -- names of keys ------------------------------------------------------------------
 
 SECRET_KEYS = """
-password passwd passphrase pwd secret secrets api_key apikey apiKey APIKey api-key x-api-key
-X-Api-Key access_token accessToken refresh_token id_token auth_token oauth_token
-bearer_token session_token authorization Authorization AUTHORIZATION proxy-authorization
-Proxy-Authorization cookie Cookie cookies set-cookie Set-Cookie private_key privateKey
-client_secret clientSecret credentials credential connection_string connectionString
-ConnectionString openai_api_key OPENAI-API-KEY OPENAI_API_KEY_2 dbPassword DB_PASSWORD
-db.password user_password newPassword password1 AWS_SECRET_ACCESS_KEY aws_secret_access_key
-SecretAccessKey secret_key access_key signing_key encryption_key master_key webhook_secret
-jwt_secret pAsSwOrD
+password passwd passphrase pwd secret secrets api_key apikey apiKey APIKey api-key
+x-api-key X-Api-Key access_token accessToken refresh_token id_token auth_token
+oauth_token bearer_token session_token authorization Authorization AUTHORIZATION
+proxy-authorization Proxy-Authorization cookie Cookie cookies set-cookie Set-Cookie
+private_key privateKey client_secret clientSecret credentials credential
+connection_string connectionString ConnectionString openai_api_key OPENAI-API-KEY
+OPENAI_API_KEY_2 dbPassword DB_PASSWORD db.password user_password newPassword
+password1 AWS_SECRET_ACCESS_KEY aws_secret_access_key SecretAccessKey secret_key
+access_key signing_key encryption_key master_key webhook_secret jwt_secret pAsSwOrD
 """.split()
 
 OPEN_KEYS = """
-max_tokens token_count tokens prompt_tokens total_tokens author authors session_id key keys
-keyboard monkey turkey secretary passenger password_hint password_length secret_name
-primary_key cache_key sort_key foreign_key public_key key_id private_key_id tokenizer
-authorized authority cookie_count next_token page_token bypass compass symbol price name
+max_tokens token_count tokens prompt_tokens total_tokens author authors session_id key
+keys keyboard monkey turkey secretary passenger password_hint password_length
+secret_name primary_key cache_key sort_key foreign_key public_key key_id
+private_key_id tokenizer authorized authority cookie_count next_token page_token
+bypass compass symbol price name
 """.split()
 
 
@@ -408,7 +411,9 @@ def test_pairs_of_headers_made_of_text(name):
     assert [[name, "[redacted:key]"]] == redacted([(name, "opaque")])[0]
 
 
-@pytest.mark.parametrize("option", ["--password", "--api-key", "--token", "--db-password"])
+@pytest.mark.parametrize(
+    "option", ["--password", "--api-key", "--token", "--db-password"]
+)
 def test_options_of_command_lines(option):
     """The item behind an option that names a secret is taken out."""
     command = ["run", option, "8f3a9c2e", "--verbose", "x"]
@@ -589,14 +594,18 @@ def test_own_keys_are_whole_names(key):
 
 def test_own_keys_stand_beside_the_known_ones():
     """Own names add to what is known."""
-    value, _ = redacted({"password": "x", "pin": 1, "a": OPENAI}, Redaction(keys=["pin"]))
+    value, _ = redacted(
+        {"password": "x", "pin": 1, "a": OPENAI}, Redaction(keys=["pin"])
+    )
 
     assert ["[redacted:key]"] * 2 + ["[redacted:openai-key]"] == list(value.values())
 
 
 def test_own_patterns():
     """Own patterns are replaced by their kind, before all others, in any text."""
-    redaction = Redaction(patterns={"badge": "ACME-[0-9]+", "sk": "sk-acme[a-z0-9]{20}"})
+    redaction = Redaction(
+        patterns={"badge": "ACME-[0-9]+", "sk": "sk-acme[a-z0-9]{20}"}
+    )
 
     value, notes = redacted(["ACME-1", f"sk-acme{'a1' * 10} {OPENAI}"], redaction)
 
@@ -660,10 +669,14 @@ def test_own_function_in_text_of_our_own_making():
     assert "5" == capture.text("Error", "$.error")[0]
 
 
-@pytest.mark.parametrize("given", [object(), {1, 2}, b"x", float("nan"), ["a", {"b": 1}]])
+@pytest.mark.parametrize(
+    "given", [object(), {1, 2}, b"x", float("nan"), ["a", {"b": 1}]]
+)
 def test_own_function_may_return_anything(given):
     """What the function returns is captured like any value."""
-    text, _ = Capture(Limits(), Redaction(replace=lambda path, value: given)).full("a", "$")
+    text, _ = Capture(Limits(), Redaction(replace=lambda path, value: given)).full(
+        "a", "$"
+    )
 
     json.loads(text, parse_constant=pytest.fail)
 
@@ -716,8 +729,8 @@ def test_bad_configuration(arguments, part):
     (value,) = arguments.values()
     assert part in message
     assert message.startswith("Redaction(")
-    assert message.rstrip(")").endswith(("." , '"')), message
-    assert str(value if isinstance(value, int) else value)[-3:-1] in message
+    assert message.rstrip(")").endswith((".", '"')), message
+    assert repr(value)[1:-1] in message
 
 
 def test_what_it_is_made_of_can_be_read():
@@ -731,9 +744,13 @@ def test_what_it_is_made_of_can_be_read():
 
 FRAGMENTS = [
     *(secret for secret, _ in SHAPES),
-    *"Bearer |Basic |dXNlcjpwYXNz|://|user|@host|password|api_key|token|secret".split("|"),
-    *"Authorization|cookie|API_KEY|apiKey|=|:|: | = |,|, |\"|'|\\\"|\\\\\\\"".split("|"),
-    *"\\|(|[|]|)|{|}|--|-|_| |\n|\\n|.|..|&|?|hunter2|required|None|self.|f(".split("|"),
+    *"Bearer |Basic |dXNlcjpwYXNz|://|user|@host|password|api_key|token|secret".split(
+        "|"
+    ),
+    *'Authorization|cookie|API_KEY|apiKey|=|:|: | = |,|, |"|\'|\\"|\\\\\\"'.split("|"),
+    *"\\|(|[|]|)|{|}|--|-|_| |\n|\\n|.|..|&|?|hunter2|required|None|self.|f(".split(
+        "|"
+    ),
     *"${X}|[redacted:key]|[redacted:|***|<|é|%3D|\x1b[32m|1|/|a=b|; |b'".split("|"),
 ]
 TEXTS = st.lists(st.sampled_from(FRAGMENTS), max_size=9).map("".join) | st.text()
@@ -783,8 +800,12 @@ def test_surroundings_are_kept(shape, before, after):
 LEAVES = st.none() | st.booleans() | st.integers() | TEXTS
 VALUES = st.recursive(
     LEAVES,
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.sampled_from(SECRET_KEYS + OPEN_KEYS) | TEXTS, inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(SECRET_KEYS + OPEN_KEYS) | TEXTS, inner, max_size=3
+        )
+    ),
     max_leaves=8,
 )
 

@@ -58,10 +58,12 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
     else:
         terminal.write(term(_sentence(done)))
     if done.damaged:
-        lines = "line" if done.damaged == 1 else "lines"
-        terminal.complain(
-            f"{done.damaged} {lines} of the journal could not be read and are lost."
+        lost = (
+            "line of the journal is"
+            if done.damaged == 1
+            else "lines of the journal are"
         )
+        terminal.complain(f"{done.damaged} damaged {lost} lost.")
     return FOUND
 
 

@@ -6,7 +6,15 @@ import types
 
 import attrs
 import pytest
-from nasty_values import Node, cyclic_dict, cyclic_list, family, flatten, nested, sharing
+from nasty_values import (
+    Node,
+    cyclic_dict,
+    cyclic_list,
+    family,
+    flatten,
+    nested,
+    sharing,
+)
 
 from ai_trace import Limits
 

@@ -168,7 +168,7 @@ def test_class_is_what_the_interpreter_knows(show):
         {"__module__": property(lambda self: TOUCHED.append("module"))},
         {"__dict__": property(lambda self: TOUCHED.append("dict"))},
     ],
-    ids=[f"forgery {number}" for number in range(11)],
+    ids=[f"forgery {number}" for number in range(12)],
 )
 def test_forged_marks_are_no_license(show, marks):
     """A class with the marks or the name of a known one is read as data, or named."""

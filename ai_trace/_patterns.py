@@ -1,5 +1,5 @@
 """
-Holds regular expressions to linear time, by what they are made of.
+What a program's own regular expressions are held to.
 """
 
 from __future__ import annotations
@@ -29,14 +29,23 @@ def why_not_linear(pattern: str) -> str | None:
         The reason, or ``None``.
     """
     try:
-        parser: Any = importlib.import_module("re._parser")
-    except ImportError:
-        parser = importlib.import_module("sre_parse")
-    try:
-        _work(parser.parse(pattern), is_last=True, is_repeated=False)
+        _work(_parsed(pattern), is_last=True, is_repeated=False)
     except ValueError as exc:
         return str(exc)
     return None
+
+
+def may_be_empty(pattern: str) -> bool:
+    """Tell whether a pattern that compiles may match without any character."""
+    return int(_parsed(pattern).getwidth()[0]) == 0
+
+
+def _parsed(pattern: str) -> Any:
+    try:
+        parser: Any = importlib.import_module("re._parser")
+    except ImportError:
+        parser = importlib.import_module("sre_parse")
+    return parser.parse(pattern)
 
 
 def _work(items: Any, is_last: bool, is_repeated: bool) -> int:
@@ -54,7 +63,8 @@ def _work(items: Any, is_last: bool, is_repeated: bool) -> int:
 
 def _work_of_one(kind: str, value: Any, is_last: bool, is_repeated: bool) -> int:
     if kind in _REPEATS:
-        return _work_of_repeat(*value, is_last, is_repeated)
+        low, high, inner = value
+        return _work_of_repeat(low, high, inner, is_last, is_repeated)
     if kind == "BRANCH":
         if is_repeated:
             msg = "alternatives stand in a repeat"

@@ -1,0 +1,341 @@
+"""
+``ai-trace`` over sessions that are being recorded, and over those that died.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import pty
+import re
+import struct
+import subprocess
+import termios
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pyte
+import pytest
+from cli_runs import (
+    COMMAND,
+    environment,
+    interrupt,
+    next_complaint,
+    next_line,
+    restore_interrupts,
+    run,
+    start,
+)
+from journal_lines import header_line, held, log, write_journal
+from journal_lines import start as started
+from trace_lines import HEADER, START, STEM, encoded, fields, first_line, line, write
+
+
+COLUMNS, ROWS = 60, 6
+
+
+@pytest.fixture
+def traces(tmp_path: Path) -> Path:
+    """A directory with one session, in which one step finished and two are open."""
+    directory = tmp_path / "traces"
+    directory.mkdir()
+    write_journal(
+        directory,
+        header_line(),
+        started(1, name="market_scan"),
+        log(1, 0, _t=START + 4.25, signal=0.87),
+        started(2, 1, name="order"),
+    )
+    write(directory, first_line(3, 1, name="fetch"))
+    return directory
+
+
+@pytest.fixture
+def journal(traces: Path) -> Path:
+    """The journal of the session."""
+    return traces / f"{STEM}.open"
+
+
+@pytest.fixture
+def writer(journal: Path) -> Iterator[ExitStack]:
+    """A living process that writes the session; it dies when it is closed."""
+    with ExitStack() as stack:
+        stack.enter_context(held(journal))
+        yield stack
+
+
+def append(traces: Path, data: bytes) -> None:
+    """Finish a step."""
+    with (traces / f"{STEM}.jsonl").open("ab") as file:
+        file.write(data)
+
+
+class Watched:
+    """
+    ``ai-trace`` on a terminal, watched while it runs.
+    """
+
+    def __init__(self, *words: str, cwd: Path, **env: str) -> None:
+        self.screen = pyte.HistoryScreen(COLUMNS, ROWS, history=1_000)
+        self.raw = b""
+        self._stream = pyte.ByteStream(self.screen)
+        self._master, slave = pty.openpty()
+        size = struct.pack("HHHH", ROWS, COLUMNS, 0, 0)
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, size)
+        self.process = subprocess.Popen(
+            [*COMMAND, *words],
+            cwd=cwd,
+            env=environment(**{"TERM": "xterm", **env}),
+            stdin=subprocess.DEVNULL,
+            stdout=slave,
+            stderr=slave,
+            preexec_fn=restore_interrupts,  # noqa: PLW1509  (it takes no lock)
+        )
+        os.close(slave)
+
+    @property
+    def rows(self) -> list[str]:
+        """What stands on the screen, empty rows left out."""
+        return [row.rstrip() for row in self.screen.display if row.strip()]
+
+    @property
+    def last(self) -> str:
+        """The last row on the screen."""
+        return self.rows[-1] if self.rows else ""
+
+    @property
+    def shown(self) -> str:
+        """What was shown and stayed, with what has left the screen at its top."""
+        gone = self.screen.history.top
+        above = ["".join(row[n].data for n in sorted(row)) for row in gone]
+        return "\n".join([*above, *self.rows])
+
+    def wait_for(self, condition: Callable[[], object]) -> None:
+        """Watch until something is so."""
+        while not condition():
+            assert self._read(), self.shown
+
+    def _read(self) -> bool:
+        try:
+            data = os.read(self._master, 65_536)
+        except OSError:
+            return False
+        self.raw += data
+        self._stream.feed(data)
+        return bool(data)
+
+    def end(self) -> int:
+        """Press Ctrl-C, watch to the end, and return the exit status."""
+        self.process.send_signal(2)
+        while self._read():
+            pass
+        os.close(self._master)
+        return self.process.wait()
+
+
+@pytest.fixture
+def watch(tmp_path: Path) -> Iterator[Callable[..., Watched]]:
+    """Start ``ai-trace`` on a terminal; it is ended with the test."""
+    begun: list[Watched] = []
+
+    def begin(*words: str, **env: str) -> Watched:
+        begun.append(Watched(*words, cwd=tmp_path, **env))
+        return begun[-1]
+
+    yield begin
+    for watched in begun:
+        if watched.process.poll() is None:
+            watched.process.kill()
+            watched.end()
+
+
+# --- tail, on a terminal -------------------------------------------------------------
+
+
+def test_what_runs_stands_in_the_last_line(
+    traces: Path, writer: ExitStack, watch: Callable[..., Watched]
+) -> None:
+    """Running steps stand in the last line with a growing time, rewritten in place."""
+    watched = watch("tail")
+    times: list[str] = []
+
+    def has_grown() -> bool:
+        found = re.search(r"… order for (.+?),", watched.last)
+        if found and found[1] not in times:
+            times.append(found[1])
+        return len(times) > 2
+
+    now = int(time.time())
+    (traces / f"{STEM}.open").write_bytes(
+        header_line()
+        + started(1, name="market_scan", started_at=now - 5)
+        + started(2, 1, name="order", started_at=now - 2)
+    )
+    watched.wait_for(has_grown)
+
+    assert times == sorted(times, key=float_of)
+    assert watched.rows[-1].startswith("… order for ")
+    assert 3 == len(watched.rows)
+    assert 2 == watched.screen.cursor.y
+
+
+def float_of(text: str) -> float:
+    """Return the number that a duration begins with."""
+    return float(text.split(maxsplit=1)[0])
+
+
+def test_nothing_of_the_last_line_stays_behind(
+    traces: Path, writer: ExitStack, watch: Callable[..., Watched]
+) -> None:
+    """However much is shown above it, the last line is never left in what scrolled."""
+    watched = watch("tail")
+    for number in range(10, 30):
+        watched.wait_for(lambda: "order for" in watched.last)
+        append(traces, line(number, name=f"later_{number}"))
+        watched.wait_for(lambda n=number: f"later_{n}" in watched.shown)
+    watched.wait_for(lambda: "order for" in watched.last)
+    status = watched.end()
+
+    assert 130 == status
+    assert all(f"later_{number}" in watched.shown for number in range(10, 30))
+    assert " for " not in watched.shown
+
+
+def test_a_step_that_ends_leaves_the_last_line(
+    traces: Path, writer: ExitStack, watch: Callable[..., Watched]
+) -> None:
+    """When its line comes, a running step is shown as finished, and runs no more."""
+    watched = watch("tail")
+    watched.wait_for(lambda: "order for" in watched.last)
+    append(traces, line(2, 1, name="order"))
+    watched.wait_for(lambda: "… market_scan for" in watched.last)
+
+    assert "✔ order 500 ms" in watched.rows[-2]
+
+
+def test_the_last_line_goes_when_the_process_dies(
+    journal: Path, writer: ExitStack, watch: Callable[..., Watched]
+) -> None:
+    """When the process dies, what ran is shown as unfinished, and it is said once."""
+    watched = watch("tail")
+    watched.wait_for(lambda: "order for" in watched.last)
+    writer.close()
+    watched.wait_for(lambda: "died" in watched.shown)
+    watched.end()
+
+    shown = watched.shown.split("\n")
+    said = [row for row in shown if "died" in row]
+    assert 2 == len([row for row in shown if " unfinished after" in row])
+    assert 1 == len(said)
+    assert said[0].startswith("ai-trace: Process 7 on here died: last heard of ")
+    assert " for " not in watched.shown
+
+
+@pytest.mark.parametrize("words", [("tail", "--json"), ("tail",)], ids=["json", "dumb"])
+def test_no_last_line_where_it_is_not_wanted(
+    traces: Path, writer: ExitStack, watch: Callable[..., Watched], words: list[str]
+) -> None:
+    """With --json, and on a terminal that cannot rewrite a line, there is none."""
+    watched = watch(*words, TERM="xterm" if "--json" in words else "dumb")
+    append(traces, line(8, name="later"))
+    watched.wait_for(lambda: "later" in watched.shown)
+    append(traces, line(9, name="latest"))
+    watched.wait_for(lambda: "latest" in watched.shown)
+    watched.end()
+
+    assert b"order" not in watched.raw
+    assert b"\x1b[K" not in watched.raw
+
+
+# --- tail, in a pipe -----------------------------------------------------------------
+
+
+def test_a_pipe_has_no_last_line(traces: Path, writer: ExitStack) -> None:
+    """In a pipe, what runs is told when it has finished, and not before."""
+    with start("tail", cwd=traces.parent) as process:
+        assert "fetch" in next_line(process)
+        append(traces, line(2, 1, name="order"))
+        assert "✔ order 500 ms" in next_line(process)
+        printed, _ = interrupt(process)
+
+    assert "" == printed
+
+
+def test_a_death_is_said_once(traces: Path, writer: ExitStack) -> None:
+    """A process that dies while it is followed is named once, and what it died in."""
+    with start("tail", "--json", cwd=traces.parent) as process:
+        next_complaint(process)
+        next_line(process)
+        writer.close()
+        open_steps = [json.loads(next_line(process)) for _ in range(2)]
+        said = next_complaint(process)
+        assert 0 == run("recover", cwd=traces.parent).returncode
+        append(traces, line(9, name="later"))
+        later = json.loads(next_line(process))
+        rest = interrupt(process)
+
+    assert [("market_scan", "unfinished"), ("order", "unfinished")] == [
+        (each["name"], each["outcome"]) for each in open_steps
+    ]
+    assert said.startswith("ai-trace: Process 7 on here died: last heard of 2024-03-0")
+    assert said.endswith(", inside `order`.\n")
+    assert "later" == later["name"]
+    assert ("", "") == rest
+
+
+def test_a_dead_session_is_said_to_be_dead(traces: Path) -> None:
+    """What a process died in before it was followed is shown, and that it died."""
+    with start("tail", "-n", "0", cwd=traces.parent) as process:
+        shown = [next_line(process) for _ in range(2)]
+        next_complaint(process)
+        said = next_complaint(process)
+        rest = interrupt(process)
+
+    assert ["market_scan", "order"] == [row.split()[2] for row in shown]
+    assert "died" in said
+    assert ("", "") == rest
+
+
+def test_the_last_steps_of_a_living_session(traces: Path, writer: ExitStack) -> None:
+    """--no-follow shows what is running, and since when, after what has finished."""
+    done = run("tail", "--no-follow", cwd=traces.parent)
+
+    assert 0 == done.returncode
+    assert ["✔ fetch", "… market_scan", "… order"] == [
+        " ".join(row.split()[1:3]) for row in done.stdout.splitlines()
+    ]
+    assert " running for " in done.stdout.splitlines()[1]
+
+
+def test_a_session_in_which_nothing_has_finished(traces: Path) -> None:
+    """A session with open steps alone is not one without steps."""
+    (traces / f"{STEM}.jsonl").write_bytes(b"")
+    done = run("tail", "--no-follow", cwd=traces.parent)
+
+    assert (0, 2) == (done.returncode, done.stdout.count("unfinished"))
+
+
+# --- view ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("depth", [(), ("--depth", "9")], ids=["whole", "depth"])
+def test_view_as_json_has_real_steps_alone(traces: Path, depth: tuple[str]) -> None:
+    """``view --json`` lists what is recorded, by order of start: no placeholders."""
+    child = {**fields(4, 77), "started_at": START - 9, "session": {**HEADER, "pid": 9}}
+    path = traces / f"{STEM}.p9.jsonl"
+    path.write_bytes(encoded(child))
+    done = run("view", "--json", *depth, cwd=traces.parent)
+
+    names = [step["name"] for step in json.loads(done.stdout)["steps"]]
+    assert ["step 4", "market_scan", "order", "fetch"] == names
+
+
+def test_view_names_the_dead_process(traces: Path) -> None:
+    """The tree's header says which process died, when, and inside which step."""
+    done = run("view", cwd=traces.parent)
+
+    said = "process 7 on here died: last heard of 2024-03-01 14:30:26+00:00"
+    assert f"{said}, inside `order`\n" in done.stdout

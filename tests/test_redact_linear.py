@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import ast
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from ai_trace import _assigned, _patterns, _redact, _secret_names, _secret_shapes
+from ai_trace._patterns import may_be_empty, why_not_linear
+from ai_trace._redact import Redaction
+
+
+MODULES = (_assigned, _patterns, _redact, _secret_names, _secret_shapes)
+
+TOKEN_PATTERNS = {
+    f"{kind} {prefix}": _secret_shapes.token_pattern(prefix, rest)
+    for kind, prefix, rest in _secret_shapes.TOKENS
+}
+# Patterns are constants of their modules, in capitals and without an underscore.
+CONSTANTS = {
+    name: value
+    for module in MODULES
+    for name, value in vars(module).items()
+    if name.isupper() and not name.startswith("_") and isinstance(value, str)
+}
+PATTERNS = {**TOKEN_PATTERNS, **CONSTANTS}
+
+SAID_OFTEN = """
+password secret api_key= api_key=f( token token: token= token="x authorization: Bearer
+cookie: cookie:a= sk- sk-ant- eyJ -eyJ eyJaaaaaaaaaaa. AKIA AIza SG. xoxb- ghp_ glpat-
+-----BEGIN -----BEGIN\x20PRIVATE\x20KEY----- Bearer Basic :// ://a:b ://a:b@ ('token','
+["token",' --password --a-token \\ \\\\a " ' \\" = : - _ A J é password=\\n token:\\"
+password=password=\\n token=a[redacted: {{ ${ 1 %3DeyJ [0meyJ
+""".split()
+"""What an attacker would repeat: the beginnings of secrets that never come."""
+
+UNCLOSED = ['password="', "password='", 'password=\\"', "('token', '", "eyJ", "x://a:"]
+
+
+# What is compiled by a name of its own: entries of the tables above, a program's own
+# patterns, and a choice of two constants.
+BY_NAME = {"pattern", "text", "ANY_NAME if own else KNOWN_NAMES"}
+
+
+def compiled(module):
+    """Return what each ``re.compile`` of a module is given."""
+    tree = ast.parse(Path(module.__file__).read_text("utf-8"))
+    return [
+        node.args[0]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "re.compile"
+    ]
+
+
+@pytest.mark.parametrize("name", PATTERNS)
+def test_patterns_are_linear_by_construction(name):
+    """What repeats without bound stands last, and no repeat is repeated."""
+    assert why_not_linear(PATTERNS[name]) is None
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_pattern_is_checked(module):
+    """Each pattern that a module compiles is a constant above, or linear as well."""
+    given = compiled(module)
+    literals = [node.value for node in given if isinstance(node, ast.Constant)]
+    names = {ast.unparse(node) for node in given if not isinstance(node, ast.Constant)}
+
+    assert [] == [text for text in literals if why_not_linear(text)]
+    assert set() == names - set(CONSTANTS) - BY_NAME
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "[A-Z0-9_]*(?:SECRET|KEY)",
+        "a+b",
+        "(a+)+",
+        "(a*)*b",
+        "(a|a)*b",
+        "(?:a|ab)+$",
+        "(?:a{1,3}){1,30}b",
+        "(?:a?){30}a{30}",
+        ".*x",
+        "x.*y.*z",
+        "x(?=[a-z]*!)",
+        "(?<!x)a+b",
+        "a{0,200}a{0,200}a{0,200}b",
+        "(x)?(?(1)a*b|c)",
+        "a{5,}b",
+        "a+?b",
+    ],
+)
+def test_what_may_take_long_is_refused(pattern):
+    """Patterns that are known to be quadratic or worse are refused."""
+    assert why_not_linear(pattern) is not None
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "ACME-[0-9]+",
+        "ACME-[0-9]{1,64}-[a-z]*",
+        "(?i)acme[ -]?[0-9]{6}",
+        "(?:[0-9]{4}-){3}[0-9]{4}",
+        "a|b+|c",
+        r"(?<=key )\S+",
+        "[^;]{0,64};",
+        "((?P<x>[ab])(?P=x))",
+    ],
+)
+def test_what_is_linear_is_let_through(pattern):
+    """Patterns of the usual kind are let through."""
+    assert why_not_linear(pattern) is None
+    assert not may_be_empty(pattern)
+
+
+def steps(text):
+    """Count the lines of Python that redaction runs for a text."""
+    count = 0
+
+    def counting(frame, event, argument):
+        nonlocal count
+        count += event == "line"
+        return counting
+
+    redaction = Redaction()
+    redaction.text(text, len(text))
+    before = sys.gettrace()
+    sys.settrace(counting)
+    try:
+        redaction.suspects(text)
+        redaction.text(text, len(text))
+    finally:
+        sys.settrace(before)
+    return count
+
+
+@pytest.mark.parametrize("part", [*SAID_OFTEN, *UNCLOSED])
+def test_work_grows_with_the_text(part):
+    """Four times the text takes no more than four times the steps, and a few."""
+    short = steps(part * 200)
+
+    assert steps(part * 800) <= 4 * short + 200
+
+
+def seconds(text):
+    """Return the least time of the processor that redaction takes for a text."""
+    redaction = Redaction()
+    best = float("inf")
+    for _ in range(3):
+        start = time.thread_time()
+        redaction.suspects(text)
+        redaction.text(text, len(text))
+        best = min(best, time.thread_time() - start)
+    return best
+
+
+@pytest.mark.parametrize(
+    "many", [" ".join(SAID_OFTEN), "".join(SAID_OFTEN), *SAID_OFTEN, "A", "a."]
+)
+def test_time_does_not_grow_faster_than_the_text(many):
+    """Eight times the text takes nowhere near sixty-four times the time."""
+    short = (many * (4_000 // len(many) + 1))[:4_000]
+
+    assert seconds(short * 8) < 24 * seconds(short) + 0.02
