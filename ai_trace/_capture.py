@@ -16,7 +16,7 @@ import math
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from ai_trace._copy import BIG, Copy, Names, Note, below, make_note
+from ai_trace._copy import BIG, SMALL, Copy, Names, Note, below, make_note
 from ai_trace._encode import encode_strict, encode_text, plain_encoder
 from ai_trace._limits import Limits
 from ai_trace._objects import plain_text, short_name, type_of
@@ -25,9 +25,6 @@ from ai_trace._redact import Redaction
 
 _INFINITY = math.inf
 _TOO_MUCH = -1
-# What is remembered of keys: at most 4 MB, should a program make keys of its data.
-_MAX_KEYS = 4096
-_KEYS_LENGTH = 1024
 _NO_LIMIT = 1 << 62
 _TRIES = 3
 _END = 200
@@ -86,12 +83,14 @@ class Capture:
         self._items = limits.items
         self._string = limits.string
         self._value_bytes = limits.value_bytes
-        self._plain_keys: set[str] = set()
         self._reads_from = limits.string + 1
-        self._replaces = redaction is not None and redaction.replace is not None
+        self._replaces = False
+        self._plain_keys: set[str] = set()
         if redaction is not None:
             self._reads_from = min(self._reads_from, redaction.reads_from)
+            self._replaces = redaction.replace is not None
             self._suspects = redaction.suspects
+            self._plain_keys = redaction.plain_keys
         # A step that is full still has room for how it ends.
         share = limits.step_bytes // 16
         self.logs_room = 12 * share
@@ -138,11 +137,13 @@ class Capture:
             # Raises TypeError unless all keys are text. Almost all mappings have keys
             # that were seen before: 100 ns for three, where a look at each takes 1 µs.
             names = "\n".join(value)
+            if len(names) > self._string:
+                return _TOO_MUCH
             if names not in self._plain_keys and not self._are_plain(names, value):
                 return _TOO_MUCH
             room -= len(names)
             children = value.values()
-        elif count == 2 and self._is_secret_pair(*value):
+        elif count == 2 and self.redaction and self.redaction.is_secret_pair(*value):
             return _TOO_MUCH
         room -= count
         for child in children:
@@ -155,7 +156,7 @@ class Capture:
                 if not -_INFINITY < child < _INFINITY:
                     return _TOO_MUCH
             elif kind is int:
-                if not -BIG < child < BIG:
+                if not SMALL <= child < BIG:
                     return _TOO_MUCH
             elif child is not None and kind is not bool:
                 room = self._room_after(child, depth - 1, room)
@@ -170,37 +171,14 @@ class Capture:
         if kind is float:
             return bool(-_INFINITY < value < _INFINITY)
         if kind is int:
-            return bool(-BIG < value < BIG)
+            return SMALL <= value < BIG
         return value is None or kind is bool
 
     def _is_for_long_way(self, text: str) -> bool:
         return len(text) > self._string or self._suspects(text)
 
-    def _is_secret_pair(self, name: Any, value: Any) -> bool:
-        """Tell whether two items are a name and a secret, such as a header."""
-        redaction = self.redaction
-        if redaction is None or type(name) is not str or name[:1].isdigit():
-            return False
-        return redaction.key_kind(name, value) is not None
-
-    def _are_plain(self, names: str, mapping: dict[str, Any]) -> bool:
-        """
-        Tell whether no key is too long, a secret, or the name of one.
-
-        Keys that are plain whatever their values are remembered.
-        """
-        redaction = self.redaction
-        if len(names) > self._string:
-            return False
-        if redaction is not None:
-            if redaction.suspects(names):
-                return False
-            if redaction.suspects_keys(names):
-                kinds = map(redaction.key_kind, mapping.keys(), mapping.values())
-                return not any(kinds)
-        if len(names) <= _KEYS_LENGTH and len(self._plain_keys) < _MAX_KEYS:
-            self._plain_keys.add(names)
-        return True
+    def _are_plain(self, keys: str, mapping: dict[str, Any]) -> bool:
+        return self.redaction is None or self.redaction.are_plain(keys, mapping)
 
     def full(self, value: Any, path: str, room: int | None = None) -> Captured:
         """

@@ -4,7 +4,6 @@ The long way of a value into the record: a bounded copy that says what it did.
 
 from __future__ import annotations
 
-import binascii
 import math
 from collections.abc import Iterable, Iterator
 from functools import partial
@@ -22,7 +21,11 @@ from ai_trace._redact import FAILED, MARGIN, Redaction
 Note = dict[str, Any]
 
 BIG = 1 << 64
-"""Whole numbers up to here are written as numbers, larger ones as text."""
+SMALL = -(1 << 63)
+"""Whole numbers from here to below ``BIG`` are written as numbers, others as text.
+
+Many readers of JSON know no others, or turn them into floats.
+"""
 
 _INFINITY = math.inf
 _MAX_NOTES = 100
@@ -160,7 +163,7 @@ class Copy:
             if cut:
                 self._say(path, note, **cut)
             if issubclass(type(value), (bytes, bytearray, memoryview)):
-                described = self._without_secret_head(described, path)
+                described = self._bytes_summary(described, path)
             kind = type(described)
         if kind is Sequence:
             walk = partial(self._items, described.walk, described.length)
@@ -169,18 +172,13 @@ class Copy:
             return self._guarded(value, path, partial(self._mapping, described))
         return self._leaf_or_container(described, path)
 
-    def _without_secret_head(self, fields: dict[str, Any], path: str) -> dict[str, Any]:
-        """Hide the first bytes, and the hash that would confirm a guess of them."""
+    def _bytes_summary(self, fields: dict[str, Any], path: str) -> dict[str, Any]:
         if self._redaction is None:
             return fields
-        head = binascii.a2b_base64(fields["head"]).decode("latin-1")
-        kinds = self._redaction.text(head, len(head))[1]
+        shown, kinds = self._redaction.bytes_summary(fields)
         for kind in kinds:
             self._say(path, "redacted", kind=kind)
-        if not kinds:
-            return fields
-        shown = {key: fields[key] for key in ("type", "bytes")}
-        return {**shown, "head": f"[redacted:{kinds[0]}]"}
+        return shown
 
     def _by_base(self, base: type, value: Any, path: str) -> Any:
         """Read a value by its builtin base, past whatever its class overrides."""
@@ -231,7 +229,7 @@ class Copy:
 
     def _number(self, value: float, path: str) -> Any:
         if type(value) is int:
-            if not -BIG < value < BIG:
+            if not SMALL <= value < BIG:
                 bits = value.bit_length()
                 self._say(path, "replaced", what="integer", bits=bits)
                 shown = str(value) if bits <= 1024 else f"<int of {bits} bits>"
@@ -289,6 +287,8 @@ class Copy:
             shown = self.text_of(key, path)
             if shown == key:
                 return shown
+        elif issubclass(type(key), str):
+            shown = self.text_of(plain_text(key), path)
         else:
             copied = self._copied(key, path)
             shown = copied if type(copied) is str else encode_strict(copied)

@@ -20,6 +20,9 @@ from ai_trace._record import SessionHeader, read_header
 SUFFIX = ".jsonl"
 HEAD_LIMIT = 1024 * 1024
 HEAD_LINES = 3
+HEADER_MARK = b'"session":{"format":'
+"""What every line with a header has in it, as tracers write it."""
+
 _END_OF_TIME = 253_402_300_800.0  # the year 10000
 _PART = re.compile(r"(?P<stem>.+)\.p(?P<pid>\d{1,10})", re.ASCII | re.DOTALL)
 _STEM = re.compile(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ai_trace._files import (
+    HEADER_MARK,
     find_journals,
     find_parts,
     first_header,
@@ -171,7 +172,7 @@ class _Cursor:
         for line in read_lines(file, self._offset):
             if not line.ended and line.size <= LINE_LIMIT:
                 return
-            if line.offset == 0 or b'"session":' in line.data:
+            if line.offset == 0 or HEADER_MARK in line.data:
                 self._header = header_of(line.data) or self._header
             self._offset += line.size
             if line.data.isspace():

@@ -4,6 +4,7 @@ Takes secrets out of what is recorded: by the name of a value, and by its shape.
 
 from __future__ import annotations
 
+import binascii
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Callable
@@ -25,7 +26,11 @@ _SHORTEST_NAMED = 7
 _SHORTEST_SHAPE = 13
 _EDGE = 256
 _MAX_KINDS = 100
+# What is remembered of keys: at most 4 MB, should a program make keys of its data.
+_MAX_KEYS = 4096
+_KEYS_LENGTH = 1024
 
+_SCHEMA_TYPES = ("string", "object", "array", "integer", "number", "boolean")
 _KIND = re.compile(r"[A-Za-z0-9_-]{1,40}\Z")
 
 
@@ -65,7 +70,7 @@ class Redaction:
         'badge [redacted:badge], pin=[redacted:key]'
     """
 
-    __slots__ = ("_arguments", "_names", "_patterns", "replace")
+    __slots__ = ("_arguments", "_names", "_patterns", "plain_keys", "replace")
 
     def __init__(
         self,
@@ -80,6 +85,7 @@ class Redaction:
         self._names = Names(frozenset(map(spelled, own)))
         self._arguments = (own, dict(patterns or {}), replace)
         self.replace = replace
+        self.plain_keys: set[str] = set()
 
     def __repr__(self) -> str:
         keys, patterns, replace = self._arguments
@@ -115,9 +121,28 @@ class Redaction:
     def _matches(self, text: str) -> bool:
         return any(pattern.search(text) for _, pattern in self._patterns)
 
-    def suspects_keys(self, keys: str) -> bool:
-        """Tell whether one of the keys, one a line, may be the name of a secret."""
-        return self._names.may_be_among(keys)
+    def are_plain(self, keys: str, mapping: Mapping[str, Any]) -> bool:
+        """
+        Tell whether no key of a mapping is a secret, or the name of one.
+
+        Args:
+            keys: The keys, one a line. They are remembered in ``plain_keys`` if they
+                are plain whatever their values are.
+            mapping: The mapping.
+        """
+        if self.suspects(keys):
+            return False
+        if self._names.may_be_among(keys):
+            return not any(map(self.key_kind, mapping.keys(), mapping.values()))
+        if len(keys) <= _KEYS_LENGTH and len(self.plain_keys) < _MAX_KEYS:
+            self.plain_keys.add(keys)
+        return True
+
+    def is_secret_pair(self, name: object, value: object) -> bool:
+        """Tell whether two items are a name and a secret, such as a header."""
+        if type(name) is not str or name[:1].isdigit():
+            return False
+        return self.key_kind(name, value) is not None
 
     def key_kind(self, name: str, value: object) -> str | None:
         """
@@ -165,14 +190,34 @@ class Redaction:
         # The start of a secret that was cut off has no shape any more.
         return text[:-_EDGE] if is_cut else text, found[:_MAX_KINDS]
 
+    def bytes_summary(self, fields: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+        """
+        Hide the first bytes if they tell a secret, and the hash that confirms a guess.
+
+        Args:
+            fields: What is recorded of bytes: ``type``, ``bytes``, ``head``, ...
+
+        Returns:
+            What may be recorded, and the kinds of the secrets.
+        """
+        head = binascii.a2b_base64(fields["head"]).decode("latin-1")
+        kinds = self.text(head, len(head))[1]
+        if not kinds:
+            return fields, kinds
+        shown = {key: fields[key] for key in ("type", "bytes")}
+        return {**shown, "head": f"[redacted:{kinds[0]}]"}, kinds
+
     def _without_secrets(self, text: str, found: list[str]) -> str:
         for kind, pattern in self._patterns:
             text = taken_out(pattern, kind, text, found)
         if len(text) >= _SHORTEST_SHAPE and may_hold_shape(text):
             text = without_shapes(text, found)
             text = _without_spans(text, flagged(text), found)
-        text = _without_spans(text, paired(text, self._names), found)
-        return _without_spans(text, assigned(text, self._names), found)
+        if "(" in text or "[" in text:
+            text = _without_spans(text, paired(text, self._names), found)
+        if "=" in text or ":" in text:
+            text = _without_spans(text, assigned(text, self._names), found)
+        return text
 
 
 def _without_spans(
@@ -190,7 +235,8 @@ def _without_spans(
 def _is_open_container(value: object) -> bool:
     """Tell whether a container holds nothing, or says of what type a secret is."""
     if type(value) is dict:
-        return not value or type(value.get("type")) is str
+        said = value.get("type")
+        return not value or (type(said) is str and said in _SCHEMA_TYPES)
     return type(value) in (list, tuple, bytes, set, frozenset) and not value
 
 
@@ -262,4 +308,4 @@ def _checked_pattern(kind: Any, text: Any) -> re.Pattern[str]:
             "{0,64} instead of *."
         )
         raise TraceConfigError(msg)
-    return kind, pattern
+    return pattern

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ai_trace._files import (
     HEAD_LINES,
+    HEADER_MARK,
     find_journals,
     first_header,
     header_from_name,
@@ -61,8 +62,6 @@ __all__ = [
     "resolve",
     "tail",
 ]
-
-_HEADER_MARK = b'"session":{"format":'
 
 
 def read(path: Trace) -> Session:
@@ -245,7 +244,7 @@ def _read_part(
             if line.offset >= size:
                 return
             where = f"{prefix}line {count}, offset {line.offset}"
-            if count <= HEAD_LINES or _HEADER_MARK in line.data:
+            if count <= HEAD_LINES or HEADER_MARK in line.data:
                 stated = header_of(line.data)
                 for doubt in _doubts(
                     where, stated, None if header is named else header

@@ -26,7 +26,6 @@ KEYS = [
     pytest.param(("a", 1), '["a",1]', "tuple", id="tuple"),
     pytest.param(frozenset({2, 1}), "[1,2]", "frozenset", id="frozenset"),
     pytest.param(Colour.RED, "Colour.RED", "nasty_values.Colour", id="enum"),
-    pytest.param(Word.BUY, "Word.BUY", "nasty_values.Word", id="text enum"),
     pytest.param(decimal.Decimal("1.10"), "1.10", "decimal.Decimal", id="Decimal"),
     pytest.param(int, "<class int>", "type", id="class"),
 ]
@@ -38,7 +37,15 @@ def test_keys_become_text(show, key, shown, name):
     seen = show({"before": 0, key: 1})
 
     assert {"before": 0, shown: 1} == seen.value
-    assert {"path": "", "note": "replaced", "what": "key", "type": name} == seen.note
+    assert {"path": "", "note": "replaced", "what": "key", "type": name} == seen.notes[
+        -1
+    ]
+
+
+def test_keys_of_text_by_another_class(show):
+    """F89: a key whose class is a kind of text is that text, as json has it."""
+    assert {"buy": 1} == show({Word.BUY: 1}).value
+    assert {"buy": 1, "x": "<object>"} == show({Word.BUY: 1, "x": object()}).value
 
 
 def test_keys_of_bytes(show):
@@ -84,7 +91,7 @@ def test_ten_thousand_keys_that_look_alike(show):
     seen = show(value)
 
     assert list(range(10_000)) == list(seen.value.values())
-    assert "<object>#object10000" in seen.value
+    assert "<object>#object9999" in seen.value
 
 
 @given(st.dictionaries(nasty_keys(), st.integers(0, 9), max_size=8))
@@ -116,12 +123,12 @@ def test_nan_is_never_null(show):
     assert [None, "NaN"] == show([None, math.nan]).value
 
 
-WHOLE = [0, -1, 2**53 + 1, -(2**63), 2**63, 2**64 - 1, -(2**64) + 1]
+WHOLE = [0, -1, 2**53 + 1, -(2**63), 2**63, 2**64 - 1]
 
 
 @pytest.mark.parametrize("value", WHOLE, ids=hex)
 def test_whole_numbers_stay_numbers(show, value):
-    """F92: whole numbers below 2**64 are exact, without a note."""
+    """F92: whole numbers of 64 bits are exact, without a note."""
     seen = show(value)
 
     assert value == seen.value
@@ -129,9 +136,9 @@ def test_whole_numbers_stay_numbers(show, value):
     assert [] == seen.notes
 
 
-@pytest.mark.parametrize("value", [2**64, -(2**64), 10**40, -(10**300)], ids=hex)
+@pytest.mark.parametrize("value", [2**64, -(2**63) - 1, 10**40, -(10**300)], ids=hex)
 def test_large_whole_numbers_are_text(show, value):
-    """F92: whole numbers from 2**64 on are all their digits as text, with a note."""
+    """F92: whole numbers of more bits are all their digits as text, with a note."""
     seen = show(value)
 
     assert str(value) == seen.value
@@ -155,10 +162,6 @@ def test_floats_are_exact(show, value):
     seen = show(value).value
 
     assert (value, math.copysign(1, value)) == (seen, math.copysign(1, seen))
-
-
-TEXT = [text for text in NASTY_TEXT if text.isascii() or "\ud83e" > max(text)]
-BROKEN = [text for text in NASTY_TEXT if text not in TEXT]
 
 
 @pytest.mark.parametrize("text", NASTY_TEXT, ids=ascii)
@@ -210,9 +213,7 @@ def test_names_and_fields_of_any_text(tmp_path_factory, name, field, value):
     parsed = parse_line(line)
     assert 2 == len(parsed["context"])
     assert 1.5e9 < parsed["logs"][0]["_t"] < 1e11
-    assert {1, 2} <= set(
-        value for value in parsed["logs"][0].values() if isinstance(value, int)
-    )
+    assert {1, 2} <= {n for n in parsed["logs"][0].values() if isinstance(n, int)}
 
 
 def test_names_that_are_cut_stay_apart(recording):
@@ -226,12 +227,14 @@ def test_names_that_are_cut_stay_apart(recording):
     assert ["n" * 1_000, "n" * 1_000 + "#name", "x"] == list(shown)
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="the limit came with 3.11")
-def test_no_limit_on_digits_is_no_longer_time(show, monkeypatch):
-    """F92: a program that lifts the limit on digits waits for no conversion."""
-    monkeypatch.setattr(sys, "set_int_max_str_digits", None)
+@pytest.mark.skipif(
+    not hasattr(sys, "set_int_max_str_digits"), reason="this Python has no such limit"
+)
+def test_numbers_without_a_limit_of_digits(show):
+    """F92: where a program lifts that limit, the digits are not computed either."""
     before = sys.get_int_max_str_digits()
+    sys.set_int_max_str_digits(0)
     try:
         assert show(10**1_000_000).value.startswith("<int of ")
     finally:
-        assert before == sys.get_int_max_str_digits()
+        sys.set_int_max_str_digits(before)

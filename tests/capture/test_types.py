@@ -81,14 +81,20 @@ TEXTS = [
     pytest.param(pathlib.PurePosixPath("/a/b"), "/a/b", id="Path"),
     pytest.param(datetime.date(2026, 1, 2), "2026-01-02", id="date"),
     pytest.param(
-        datetime.datetime(2026, 1, 2, 3, 4, 5), "2026-01-02T03:04:05", id="naive"
+        datetime.datetime(2026, 1, 2, 3, 4, 5),  # noqa: DTZ001
+        "2026-01-02T03:04:05",
+        id="naive",
     ),
     pytest.param(
         datetime.datetime(2026, 1, 2, 3, tzinfo=ZONE),
         "2026-01-02T03:00:00+05:30",
         id="aware",
     ),
-    pytest.param(datetime.datetime.max, "9999-12-31T23:59:59.999999", id="max"),
+    pytest.param(
+        datetime.datetime.max,  # noqa: DTZ901
+        "9999-12-31T23:59:59.999999",
+        id="max",
+    ),
     pytest.param(
         datetime.datetime.min.replace(tzinfo=UTC), "0001-01-01T00:00:00+00:00", id="min"
     ),
@@ -203,7 +209,7 @@ def opaque_values():
     """Return values that are named and nothing else, and what closes them."""
     frame = sys._getframe()
     one, other = socket.socketpair()
-    file = tempfile.TemporaryFile()
+    file = tempfile.TemporaryFile()  # noqa: SIM115
     loop = asyncio.new_event_loop()
     values = [
         threading.Lock(),

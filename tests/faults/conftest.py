@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Callable
 
 import pytest
-from faults import figures
+from faults import figures, programs
 
 
 # What these assert is shown in full, as in a test.
@@ -41,6 +42,13 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     terminalreporter.section("faults")
     stated = [f"{name}: {number:,}" for name, number in figures.report().items()]
     terminalreporter.line(", ".join(stated))
+
+
+@pytest.fixture(autouse=True)
+def ended_programs() -> Iterator[None]:
+    """End what a test has started, however the test ends."""
+    yield
+    programs.end_all()
 
 
 @pytest.fixture

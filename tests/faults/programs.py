@@ -18,6 +18,8 @@ TESTS = Path(__file__).parents[1]
 # A program that hangs is ended after this many seconds; no test waits for it to pass.
 PATIENCE = 30
 
+_started: list[subprocess.Popen[str]] = []
+
 
 def environment(**changes: str) -> dict[str, str]:
     """Return an environment in which the package and this harness are importable."""
@@ -69,8 +71,8 @@ def run(
 
 
 def start(source: str, *arguments: str, cwd: Path) -> subprocess.Popen[str]:
-    """Start a program, its input and output in pipes; it is ended by the caller."""
-    return subprocess.Popen(
+    """Start a program, its input and output in pipes; it ends with the test."""
+    process = subprocess.Popen(
         [sys.executable, "-u", str(write(cwd, source)), *arguments],
         cwd=cwd,
         env=environment(),
@@ -78,6 +80,19 @@ def start(source: str, *arguments: str, cwd: Path) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         text=True,
     )
+    _started.append(process)
+    return process
+
+
+def end_all() -> None:
+    """Kill what a test has started and not ended."""
+    while _started:
+        process = _started.pop()
+        process.kill()
+        process.wait(PATIENCE)
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                pipe.close()
 
 
 def next_line(process: subprocess.Popen[str]) -> str:
