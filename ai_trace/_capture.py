@@ -26,7 +26,6 @@ from ai_trace._redact import Redaction
 _INFINITY = math.inf
 _TOO_MUCH = -1
 _NO_LIMIT = 1 << 62
-_TRIES = 3
 _END = 200
 _NAME_LIMITS = Limits(string=1000)
 _LEAST_ROOM = 40
@@ -171,7 +170,7 @@ class Capture:
         if kind is float:
             return bool(-_INFINITY < value < _INFINITY)
         if kind is int:
-            return SMALL <= value < BIG
+            return bool(SMALL <= value < BIG)
         return value is None or kind is bool
 
     def _is_for_long_way(self, text: str) -> bool:
@@ -201,14 +200,11 @@ class Capture:
             return Captured(encode_text(f"<{type_of(value)}>"), [note])
 
     def _within(self, limit: int, value: Any, path: str) -> Captured:
-        room, text = limit, ""
-        for _ in range(_TRIES):
-            copy = Copy(self.limits, self.redaction, room)
-            text = encode_strict(copy.of(value, path))
-            if len(text) <= limit:
-                return Captured(text, copy.all_notes())
-            # What stands last took more than was left.
-            room -= len(text) - limit
+        copy = Copy(self.limits, self.redaction, limit)
+        text = encode_strict(copy.of(value, path))
+        if len(text) <= limit:
+            return Captured(text, copy.all_notes())
+        # There is no room even for the shortest form of it.
         return Captured("null", [make_note(path, "truncated", characters=len(text))])
 
     def fields(

@@ -28,7 +28,9 @@ Many readers of JSON know no others, or turn them into floats.
 """
 
 _INFINITY = math.inf
-_MAX_NOTES = 100
+_MAX_NOTES = 50
+# That something was cut is said where other notes are only counted.
+_MAX_CUTS = 100
 _MAX_PATH = 200
 _MAX_WALKS = 5
 
@@ -198,9 +200,10 @@ class Copy:
             text, kinds = self._redaction.text(text, limit)
             for kind in kinds:
                 self._say(path, "redacted", kind=kind)
-        kept = self._fitting(self._unicode(text[:limit], path))
+        readable = self._unicode(text[:limit], path)
+        kept = self._fitting(readable)
         is_cut = len(text) > limit or length > limit + MARGIN
-        if is_cut or len(kept) < len(text):
+        if is_cut or len(kept) < len(readable):
             self._say(path, "truncated", characters=length)
         return kept
 
@@ -263,11 +266,19 @@ class Copy:
         # A text keeps its own name, whatever other key is shown by the same text.
         names = Names({key for key, _ in items if type(key) is str})
         copied: dict[str, Any] = {}
-        for key, child in self._while_room(items, count, path):
+        for key, child in items:
+            room = self._room
+            self._room -= 2
             name = self._key(key, path, names)
             here = below(path, name)
-            said = key if type(key) in (str, bytes) else name
-            copied[name] = self._unless_secret(said, child, here)
+            said = key if type(key) is str or type(key) is bytes else name
+            shown = self._unless_secret(said, child, here)
+            if self._room < 0:
+                self._room = min(room, 0)
+                break
+            copied[name] = shown
+        self._say_renamed((key for key, _ in items[: len(copied)]), path)
+        self._say_cut(len(copied), len(items), count, path)
         return copied
 
     def _unless_secret(self, key: Any, value: Any, path: str) -> Any:
@@ -283,6 +294,7 @@ class Copy:
 
     def _key(self, key: Any, path: str, names: Names) -> str:
         """Return a text for any key, different from all others in its mapping."""
+        room = self._room
         if type(key) is str:
             shown = self.text_of(key, path)
             if shown == key:
@@ -292,9 +304,8 @@ class Copy:
         else:
             copied = self._copied(key, path)
             shown = copied if type(copied) is str else encode_strict(copied)
-            self._say(path, "replaced", what="key", type=type_of(key))
         name = names.distinct(shown, type_of(key))
-        self._room -= len(name) - len(shown)
+        self._room = room - len(encode_text(name))
         return name
 
     def _sequence(self, value: Any, path: str) -> list[Any]:
@@ -314,15 +325,21 @@ class Copy:
     ) -> list[Any]:
         return self._copies(self._kept(walk, path), count, path)
 
-    def _copies(self, kept: Iterable[Any], count: int, path: str) -> list[Any]:
-        items = self._while_room(kept, count, path)
+    def _copies(self, kept: Any, count: int, path: str) -> list[Any]:
         copied: list[Any] = []
         before: Any = None
-        for i, child in enumerate(items):
+        for i, child in enumerate(kept):
+            room = self._room
+            self._room -= 1
             # A header, or an option of a command line, names the item behind it.
             key = before if count == 2 or _is_option(before) else None
-            copied.append(self._unless_secret(key, child, f"{path}[{i}]"))
+            shown = self._unless_secret(key, child, f"{path}[{i}]")
+            if self._room < 0:
+                self._room = min(room, 0)
+                break
+            copied.append(shown)
             before = child
+        self._say_cut(len(copied), len(kept), count, path)
         return copied
 
     def _kept(self, walk: Callable[[], Iterator[Any]], path: str) -> list[Any]:
@@ -337,18 +354,22 @@ class Copy:
                 self._say(path, "changed")
         return list(islice(walk(), self._limits.items))
 
-    def _while_room(self, kept: Iterable[Any], count: int, path: str) -> Iterator[Any]:
-        for i, item in enumerate(kept):
-            if self._room <= 0:
-                self._say(path, "truncated", items=count, kept=i)
-                return
-            self._room -= 1
-            yield item
-        if count > self._limits.items:
-            self._say(path, "truncated", items=count, kept=self._limits.items)
+    def _say_cut(self, copied: int, kept: int, count: int, path: str) -> None:
+        """Say how many items of a container there are in the record, if not all."""
+        if copied < kept or count > kept == self._limits.items:
+            self._say(path, "truncated", _MAX_CUTS, items=count, kept=copied)
 
-    def _say(self, path: str, note: str, **more: Any) -> None:
-        if len(self._notes) < _MAX_NOTES:
+    def _say_renamed(self, keys: Iterable[Any], path: str) -> None:
+        kinds: dict[str, int] = {}
+        for key in keys:
+            if not issubclass(type(key), str):
+                kind = type_of(key)
+                kinds[kind] = kinds.get(kind, 0) + 1
+        for kind, count in kinds.items():
+            self._say(path, "replaced", what="keys", type=kind, count=count)
+
+    def _say(self, path: str, note: str, limit: int = _MAX_NOTES, **more: Any) -> None:
+        if len(self._notes) < limit:
             self._notes.append(make_note(path, note, **more))
         else:
             self._unsaid += 1

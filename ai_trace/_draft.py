@@ -14,7 +14,7 @@ from ai_trace._objects import plain_text, type_of
 from ai_trace._recorder import Recorder
 
 
-_MAX_NOTES = 100
+_MAX_NOTES = 200
 
 
 class Draft:
@@ -89,9 +89,18 @@ class Draft:
         room = left if room is None else min(room, left)
         text = capture.plain(value)
         if text is None or len(text) > room:
-            text, notes = capture.full(value, path, room)
+            try:
+                text, notes = capture.full(value, path, room)
+            except Exception as exc:
+                return self._failed(path, exc, "null")
             self._add_notes(notes)
         return text
+
+    def _failed(self, path: str, exc: Exception, instead: str) -> str:
+        """Note that capture failed as a whole: for want of memory, or by our fault."""
+        note = {"path": path, "note": "failed", "error": type(exc).__name__}
+        self._add_notes([note])
+        return instead
 
     def captured_fields(self, given: dict[str, Any], path: str) -> str:
         """Capture named values as one JSON object; their notes are kept."""
@@ -99,7 +108,10 @@ class Draft:
         text = capture.plain(given)
         room = capture.logs_room - self._used
         if text is None or len(text) > room:
-            text, notes = capture.fields(given, path, room)
+            try:
+                text, notes = capture.fields(given, path, room)
+            except Exception as exc:
+                return self._failed(path, exc, "{}")
             self._add_notes(notes)
         return text
 

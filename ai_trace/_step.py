@@ -285,6 +285,9 @@ class Step(Draft):
             # now skips this step when it leaves in its turn.
             return
         previous = self.give_back()
+        if previous is _LEFT:
+            # A signal's function has just left this step itself.
+            return
         while previous is not None and previous.is_over():
             previous = previous.give_back()
         current.set(previous)

@@ -37,7 +37,8 @@ napoleon_numpy_docstring = False
 
 # The pages are built without a network, so that other projects' indexes are not there:
 # names of the standard library are taken on trust, ours are not.
-_stdlib = "|".join(sorted(sys.stdlib_module_names))
+# Python 3.9 does not list them: there, any module in lower case.
+_stdlib = "|".join(sorted(getattr(sys, "stdlib_module_names", ["[a-z_]+"])))
 _builtins = "|".join(name for name in dir(builtins) if not name.startswith("_"))
 nitpick_ignore_regex = [
     (r"py:.*", rf"({_stdlib}|typing_extensions)(\..+)?"),

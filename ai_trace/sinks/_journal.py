@@ -39,7 +39,7 @@ class Journal:
         self._open: dict[str, OpenStep] = {}
         self._bytes = 0
         self._limit = _COMPACT_BYTES
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def start(self, step: OpenStep, header: SessionHeader) -> None:
         """
@@ -81,7 +81,7 @@ class Journal:
 
     def _create(self, header: SessionHeader) -> None:
         with self._lock:
-            if self._current is None:
+            if self._current is None and not self._files:
                 self._header = header
                 self._current = self._new_file(_journal.header_line(header))
 
@@ -149,10 +149,14 @@ class Journal:
                 if not self._open:
                     last_things.callback(file.remove)
 
+    def let_go(self) -> None:
+        """Close the files and leave them for a reader."""
+        self._current = None
+        files, self._files = self._files, []
+        for file in files:
+            file.close()
+
     def abandon(self) -> None:
         """Let go of the parent's journal, in a forked child."""
-        self._current = None
-        for file in self._files:
-            file.close()
-        self._files.clear()
+        self.let_go()
         self._open.clear()

@@ -163,7 +163,11 @@ class JSONLSink:
             return
         trouble = file.trouble()
         if trouble is not None:
-            self._recover(trouble)
+            try:
+                self._recover(trouble)
+            except OSError as exc:
+                self._lose(exc)
+                raise
             self._write_specially(record)
             return
         try:
@@ -192,12 +196,25 @@ class JSONLSink:
                     self._file = make_file(self.path)
                 elif self._file.look() == "gone":
                     self._recover("gone")
-                self._file.append(self._dressed(record))
+                line, needed = self._dressed(record), self._needs_header
+                # Before the write: a signal's function may trace inside of it.
+                self._needs_header = False
+                self._append_or_keep(line, needs_header=needed)
             except OSError as exc:
                 self._lose(exc)
                 raise
-            self._special = self._needs_header = False
+            self._special = False
             self._lost, self._notes = 0, []
+
+    def _append_or_keep(self, line: bytes, *, needs_header: bool) -> None:
+        file = self._file
+        if file is None:
+            return
+        try:
+            file.append(line)
+        except OSError:
+            self._needs_header = needs_header
+            raise
 
     def _dressed(self, record: StepRecord) -> bytes:
         notes = list(self._notes)
@@ -229,11 +246,7 @@ class JSONLSink:
                 self._needs_header = True
                 self._notes.append({"note": "truncated by another"})
                 return
-            try:
-                stranded = file.reopen()
-            except OSError as exc:
-                self._lose(exc)
-                raise
+            stranded = file.reopen()
             self._notes.append({"note": "reopened"})
             self._needs_header = file.is_empty
             self._named = False
@@ -314,6 +327,9 @@ class JSONLSink:
         """Close the descriptor of a sink that was forgotten."""
         if getattr(self, "_file", None) is not None:
             self._let_go()
+        journal: Journal | None = getattr(self, "_journal", None)
+        if journal is not None:
+            journal.let_go()
 
 
 def check_durability(where: str, durability: object) -> None:

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from nasty_values import NASTY_TEXT, Colour, Word, nasty_keys, nasty_text
+from recorded import parse_line
 
 from ai_trace import Tracer, reading, step
 from ai_trace._capture import Capture
 from ai_trace._limits import Limits
-from recorded import parse_line
 
 
 KEYS = [
@@ -37,9 +37,8 @@ def test_keys_become_text(show, key, shown, name):
     seen = show({"before": 0, key: 1})
 
     assert {"before": 0, shown: 1} == seen.value
-    assert {"path": "", "note": "replaced", "what": "key", "type": name} == seen.notes[
-        -1
-    ]
+    note = {"path": "", "note": "replaced", "what": "keys", "type": name, "count": 1}
+    assert note == seen.notes[-1]
 
 
 def test_keys_of_text_by_another_class(show):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import typing
 
 import attrs
 import numpy as np
@@ -75,14 +74,14 @@ class OldQuote(pydantic_1.BaseModel):
     inner: object = None
 
     class Config:
+        """How pydantic 1 is told what it allows."""
+
         extra = "allow"
         arbitrary_types_allowed = True
 
     def dict(self, **options):
         touched.append("dict")
         raise ValueError("no")
-
-    json = dict
 
     def __repr__(self):
         touched.append("repr")
@@ -157,7 +156,7 @@ def test_bare_models(show):
 def test_root_models_and_pydantic_dataclasses(show):
     """F100: so are the other forms that pydantic has."""
 
-    class Legs(pydantic.RootModel[typing.List[int]]):
+    class Legs(pydantic.RootModel[list[int]]):
         pass
 
     @pydantic.dataclasses.dataclass

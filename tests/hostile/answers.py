@@ -10,15 +10,13 @@ import json
 import sys
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
-
-from recorded import parse_line
-
-from ai_trace import StepRecord, TraceReadError, reading
-from ai_trace._tree import Problem, fold
-from ai_trace.cli import main
 
 from hostile.samples import Files, sample
+from recorded import parse_line
+
+from ai_trace import StepRecord, reading
+from ai_trace._tree import Problem, fold
+from ai_trace.cli import main
 
 
 # Every verb that reads, in each of its forms.
@@ -50,13 +48,13 @@ def check_reading(files: Files, path: Path) -> None:
     check_lines(files.trace, records, problems)
     check_tree(session, records)
     check_follow(path, records)
-    assert {p for p in problems} <= set(session.problems)
+    assert set(problems) <= set(session.problems)
 
 
 def check_lines(
     data: bytes, records: list[StepRecord], problems: list[Problem]
 ) -> None:
-    """Each line is a record or a problem that names it; what is untouched is a record."""
+    """Each line is a record, or named by a problem; what is untouched is a record."""
     shown = {(record.id, record.outcome) for record in records}
     untouched = set(sample().trace.split(b"\n")) - {b""}
     lines = data.split(b"\n")

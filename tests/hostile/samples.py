@@ -137,29 +137,19 @@ def damaged_sessions(draw: st.DrawFn) -> Files:
     return Files(*(draw(damaged(data)) for data in sample()))
 
 
+_SIGNS = (
+    *(bytes([sign]) for sign in b'\n{}":,[]\0\xff'),
+    b'{"name":"a"',
+    b'"outcome":"ok"}',
+    b'"session":{"format":',
+    b'{"log":"',
+    b'"id":"a"',
+    b"1e999",
+)
+
+
 def any_sessions() -> st.SearchStrategy[Files]:
     """Draw files that hold anything at all."""
-    signs = st.sampled_from(
-        [
-            b"\n",
-            b"{",
-            b"}",
-            b'"',
-            b":",
-            b",",
-            b"[",
-            b"]",
-            b'{"name":"a"',
-            b"\0",
-            b"\xff",
-        ]
-        + [
-            b'"outcome":"ok"}',
-            b'"session":{"format":',
-            b'{"log":"',
-            b'"id":"a"',
-            b"1e999",
-        ]
-    )
+    signs = st.sampled_from(_SIGNS)
     pieces = st.lists(signs | st.binary(max_size=9), max_size=30).map(b"".join)
     return st.builds(Files, pieces, pieces, pieces)

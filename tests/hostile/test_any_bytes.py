@@ -8,14 +8,14 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from hostile.answers import check_commands, check_reading, run
+from hostile.samples import STEM, Files, any_sessions, damaged_sessions, sample
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from recorded import parse_line
 
 from ai_trace import StepRecord, reading
 from ai_trace._tree import Problem
-from hostile.answers import check_commands, check_reading, run
-from hostile.samples import STEM, Files, any_sessions, damaged_sessions, sample
 
 
 def check(files: Files, *, commands: bool) -> None:
@@ -100,13 +100,13 @@ def test_each_damaged_line_is_named(tmp_path):
 
 
 def test_damage_without_end_is_told_in_short(tmp_path):
-    """A file of a hundred thousand damaged lines is answered with a thousand, and how many more."""
+    """Of a hundred thousand damaged lines a thousand are named, the others counted."""
     path = Files(b"x\n" * 100_000 + sample().trace).write(tmp_path)
     session = reading.read(path)
     status, out, err = run(tmp_path, "doctor")
 
     assert 1_001 == len(session.problems)
-    assert "99000 more problems are not listed." == session.problems[-1].what
+    assert "99001 more problems are not listed." == session.problems[-1].what
     assert 5 == len(session.steps) - sum(s.outcome == "missing" for s in session.steps)
     assert 3 == status
     assert len(out) < 200_000
