@@ -15,7 +15,6 @@ from __future__ import annotations
 import base64
 import datetime
 import enum
-import gc
 import pathlib
 import sys
 import types
@@ -142,6 +141,8 @@ def _view(value: Any) -> Sequence:
 
 
 def _mapping_proxy(value: Any) -> Any:
+    import gc
+
     # A proxy hands each question on to what it stands for, which may be lazy.
     behind = gc.get_referents(value)
     is_dict = len(behind) == 1 and issubclass(type(behind[0]), dict)
