@@ -26,8 +26,7 @@ import ai_trace
 FLOORS = {
     "ground": ["exceptions", "_version"],
     "secrets": ["_secret_names", "_secret_shapes", "_assigned", "_patterns", "_redact"],
-    "words": [
-        "_ids",
+    "capture": [
         "_limits",
         "_encode",
         "_objects",
@@ -36,12 +35,8 @@ FLOORS = {
         "_known_types",
         "_copy",
         "_capture",
-        "_header",
-        "_record",
-        "_journal",
-        "_definition",
-        "typing",
     ],
+    "words": ["_ids", "_header", "_record", "_journal", "_definition", "typing"],
     "grammar": ["_growth", "_tree"],
     "reading": [
         "_lines",
@@ -88,7 +83,7 @@ FLOORS = {
     "faces": ["cli/", "pytest_plugin", "__main__"],
 }
 
-CORE = ("secrets", "words", "grammar", "motor")
+CORE = ("secrets", "capture", "words", "grammar", "motor")
 FLOOR_LINES = 1600
 FILE_LINES = 400
 FUNCTION_LINES = 60
