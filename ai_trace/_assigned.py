@@ -41,7 +41,7 @@ PLACEHOLDER = (
     r"|[aA]ny|Optional|Union|SecretStr|object|lambda|await|not)(?![\w-])"
 )
 CODE = (
-    r"[A-Za-z_][\w.]{0,80}[(\[]"
+    r"[\[({]|[A-Za-z_][\w.]{0,80}[(\[]"
     r"|(?:self|cls|this|os|env|settings|config|cfg|args|options|process|request)"
     r"\.[a-zA-Z_]"
 )
@@ -119,16 +119,20 @@ def _value_after(text: str, at: int, says: int, names: Names) -> Span | None:
     opening = _opening(text, at)
     if opening is None:
         return None
-    scheme = _scheme(text, opening.end())
-    start = scheme.end() if scheme else opening.end()
+    said = text[max(0, at - 16) : at].rstrip(" \"'\\]").lower()
+    start = opening.end()
+    scheme = _scheme(text, start) if said.endswith("authorization") else None
+    if scheme:
+        start = scheme.end()
     if _placeholder(text, start):
         return None
     if opening["quote"]:
         end = _end_of_quoted(text, start, opening["quote"])
         return (start, end) if _is_given(text, start, end, says) else None
-    if _is_code(text, start, at, names) or _is_directory(text, start, at):
+    is_colon = ":" in opening["sign"]
+    if _is_code(text, start, at, names) or _is_place(text, start, at, said):
         return None
-    if opening["sign"] == ":" and _cookie_name(text[max(0, at - 10) : at]):
+    if is_colon and said.endswith(("cookie", "cookies")):
         cookies = _cookies(text, start)
         return (start, cookies.end()) if cookies else None
     if scheme and scheme[0][0].isupper():
@@ -136,7 +140,7 @@ def _value_after(text: str, at: int, says: int, names: Names) -> Span | None:
     value = _judged(text, start)
     if says == TOKEN and not scheme:
         given = looks_drawn(value)
-    elif opening["gap"] or ":" in opening["sign"]:
+    elif opening["gap"] or is_colon:
         given = _drawn_or_number(value) or _stands_alone(text, start, value)
     else:
         given = bool(value)
@@ -201,13 +205,11 @@ def _is_code(text: str, start: int, at: int, names: Names) -> bool:
     return text.endswith(word, 0, at) or (compound and names.end_says(word) > 0)
 
 
-def _is_directory(text: str, start: int, at: int) -> bool:
-    """Tell whether it is the shell's working directory: ``PWD=/home``."""
-    return text[start : start + 1] in ("/", "~") and text[at - 3 : at] == "PWD"
-
-
-def _cookie_name(text: str) -> bool:
-    return text.rstrip(" \"'\\").lower().endswith(("cookie", "cookies"))
+def _is_place(text: str, start: int, at: int, said: str) -> bool:
+    """Tell whether it is a directory, ``PWD=/home``, or a name, ``arn:x:secret:y``."""
+    if text[at] == ":" and start == at + 1 and said.endswith(":secret"):
+        return True
+    return text.startswith(("/", "~"), start) and text.endswith("PWD", 0, at)
 
 
 def _drawn_or_number(value: str) -> bool:
