@@ -106,7 +106,9 @@ class Copy:
 
     def words(self, text: str, path: str) -> str:
         """Copy text of our own making, which stays text."""
-        copied = self.of(text, path)
+        copied: Any = self.text_of(text, path)
+        if self._replace is not None:
+            copied = self._replaced(copied, path)
         return copied if type(copied) is str else encode_strict(copied)
 
     def _replaced(self, leaf: Any, path: str) -> Any:

@@ -210,14 +210,15 @@ class Draft:
         """Return the whole line, what went wrong included."""
         rest = ""
         if error is not None:
-            self.error = json.loads(self._captured_text(error, "$.error"))
+            # Half of what is left: the message stands in the traceback too.
+            self.error = json.loads(self._captured_text(error, "$.error", share=2))
         if traceback is not None:
             rest = f',"traceback":{self._captured_text(traceback, "$.traceback")}'
         return self._line(rest)
 
-    def _captured_text(self, text: str, path: str) -> str:
+    def _captured_text(self, text: str, path: str, share: int = 1) -> str:
         capture = self.recorder.capture
-        room = capture.error_room - self._used
+        room = (capture.error_room - self._used) // share
         shown, notes = capture.text(text, path, room=room)
         self._add_notes(notes)
         encoded = encode_text(shown)

@@ -192,13 +192,15 @@ class Step(Draft):
 
     def _end_by(self, exc: BaseException, outcome: str | None = None) -> None:
         """End the step with what an exception says."""
+        how = outcome or "error"
         try:
-            self._end(outcome or outcome_of(exc), error_text(exc), traceback_text(exc))
+            how = outcome or outcome_of(exc)
+            self._end(how, error_text(exc), traceback_text(exc))
         except BaseException as broken:
             # At the very end of the stack even the traceback has no room. What
             # interrupts the program goes on, once the step is written.
             if self._state == _OPEN:
-                self._end(outcome or "error", _name(exc))
+                self._end(how, _name(exc))
             self._lose("traceback", broken)
             if not isinstance(broken, Exception):
                 raise

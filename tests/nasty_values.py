@@ -1,17 +1,15 @@
 """
 Values that attack whoever records them, alone and in any mix.
 
-``nasty_values()`` is a Hypothesis strategy of them; each class here notes in
-``TOUCHED`` whenever code of its own was run, which nobody who only records may do.
+``nasty_values()`` is a Hypothesis strategy of them; their classes are those of
+``nasty_classes``.
 """
 
 from __future__ import annotations
 
 import collections
-import dataclasses
 import datetime
 import decimal
-import enum
 import fractions
 import io
 import math
@@ -19,195 +17,26 @@ import pathlib
 import threading
 import types
 import uuid
-from collections.abc import Mapping, Sequence
 from typing import Any, Callable
 from unittest import mock
 
 from hypothesis import strategies as st
-
-
-TOUCHED: list[str] = []
-"""What of the classes here was run, in order."""
-
-
-class Touched(Exception):
-    """Raised by each method that should not have been called."""
-
-
-def _tripwire(name: str, raised: Callable[[], BaseException]) -> Callable[..., Any]:
-    def touched(*args, **kwargs):
-        TOUCHED.append(name)
-        raise raised()
-
-    return touched
-
-
-WATCHED = tuple(
-    f"__{name}__"
-    for name in (
-        "repr str format bytes bool len iter next contains getitem setitem eq ne lt le "
-        "gt ge hash getattr call int float index complex abs neg add mul enter exit "
-        "reversed length_hint missing await aiter anext copy deepcopy reduce reduce_ex "
-        "getstate sizeof dir fspath json dict"
-    ).split()
+from nasty_classes import (
+    HOSTILE_BUILTINS,
+    Colour,
+    Frozen,
+    Hostile,
+    HostileBytes,
+    Lazy,
+    Level,
+    Node,
+    Point,
+    Rights,
+    Rows,
+    Unprintable,
+    WithHostileMeta,
+    Word,
 )
-
-PLAIN_METHODS = (
-    "keys items values get pop copy encode dict json model_dump asdict _asdict "
-    "to_dict tolist isoformat item read as_dict __json__ __html__ _repr_html_"
-).split()
-
-
-def all_tripwires(raised: Callable[[], BaseException] = Touched) -> dict[str, Any]:
-    """Return the body of a class whose every method says that it was called."""
-    return {name: _tripwire(name, raised) for name in (*WATCHED, *PLAIN_METHODS)}
-
-
-def hostile_class(
-    name: str = "Hostile",
-    bases: tuple[type, ...] = (),
-    raised: Callable[[], BaseException] = Touched,
-    metaclass: type = type,
-) -> type:
-    """Make a class all of whose methods and attributes are tripwires."""
-    body = all_tripwires(raised)
-    body["__class__"] = property(_tripwire("__class__", raised))
-    body["__dict__"] = property(_tripwire("__dict__", raised))
-    body["__getattribute__"] = _tripwire("__getattribute__", raised)
-    return metaclass(name, bases, body)
-
-
-class HostileMeta(type):
-    """A metaclass that runs code whenever a class of its is asked anything."""
-
-    __getattribute__ = _tripwire("meta __getattribute__", Touched)
-    __instancecheck__ = _tripwire("meta __instancecheck__", Touched)
-    __subclasscheck__ = _tripwire("meta __subclasscheck__", Touched)
-    __eq__ = _tripwire("meta __eq__", Touched)
-    __hash__ = _tripwire("meta __hash__", Touched)
-    __repr__ = _tripwire("meta __repr__", Touched)
-    __len__ = _tripwire("meta __len__", Touched)
-    __iter__ = _tripwire("meta __iter__", Touched)
-    __contains__ = _tripwire("meta __contains__", Touched)
-    __call__ = type.__call__
-
-
-Hostile = hostile_class()
-WithHostileMeta = HostileMeta("WithHostileMeta", (), {})
-HostileStr = hostile_class("HostileStr", (str,))
-HostileInt = hostile_class("HostileInt", (int,))
-HostileFloat = hostile_class("HostileFloat", (float,))
-HostileDict = hostile_class("HostileDict", (dict,))
-HostileList = hostile_class("HostileList", (list,))
-HostileTuple = hostile_class("HostileTuple", (tuple,))
-HostileSet = hostile_class("HostileSet", (set,))
-HostileBytes = hostile_class("HostileBytes", (bytes,))
-
-HOSTILE_BUILTINS: dict[str, tuple[Callable[[], Any], Any]] = {
-    "str": (lambda: str.__new__(HostileStr, "text"), "text"),
-    "int": (lambda: int.__new__(HostileInt, 7), 7),
-    "float": (lambda: float.__new__(HostileFloat, 0.5), 0.5),
-    "list": (lambda: _filled(list, HostileList, [1, "a"]), [1, "a"]),
-    "dict": (lambda: _filled(dict, HostileDict, {"a": 1}), {"a": 1}),
-    "tuple": (lambda: tuple.__new__(HostileTuple, (1, "a")), [1, "a"]),
-    "set": (lambda: _filled(set, HostileSet, {1}), [1]),
-}
-"""Of each builtin type a value whose class overrides everything, and its data."""
-
-
-def _filled(base: Any, cls: type, data: Any) -> Any:
-    made = base.__new__(cls)
-    base.__init__(made, data)
-    return made
-
-
-class Lazy(Mapping):
-    """A mapping that asks a database for each key, and counts how often."""
-
-    def __init__(self) -> None:
-        self.queries = 0
-
-    def __getitem__(self, key):
-        self.queries += 1
-        return key
-
-    def __iter__(self):
-        self.queries += 1
-        return iter(("a", "b"))
-
-    def __len__(self):
-        self.queries += 1
-        return 2
-
-    def __repr__(self):
-        self.queries += 1
-        return "Lazy"
-
-
-class Rows(Sequence):
-    """What an ORM calls a query: it runs when it is looked at."""
-
-    def __init__(self) -> None:
-        self.queries = 0
-
-    def _run(self, *_args):
-        self.queries += 1
-        return 1
-
-    __getitem__ = __len__ = __bool__ = _run
-
-    def __getattr__(self, name):
-        # Not for the protocols of those who made this object.
-        if not name.startswith("__"):
-            self.queries += 1
-        raise AttributeError(name)
-
-    def __repr__(self):
-        self.queries += 1
-        return "Rows"
-
-
-class Colour(enum.Enum):
-    RED = "red"
-
-
-class Level(enum.IntEnum):
-    HIGH = 3
-
-
-class Word(str, enum.Enum):
-    BUY = "buy"
-
-
-class Rights(enum.Flag):
-    READ = 1
-    WRITE = 2
-
-
-Point = collections.namedtuple("Point", "x y")
-
-
-@dataclasses.dataclass
-class Node:
-    name: str
-    parent: Any = None
-    children: list = dataclasses.field(default_factory=list)
-
-
-@dataclasses.dataclass(frozen=True)
-class Frozen:
-    __slots__ = ("other", "price")
-    price: float
-    other: Any
-
-
-class Unprintable(Exception):
-    """An exception that cannot print itself."""
-
-    def __str__(self):
-        raise RuntimeError("no text")
-
-    __repr__ = __str__
 
 
 def cyclic_dict() -> dict[str, Any]:
@@ -281,7 +110,6 @@ NASTY_NUMBERS = (
     -(2**63) - 1,
     2**64,
     -(10**40),
-    10**5000,
 )
 
 NASTY_OBJECTS: dict[str, Callable[[], Any]] = {
@@ -320,6 +148,7 @@ NASTY_OBJECTS: dict[str, Callable[[], Any]] = {
     "namedtuple": lambda: Point(1, None),
     "dataclass": lambda: Frozen(1.5, {"a": {1, 2}}),
     "complex": lambda: 1j,
+    "huge number": lambda: 10**5000,
     "range": lambda: range(3),
     "slice": lambda: slice(None, object.__new__(Hostile)),
     "Ellipsis": lambda: ...,
@@ -343,20 +172,58 @@ def nasty_text() -> st.SearchStrategy[str]:
     return st.sampled_from(NASTY_TEXT) | any_text
 
 
-def nasty_leaves() -> st.SearchStrategy[Any]:
-    """Return a strategy of values that hold no other generated value."""
-    objects = st.sampled_from(sorted(NASTY_OBJECTS)).map(
-        lambda name: NASTY_OBJECTS[name]()
+class Maker:
+    """
+    Makes one nasty value, when called.
+
+    Hypothesis asks the values that it hands out what they are; so it gets these.
+    """
+
+    def __init__(self, text: str, make: Callable[[], Any]) -> None:
+        self.text = text
+        self.make = make
+
+    def __call__(self) -> Any:
+        return self.make()
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def constant(value: Any) -> Maker:
+    """Return what makes a harmless value."""
+    return Maker(ascii(value), lambda: value)
+
+
+def made(kind: Callable[[list[Any]], Any]) -> Callable[[list[Maker]], Maker]:
+    """Return what turns makers of parts into the maker of a whole."""
+    return lambda parts: Maker(
+        f"{kind.__name__}({parts})", lambda: kind([part() for part in parts])
     )
+
+
+def dictionary(parts: list[Any]) -> dict[Any, Any]:
+    """Return a dictionary of keys and values in turn."""
+    return dict(zip(parts[::2], parts[1::2]))
+
+
+def node(parts: list[Any]) -> Node:
+    """Return a dataclass of text and whatever is given."""
+    return Node("node", parts[:1], parts[1:])
+
+
+def nasty_leaves() -> st.SearchStrategy[Maker]:
+    """Return a strategy of what makes values that hold no other generated value."""
+    objects = sorted(NASTY_OBJECTS)
     return st.one_of(
-        st.none(),
-        st.booleans(),
-        st.integers(),
-        st.floats(),
-        nasty_text(),
-        st.binary(max_size=60),
-        st.sampled_from(NASTY_NUMBERS),
-        objects,
+        st.none().map(constant),
+        st.booleans().map(constant),
+        st.integers().map(constant),
+        st.floats().map(constant),
+        nasty_text().map(constant),
+        st.binary(max_size=60).map(constant),
+        st.sampled_from(NASTY_NUMBERS).map(constant),
+        st.sampled_from(objects).map(lambda name: Maker(name, NASTY_OBJECTS[name])),
     )
 
 
@@ -370,21 +237,26 @@ def nasty_keys() -> st.SearchStrategy[Any]:
     )
 
 
-def nasty_values(max_leaves: int = 25) -> st.SearchStrategy[Any]:
+def nasty_values(max_leaves: int = 25) -> st.SearchStrategy[Maker]:
     """
-    Return a strategy of values that attack whoever records them.
+    Return a strategy of what makes values that attack whoever records them.
+
+    Call what it gives for the value: each call makes a new one.
 
     Args:
         max_leaves: About how many leaves one value has at most.
     """
+    keys = nasty_keys().map(constant)
     return st.recursive(
         nasty_leaves(),
         lambda inner: st.one_of(
-            st.lists(inner, max_size=6),
-            st.lists(inner, max_size=4).map(tuple),
-            st.dictionaries(nasty_keys(), inner, max_size=6),
-            st.builds(Node, nasty_text(), inner, st.lists(inner, max_size=3)),
-            st.builds(Frozen, st.floats(), inner),
+            st.lists(inner, max_size=6).map(made(list)),
+            st.lists(inner, max_size=4).map(made(tuple)),
+            st.lists(inner, max_size=4).map(made(node)),
+            st.lists(inner, max_size=4).map(made(collections.deque)),
+            st.lists(st.tuples(keys, inner), max_size=6)
+            .map(lambda pairs: [part for pair in pairs for part in pair])
+            .map(made(dictionary)),
         ),
         max_leaves=max_leaves,
     )

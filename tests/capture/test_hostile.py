@@ -11,9 +11,8 @@ import weakref
 from unittest import mock
 
 import attrs
-import nasty_values
 import pytest
-from nasty_values import (
+from nasty_classes import (
     HOSTILE_BUILTINS,
     TOUCHED,
     Hostile,
@@ -23,6 +22,7 @@ from nasty_values import (
     Lazy,
     Node,
     Rows,
+    Touched,
     WithHostileMeta,
     hostile_class,
 )
@@ -45,7 +45,7 @@ def opaque(seen, cls):
 
 
 RAISED = [
-    nasty_values.Touched,
+    Touched,
     KeyboardInterrupt,
     SystemExit,
     GeneratorExit,
@@ -114,7 +114,7 @@ def test_bytes_are_read_past_their_subclass(show):
 def test_hostile_metaclasses_are_not_asked(show):
     """F80: neither a class with a hostile metaclass nor its instances run it."""
     instance = object.__new__(WithHostileMeta)
-    name = "nasty_values.WithHostileMeta"
+    name = "nasty_classes.WithHostileMeta"
 
     assert f"<class {name}>" == show(WithHostileMeta).value
     assert f"<{name}>" == show(instance).value
@@ -233,7 +233,7 @@ def test_lazy_objects_behind_builtin_ones_load_nothing(show):
     assert 0 == lazy.queries
     assert "<mappingproxy>" == shown[0]
     assert {"a": 1} == shown[4]
-    assert [["a", "<nasty_values.Lazy>"]] == shown[5]
+    assert [["a", "<nasty_classes.Lazy>"]] == shown[5]
 
 
 def test_lazy_fields_of_known_objects_load_nothing(show):

@@ -9,7 +9,8 @@ import sys
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from nasty_values import NASTY_TEXT, Colour, Word, nasty_keys, nasty_text
+from nasty_classes import Colour, Word
+from nasty_values import NASTY_TEXT, nasty_keys, nasty_text
 from recorded import parse_line
 
 from ai_trace import Tracer, reading, step
@@ -25,7 +26,7 @@ KEYS = [
     pytest.param(math.nan, "NaN", "float", id="NaN"),
     pytest.param(("a", 1), '["a",1]', "tuple", id="tuple"),
     pytest.param(frozenset({2, 1}), "[1,2]", "frozenset", id="frozenset"),
-    pytest.param(Colour.RED, "Colour.RED", "nasty_values.Colour", id="enum"),
+    pytest.param(Colour.RED, "Colour.RED", "nasty_classes.Colour", id="enum"),
     pytest.param(decimal.Decimal("1.10"), "1.10", "decimal.Decimal", id="Decimal"),
     pytest.param(int, "<class int>", "type", id="class"),
 ]

@@ -6,7 +6,8 @@ import collections
 import tracemalloc
 
 import pytest
-from nasty_values import Node, nested
+from nasty_classes import Node
+from nasty_values import nested
 from recorded import parse_line
 
 from ai_trace import Limits, Tracer, step, traced

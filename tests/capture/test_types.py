@@ -26,7 +26,7 @@ import uuid
 import weakref
 
 import pytest
-from nasty_values import Colour, Level, Point, Rights, Word
+from nasty_classes import Colour, Level, Point, Rights, Word
 
 from ai_trace import Tracer, step, traced
 
