@@ -8,6 +8,7 @@ import os
 import re
 from calendar import timegm
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from time import strptime
 from typing import BinaryIO
@@ -79,6 +80,7 @@ def find_parts(path: Path) -> list[Path]:
     return [pids[pid] for pid in sorted(pids)]
 
 
+@lru_cache(maxsize=16)
 def journal_of(trace: Path) -> Path:
     """Return where the journal of a trace file is: the first file of it."""
     return trace.with_suffix(_journal.SUFFIXES[0])

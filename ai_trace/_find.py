@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Union
 
+from ai_trace import _journal
 from ai_trace._files import (
     SUFFIX,
     find_journals,
@@ -40,7 +41,7 @@ class SessionInfo:
         header: Who recorded it; from the file's name when the file does not say.
         size: Bytes, of all its files.
         stem: File name without ``.jsonl``.
-        modified: Epoch seconds of the last write.
+        modified: Epoch seconds of the last write, to its journals too.
         parts: All files of the session: one, and one more for each forked child.
         problem: Why the file could not be read, as a sentence, or ``None``.
         journals: The journals of open steps, one for each process that has one.
@@ -138,7 +139,7 @@ def resolve(directory: PathLike, session: str | None = None) -> Path:
             names the nearest ones.
     """
     if session not in (None, "", LATEST) and os.path.isfile(session):
-        return Path(session)
+        return _trace_of(Path(session))
     infos = find(directory)
     if not infos:
         msg = (
@@ -149,6 +150,14 @@ def resolve(directory: PathLike, session: str | None = None) -> Path:
     if session in (None, "", LATEST):
         return infos[0].path
     return _match(infos, session, directory).path
+
+
+def _trace_of(path: Path) -> Path:
+    # Who names the journal means the session.
+    if split_journal_name(path.name) is None:
+        return path
+    trace = path.with_suffix(SUFFIX)
+    return trace if trace.is_file() else path
 
 
 def _info(
@@ -166,16 +175,28 @@ def _info(
         problem = str(exc)
     if head is None and not is_session_stem(stem):
         return None
+    opened = tuple(paths[0].with_name(name) for _, name in journals)
+    written = [each.st_mtime for each in stats]
     return SessionInfo(
         path=paths[0],
         header=head or header_from_name(paths[0]),
         size=sum(each.st_size for each in stats),
         stem=stem,
-        modified=max(each.st_mtime for each in stats),
+        modified=max([*written, *map(_modified, opened)]),
         parts=tuple(paths),
         problem=problem,
-        journals=tuple(paths[0].with_name(name) for _, name in journals),
+        journals=opened,
     )
+
+
+def _modified(journal: Path) -> float:
+    times = [0.0]
+    for suffix in _journal.SUFFIXES:
+        try:
+            times.append(journal.with_suffix(suffix).stat().st_mtime)
+        except OSError:
+            continue
+    return max(times)
 
 
 def _newest(info: SessionInfo) -> tuple[str, float, str]:

@@ -78,8 +78,13 @@ class Journals:
             record: The step.
             trace: The file.
         """
+        if not self._journals:
+            return
+        own = self._journals.get(journal_of(trace))
+        if own is not None:
+            own.hear(record)
         for journal in self._journals.values():
-            journal.finish(record, is_own=journal.path == journal_of(trace))
+            journal.finish(record.id)
 
     def settle(self, trace: Path, file: BinaryIO) -> None:
         """
@@ -113,8 +118,10 @@ class Journals:
         return sum(journal.steps.damaged for journal in self._journals.values())
 
     def problems(self) -> Iterator[Problem]:
-        """Yield a problem for each journal with damaged lines."""
+        """Yield a problem for each journal that cannot be read in full."""
         for journal in self._journals.values():
+            if journal.unreadable:
+                yield Problem(journal.path.name, journal.unreadable, "journal")
             if journal.steps.damaged:
                 count = journal.steps.damaged
                 lines = "line" if count == 1 else "lines"
@@ -133,6 +140,7 @@ class _Journal:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.steps = OpenSteps()
+        self.unreadable = ""
         self._files = [path.with_suffix(suffix) for suffix in _journal.SUFFIXES]
         self._seen: list[_Stamp | None] = []
         self._alive = False
@@ -161,6 +169,7 @@ class _Journal:
 
     def _read(self) -> None:
         self.steps = OpenSteps()
+        self.unreadable = ""
         # The files take turns. The first one is read again if it was the other's
         # turn and has become its own while that was read.
         first, second = self._files
@@ -180,14 +189,18 @@ class _Journal:
                 for line in read_lines(file):
                     if line.ended:
                         self.steps.add(line.data)
-        except TraceReadError:
-            return
+        except TraceReadError as exc:
+            # It may have gone a moment ago, as when a session ends.
+            if os.path.lexists(path):
+                self.unreadable = str(exc)
 
-    def finish(self, record: StepRecord, *, is_own: bool) -> None:
-        if is_own and record.finished_at is not None:
+    def hear(self, record: StepRecord) -> None:
+        if record.finished_at is not None:
             self._ended_at = max(self._ended_at, record.finished_at)
-        self._lately.append(record.id)
-        self.steps.finish(record.id)
+
+    def finish(self, step_id: str) -> None:
+        self._lately.append(step_id)
+        self.steps.finish(step_id)
 
     def records(self) -> Iterator[StepRecord]:
         outcome = "running" if self._alive else "unfinished"

@@ -28,12 +28,15 @@ from ai_trace._lines import decode, open_file, read_lines
 from ai_trace._open_steps import CAN_TELL, Journals
 from ai_trace._record import StepRecord, encode_line
 from ai_trace._tree import Writer
-from ai_trace.exceptions import TraceError
+from ai_trace.exceptions import TraceError, TraceReadError
 from ai_trace.sinks import _system
 from ai_trace.sinks._append import open_plain
 
 
 __all__ = ["Recovery", "recover"]
+
+
+_SHOWN = 200
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,9 @@ def recover(path: str | os.PathLike[str]) -> Recovery:
         market_scan unfinished
     """
     first = find_parts(Path(path))[0]
+    if first.suffix in _journal.SUFFIXES:
+        msg = f"{first} is a journal; name the trace file beside it."
+        raise TraceReadError(msg)
     journals = find_journals(first)
     found = [file for journal in journals for file in _files_of(journal)]
     if not found:
@@ -155,7 +161,7 @@ def _refuse_living(journals: Sequence[Path], first: Path) -> None:
 
 
 def _name(writer: Writer) -> str:
-    host = f" on {writer.host}" if writer.host else ""
+    host = f" on {writer.host[:_SHOWN]}" if writer.host else ""
     return f"Process {writer.pid}{host}" if writer.pid else "A process"
 
 

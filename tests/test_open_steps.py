@@ -8,6 +8,7 @@ import time
 import tracemalloc
 
 import pytest
+from hostile_text import TERMINAL
 from journal_lines import header_line, held, log, start, write_journal
 from trace_lines import (
     HEADER,
@@ -21,12 +22,13 @@ from trace_lines import (
     step_id,
     write,
 )
+from trace_lines import record as step_record
 
 from ai_trace import reading
 from ai_trace._record import StepRecord
 from ai_trace._tree import Problem, Writer
 from ai_trace.render import markdown, stats, text
-from ai_trace.render._style import Style
+from ai_trace.render._style import Style, columns
 from ai_trace.render._values import local_time
 
 
@@ -227,6 +229,25 @@ def test_a_session_is_read_as_of_one_moment(tmp_path):
         file.write(line(4, 3))
 
     assert [1, 2] == [record.seq for record in found]
+
+
+def test_a_journal_that_cannot_be_read_is_named(dead):
+    """A journal that is there and cannot be read is a problem, and hides no line."""
+    dead.with_suffix(".open").unlink()
+    dead.with_suffix(".open").mkdir()
+    session = reading.read(dead)
+
+    assert ["journal"] == [p.kind for p in session.problems if p.kind != "missing"]
+    assert "not a regular file" in session.problems[0].what
+    assert [("step 3", "ok")] == outcomes(s for s in session.steps if s.name[0] == "s")
+
+
+def test_a_session_is_as_new_as_its_journal(dead):
+    """When a session was last written counts the writes to its journal."""
+    os.utime(dead, (1_000, 1_000))
+    os.utime(dead.with_suffix(".open"), (3_000, 3_000))
+
+    assert [3_000.0] == [info.modified for info in reading.find(dead.parent)]
 
 
 # --- tail ----------------------------------------------------------------------------
@@ -500,6 +521,16 @@ def test_what_runs_is_one_line(dead):
         steps, now, Style(width=19, unicode=False)
     )
     assert "" == text.running([], now, PLAIN)
+
+
+@pytest.mark.parametrize("name", TERMINAL.values(), ids=TERMINAL.keys())
+def test_hostile_names_stay_on_the_last_line(name):
+    """Whatever running steps are called, what runs is one line within the width."""
+    steps = [step_record(number, name=name * 9) for number in range(3)]
+    shown = text.running(steps, START, Style(width=40))
+
+    assert shown.isprintable()
+    assert columns(shown) <= 40
 
 
 def test_open_steps_are_json_like_all_others(dead):

@@ -187,6 +187,18 @@ def test_a_session_that_is_not_there(tmp_path):
         recover(tmp_path / f"{STEM}.jsonl")
 
 
+@pytest.mark.parametrize("suffix", [".open", ".open2"])
+def test_a_journal_is_no_trace(dead, suffix):
+    """To recover a journal itself is refused; the command takes it for its session."""
+    journal = dead.with_suffix(suffix)
+    with pytest.raises(TraceReadError, match="is a journal"):
+        recover(journal)
+
+    assert dead == reading.resolve(dead.parent, str(journal))
+    assert 0 == main(["recover", str(journal)])
+    assert [dead, dead.with_name(f"{STEM}.p99.jsonl")] == sorted(dead.parent.iterdir())
+
+
 @pytest.mark.parametrize("what", ["link", "pipe", "directory"])
 def test_a_planted_journal_is_not_followed(dead, tmp_path, what):
     """A journal that is a link, a pipe or a directory stops the recovery, no more."""
@@ -396,6 +408,22 @@ def test_the_command_says_what_is_lost(ai_trace, dead):
 
     assert 0 == done.status
     assert "ai-trace: 1 damaged line of the journal is lost.\n" == done.err
+
+
+def test_hostile_names_stay_in_their_place(ai_trace, dead):
+    """Names of steps and of machines move no terminal, and fill none."""
+    evil = "\x1b]0;pwned\x07\r\n\x9b2J\u202e" + "x" * 10_000
+    lines = [start(n, name=evil) for n in range(50)]
+    journal = write_journal(dead.parent, header_line(host=evil), *lines)
+    with held(journal):
+        refused = ai_trace("recover")
+    done = ai_trace("recover")
+
+    for text in (refused.err, done.out):
+        assert text[:-1].isprintable()
+        assert text.endswith("\n")
+    assert len(done.out) < 10_000
+    assert len(refused.err) < 1_000
 
 
 def test_the_command_removes_what_is_left_behind(ai_trace, dead):

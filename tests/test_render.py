@@ -640,6 +640,16 @@ def test_hostile_text_does_nothing_on_the_page(hostile):
     )
 
 
+def test_the_page_cuts_nothing_that_is_deep():
+    """A value that is short and deep is shown whole, not cut to fit a line."""
+    deep = {"a": {"b": {"c": {"d": {"e": "the end"}}}}}
+    steps = [record(0, context={"x": deep}, logs=[{"y": deep}], result=deep)]
+    page = "".join(markdown.session(fold(steps, header())))
+
+    assert 3 == page.count("the end")
+    assert "…" not in page
+
+
 def test_deep_pages_stay_readable():
     """Far down, headings stop growing and numbers are shortened in the middle."""
     count = sys.getrecursionlimit() * 5

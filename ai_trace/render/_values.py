@@ -15,6 +15,7 @@ from ai_trace._tree import Writer
 
 _PREVIEW_DEPTH = 3
 _SHOWN = 200
+_LONGEST_INDENTED = 2_000_000
 _SO_FAR = {"running": "for ", "unfinished": "after at least "}
 _UNITS = ((86_400, "d", 3_600, "h"), (3_600, "h", 60, "m"), (60, "m", 1, "s"))
 
@@ -55,14 +56,29 @@ def pretty(value: Any) -> str:
         value: A value of JSON types.
 
     Returns:
-        A string as it is; else indented JSON.
+        A string as it is; else indented JSON, on one line where it is so large or deep
+        that the indents would be most of it.
     """
     if isinstance(value, str):
         return value
     try:
-        return json.dumps(value, indent=2, ensure_ascii=False)
+        return _indented(value) or json.dumps(value, ensure_ascii=False)
     except RecursionError:
         return "(nested too deeply to show)"
+
+
+def _indented(value: Any) -> str | None:
+    pieces: list[str] = []
+    size = 0
+    try:
+        for piece in json.JSONEncoder(indent=2, ensure_ascii=False).iterencode(value):
+            pieces.append(piece)
+            size += len(piece)
+            if size > _LONGEST_INDENTED:
+                return None
+    except RecursionError:
+        return None
+    return "".join(pieces)
 
 
 def duration(milliseconds: float | None) -> str:

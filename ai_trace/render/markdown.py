@@ -213,7 +213,9 @@ def _value(value: Any, indent: str, *, quoted: bool = True) -> str:
 def _fits(value: Any) -> bool:
     if isinstance(value, str):
         return len(value) <= _INLINE_LIMIT and "\n" not in value
-    return len(brief(value, _INLINE_LIMIT)) < _INLINE_LIMIT
+    # What is too deep for one line is cut there as well as what is too long.
+    shown = brief(value, _INLINE_LIMIT)
+    return len(shown) < _INLINE_LIMIT and "…" not in shown
 
 
 def _word(text: str) -> str:
