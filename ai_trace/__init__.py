@@ -11,22 +11,31 @@ inside a floor only from modules listed earlier.
 4. motor: context, dispatch, steps, tracer, traced
 5. rooms: integrations, demo, testing
 6. faces: cli, pytest_plugin
+
+A name is loaded when it is first asked for: whoever only reads traces, as the command
+line does, loads neither the motor nor what that needs.
 """
 
 from __future__ import annotations
 
-from ai_trace._current import current_step, current_tracer, propagate, step
-from ai_trace._limits import Limits
-from ai_trace._record import StepRecord
-from ai_trace._redact import Redaction
-from ai_trace._step import Step
-from ai_trace._traced import traced
-from ai_trace._tracer import Tracer
-from ai_trace._version import __version__ as __version__
-from ai_trace.exceptions import TraceConfigError, TraceError, TraceReadError
-from ai_trace.sinks import JSONLSink, JSONSink, MarkdownSink, MemorySink
-from ai_trace.typing import Sink
+from importlib import import_module as _import_module
 
+from ai_trace._version import __version__ as __version__
+
+
+# Known to type checkers by this name; the module typing would cost more than the rest.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ai_trace._current import current_step, current_tracer, propagate, step
+    from ai_trace._limits import Limits
+    from ai_trace._record import StepRecord
+    from ai_trace._redact import Redaction
+    from ai_trace._step import Step
+    from ai_trace._traced import traced
+    from ai_trace._tracer import Tracer
+    from ai_trace.exceptions import TraceConfigError, TraceError, TraceReadError
+    from ai_trace.sinks import JSONLSink, JSONSink, MarkdownSink, MemorySink
+    from ai_trace.typing import Sink
 
 __all__ = [
     "JSONLSink",
@@ -48,3 +57,33 @@ __all__ = [
     "step",
     "traced",
 ]
+
+# The imports above again, since those are not run: tests/test_public_api.py holds the
+# two to each other.
+_HOMES = {
+    "_current": ("current_step", "current_tracer", "propagate", "step"),
+    "_limits": ("Limits",),
+    "_record": ("StepRecord",),
+    "_redact": ("Redaction",),
+    "_step": ("Step",),
+    "_traced": ("traced",),
+    "_tracer": ("Tracer",),
+    "exceptions": ("TraceConfigError", "TraceError", "TraceReadError"),
+    "sinks": ("JSONLSink", "JSONSink", "MarkdownSink", "MemorySink"),
+    "typing": ("Sink",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    home = _HOME_OF.get(name)
+    if home is None:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    value = getattr(_import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -6,11 +6,9 @@ from __future__ import annotations
 
 import os
 import re
-from calendar import timegm
-from dataclasses import replace
+from datetime import datetime, timezone
 from functools import lru_cache
 from pathlib import Path
-from time import strptime
 from typing import BinaryIO
 
 from ai_trace import _journal
@@ -162,9 +160,13 @@ def start_of(session_id: str) -> float:
     Returns:
         Epoch seconds; 0.0 if the id is not a date.
     """
+    date, clock = session_id[:8], session_id[9:15]
     try:
-        return float(timegm(strptime(session_id[:15], "%Y%m%d_%H%M%S")))
-    except ValueError:
+        year, month, day = int(date[:4]), int(date[4:6]), int(date[6:])
+        hour, minute, second = int(clock[:2]), int(clock[2:4]), int(clock[4:])
+        start = datetime(year, month, day, hour, minute, second, tzinfo=timezone.utc)
+        return start.timestamp()
+    except (ValueError, OverflowError):
         return 0.0
 
 
@@ -220,4 +222,4 @@ def header_of(line: bytes) -> SessionHeader | None:
     header = read_header(strip_bom(line))
     if header is None or 0 <= header.started_at < _END_OF_TIME:
         return header
-    return replace(header, started_at=0.0)
+    return header._replace(started_at=0.0)

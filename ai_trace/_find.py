@@ -4,11 +4,9 @@ Finding sessions: which ones a directory holds, and which one a person means.
 
 from __future__ import annotations
 
-import difflib
 import os
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Union
+from typing import NamedTuple, Union
 
 from ai_trace import _journal
 from ai_trace._files import (
@@ -31,8 +29,7 @@ LATEST = "latest"
 _LISTED = 5
 
 
-@dataclass(frozen=True)
-class SessionInfo:
+class SessionInfo(NamedTuple):
     """
     What is known of a session from the beginning of its file alone.
 
@@ -218,6 +215,8 @@ def _match(infos: list[SessionInfo], wanted: str, directory: PathLike) -> Sessio
             "Give more of the name."
         )
         raise TraceReadError(msg)
+    import difflib
+
     msg = f"There is no session {wanted!r} in {os.fspath(directory)}."
     names = [info.stem for info in infos]
     ids = {info.header.session_id: info.stem for info in reversed(infos)}

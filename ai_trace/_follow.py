@@ -150,8 +150,9 @@ class _Cursor:
         if self._file is None:
             try:
                 self._file = open_file(self._path)
-            except TraceReadError:
-                if self._path.exists():
+            except TraceReadError as exc:
+                # Asking again whether it is there would ask about another moment.
+                if not isinstance(exc.__context__, FileNotFoundError):
                     raise
         return self._file
 

@@ -6,14 +6,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 
 FORMAT = 1
 """The version of the file format that is written."""
 
 _NUMBER = (int, float)
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 def is_in_range(number: float) -> bool:
@@ -21,8 +22,9 @@ def is_in_range(number: float) -> bool:
     return -sys.float_info.max <= number <= sys.float_info.max
 
 
-@dataclass(frozen=True)
-class SessionHeader:
+# A named tuple, as all that ``ai-trace list`` loads: the module dataclasses alone takes
+# as long to load as Python itself.
+class SessionHeader(NamedTuple):
     """
     Who recorded a session, where and when: the ``session`` key of its first line.
 
@@ -42,14 +44,14 @@ class SessionHeader:
 
     agent: str
     session_id: str
-    meta: Mapping[str, Any] = field(default_factory=dict)
+    meta: Mapping[str, Any] = _NOTHING
     pid: int = 0
     host: str = ""
     python: str = ""
     version: str = ""
     started_at: float = 0.0
     format: int = FORMAT
-    more: Mapping[str, Any] = field(default_factory=dict)
+    more: Mapping[str, Any] = _NOTHING
 
     def to_dict(self) -> dict[str, Any]:
         """Return the header as it stands in the file."""

@@ -1,9 +1,10 @@
 """
-What ``import ai_trace`` costs and touches, seen from processes of its own.
+What importing all of ``ai_trace`` costs and touches, seen from processes of its own.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -17,8 +18,8 @@ from typing import Any
 # seldom met are known by their name, rare work imports what it needs when it is done.
 STDLIB = """
     __future__ array atexit base64 collections contextvars dataclasses datetime enum
-    errno functools inspect itertools json logging math os pathlib re stat sys threading
-    time traceback types typing unicodedata warnings weakref
+    errno fcntl functools importlib inspect itertools json logging math os pathlib re
+    stat sys threading time traceback types typing unicodedata warnings weakref
 """.split()
 OUTSIDE = {"ai_trace", "wrapt", "typing_extensions"}
 EXTRA = {"msgspec"}  # the extra `fast`, used where it is installed
@@ -35,7 +36,7 @@ def is_stdlib(name):
         return True
     return origin.startswith(stdlib) and "-packages" not in origin
 before = set(sys.modules)
-import ai_trace
+from ai_trace import *
 new = set(sys.modules) - before
 known = {{name for name in new if is_stdlib(name)}}
 print(json.dumps({{
@@ -47,8 +48,15 @@ print(json.dumps({{
 WITHOUT_ASYNCIO = """
 import sys, typing_extensions, wrapt
 sys.modules["asyncio"] = None
-import ai_trace
+from ai_trace import *
 print("true")
+"""
+
+WINDOW = """
+import json, sys
+import ai_trace
+outside = ("ai_trace", "wrapt", "typing_extensions")
+print(json.dumps(sorted(name for name in sys.modules if name.startswith(outside))))
 """
 
 TOUCHED = """
@@ -65,7 +73,7 @@ def watch(event, arguments):
     elif event.startswith(ACTS):
         touched.append([event, repr(arguments)])
 sys.addaudithook(watch)
-import ai_trace
+from ai_trace import *
 import threading
 print(json.dumps({"touched": touched, "threads": threading.active_count()}))
 """
@@ -73,7 +81,7 @@ print(json.dumps({"touched": touched, "threads": threading.active_count()}))
 SECONDS = """
 import time, wrapt
 start = time.process_time()
-import ai_trace
+from ai_trace import *
 print(time.process_time() - start)
 """
 
@@ -110,7 +118,8 @@ def test_little_of_the_standard_library_is_added(tmp_path: Path) -> None:
 
     Loading is what costs, and unlike time it can be measured on a busy machine.
     """
-    first = f"import wrapt, typing_extensions, {', '.join(STDLIB)}"
+    names = [name for name in STDLIB if importlib.util.find_spec(name)]
+    first = f"import wrapt, typing_extensions, {', '.join(names)}"
 
     assert [] == run(LOADED.format(first=first), tmp_path)["stdlib"]
 
@@ -125,7 +134,7 @@ def test_nothing_is_opened_or_started(tmp_path: Path) -> None:
 def test_nothing_is_said(tmp_path: Path) -> None:
     """The import prints nothing and warns of nothing."""
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", "import ai_trace"],
+        [sys.executable, "-W", "error", "-c", "from ai_trace import *"],
         cwd=tmp_path,
         capture_output=True,
         check=False,
@@ -139,3 +148,10 @@ def test_import_is_quick(tmp_path: Path) -> None:
     best = min(run(SECONDS, tmp_path) for _ in range(RUNS))
 
     assert best * 1000 <= MILLISECONDS
+
+
+def test_a_window_alone_is_light(tmp_path: Path) -> None:
+    """Without a name asked for, nothing but the window is loaded."""
+    loaded = run(WINDOW, tmp_path)
+
+    assert ["ai_trace", "ai_trace._version"] == loaded

@@ -4,6 +4,7 @@ The names that users may rely on.
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 import re
@@ -64,7 +65,27 @@ def test_nothing_public_is_left_out() -> None:
         if not name.startswith("_") and not inspect.ismodule(thing)
     }
 
-    assert set(PUBLIC) == shown - {"annotations"}
+    assert shown - {"annotations", "TYPE_CHECKING"} <= set(PUBLIC) <= set(dir(ai_trace))
+
+
+def test_types_and_names_agree() -> None:
+    """Each name comes from the module that type checkers are told of."""
+    told = {
+        alias.name: node.module
+        for block in ast.parse(inspect.getsource(ai_trace)).body
+        if isinstance(block, ast.If)
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    loaded = {
+        name: f"ai_trace.{home}"
+        for home, names in ai_trace._HOMES.items()
+        for name in names
+    }
+
+    assert told == loaded
+    assert set(PUBLIC) == set(loaded)
 
 
 @pytest.mark.parametrize("name", PUBLIC)

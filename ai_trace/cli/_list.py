@@ -8,7 +8,6 @@ import argparse
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from ai_trace import reading
@@ -202,7 +201,7 @@ def _spans(
     for place, (cell, width) in enumerate(zip(row, widths)):
         if place:
             yield Span(_GAP)
-        text = replace(style, colour=False, width=width).line([Span(cell)])
+        text = style._replace(colour=False, width=width).line([Span(cell)])
         padding = " " * (width - columns(text))
         role = "quiet" if is_head else ""
         if place == _ERRORS and not is_head and cell != "0":

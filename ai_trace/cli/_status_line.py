@@ -7,7 +7,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 
 from ai_trace._record import StepRecord
 from ai_trace.cli._style import fitting
@@ -50,7 +49,7 @@ class StatusLine:
             return
         # In the last column some terminals begin a new line.
         width = max(_NARROWEST, (self._terminal.width or _USUAL) - 1)
-        style = replace(fitting(self._terminal), width=width)
+        style = fitting(self._terminal)._replace(width=width)
         line = text.running(steps, time.time(), style)
         if line != self._shown:
             self._write(_CLEAR + line)

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from ai_trace.render._escape import term
@@ -59,8 +58,7 @@ class Span(NamedTuple):
     role: str = ""
 
 
-@dataclass(frozen=True)
-class Style:
+class Style(NamedTuple):
     """
     What the output can show.
 
