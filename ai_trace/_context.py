@@ -87,9 +87,14 @@ orphans_unsaid = False
 _orphans_said = False
 
 
+inner: Callable[[Place | None], Place | None] | None = None
+"""Finds what a framework has open inside a place; see ``_foreign_step``."""
+
+
 def here() -> Place | None:
     """Return the current place, or the activated tracer, or ``None``."""
-    return current.get() or active
+    place = current.get() or active
+    return place if inner is None else inner(place)
 
 
 def activate(place: Place | None) -> None:

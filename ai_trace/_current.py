@@ -47,7 +47,7 @@ def current_step() -> Step | None:
         ...     current_step().log(action="BUY").name
         'decide'
     """
-    place = current.get()
+    place = _context.here()
     return place if isinstance(place, Step) else None
 
 

@@ -103,10 +103,15 @@ class Step(Draft):
         else:
             self.trace_id = recorder.ids.trace_id()
         self.id = recorder.ids.step_id()
+        self.open_at(recorder.time())
+
+    def open_at(self, now: float) -> None:
+        """Open the step, whose place is settled: the journal and sinks are told."""
+        recorder = self.recorder
         self.seq = recorder.next_seq()
         self._state = _OPEN
         recorder.open_steps[self.id] = self
-        self.started_at = round(recorder.time(), 6)
+        self.started_at = round(now, 6)
         self.write_start()
         self._origin = recorder.monotonic()
         recorder.dispatch.start(self)
