@@ -1,0 +1,3 @@
+"""
+Records the calls of other libraries, one file a library; importing it imports none.
+"""

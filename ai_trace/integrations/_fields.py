@@ -1,0 +1,31 @@
+"""
+Reads what a library gave, be it a model of its own or a plain dictionary.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def field(owner: Any, name: str) -> Any:
+    """Return what an object or a dictionary holds under a name; ``None`` if nothing."""
+    if type(owner) is dict:
+        return owner.get(name)
+    return getattr(owner, name, None)
+
+
+def items(value: Any) -> list[Any]:
+    """
+    Return the items of a list or tuple; none of anything else.
+
+    An iterator stays as it is: whoever gave it wants to run it.
+    """
+    return list(value) if type(value) in (list, tuple) else []
+
+
+def plain(value: Any) -> Any:
+    """Return the JSON that a model was made of; other values as they are."""
+    dump = getattr(type(value), "model_dump", None)
+    if dump is None:
+        return value
+    return dump(value, exclude_unset=True, warnings=False)
