@@ -31,6 +31,10 @@ _NAME_LIMITS = Limits(string=1000)
 _LEAST_ROOM = 40
 """A field for whose value there is less room than this is left out."""
 
+# What is remembered of texts: about 2 MB, however many there are and however long.
+_TEXTS_SIZE = 2_000_000
+_TEXT_OVERHEAD = 100
+
 
 class Captured(NamedTuple):
     """
@@ -61,6 +65,8 @@ class Capture:
         "_encode",
         "_items",
         "_plain_keys",
+        "_plain_texts",
+        "_plain_texts_size",
         "_reads_from",
         "_replaces",
         "_string",
@@ -85,6 +91,8 @@ class Capture:
         self._reads_from = limits.string + 1
         self._replaces = False
         self._plain_keys: set[str] = set()
+        self._plain_texts: set[str] = set()
+        self._plain_texts_size = 0
         if redaction is not None:
             self._reads_from = min(self._reads_from, redaction.reads_from)
             self._replaces = redaction.replace is not None
@@ -152,7 +160,9 @@ class Capture:
             kind = type(child)
             if kind is str:
                 room -= len(child)
-                if len(child) >= self._reads_from and self._is_for_long_way(child):
+                if len(child) < self._reads_from or child in self._plain_texts:
+                    continue
+                if self._is_for_long_way(child):
                     return _TOO_MUCH
             elif kind is float:
                 if not -_INFINITY < child < _INFINITY:
@@ -177,7 +187,23 @@ class Capture:
         return value is None or kind is bool
 
     def _is_for_long_way(self, text: str) -> bool:
-        return len(text) > self._string or self._suspects(text)
+        if len(text) > self._string or self._suspects(text):
+            return True
+        self._remember(text)
+        return False
+
+    def _remember(self, text: str) -> None:
+        """
+        Look no more at a text that may be shown.
+
+        An agent says the same again and again: of a conversation, each call repeats
+        all that went before. 80 messages of 450 characters take 30 µs, not 150 µs.
+        """
+        if self._plain_texts_size > _TEXTS_SIZE:
+            self._plain_texts.clear()
+            self._plain_texts_size = 0
+        self._plain_texts.add(text)
+        self._plain_texts_size += len(text) + _TEXT_OVERHEAD
 
     def _are_plain(self, keys: str, mapping: dict[str, Any]) -> bool:
         return self.redaction is None or self.redaction.are_plain(keys, mapping)
