@@ -1,5 +1,5 @@
 """
-The fence around sinks, and the count of what was lost.
+The fence around sinks.
 
 No exception of a sink gets past this file: it is logged once for each cause,
 counted, and the other sinks are served all the same.
@@ -7,13 +7,15 @@ counted, and the other sinks are served all the same.
 
 from __future__ import annotations
 
-import errno
-import threading
-import warnings
 from functools import partial
 from typing import Any, Callable, NamedTuple, TypeVar
 
 from ai_trace._context import InSink, current
+from ai_trace._losses import Losses as Losses
+from ai_trace._losses import cause_of as cause_of
+from ai_trace._losses import message_of
+from ai_trace._losses import say as say
+from ai_trace._losses import warn as warn
 from ai_trace._record import StepRecord
 from ai_trace.exceptions import TraceConfigError
 from ai_trace.typing import OpenStep, Sink
@@ -30,52 +32,6 @@ class _Call(NamedTuple):
     sink: str
     method: Callable[..., Any]
     guarded: bool
-
-
-class Losses:
-    """
-    Counts losses by place and cause, and says each cause once.
-    """
-
-    __slots__ = ("_counts", "_lock", "_said")
-
-    def __init__(self) -> None:
-        self._counts: dict[str, dict[str, int]] = {}
-        self._said: set[tuple[str, str]] = set()
-        self.after_fork()
-
-    def after_fork(self) -> None:
-        """Make the lock anew: another thread may have held it at the fork."""
-        self._lock = threading.RLock()
-
-    def count(self, where: str, cause: str, *, lost: int = 1) -> bool:
-        """
-        Count a loss.
-
-        Args:
-            where: The sink or part that lost something.
-            cause: Why.
-            lost: How many things were lost.
-
-        Returns:
-            Whether this is the first loss of that cause there.
-        """
-        with self._lock:
-            causes = self._counts.setdefault(where, {})
-            causes[cause] = causes.get(cause, 0) + lost
-            return causes[cause] == lost
-
-    def is_new(self, where: str, cause: str) -> bool:
-        """Tell whether nobody has asked this before: each cause is said once."""
-        with self._lock:
-            known = (where, cause) in self._said
-            self._said.add((where, cause))
-            return not known
-
-    def counts(self) -> dict[str, dict[str, int]]:
-        """Return a copy of all counts."""
-        with self._lock:
-            return {where: dict(causes) for where, causes in self._counts.items()}
 
 
 class Dispatch:
@@ -120,10 +76,22 @@ class Dispatch:
         for call in self.on_log:
             self._tell(call, step, entry)
 
+    def lose_log(self, step: OpenStep) -> None:
+        """Tell the sinks that keep a journal that a log entry found the step full."""
+        for sink in self.sinks:
+            for call in _calls(sink, "on_log_lost"):
+                self._tell(call, step)
+
     def finish(self, record: StepRecord) -> None:
         """Tell sinks that a step has finished."""
-        for call in self.on_finish:
-            self._tell(call, record)
+        calls = iter(self.on_finish)
+        try:
+            for call in calls:
+                self._tell(call, record)
+        finally:
+            # Ctrl-C inside of one sink goes on once the others are told.
+            for call in calls:
+                self._tell(call, record)
 
     def close(self) -> None:
         """Close the sinks that can be closed."""
@@ -163,6 +131,9 @@ class Dispatch:
             method(*event)
         except Exception as exc:
             self._report(sink, exc)
+        except BaseException as stop:
+            self.losses.count(sink, f"interrupted: {type(stop).__name__}")
+            raise
 
     def _inside_of_sink(self, method: Callable[..., Any], *event: object) -> None:
         before = current.get()
@@ -177,7 +148,7 @@ class Dispatch:
         self.losses.count(getattr(exc, "where", sink), cause)
         if self.losses.is_new(sink, cause):
             say(
-                f"{sink} failed: {type(exc).__name__}: {_text_of(exc)}. The program "
+                f"{sink} failed: {type(exc).__name__}: {message_of(exc)}. The program "
                 "goes on; further losses of this cause are counted in "
                 "Tracer.health().",
             )
@@ -211,40 +182,3 @@ def _calls(sink: Sink, name: str) -> tuple[_Call, ...]:
         return ()
     guarded = not getattr(sink, "traces_nothing", False)
     return (_Call(type(sink).__name__, method, guarded),)
-
-
-def cause_of(exc: BaseException) -> str:
-    """Return the cause of a loss in a word: ``ENOSPC``, ``ValueError``."""
-    if not isinstance(exc, OSError):
-        return type(exc).__name__
-    return errno.errorcode.get(exc.errno or 0) or str(exc) or type(exc).__name__
-
-
-def _text_of(exc: BaseException) -> str:
-    try:
-        return str(exc)
-    except Exception:
-        return "<message cannot be shown>"
-
-
-def say(message: str) -> None:
-    """Log one warning about ourselves; whatever goes wrong with it stays here."""
-    import logging
-
-    try:
-        logging.getLogger("ai_trace").warning(message)
-    except Exception:
-        return
-
-
-def warn(message: str, *, stacklevel: int = 3) -> None:
-    """
-    Warn the user about a wrong use of a step.
-
-    Where warnings are turned into errors, the error is logged instead: a wrong
-    use of the recorder must not end the program that it watches.
-    """
-    try:
-        warnings.warn(message, RuntimeWarning, stacklevel=stacklevel)
-    except Exception:
-        say(message)

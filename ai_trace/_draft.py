@@ -31,6 +31,7 @@ class Draft:
         "_function",
         "_logs",
         "_logs_lost",
+        "_noted",
         "_notes",
         "_notes_left",
         "_notes_lost",
@@ -195,7 +196,19 @@ class Draft:
     @property
     def start_line(self) -> bytes:
         """The start as one line of JSON: a record without its end."""
-        return f"{self._first}}}\n".encode()
+        return f"{self._first}{self._noted}}}\n".encode()
+
+    def notes_of_log(self, n: int) -> list[Note]:
+        """Return what was done to the n-th log entry."""
+        if not self._notes:
+            return []
+        path = f"$.logs[{n}]"
+        return [note for note in self._notes if note["path"].startswith(path)]
+
+    @property
+    def logs_lost(self) -> int:
+        """How many log entries found the step full."""
+        return self._logs_lost
 
     def to_dict(self) -> dict[str, Any]:
         """Return what is known of the step so far, in the form of its record."""
@@ -227,7 +240,7 @@ class Draft:
 
     def write_start(self) -> None:
         """Compose the first part of the line, for the journal and the record."""
-        head, _ = self.recorder.head(self.name, self.kind, self._function)
+        head, named = self.recorder.head(self.name, self.kind, self._function)
         parent = f'"{self.parent_id}"' if self.parent_id else "null"
         self._first = (
             f'{head}{self.id}","parent_id":{parent},"trace_id":"{self.trace_id}",'
@@ -235,6 +248,8 @@ class Draft:
             f'"started_at":{self.started_at!r}'
         )
         self._used += len(self._first) - len(self._context)
+        # Said once, for the journal: a start may be written again, later and the same.
+        self._noted = self._notes_text(named) if named or self._notes else ""
 
     def _line(self, rest: str) -> str:
         ms, at, outcome, error = "null", "null", "null", "null"
@@ -256,13 +271,16 @@ class Draft:
         if self._result is not None:
             text = f',"result":{self._result}'
         named = self.recorder.head(self.name, self.kind, self._function)[1]
+        return text + self._notes_text(named)
+
+    def _notes_text(self, named: list[Note]) -> str:
         notes = named + self._notes
         if self._logs_lost:
             lost = {"path": "$.logs", "note": "lost", "count": self._logs_lost}
             notes = [*notes, lost]
         if self._notes_lost:
             notes = [*notes, {"note": "more notes", "count": self._notes_lost}]
-        return f'{text},"notes":{encode_strict(notes)}' if notes else text
+        return f',"notes":{encode_strict(notes)}' if notes else ""
 
 
 def text_of(value: object) -> str:

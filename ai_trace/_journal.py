@@ -2,13 +2,16 @@
 The lines of a journal: the steps of a session that have started and not finished.
 
 ``<stem>.open`` stands beside ``<stem>.jsonl`` while the session lives, or for ever
-if its process died. It holds lines of three forms, in any order after the first::
+if its process died. It holds lines of four forms, in any order after the first::
 
     {"session": {...}}                           the header, on the first line
     {"name": "decide", "id": "…", "context": …}  a start: a record without its end
     {"log": "<id>", "n": 0, "entry": {…}}        the n-th log entry of a step
 
-A log entry of which something was cut has ``"notes"`` beside its ``"entry"``.
+    {"log": "<id>", "lost": 4}                   so many entries found the step full
+
+A start or a log entry of which something was cut has ``"notes"`` too. Of lost entries
+a line is written at the first, second, fourth, eighth and so on.
 A start whose step has a line in the ``.jsonl`` file is over and done with. A long
 session has a second file, ``<stem>.open2``: the two take turns, and are read as one;
 lines that say the same are one.
@@ -19,6 +22,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from ai_trace._encode import encode_strict
 from ai_trace._header import SessionHeader, is_in_range
 from ai_trace._record import (
     StepRecord,
@@ -27,6 +31,7 @@ from ai_trace._record import (
     decode_line,
     encode_line,
 )
+from ai_trace.typing import OpenStep
 
 
 SUFFIXES = (".open", ".open2")
@@ -34,6 +39,7 @@ SUFFIXES = (".open", ".open2")
 # A tracer keeps its journal at a few times what is open; more is not its work.
 _MAX_BYTES = 256 * 1024 * 1024
 _LINE_OVERHEAD = 250
+_MOST = 2**63
 
 _WITHOUT_END: dict[str, Any] = {"finished_at": None, "duration_ms": None}
 _AT_THE_END = ("traceback", "result", "function", "notes")
@@ -44,16 +50,32 @@ def header_line(header: SessionHeader) -> bytes:
     return encode_line({"session": header.to_dict()})
 
 
-def log_line(step_id: str, n: int, entry: str) -> bytes:
+def log_line(step: OpenStep, n: int, entry: str) -> bytes:
     """
     Return the line of one log entry.
 
     Args:
-        step_id: The step that it belongs to.
+        step: The step that it belongs to.
         n: Its number in the step, from 0.
         entry: The entry as JSON text.
     """
-    return f'{{"log":"{step_id}","n":{n},"entry":{entry}}}\n'.encode()
+    notes = step.notes_of_log(n)
+    noted = f',"notes":{encode_strict(notes)}' if notes else ""
+    return f'{{"log":"{step.id}","n":{n},"entry":{entry}{noted}}}\n'.encode()
+
+
+def lost_line(step: OpenStep) -> bytes:
+    """Return the line that says how many log entries found the step full."""
+    return f'{{"log":"{step.id}","lost":{step.logs_lost}}}\n'.encode()
+
+
+def all_lines(step: OpenStep) -> Iterator[bytes]:
+    """Yield all lines of an open step."""
+    yield step.start_line
+    for n, entry in enumerate(list(step.log_entries)):
+        yield log_line(step, n, entry)
+    if step.logs_lost:
+        yield lost_line(step)
 
 
 class OpenSteps:
@@ -76,6 +98,7 @@ class OpenSteps:
         self._room = _MAX_BYTES
         self._starts: dict[str, dict[bytes, int]] = {}
         self._logs: dict[str, dict[bytes, int]] = {}
+        self._lost: dict[str, int] = {}
 
     def __len__(self) -> int:
         """Return how many steps are open."""
@@ -103,6 +126,8 @@ class OpenSteps:
             of_step = self._logs.setdefault(data["log"], {})
             of_step[line] = number if isinstance(number, int) else len(of_step)
             self._hear(entry.get("_t"))
+        elif isinstance(data.get("log"), str) and _is_count(data.get("lost")):
+            self._lost[data["log"]] = max(data["lost"], self._lost.get(data["log"], 0))
         elif isinstance(data.get("id"), str):
             check_step({**data, **_WITHOUT_END, "outcome": "running", "logs": []})
             self._starts.setdefault(data["id"], {})[line] = data.get("seq", 0)
@@ -153,7 +178,10 @@ class OpenSteps:
         logs = [decode_line(line) for line in sorted(of_step, key=of_step.__getitem__)]
         notes = [*_objects(start.get("notes"))]
         for log in logs:
-            notes += _objects(log.get("notes"))
+            notes += [n for n in _objects(log.get("notes")) if n not in notes]
+        if start["id"] in self._lost:
+            lost = self._lost[start["id"]]
+            notes.append({"path": "$.logs", "note": "lost", "count": lost})
         lasted = max(0.0, until - start["started_at"]) if "started_at" in start else 0.0
         rest = {key: start[key] for key in _AT_THE_END if key in start}
         return {
@@ -166,6 +194,10 @@ class OpenSteps:
             **rest,
             **({"notes": notes} if notes else {}),
         }
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and 0 < value < _MOST
 
 
 def _objects(value: object) -> list[dict[str, Any]]:

@@ -143,6 +143,8 @@ class Step(Draft):
         entry = self.add_log(now, fields)
         if entry is not None:
             recorder.dispatch.log(self, entry)
+        else:
+            recorder.dispatch.lose_log(self)
 
     def set_result(self, value: Any) -> Self:
         """
@@ -218,7 +220,7 @@ class Step(Draft):
         deferred = self.recorder.deferred
         for _ in range(len(deferred)):
             step, how = deferred.popleft()
-            step._end_once(*how)
+            step.end_late(*how)
 
     def _end_once(
         self, outcome: str, error: str | None = None, traceback: str | None = None
@@ -235,11 +237,21 @@ class Step(Draft):
             self._emit(error, traceback)
         except RecursionError:
             # The steps further up have more of the stack: they write this one.
-            recorder.open_steps[self.id] = self
-            self._state = _OPEN
-            recorder.deferred.append((self, (outcome, error, traceback)))
+            self._defer(error, traceback)
         except Exception as exc:
             self._lose("end", exc)
+
+    def _defer(self, error: str | None, traceback: str | None) -> None:
+        """Leave it to whatever step ends next, or to the close, to write this one."""
+        recorder = self.recorder
+        recorder.open_steps[self.id] = self
+        self._state = _OPEN
+        recorder.deferred.append((self, (self.outcome or "ok", error, traceback)))
+
+    def end_late(self, outcome: str, error: str | None, traceback: str | None) -> None:
+        """End a step that was left to others, unless it has ended meanwhile."""
+        if self._state == _OPEN:
+            self._end_once(outcome, error, traceback)
 
     def abandon(self) -> None:
         """End the step because its tracer ends; what comes after is ignored."""
@@ -247,7 +259,14 @@ class Step(Draft):
         self._state = _DROPPED
 
     def _emit(self, error: str | None, traceback: str | None) -> None:
-        line = self.finished_line(error, traceback)
+        try:
+            line = self.finished_line(error, traceback)
+        except Exception:
+            raise
+        except BaseException:
+            # Ctrl-C goes on; no sink has been told of the step yet.
+            self._defer(error, traceback)
+            raise
         recorder = self.recorder
         recorder.tally.add(self.outcome or "", self.duration_ms or 0.0)
         recorder.dispatch.finish(

@@ -62,8 +62,9 @@ class Tracer(Recorder):
         limits: How much of each value is kept.
         redact: Whether secrets are taken out; or a ``Redaction`` with further names
             and patterns; or a function ``(path, value) -> value``.
-        durability: What survives a power loss: ``cache``, ``interval`` or ``step``;
-            the death of the process loses no finished step with any of them.
+        durability: What survives a power loss: ``cache``, what the system had
+            written back; ``interval``, each root step that has ended; ``step``, every
+            step. The death of the process loses no finished step with any of them.
         journal: Whether the steps in flight are kept in a journal, from which a
             reader tells where a killed process died.
         clock: Where the time is read; for tests.
@@ -336,7 +337,7 @@ class Tracer(Recorder):
         if _context.active is self:
             _context.activate(None)
         for step, how in list(self.deferred):
-            step._end_once(*how)
+            step.end_late(*how)
         for step in list(self.open_steps.values()):
             step.abandon()
         self.dispatch.close()

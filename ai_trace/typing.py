@@ -57,6 +57,15 @@ class OpenStep(Protocol):
         """The start as one line of JSON: a record without its end."""
         ...
 
+    @property
+    def logs_lost(self) -> int:
+        """How many log entries found the step full."""
+        ...
+
+    def notes_of_log(self, n: int) -> list[dict[str, Any]]:
+        """Return what was done to the n-th log entry."""
+        ...
+
 
 class Sink(Protocol):
     """

@@ -14,6 +14,8 @@ from ai_trace.sinks import _files, _system
 
 
 _LOOK_EVERY_SECONDS = 0.001
+# Others may write behind a line before we look for it.
+_LOOK_BACK_BYTES = 1024 * 1024
 
 
 class AppendFile:
@@ -70,14 +72,23 @@ class AppendFile:
         """
         Append one line.
 
+        What interrupts the program meanwhile, such as Ctrl-C, goes on once the line
+        is there.
+
         Raises:
             OSError: If it could not be written whole. What was written of it is
                 fenced off with a newline before the next line.
         """
         line = b"\n" + line if self._torn else line
-        written = _system.write(self._descriptor, line)
-        if written != len(line):
-            self._write_rest(line, written)
+        try:
+            written = _system.write(self._descriptor, line)
+            if written != len(line):
+                self._write_rest(line, written)
+        except OSError:
+            raise
+        except BaseException:
+            self._complete(line)
+            raise
         self._torn = False
         self._position += len(line)
 
@@ -85,6 +96,21 @@ class AppendFile:
         self._torn = True
         while written < len(line):
             written += _system.write(self._descriptor, line[written:])
+
+    def _complete(self, line: bytes) -> None:
+        """Write a line unless it is there: an interrupted write may have done it."""
+        try:
+            size = _system.fstat(self._descriptor).st_size
+            start = max(0, size - len(line) - _LOOK_BACK_BYTES)
+            end = _system.pread(self._descriptor, size - start, start)
+            if line in end:
+                self._torn = False
+                return
+            torn = bool(end) and not end.endswith(b"\n")
+            self._write_rest(b"\n" + line if torn else line, 0)
+            self._torn = False
+        except OSError:
+            self._torn = True
 
     def fence(self) -> None:
         """Let the next line start on a line of its own, after a torn one."""

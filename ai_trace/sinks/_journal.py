@@ -62,7 +62,18 @@ class Journal:
         Raises:
             OSError: If that cannot be written.
         """
-        self._append(_journal.log_line(step.id, len(step.log_entries) - 1, entry))
+        self._append(_journal.log_line(step, len(step.log_entries) - 1, entry))
+
+    def lose_log(self, step: OpenStep) -> None:
+        """
+        Note that a log entry of an open step found it full.
+
+        Raises:
+            OSError: If that cannot be written.
+        """
+        lost = step.logs_lost
+        if lost & (lost - 1) == 0:
+            self._append(_journal.lost_line(step))
 
     def finish(self, step_id: str) -> None:
         """Forget a step that has a line of its own."""
@@ -127,11 +138,7 @@ class Journal:
     def _all_lines(self) -> bytes:
         lines = [_journal.header_line(self._header)] if self._header else []
         for step in list(self._open.values()):
-            lines.append(step.start_line)
-            lines += (
-                _journal.log_line(step.id, n, entry)
-                for n, entry in enumerate(list(step.log_entries))
-            )
+            lines += _journal.all_lines(step)
         return b"".join(lines)
 
     def close(self) -> None:

@@ -24,6 +24,7 @@ from ai_trace.typing import OpenStep
 DURABILITIES = ("cache", "interval", "step")
 
 _INTERVAL_SECONDS = 1.0
+_JOURNAL = "JSONLSink journal"
 
 
 class PartError(OSError):
@@ -51,8 +52,10 @@ class JSONLSink:
     Args:
         path: The file; if it exists, the session is appended to it.
         durability: What survives a power loss: ``cache``, what the system had
-            written back; ``interval``, all but the last second; ``step``, every
-            step. See the page on reliability.
+            written back; ``interval``, each root step that has ended, with all that
+            ended inside it, and of a root that is open what ended before the last
+            sync, which the end of a step makes when the one before is a second old;
+            ``step``, every step. See the page on reliability.
         journal: Whether steps that have not finished are kept in a journal beside
             the file, so that a reader can tell where a killed process died.
 
@@ -126,7 +129,7 @@ class JSONLSink:
             try:
                 self._journal.start(step, step.header)
             except OSError as exc:
-                raise PartError(exc, "JSONLSink journal") from exc
+                raise PartError(exc, _JOURNAL) from exc
 
     def on_log(self, step: OpenStep, entry: str) -> None:
         """
@@ -139,7 +142,20 @@ class JSONLSink:
             try:
                 self._journal.log(step, entry)
             except OSError as exc:
-                raise PartError(exc, "JSONLSink journal") from exc
+                raise PartError(exc, _JOURNAL) from exc
+
+    def on_log_lost(self, step: OpenStep) -> None:
+        """
+        Note in the journal that a log entry found the step full.
+
+        Raises:
+            OSError: If that cannot be written; the tracer counts it.
+        """
+        if self._journal is not None:
+            try:
+                self._journal.lose_log(step)
+            except OSError as exc:
+                raise PartError(exc, _JOURNAL) from exc
 
     def on_finish(self, record: StepRecord) -> None:
         """
@@ -196,25 +212,29 @@ class JSONLSink:
                     self._file = make_file(self.path)
                 elif self._file.look() == "gone":
                     self._recover("gone")
-                line, needed = self._dressed(record), self._needs_header
-                # Before the write: a signal's function may trace inside of it.
-                self._needs_header = False
-                self._append_or_keep(line, needs_header=needed)
+                self._append_dressed(self._file, record)
             except OSError as exc:
                 self._lose(exc)
                 raise
-            self._special = False
-            self._lost, self._notes = 0, []
 
-    def _append_or_keep(self, line: bytes, *, needs_header: bool) -> None:
-        file = self._file
-        if file is None:
-            return
+    def _append_dressed(self, file: AppendFile, record: StepRecord) -> None:
+        line, lost, notes = self._dressed(record), self._lost, self._notes
+        # Before the write: a signal's function that traces inside of it says neither
+        # again. The header it does say, for its line may be the first.
+        self._lost, self._notes = 0, []
         try:
             file.append(line)
         except OSError:
-            self._needs_header = needs_header
+            self._lost, self._notes = self._lost + lost, notes + self._notes
             raise
+        except BaseException:
+            self._end_special()
+            raise
+        self._end_special()
+
+    def _end_special(self) -> None:
+        self._needs_header = False
+        self._special = bool(self._lost or self._notes)
 
     def _dressed(self, record: StepRecord) -> bytes:
         notes = list(self._notes)

@@ -18,7 +18,8 @@ from faults import figures, programs
 from faults.system_calls import counted
 from recorded import read_file
 
-from ai_trace import Tracer, reading, step, traced
+from ai_trace import Limits, Tracer, reading, step, traced
+from ai_trace.sinks import _journal as sinks_journal
 
 
 def journal_of(tracer: Tracer) -> Path:
@@ -276,6 +277,45 @@ def test_a_step_in_flight_says_what_was_cut(tmp_path: Path) -> None:
 
     (line,) = read_file(tracer.path)
     assert {note["path"]: note["note"] for note in line["notes"]} == notes
+    assert {"$.context.text", "$.logs[0].text"} == set(notes)
+
+
+@pytest.mark.parametrize("written_anew", [False, True])
+def test_what_a_step_in_flight_says_of_itself(
+    tmp_path: Path, monkeypatch: Any, written_anew: bool
+) -> None:
+    """An open step has the notes that its line will have, whichever file it is in."""
+    if written_anew:
+        monkeypatch.setattr(sinks_journal, "_COMPACT_BYTES", 1)
+    secret = "sk-ant-api03-" + "a" * 95
+    with Tracer("agent", tmp_path, limits=Limits(step_bytes=20_000)) as tracer:
+        with step(f"scan {secret}", key=secret, number=float("nan")) as scan:
+            scan.log(token=secret)
+            scan.log(note="plain")
+            scan.log(odd={1: 2})
+            for _ in range(16):
+                scan.log(text="y" * 3_000)
+            journal = journal_of(tracer)
+            assert journal.with_suffix(".open2").exists() == written_anew
+            (record,) = reading.read(tracer.path).steps
+
+    (line,) = read_file(tracer.path)
+    shown = json.dumps(record.to_dict())
+    lost = [note for note in line["notes"] if note["note"] == "lost"]
+    assert by_path(line["notes"]) == by_path(record.notes)
+    assert len(lost) == 1
+    assert 0 < count_of(record.notes) <= lost[0]["count"] < 2 * count_of(record.notes)
+    assert secret not in shown
+
+
+def count_of(notes: list[dict[str, Any]]) -> int:
+    """Return how many log entries were lost, by the notes."""
+    return sum(note["count"] for note in notes if note["note"] == "lost")
+
+
+def by_path(notes: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """Return what was done at which place."""
+    return sorted((note["path"], note["note"]) for note in notes)
 
 
 def test_permissions(tmp_path: Path) -> None:

@@ -4,8 +4,10 @@ Tracing inside of tracing: signals, finalizers, sinks that trace, sinks that mis
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,9 +16,10 @@ from typing import Any, Callable
 import pytest
 from faults import programs
 from faults.system_calls import Call, Proceed, intercepted
-from recorded import read_directory, read_file
+from recorded import parse_line, read_directory, read_file
 
-from ai_trace import MemorySink, StepRecord, Tracer, step, traced
+from ai_trace import MemorySink, StepRecord, Tracer, reading, step, traced
+from ai_trace._draft import Draft
 
 
 pytestmark = pytest.mark.timeout(20)
@@ -40,6 +43,21 @@ def dropped(tracer: Tracer) -> int:
     """Return how many steps were counted as not recorded."""
     causes = tracer.health().get("step", {})
     return sum(count for cause, count in causes.items() if "not recorded" in cause)
+
+
+def names_in(path: Path) -> list[str]:
+    """
+    Return the names of the steps in a file, and check where its header is.
+
+    It is on the first line, whoever's that is. Where it is that of a handler, the line
+    that was interrupted says it again: it was made before.
+    """
+    lines = [parse_line(line) for line in path.read_bytes().split(b"\n")[:-1]]
+    headers = [line.get("session") for line in lines]
+    count = sum(header is not None for header in headers)
+    assert count >= 1
+    assert [headers[0]] * count == headers[:count]
+    return [line["name"] for line in lines]
 
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".open"])
@@ -72,7 +90,7 @@ def test_a_signal_inside_a_write(
                     trace_one(f"step {number}")
 
     assert handled
-    names = [line["name"] for line in read_file(tracer.path)]
+    names = names_in(tracer.path)
     steps = [name for name in names if name.startswith("step")]
     assert [f"step {number}" for number in range(20)] == steps
     assert 1 == names.count("root")
@@ -109,7 +127,8 @@ def test_signals_at_any_moment(tmp_path: Path) -> None:
         cwd=tmp_path,
     )
     made, handled, health = json.loads(done.stdout)
-    names = [line["name"] for line in read_directory(tmp_path / "traces")]
+    (path,) = (tmp_path / "traces").iterdir()
+    names = names_in(path)
     lost = sum(count for causes in health.values() for count in causes.values())
 
     assert made == names.count("step")
@@ -268,22 +287,75 @@ def test_a_sink_that_closes_its_tracer(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
-def test_a_stop_inside_a_write(tmp_path: Path, stop: type[BaseException]) -> None:
-    """F42: Ctrl-C inside a write reaches the program; a line it costs is counted."""
-    armed = [True]
+@pytest.mark.parametrize("when", ["before", "after", "halfway"])
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_stop_inside_a_write(
+    tmp_path: Path, stop: type[BaseException], when: str, number: int
+) -> None:
+    """F57: Ctrl-C in a write is counted and goes on; the line is there, and once."""
+    writes: list[Call] = []
+    stopped = stop("enough")
 
     def stopping(call: Call, proceed: Proceed) -> Any:
-        if call.name == "write" and call.path.endswith(".jsonl") and armed:
-            armed.clear()
-            raise stop
-        return proceed()
+        if call.name != "write" or not call.path.endswith(".jsonl"):
+            return proceed()
+        writes.append(call)
+        if len(writes) != number + 1:
+            return proceed()
+        if when == "after":
+            proceed()
+        if when == "halfway":
+            os.write(call.arguments[0], call.arguments[1][:40])
+        raise stopped
 
-    with Tracer("agent", tmp_path) as tracer:
+    others = MemorySink()
+    wanted = ["first", "second", "third"]
+    with Tracer("agent", tmp_path, sinks=[others]) as tracer:
         with intercepted(stopping):
-            with pytest.raises(stop):
-                trace_one("first")
-            trace_one("second")
+            for name in wanted:
+                with contextlib.suppress(stop):
+                    trace_one(name)
 
-    names = [line["name"] for line in read_file(tracer.path)]
-    assert "second" in names
-    assert "first" in names or tracer.health()
+    items = list(reading.records(tracer.path))
+    named = [item.name for item in items if isinstance(item, StepRecord)]
+    assert wanted == named
+    assert wanted == [record.name for record in others.records]
+    assert len(items) - len(named) == (when == "halfway")
+    cause = f"interrupted: {stop.__name__}"
+    assert {"JSONLSink": {cause: 1}} == tracer.health()
+    assert [tracer.path] == list(tmp_path.iterdir())
+
+
+def test_a_stop_is_the_same_object(tmp_path: Path) -> None:
+    """F57: what interrupts a write goes on as it is."""
+    stop = KeyboardInterrupt("enough")
+
+    def stopping(call: Call, proceed: Proceed) -> Any:
+        raise stop
+
+    with Tracer("agent", tmp_path):
+        with intercepted(stopping):
+            with pytest.raises(KeyboardInterrupt) as caught:
+                trace_one("first")
+
+    assert stop is caught.value
+
+
+def test_a_stop_while_a_line_is_made(tmp_path: Path, monkeypatch: Any) -> None:
+    """F57: Ctrl-C before any sink was told leaves the step to the next one's end."""
+    with Tracer("agent", tmp_path) as tracer:
+        first = tracer.step("first").start()
+        with monkeypatch.context() as patched:
+            patched.setattr(Draft, "finished_line", interrupted_line)
+            with pytest.raises(KeyboardInterrupt):
+                first.finish("cancelled")
+        trace_one("second")
+
+    lines = [(line["name"], line["outcome"]) for line in read_file(tracer.path)]
+    assert [("first", "cancelled"), ("second", "ok")] == sorted(lines)
+    assert [tracer.path] == list(tmp_path.iterdir())
+
+
+def interrupted_line(*_: Any) -> str:
+    """Stand for the making of a line in which Ctrl-C comes."""
+    raise KeyboardInterrupt

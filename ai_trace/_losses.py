@@ -1,0 +1,93 @@
+"""
+What was lost: counted by place and cause, and each cause said once.
+"""
+
+from __future__ import annotations
+
+import errno
+import threading
+import warnings
+
+
+class Losses:
+    """
+    Counts losses by place and cause, and says each cause once.
+    """
+
+    __slots__ = ("_counts", "_lock", "_said")
+
+    def __init__(self) -> None:
+        self._counts: dict[str, dict[str, int]] = {}
+        self._said: set[tuple[str, str]] = set()
+        self.after_fork()
+
+    def after_fork(self) -> None:
+        """Make the lock anew: another thread may have held it at the fork."""
+        self._lock = threading.RLock()
+
+    def count(self, where: str, cause: str, *, lost: int = 1) -> bool:
+        """
+        Count a loss.
+
+        Args:
+            where: The sink or part that lost something.
+            cause: Why.
+            lost: How many things were lost.
+
+        Returns:
+            Whether this is the first loss of that cause there.
+        """
+        with self._lock:
+            causes = self._counts.setdefault(where, {})
+            causes[cause] = causes.get(cause, 0) + lost
+            return causes[cause] == lost
+
+    def is_new(self, where: str, cause: str) -> bool:
+        """Tell whether nobody has asked this before: each cause is said once."""
+        with self._lock:
+            known = (where, cause) in self._said
+            self._said.add((where, cause))
+            return not known
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Return a copy of all counts."""
+        with self._lock:
+            return {where: dict(causes) for where, causes in self._counts.items()}
+
+
+def cause_of(exc: BaseException) -> str:
+    """Return the cause of a loss in a word: ``ENOSPC``, ``ValueError``."""
+    if not isinstance(exc, OSError):
+        return type(exc).__name__
+    return errno.errorcode.get(exc.errno or 0) or str(exc) or type(exc).__name__
+
+
+def message_of(exc: BaseException) -> str:
+    """Return what an exception says, if it can."""
+    try:
+        return str(exc)
+    except Exception:
+        return "<message cannot be shown>"
+
+
+def say(message: str) -> None:
+    """Log one warning about ourselves; whatever goes wrong with it stays here."""
+    import logging
+
+    try:
+        logging.getLogger("ai_trace").warning(message)
+    except Exception:
+        return
+
+
+def warn(message: str, *, stacklevel: int = 3) -> None:
+    """
+    Warn the user about a wrong use of a step.
+
+    Where warnings are turned into errors, the error is logged instead: a wrong
+    use of the recorder must not end the program that it watches.
+    """
+    try:
+        warnings.warn(message, RuntimeWarning, stacklevel=stacklevel)
+    except Exception:
+        say(message)
