@@ -35,17 +35,19 @@ class ForeignStep(Step):
 
     Attributes:
         outer: What was current of ours when it began.
+        mark: Whatever the integration wants to remember of it until the end.
     """
 
-    __slots__ = ("_milliseconds", "outer")
+    __slots__ = ("_milliseconds", "mark", "outer")
 
+    mark: Any
     outer: Place | None
     _milliseconds: float | None
 
     def stand_below(self, place: Place, step_id: str, trace_id: str) -> None:
         """Take a parent and ids; empty ones are made here."""
         recorder = self.recorder
-        self._milliseconds = None
+        self._milliseconds = self.mark = None
         self.outer = current.get()
         self.parent_id = place.id
         self.trace_id = place.trace_id or trace_id or recorder.ids.trace_id()

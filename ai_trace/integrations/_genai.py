@@ -1,0 +1,291 @@
+"""
+From the attributes of an OpenTelemetry span to what a step of ours says.
+
+The names are those of the GenAI semantic conventions 1.41.1, with the older ones that
+instrumentations still send. Each attribute that has a place in a step is taken out,
+and whatever is left is kept under ``attributes``: nothing that was said gets lost.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Callable, NamedTuple
+
+from ai_trace.integrations import _media, _messages, _prices
+from ai_trace.integrations._fields import items
+from ai_trace.integrations._messages import Message, Part
+from ai_trace.integrations._usage import usage
+
+
+class Told(NamedTuple):
+    """
+    A span in our words.
+    """
+
+    name: str
+    kind: str
+    context: dict[str, Any]
+    result: Any
+
+
+_KINDS = {
+    "chat": "llm",
+    "generate_content": "llm",
+    "text_completion": "llm",
+    "embeddings": "embedding",
+    "execute_tool": "tool",
+    "invoke_agent": "agent",
+    "create_agent": "agent",
+    "invoke_workflow": "agent",
+    "retrieval": "retrieval",
+}
+# Of OpenInference, another convention, the kind alone is understood.
+_OPENINFERENCE_KINDS = {
+    "LLM": "llm",
+    "EMBEDDING": "embedding",
+    "TOOL": "tool",
+    "AGENT": "agent",
+    "RETRIEVER": "retrieval",
+    "GUARDRAIL": "guardrail",
+    "EVALUATOR": "eval",
+}
+_REQUEST = "gen_ai.request."
+_USAGE = ("gen_ai.usage.", "gen_ai.aggregated_usage.")
+_COUNTS = (
+    ("input_tokens", "prompt_tokens"),
+    ("output_tokens", "completion_tokens"),
+    ("cache_read.input_tokens",),
+    ("cache_creation.input_tokens", "cache_write.input_tokens"),
+    ("reasoning.output_tokens",),
+)
+
+Attributes = dict[str, Any]
+Teller = Callable[[Attributes], tuple[dict[str, Any], Any]]
+
+
+def told(name: str, attributes: Mapping[str, Any]) -> Told:
+    """
+    Return what a span was about, as far as its attributes say by now.
+
+    Args:
+        name: The span's name.
+        attributes: Its attributes, which stay as they are.
+    """
+    left = dict(attributes)
+    operation = left.get("gen_ai.operation.name")
+    inference = left.get("openinference.span.kind")
+    if operation not in _KINDS:
+        return Told(name, _OPENINFERENCE_KINDS.get(str(inference), "step"), left, None)
+    kind = _KINDS[operation]
+    tell: Teller = _TELLERS.get(kind, _tell_others)
+    context, result = tell(left)
+    if left:
+        context["attributes"] = left
+    if kind in ("tool", "agent"):
+        name = context.pop(kind, name)
+    return Told(name, kind, context, result)
+
+
+# -- one teller a kind -------------------------------------------------------------
+
+
+def _tell_llm(left: Attributes) -> tuple[dict[str, Any], Any]:
+    context = _asked(left)
+    _move(left, context, system="gen_ai.system_instructions", change=parts)
+    _move(left, context, messages="gen_ai.input.messages", change=messages)
+    _move(left, context, tools="gen_ai.tool.definitions", change=_parsed)
+    context.update(_parameters(left))
+    result = _answered(left)
+    _move(left, result, messages="gen_ai.output.messages", change=messages)
+    _move(left, result, finish_reasons="gen_ai.response.finish_reasons", change=_why)
+    _move(left, result, time_to_first_chunk="gen_ai.response.time_to_first_chunk")
+    _count(left, result, context)
+    return context, result or None
+
+
+def _tell_embedding(left: Attributes) -> tuple[dict[str, Any], Any]:
+    context = {**_asked(left), **_parameters(left)}
+    result = _answered(left)
+    _move(left, result, dimensions="gen_ai.embeddings.dimension.count")
+    _count(left, result, context)
+    return context, result or None
+
+
+def _tell_tool(left: Attributes) -> tuple[dict[str, Any], Any]:
+    context: dict[str, Any] = {}
+    left.pop("gen_ai.operation.name")
+    _move(left, context, tool="gen_ai.tool.name")
+    _move(left, context, call_id="gen_ai.tool.call.id")
+    _move(left, context, description="gen_ai.tool.description")
+    _move(left, context, arguments="gen_ai.tool.call.arguments", change=_parsed)
+    return context, _parsed(left.pop("gen_ai.tool.call.result", None))
+
+
+def _tell_agent(left: Attributes) -> tuple[dict[str, Any], Any]:
+    context: dict[str, Any] = {}
+    _move(left, context, agent="gen_ai.agent.name")
+    _move(left, context, description="gen_ai.agent.description")
+    context.update(_asked(left))
+    _move(left, context, system="gen_ai.system_instructions", change=parts)
+    _move(left, context, messages="gen_ai.input.messages", change=messages)
+    _move(left, context, tools="gen_ai.tool.definitions", change=_parsed)
+    context.update(_parameters(left))
+    result: dict[str, Any] = {}
+    # Both names are those of pydantic-ai.
+    _move(left, result, output="final_result", change=_parsed)
+    _move(left, result, messages="pydantic_ai.all_messages", change=messages)
+    _move(left, result, messages="gen_ai.output.messages", change=messages)
+    # A sum over the calls below: were it called usage, it would be counted twice.
+    counts, raw = _usage_of(left)
+    if counts or raw:
+        result["total_usage"] = counts or raw
+    return context, result or None
+
+
+def _tell_others(left: Attributes) -> tuple[dict[str, Any], Any]:
+    context = _asked(left)
+    _move(left, context, query="gen_ai.retrieval.query.text")
+    result: dict[str, Any] = {}
+    _move(left, result, documents="gen_ai.retrieval.documents", change=_parsed)
+    return context, result or None
+
+
+_TELLERS: dict[str, Teller] = {
+    "llm": _tell_llm,
+    "embedding": _tell_embedding,
+    "tool": _tell_tool,
+    "agent": _tell_agent,
+}
+
+
+# -- the pieces --------------------------------------------------------------------
+
+
+def _move(
+    left: Attributes,
+    into: dict[str, Any],
+    *,
+    change: Callable[[Any], Any] | None = None,
+    **names: str,
+) -> None:
+    """Take an attribute to its place; one that cannot be read stays where it is."""
+    for ours, theirs in names.items():
+        value = left.get(theirs)
+        if change is not None and value is not None:
+            value = change(value)
+        if value is not None:
+            into[ours] = value
+            del left[theirs]
+
+
+def _asked(left: Attributes) -> dict[str, Any]:
+    context: dict[str, Any] = {}
+    older = left.pop("gen_ai.system", None)
+    provider = left.pop("gen_ai.provider.name", older)
+    if provider is not None:
+        context["provider"] = provider
+    _move(left, context, operation="gen_ai.operation.name")
+    _move(left, context, model="gen_ai.request.model")
+    _move(left, context, conversation_id="gen_ai.conversation.id")
+    return context
+
+
+def _parameters(left: Attributes) -> dict[str, Any]:
+    names = [name for name in left if name.startswith(_REQUEST)]
+    found = {name[len(_REQUEST) :]: left.pop(name) for name in names}
+    return {"parameters": found} if found else {}
+
+
+def _answered(left: Attributes) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    _move(left, result, model="gen_ai.response.model")
+    _move(left, result, id="gen_ai.response.id")
+    return result
+
+
+def _count(left: Attributes, result: dict[str, Any], context: dict[str, Any]) -> None:
+    counts, raw = _usage_of(left)
+    if not raw:
+        return
+    result["usage"] = counts
+    result["raw_usage"] = raw
+    model = result.get("model") or context.get("model")
+    price = _prices.cost(str(context.get("provider", "")), model, counts)
+    if price is not None:
+        result["cost"] = price
+
+
+def _usage_of(left: Attributes) -> tuple[dict[str, int], dict[str, Any]]:
+    """Return the counts of tokens, and the same as the span named them."""
+    raw: dict[str, Any] = {}
+    for prefix in _USAGE:
+        for name in [name for name in left if name.startswith(prefix)]:
+            raw[name[len(prefix) :]] = left.pop(name)
+    counts = [
+        next((raw[name] for name in names if name in raw), None) for names in _COUNTS
+    ]
+    return usage(*counts), raw
+
+
+def _why(reasons: Any) -> list[Any] | None:
+    given = items(reasons)
+    return [_messages.finish_reason_of(reason) for reason in given] or None
+
+
+def _parsed(value: Any) -> Any:
+    """Return what JSON text of an object or a list holds; other values as they are."""
+    if type(value) is not str or not value.startswith(("{", "[")):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        return value
+
+
+def messages(value: Any) -> list[Message] | None:
+    """Return messages, which spans carry as JSON text; ``None`` if they are none."""
+    given = _parsed(value)
+    if type(given) not in (list, tuple) or not all(type(m) is dict for m in given):
+        return None
+    return [_message(one) for one in given]
+
+
+def _message(given: dict[str, Any]) -> Message:
+    made = {**given}
+    found = parts(given.get("parts"))
+    if found is not None:
+        made["parts"] = found
+    if "finish_reason" in made:
+        made["finish_reason"] = _messages.finish_reason_of(made["finish_reason"])
+    return made
+
+
+def parts(value: Any) -> list[Part] | None:
+    """Return the parts of a message in the shape of the conventions."""
+    given = _parsed(value)
+    if type(given) not in (list, tuple):
+        return None
+    return [_part(one) if type(one) is dict else one for one in given]
+
+
+def _part(given: Part) -> Part:
+    """Return one part; what was sent inline is replaced by what it was."""
+    kind, content = given.get("type"), given.get("content")
+    mime_type = given.get("mime_type", given.get("media_type"))
+    if kind == "tool_call":
+        return {**given, "arguments": _messages.arguments_of(given.get("arguments"))}
+    if kind == "tool_call_response" and "response" not in given:
+        # The prose of the conventions says "result", their schema "response".
+        named = {key: value for key, value in given.items() if key != "result"}
+        return {**named, "response": given.get("result")}
+    if kind == "thinking":
+        return _messages.reasoning(content)
+    if kind in ("blob", "binary"):
+        modality = given.get("modality") or _media.modality_of(mime_type)
+        return _media.blob(modality, mime_type, content)
+    if kind == "uri":
+        return {**given, **_media.from_url(given.get("modality", ""), given.get("uri"))}
+    if type(kind) is str and kind.endswith("-url"):
+        return _media.from_url(kind[: -len("-url")], given.get("url"))
+    return given

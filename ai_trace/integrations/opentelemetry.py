@@ -1,0 +1,190 @@
+"""
+Makes steps of the spans of any library that is instrumented with OpenTelemetry.
+
+Needs the extra ``otel``: ``pip install 'ai-decision-tracer[otel]'``.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+from weakref import WeakValueDictionary
+
+from ai_trace._foreign_step import ForeignStep, begin, hook, look_for
+from ai_trace._outcome import outcome_of
+from ai_trace.integrations import _prices
+from ai_trace.integrations._genai import told
+from ai_trace.integrations._installed import check_version, missing
+
+
+try:
+    from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
+    from opentelemetry.trace import SpanContext, StatusCode, get_current_span
+except ImportError as exc:
+    error = missing("opentelemetry-sdk", "otel")
+    raise error from exc
+
+
+_NANO = 1e9
+
+# Held by their tracers alone: what has ended is gone from here.
+_open: WeakValueDictionary[int, ForeignStep] = WeakValueDictionary()
+
+
+class OpenTelemetrySteps(SpanProcessor):
+    """
+    Records each span as a step of the tracer that is current where it starts.
+
+    Register it with the tracer provider of your program. A span with GenAI attributes
+    becomes an ``llm``, ``embedding``, ``tool``, ``agent`` or ``retrieval`` step, any
+    other a plain one. Steps inside spans and spans inside steps keep their parents. A
+    span's id becomes the step's id, and the trace id of a span without a parent that
+    of the steps below it.
+
+    Nothing is kept of a span once it has ended, nothing is sent anywhere, and where no
+    tracer is current nothing is recorded.
+
+    Example:
+        >>> from opentelemetry.sdk.trace import TracerProvider
+        >>> from ai_trace import testing
+        >>> provider = TracerProvider()
+        >>> provider.add_span_processor(OpenTelemetrySteps())
+        >>> with testing.capture() as steps:
+        ...     with provider.get_tracer("shop").start_as_current_span("checkout"):
+        ...         pass
+        >>> steps.names
+        ['checkout']
+    """
+
+    def __init__(self) -> None:
+        check_version("opentelemetry-sdk", (1, 30), (2,))
+        _prices.load()
+        look_for(_current)
+
+    @hook
+    def on_start(self, span: Span, parent_context: Any = None) -> None:
+        """Start a step; called by OpenTelemetry."""
+        own = span.get_span_context()
+        if own.span_id in _open:
+            return
+        parent = span.parent
+        what = told(span.name, span.attributes or {})
+        step = begin(
+            what.name,
+            what.kind,
+            {**what.context, **_origin(span)},
+            below=_open.get(parent.span_id) if parent is not None else None,
+            step_id=f"{own.span_id:016x}",
+            trace_id=f"{own.trace_id:032x}",
+            at=span.start_time / _NANO if span.start_time else None,
+        )
+        if step is not None:
+            step.mark = id(sys.exc_info()[1])
+            _open[own.span_id] = step
+
+    @hook
+    def on_end(self, span: ReadableSpan) -> None:
+        """Finish the step; called by OpenTelemetry."""
+        own = span.get_span_context()
+        step = _open.pop(own.span_id, None) if own is not None else None
+        if step is None or not step.is_open():
+            return
+        what = told(span.name, span.attributes or {})
+        step.retell(what.name, what.kind, {**what.context, **_origin(span)})
+        if what.result is not None:
+            step.set_result(what.result)
+        _note_losses(step, span)
+        error, traceback = _add_events(step, span)
+        outcome = "error" if error is not None else _how_it_was_left(step)
+        seconds = None
+        if span.start_time and span.end_time:
+            seconds = (span.end_time - span.start_time) / _NANO
+        step.end(outcome, error, traceback, seconds=seconds)
+
+    def shutdown(self) -> None:
+        """Do nothing: every step that has ended is written already."""
+
+    def force_flush(self, timeout_millis: int = 30000) -> bool:
+        """Return at once: every step that has ended is written already."""
+        return True
+
+
+def _current() -> ForeignStep | None:
+    if not _open:
+        return None
+    return _open.get(get_current_span().get_span_context().span_id)
+
+
+def _origin(span: ReadableSpan) -> dict[str, Any]:
+    """Say what there is to know of a span beside its attributes."""
+    said: dict[str, Any] = {}
+    scope = span.instrumentation_scope
+    if scope is not None:
+        said["scope"] = scope.name
+    if span.parent is not None and span.parent.is_remote:
+        said["remote_parent"] = _ids(span.parent)
+    if span.links:
+        said["links"] = [
+            {**_ids(link.context), **(link.attributes or {})} for link in span.links
+        ]
+    return {"otel": said} if said else {}
+
+
+def _ids(context: SpanContext) -> dict[str, str]:
+    return {
+        "trace_id": f"{context.trace_id:032x}",
+        "span_id": f"{context.span_id:016x}",
+    }
+
+
+def _note_losses(step: ForeignStep, span: ReadableSpan) -> None:
+    """Say what the limits of OpenTelemetry itself have cut."""
+    for path, count in (
+        ("$.context", span.dropped_attributes),
+        ("$.logs", span.dropped_events),
+    ):
+        if count:
+            step.note(path, "lost", count=count)
+
+
+def _add_events(step: ForeignStep, span: ReadableSpan) -> tuple[str | None, str | None]:
+    """Log the span's events; return what went wrong, and the traceback."""
+    events = list(span.events)
+    failed = span.status.status_code is StatusCode.ERROR
+    raised = [event for event in events if event.name == "exception"] if failed else []
+    for event in events:
+        if event not in raised[-1:]:
+            said = {"event": event.name, **(event.attributes or {})}
+            step.log_at(event.timestamp / _NANO, said)
+    if not failed:
+        return None, None
+    if not raised:
+        return _error_of_status(span), None
+    about = raised[-1].attributes or {}
+    kind = str(about.get("exception.type") or "error").rpartition(".")[2]
+    message = about.get("exception.message")
+    traceback = about.get("exception.stacktrace")
+    return (
+        f"{kind}: {message}" if message else kind,
+        traceback if type(traceback) is str else None,
+    )
+
+
+def _error_of_status(span: ReadableSpan) -> str:
+    kind = (span.attributes or {}).get("error.type")
+    told_by_status = span.status.description or "error"
+    return f"{kind}: {told_by_status}" if kind else told_by_status
+
+
+def _how_it_was_left(step: ForeignStep) -> str:
+    """
+    Return how a span was left that carries no error.
+
+    OpenTelemetry takes no note of exceptions that are no ``Exception``, such as
+    cancellation. While they pass, the interpreter tells; one that was there before
+    the span is none of its business.
+    """
+    passing = sys.exc_info()[1]
+    if passing is None or isinstance(passing, Exception) or id(passing) == step.mark:
+        return "ok"
+    return outcome_of(passing)
