@@ -18,6 +18,7 @@ from ai_trace._losses import say as say
 from ai_trace._losses import warn as warn
 from ai_trace._record import StepRecord
 from ai_trace.exceptions import TraceConfigError
+from ai_trace.sinks._patience import Patience
 from ai_trace.typing import OpenStep, Sink
 
 
@@ -42,11 +43,20 @@ class Dispatch:
     them need no lock.
     """
 
-    __slots__ = ("_inside", "losses", "on_finish", "on_log", "on_start", "sinks")
+    __slots__ = (
+        "_inside",
+        "_patience",
+        "losses",
+        "on_finish",
+        "on_log",
+        "on_start",
+        "sinks",
+    )
 
     def __init__(self, losses: Losses) -> None:
         self.losses = losses
         self._inside = InSink(self._refuse)
+        self._patience: Patience | None = None
         self.sinks: tuple[Sink, ...] = ()
         self.on_start: tuple[_Call, ...] = ()
         self.on_log: tuple[_Call, ...] = ()
@@ -62,9 +72,19 @@ class Dispatch:
         """
         check_sink(sink)
         self.sinks += (sink,)
-        self.on_start += _calls(sink, "on_start")
-        self.on_log += _calls(sink, "on_log")
-        self.on_finish += _calls(sink, "on_finish")
+        self._subscribe(sink)
+
+    def _subscribe(self, sink: Sink) -> None:
+        self.on_start += self._calls(sink, "on_start")
+        self.on_log += self._calls(sink, "on_log")
+        self.on_finish += self._calls(sink, "on_finish")
+
+    def hurry(self, patience: Patience) -> None:
+        """Let the sinks of the program have so much time from now on, and no more."""
+        self._patience = patience
+        self.on_start = self.on_log = self.on_finish = ()
+        for sink in self.sinks:
+            self._subscribe(sink)
 
     def start(self, step: OpenStep) -> None:
         """Tell sinks that a step has started."""
@@ -79,7 +99,7 @@ class Dispatch:
     def lose_log(self, step: OpenStep) -> None:
         """Tell the sinks that keep a journal that a log entry found the step full."""
         for sink in self.sinks:
-            for call in _calls(sink, "on_log_lost"):
+            for call in self._calls(sink, "on_log_lost"):
                 self._tell(call, step)
 
     def finish(self, record: StepRecord) -> None:
@@ -96,13 +116,13 @@ class Dispatch:
     def close(self) -> None:
         """Close the sinks that can be closed."""
         for sink in self.sinks:
-            for call in _calls(sink, "close"):
+            for call in self._calls(sink, "close"):
                 self._tell(call)
 
     def after_fork(self) -> None:
         """Tell the sinks that keep something open that this is a child process."""
         for sink in self.sinks:
-            for call in _calls(sink, "after_fork"):
+            for call in self._calls(sink, "after_fork"):
                 self._tell(call)
 
     def fenced(self, where: str, call: Callable[[], T], otherwise: T) -> T:
@@ -119,6 +139,15 @@ class Dispatch:
         except Exception as exc:
             self._report(where, exc)
             return otherwise
+
+    def _calls(self, sink: Sink, name: str) -> tuple[_Call, ...]:
+        method = getattr(sink, name, None)
+        if method is None:
+            return ()
+        guarded = not getattr(sink, "traces_nothing", False)
+        if guarded and self._patience is not None:
+            method = partial(self._patience.call, method)
+        return (_Call(type(sink).__name__, method, guarded),)
 
     def _refuse(self) -> None:
         self.losses.count("step", "not recorded: it was made inside a sink")
@@ -174,11 +203,3 @@ def check_sink(sink: object) -> None:
                 "Make it a method, or leave it out."
             )
             raise TraceConfigError(msg)
-
-
-def _calls(sink: Sink, name: str) -> tuple[_Call, ...]:
-    method = getattr(sink, name, None)
-    if method is None:
-        return ()
-    guarded = not getattr(sink, "traces_nothing", False)
-    return (_Call(type(sink).__name__, method, guarded),)

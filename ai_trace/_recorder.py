@@ -8,7 +8,6 @@ part of it.
 from __future__ import annotations
 
 import itertools
-import threading
 import time
 from collections import deque
 from typing import Any
@@ -16,7 +15,8 @@ from typing import Any
 from ai_trace._capture import Capture
 from ai_trace._dispatch import Dispatch, Losses
 from ai_trace._encode import encode_text
-from ai_trace._record import OUTCOMES, SessionHeader
+from ai_trace._record import SessionHeader
+from ai_trace._tally import Tally as Tally
 from ai_trace.typing import Clock, Ids
 
 
@@ -29,45 +29,8 @@ class SystemClock:
     time = staticmethod(time.time)
 
 
-_FOLD_AT = 512
 _MAX_HEADS = 4096
 _NAME_LIMIT = 1000
-
-
-class Tally:
-    """
-    Counts outcomes and durations without a lock on the way of a step.
-
-    Appending to a deque is one operation of the interpreter; folding the deque
-    into sums is done rarely, by whoever finds it long.
-    """
-
-    __slots__ = ("_counts", "_lock", "_milliseconds", "_new")
-
-    def __init__(self) -> None:
-        self._new: deque[tuple[str, float]] = deque()
-        self._counts: dict[str, int] = dict.fromkeys((*OUTCOMES, "unfinished"), 0)
-        self._milliseconds = 0.0
-        self.after_fork()
-
-    def after_fork(self) -> None:
-        """Make the lock anew: another thread may have held it at the fork."""
-        self._lock = threading.RLock()
-
-    def add(self, outcome: str, milliseconds: float) -> None:
-        """Count a step that has finished."""
-        self._new.append((outcome, milliseconds))
-        if len(self._new) >= _FOLD_AT:
-            self.fold()
-
-    def fold(self) -> tuple[dict[str, int], float]:
-        """Return the count of each outcome and the sum of all durations in ms."""
-        with self._lock:
-            while self._new:
-                outcome, milliseconds = self._new.popleft()
-                self._counts[outcome] += 1
-                self._milliseconds += milliseconds
-            return dict(self._counts), self._milliseconds
 
 
 class Recorder:

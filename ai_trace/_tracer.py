@@ -36,11 +36,14 @@ from ai_trace._tracer_arguments import (
 from ai_trace.sinks import _files, _system
 from ai_trace.sinks._jsonl import JSONLSink, check_durability
 from ai_trace.sinks._memory import MemorySink
+from ai_trace.sinks._patience import Patience
 from ai_trace.typing import Clock, Ids, Sink
 
 
 if TYPE_CHECKING:
     from ai_trace._tree import Session
+
+_EXIT_SECONDS = 1.5
 
 live_tracers: weakref.WeakSet[Tracer] = weakref.WeakSet()
 
@@ -356,7 +359,9 @@ def _all(tracer: Tracer) -> int:
 
 
 def _close_all() -> None:
+    patience = Patience(_EXIT_SECONDS)
     for tracer in list(live_tracers):
+        tracer.dispatch.hurry(patience)
         tracer.close()
 
 

@@ -42,6 +42,7 @@ FLOORS = {
         "_record",
         "typing",
         "_losses",
+        "_tally",
         "_journal",
         "_definition",
     ],
@@ -70,6 +71,7 @@ FLOORS = {
         "sinks._jsonl",
         "sinks._documents",
         "sinks._memory",
+        "sinks._patience",
         "sinks",
     ],
     "motor": [

@@ -145,31 +145,71 @@ def test_steps_at_the_very_end(tmp_path: Path, ending: str) -> None:
     assert "Exception ignored" not in done.stderr
 
 
-def test_a_sink_that_does_not_end(tmp_path: Path) -> None:
-    """F36: a sink that blocks when it is closed keeps no program from ending."""
-    done = programs.run(
-        """
-        import sys, threading
-        from ai_trace import Tracer, step
+STUCK = """
+import atexit, logging, signal, sys, threading, time
+from ai_trace import Tracer, step
 
-        class Stuck:
-            def on_finish(self, record):
-                pass
+class Stuck:
+    def on_finish(self, record):
+        if record.name == "left open":
+            self.wait("on_finish")
 
-            def close(self):
-                threading.Event().wait(60)
+    def close(self):
+        self.wait("close")
 
-        Tracer("agent", sinks=[Stuck()]).activate()
-        with step("scan"):
-            pass
-        sys.exit(3)
-        """,
-        cwd=tmp_path,
-        status=3,
-    )
+    def wait(self, where):
+        if where in sys.argv:
+            while True:
+                try:
+                    threading.Event().wait(60)
+                except Exception:
+                    pass
 
-    assert ["scan"] == names(tmp_path)
+class Other(Stuck):
+    def wait(self, where):
+        print("told", where, flush=True)
+
+first = Tracer("first", sinks=[Stuck()]).activate()
+Tracer("second", sinks=[Stuck(), Other()])
+with step("scan"):
+    pass
+first.step("left open").start()
+alarms = []
+signal.signal(signal.SIGALRM, lambda *_: alarms.append(1))
+signal.setitimer(signal.ITIMER_REAL, 1_000)
+ended = time.monotonic()
+
+def last():
+    print(time.monotonic() - ended, signal.getitimer(signal.ITIMER_REAL)[0])
+    print(sorted(first.health()["Stuck"]), len(alarms))
+
+atexit._clear()
+atexit.register(last)
+from ai_trace import _tracer
+atexit.register(_tracer._close_all)
+sys.exit(3)
+"""
+
+
+@pytest.mark.parametrize("stuck", ["close", "on_finish"])
+def test_a_sink_that_does_not_end(tmp_path: Path, stuck: str) -> None:
+    """F36: sinks that block keep no program from ending for two seconds, nor change it.
+
+    All of them together have a second and a half; the file of each tracer is whole, the
+    program's own alarm is set again, and what was cut short is counted.
+    """
+    done = programs.run(STUCK, stuck, cwd=tmp_path, status=3)
+    *told, times, counted = done.stdout.splitlines()
+    seconds, alarm = map(float, times.split())
+
+    assert ["left open", "scan"] == names(tmp_path)
     assert "Traceback" not in done.stderr
+    assert [] == list((tmp_path / "traces").glob("*.open*"))
+    assert 1.0 < seconds < 60
+    assert alarm > 900
+    assert counted.endswith(" 0")
+    assert "the program ends" in counted
+    assert told in ([], ["told close"]) if stuck == "on_finish" else told == []
 
 
 @pytest.mark.parametrize("broken", ["on_finish", "close"])
