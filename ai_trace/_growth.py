@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from ai_trace._record import StepRecord
+from ai_trace._usage import Usage, usage_of
 
 
 PROBLEM_LIMIT = 1_000
@@ -56,6 +57,7 @@ class Growth:
         self.latest: float | None = None
         self.timed = 0
         self.total_ms = 0.0
+        self.usage = Usage()
         self.problems: list[Problem] = []
         self.unlisted = 0
         self._seq = array("q")
@@ -74,6 +76,9 @@ class Growth:
         self._pid[number] = _bounded(record.header.pid) if record.header else 0
         self.outcomes[key_of(record.outcome)] += 1
         self._note_times(record)
+        used = usage_of(record)
+        if used is not None:
+            self.usage = self.usage.plus(used)
 
     def settle(self) -> None:
         self._name_cycles(self._cut_cycles())

@@ -113,6 +113,7 @@ class Session:
         started_at: Epoch seconds of the session's start, 0.0 where unknown.
         finished_at: Epoch seconds at which the last step finished, or ``None``.
         average_ms: Mean duration of the finished steps, or ``None``.
+        usage: Tokens and cost of the LLM calls, as far as they were recorded.
         writers: The processes that are still at work on the session, or died of it.
     """
 
@@ -133,6 +134,7 @@ class Session:
         self.started_at = header.started_at or grown.earliest
         self.finished_at = grown.latest
         self.average_ms = grown.total_ms / grown.timed if grown.timed else None
+        self.usage = grown.usage
         self._numbers = grown.numbers
         self._twins = grown.twins
         self._entry = grown.entry

@@ -4,14 +4,19 @@ The real command in a process of its own, over session files written by hand.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from unittest import mock
+
+from ai_trace.cli import main
 
 
 COMMAND = (sys.executable, "-m", "ai_trace")
@@ -40,6 +45,25 @@ def run(
         timeout=60,
         check=False,
     )
+
+
+def call(
+    *words: str, cwd: Path, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Do what ``run`` does in this process, where another one is not needed."""
+    streams = [io.TextIOWrapper(io.BytesIO(), "utf-8", newline="") for _ in range(2)]
+    before = os.getcwd()
+    with mock.patch.dict(os.environ, env or environment(), clear=True):
+        time.tzset()
+        os.chdir(cwd)
+        try:
+            with mock.patch.multiple(sys, stdout=streams[0], stderr=streams[1]):
+                status = main(words)
+        finally:
+            os.chdir(before)
+    time.tzset()
+    written = [stream.buffer.getvalue().decode() for stream in streams]  # type: ignore[attr-defined]
+    return subprocess.CompletedProcess(list(words), status, *written)
 
 
 def start(

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from cli_runs import (
     STARTED,
+    call,
     environment,
     header,
     interrupt,
@@ -25,6 +26,7 @@ from cli_runs import (
     trading_steps,
     write_session,
 )
+from llm_steps import weather
 
 
 SESSION_ID = "20240301_143022"
@@ -200,6 +202,21 @@ class TestStats:
         assert ["1", "1"] == figures["risk_check"]
         assert ["1", "0"] == figures["decision"]
 
+    def test_models(self, here: Path) -> None:
+        """Tokens and cost are counted by model, for machines and for people."""
+        write_session(here / "traces", "guide", "20240301_153022", weather())
+        machine = call("stats", "--json", cwd=here)
+        person = call("stats", cwd=here)
+        (model,) = json.loads(machine.stdout)["models"]
+
+        assert ("toy-1", 3, 600, 0.003) == (
+            model["model"],
+            model["calls"],
+            model["input_tokens"],
+            model["cost_usd"],
+        )
+        assert "toy-1 3 0 600 150 30 0 $0.003" in " ".join(person.stdout.split())
+
     def test_agent(self, here: Path) -> None:
         """--agent counts the sessions of one agent alone."""
         write_session(
@@ -255,6 +272,15 @@ class TestReport:
         text = (here / page).read_text(encoding="utf-8")
         assert "market_scan" in text
         assert "RiskError: position too large" in text
+
+    def test_conversations(self, here: Path) -> None:
+        """An LLM call stands on the page as its messages, with tokens and cost."""
+        write_session(here / "traces", "guide", "20240301_153022", weather())
+        done = call("report", "-o", "-", cwd=here)
+
+        assert "(llm, 500.0 ms, 100 → 10 tokens, $0.001)" in done.stdout
+        assert "- **user**: `And in Rome?`\n" in done.stdout
+        assert 1 == done.stdout.count("Be brief.")
 
     def test_named_file(self, here: Path) -> None:
         """-o names the page, which is replaced whole and leaves nothing beside it."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from cli_runs import (
     STARTED,
+    call,
     child,
     header,
     line,
@@ -18,6 +19,7 @@ from cli_runs import (
     trading_steps,
     write_session,
 )
+from llm_steps import chat, text, weather
 
 
 SESSION_ID = "20240301_143022"
@@ -170,13 +172,13 @@ class TestTree:
         """--full shows ids, context, logs, result and traceback of each step."""
         done = run("view", "trading", "--full", cwd=here)
 
-        for text in (
+        for recorded in (
             "id 0000000000000004",
             "symbol: 'BTCUSDT'",
             "14:30:23.100  signal=0.87 confidence=0.9",
             "Traceback (most recent call last):",
         ):
-            assert text in done.stdout
+            assert recorded in done.stdout
 
     def test_a_step_is_shown_whole(self, here: Path) -> None:
         """--step shows all of that step, and not the steps below it."""
@@ -195,6 +197,63 @@ class TestTree:
         assert (1, "", 1) == (done.returncode, done.stdout, done.stderr.count("\n"))
         assert hint in done.stderr
         assert repr(step_id) in done.stderr
+
+
+class TestChat:
+    """``view --chat``."""
+
+    @pytest.fixture
+    def talks(self, tmp_path: Path) -> Path:
+        """A place with a session of two conversations, one of them in an agent."""
+        alone = chat(20, [text("user", "Alone?")], text("assistant", "Yes."))
+        agent = step("guide", 9, kind="agent")
+        steps = [*weather(10, parent=9), agent, alone]
+        write_session(tmp_path / "traces", "trading_agent", SESSION_ID, steps)
+        return tmp_path
+
+    @pytest.mark.parametrize(
+        ("words", "said"),
+        [
+            ([], ["Warmer.", "Yes."]),
+            (["--grep", "rome"], ["Warmer."]),
+            (["--step", "09"], ["Warmer."]),
+            (["--step", "14"], ["Yes."]),
+            (["--step", "0b"], []),
+            (["--depth", "1"], ["Yes."]),
+            (["--kind", "llm", "--name", "chat*"], ["Warmer.", "Yes."]),
+        ],
+    )
+    def test_conversations(
+        self, talks: Path, words: list[str], said: list[str]
+    ) -> None:
+        """Below the header stand the conversations that are asked for."""
+        done = call("view", "--chat", *words, cwd=talks)
+        rows = done.stdout.splitlines()
+
+        assert (0, "") == (done.returncode, done.stderr)
+        assert f"trading_agent  {SESSION_ID}" == rows[0]
+        assert said == [row.strip() for row in rows if row[2:] in ("Warmer.", "Yes.")]
+
+    @pytest.mark.parametrize("words", [["--grep", "zzz"], ["--errors"]])
+    def test_nothing_said(self, talks: Path, words: list[str]) -> None:
+        """Where no conversation is as asked for, that is said, with status 1."""
+        done = call("view", "--chat", *words, cwd=talks)
+
+        assert (1, "", 1) == (done.returncode, done.stdout, done.stderr.count("\n"))
+        assert "holds no conversation" in done.stderr
+
+    def test_not_for_machines(self, talks: Path) -> None:
+        """--chat with --json is refused, and says what to choose."""
+        done = call("view", "--chat", "--json", cwd=talks)
+
+        assert (2, "", 1) == (done.returncode, done.stdout, done.stderr.count("\n"))
+
+    def test_steps_keep_their_shape(self, talks: Path) -> None:
+        """The machines' view has the messages as recorded."""
+        done = call("view", "--json", "--step", "0a", cwd=talks)
+        (shown,) = json.loads(done.stdout)["steps"]
+
+        assert weather(10, parent=9)[0] == shown
 
 
 class TestJson:

@@ -713,6 +713,7 @@ def test_stats_count_over_sessions():
                 "total_ms": 5000.0,
             },
         ],
+        "models": [],
         "problems": 1,
     } == found.to_dict()
 

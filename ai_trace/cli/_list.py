@@ -21,7 +21,7 @@ from ai_trace.exceptions import TraceReadError
 from ai_trace.reading import SessionInfo
 from ai_trace.render import json
 from ai_trace.render._style import Span, Style, columns
-from ai_trace.render._values import duration, local_time
+from ai_trace.render._values import duration, local_time, size
 
 
 DESCRIPTION = """\
@@ -44,8 +44,6 @@ _GAP = "  "
 _TO_THE_MINUTE = len("2024-03-01 14:30")
 _NARROWEST = 8
 _BOUNDLESS = sys.maxsize
-_THOUSAND = 1_000
-_UNITS = ("kB", "MB", "GB", "TB")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -191,7 +189,7 @@ def _row(session: _Counted, style: Style) -> tuple[str, ...]:
         style.signs(duration(session.duration_ms)) or "?",
         str(session.steps) if session.is_readable else "?",
         str(session.outcomes["error"]) if session.is_readable else "?",
-        _size(session.info.size),
+        size(session.info.size),
     )
 
 
@@ -207,14 +205,3 @@ def _spans(
         if place == _ERRORS and not is_head and cell != "0":
             role = "bad"
         yield Span(text + padding if place < _FIRST_NUMBER else padding + text, role)
-
-
-def _size(size: float) -> str:
-    """Show a number of bytes: ``412 B``, ``3.2 kB``, ``326.0 MB``."""
-    if size < _THOUSAND:
-        return f"{size} B"
-    power = 0
-    while size >= _THOUSAND - 0.05 and power < len(_UNITS):
-        size /= _THOUSAND
-        power += 1
-    return f"{size:.1f} {_UNITS[power - 1]}"

@@ -5,13 +5,16 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 
 from ai_trace._record import StepRecord
 from ai_trace._tree import Session
 from ai_trace.cli._arguments import (
     FOUND,
     NOTHING_FOUND,
+    UsageError,
     add_json,
     positive,
 )
@@ -20,14 +23,15 @@ from ai_trace.cli._sessions import add_session, read_session
 from ai_trace.cli._style import fitting
 from ai_trace.cli._terminal import Terminal
 from ai_trace.exceptions import TraceReadError
-from ai_trace.render import json, text
+from ai_trace.render import chat, json, text
 
 
 _NAMED = 5
 
 DESCRIPTION = """\
 Show a session as a tree: for each step how it ended, its name, its kind, how long
-it took, and on the same line what it saw and decided.
+it took, and on the same line what it saw and decided. Below an LLM call stands what
+was said since the call before in the same conversation.
 
 Steps that are asked for with --errors, --name, --kind or --grep are shown below
 the steps that they were made in. Damage in the file is named on standard error,
@@ -41,6 +45,7 @@ examples:
   ai-trace view --name 'fetch_*' --full everything these steps saw and returned
   ai-trace view --step 7f3a             one step whole, by its id or a part of it
   ai-trace view --grep BTCUSDT          steps that recorded this text
+  ai-trace view --chat                  what was said to the models, and by them
   ai-trace view --json > run.json       the session as one JSON object"""
 
 
@@ -60,6 +65,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--depth", metavar="N", type=positive, help="only N levels; 1: the roots"
     )
+    parser.add_argument(
+        "--chat",
+        action="store_true",
+        help="only the conversations with models, each message once; --full: with "
+        "what the models reasoned",
+    )
     add_selection(parser)
     add_json(parser, 'one object, {"session": {...}, "steps": [...]}')
 
@@ -75,9 +86,14 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
     Returns:
         The exit status.
     """
+    if options.chat and options.json:
+        msg = "--chat is for people; --json has the messages of each call. Choose one."
+        raise UsageError(msg)
     path, session = read_session(options.dir, options.session, terminal)
     top = _find_step(session, options.step) if options.step else None
     only = Selection.from_options(options)
+    if options.chat:
+        return _print_chat(session, top, only, options, terminal)
     if not _shows_any(session, top, options.depth, only):
         terminal.complain(f"No step of {path} is as asked for.")
         return NOTHING_FOUND
@@ -122,6 +138,33 @@ def _print_tree(
         top=top,
     )
     terminal.write_all(lines)
+
+
+def _print_chat(
+    session: Session,
+    top: StepRecord | None,
+    only: Selection,
+    options: argparse.Namespace,
+    terminal: Terminal,
+) -> int:
+    style = fitting(terminal)
+    steps = _part(session, top, options.depth)
+    lines = chat.chat(session, steps, style, full=options.full, only=only or None)
+    first = next(lines, None)
+    if first is None:
+        terminal.complain(f"{session.path} holds no conversation that is asked for.")
+        return NOTHING_FOUND
+    terminal.write_all(text.header(session, style))
+    terminal.write_all(chain([first], lines))
+    return FOUND
+
+
+def _part(
+    session: Session, top: StepRecord | None, depth: int | None
+) -> Sequence[StepRecord]:
+    if top is None and depth is None:
+        return session.steps
+    return _down_to(session, top, depth or sys.maxsize)
 
 
 def _print_json(
@@ -170,6 +213,6 @@ def _chosen(
 
 def _down_to(
     session: Session, top: StepRecord | None, depth: int
-) -> Iterator[StepRecord]:
+) -> Sequence[StepRecord]:
     places = session.outline(None if top is None else session.number_of(top))
-    return iter(session.select({p.number for p in places if p.depth < depth}))
+    return session.select({p.number for p in places if p.depth < depth})

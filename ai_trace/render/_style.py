@@ -156,10 +156,10 @@ class Style(NamedTuple):
         room = max(0, width - len(ellipsis))
         kept = []
         for text, role in parts:
-            head = _head(text, room)
-            kept.append(Span(head, role))
-            room -= columns(head)
-            if len(head) < len(text):
+            shown = head(text, room)
+            kept.append(Span(shown, role))
+            room -= columns(shown)
+            if len(shown) < len(text):
                 break
         return [*kept, Span(ellipsis, "quiet")]
 
@@ -174,7 +174,14 @@ def columns(text: str) -> int:
     return len(text) if text.isascii() else sum(map(_char_columns, text))
 
 
-def _head(text: str, room: int) -> str:
+def head(text: str, room: int) -> str:
+    """
+    Return the beginning of a text that fits into some columns.
+
+    Args:
+        text: Escaped text on one line.
+        room: The columns.
+    """
     if text.isascii():
         return text[:room]
     used = 0

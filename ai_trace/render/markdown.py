@@ -7,21 +7,22 @@ exception are single words that nothing could be made of, such as ``'BTCUSDT'``.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from ai_trace._record import WITHOUT_END, StepRecord
 from ai_trace._tree import Session
+from ai_trace._usage import usage_of
+from ai_trace.render import _page_messages
+from ai_trace.render._conversation import Conversations, read_call
 from ai_trace.render._escape import md_block, md_cell, md_inline
+from ai_trace.render._page_values import fields, log_entry, pairs, value, word
 from ai_trace.render._values import (
-    brief,
-    clock,
+    cost,
     duration,
     lasted,
     moment,
-    pretty,
     process,
+    tokens,
 )
 
 
@@ -36,11 +37,6 @@ _EMOJI = {
     "missing": "❔",
 }
 _UNKNOWN_EMOJI = "❔"
-# A dot makes a link of it for some readers, a hyphen an issue (GH-1), and hex digits
-# alone a commit.
-_WORD = re.compile(r"(?=.*[G-Zg-z_])[A-Za-z0-9]+(?:_[A-Za-z0-9]+)*", re.ASCII)
-_WORD_LIMIT = 64
-_INLINE_LIMIT = 200
 _HIGHEST_HEADING, _LOWEST_HEADING = 3, 6
 _NUMBER_HEAD, _NUMBER_TAIL = 2, 3
 
@@ -57,7 +53,7 @@ def session(session: Session) -> Iterator[str]:
         in the order of their starts.
     """
     header = session.header
-    agent, session_id = _word(header.agent), _word(header.session_id)
+    agent, session_id = word(header.agent), word(header.session_id)
     yield f"# Trace: {agent} — {session_id}\n\n"
     yield from _summary(session)
     yield from _metadata(session)
@@ -66,12 +62,13 @@ def session(session: Session) -> Iterator[str]:
     if not session.steps:
         yield "\nNo steps.\n"
     counters: list[int] = []
+    talks = Conversations()
     for place in session.outline():
         del counters[place.depth + 1 :]
         if len(counters) == place.depth:
             counters.append(0)
         counters[-1] += 1
-        yield from _step(session.record(place.number), counters)
+        yield from _step(session.record(place.number), counters, talks)
 
 
 def _summary(session: Session) -> Iterator[str]:
@@ -86,6 +83,10 @@ def _summary(session: Session) -> Iterator[str]:
         known = outcome in _EMOJI
         cells[outcome.capitalize() if known else md_cell(outcome)] = str(count)
     cells["Avg duration"] = _duration(session.average_ms) or "-"
+    if session.usage.calls:
+        cells["LLM calls"] = f"{session.usage.calls:,}"
+        cells["Tokens"] = tokens(session.usage).removesuffix(" tokens") or "-"
+        cells["Cost"] = cost(session.usage) or "-"
     yield "## Summary\n\n"
     yield f"| {' | '.join(cells)} |\n"
     yield f"|{'---|' * len(cells)}\n"
@@ -102,9 +103,9 @@ def _metadata(session: Session) -> Iterator[str]:
     if started is not None:
         yield f"- Started: {_utc(session.started_at)}\n"
     for each in writers:
-        words = process(each, _utc(each.heard_at), host=_word, step=md_inline)
+        words = process(each, _utc(each.heard_at), host=word, step=md_inline)
         yield f"- {words[:1].upper()}{words[1:]}\n"
-    yield from _fields(session.header.meta, "")
+    yield from fields(session.header.meta, "")
     yield "\n"
 
 
@@ -122,7 +123,9 @@ def _problems(session: Session) -> Iterator[str]:
     yield "\n"
 
 
-def _step(record: StepRecord, counters: Sequence[int]) -> Iterator[str]:
+def _step(
+    record: StepRecord, counters: Sequence[int], talks: Conversations
+) -> Iterator[str]:
     level = min(_HIGHEST_HEADING + len(counters) - 1, _LOWEST_HEADING)
     yield f"\n{'#' * level} {_number(counters)} {_title(record)}\n"
     if record.outcome == "missing":
@@ -130,23 +133,41 @@ def _step(record: StepRecord, counters: Sequence[int]) -> Iterator[str]:
             "\nThis step is not in the file: it had not finished when the file was "
             "last written.\n"
         )
-    if record.context:
-        yield "\n**Context:**\n"
-        yield from _fields(record.context, "")
-    if record.logs:
-        yield "\n**Logs:**\n"
-        for entry in record.logs:
-            yield from _log(entry)
-    if record.has_result:
-        yield f"\n**Result:**{_value(record.result, '')}"
+    call = read_call(record)
+    if call is None:
+        yield from _section("Context", fields(record.context, ""))
+        yield from _logs(record)
+        if record.has_result:
+            yield f"\n**Result:**{value(record.result, '')}"
+    else:
+        known = talks.meet(call)
+        yield from _section("Context", _page_messages.context(call, known))
+        yield from _section("Messages", _page_messages.sent(call, known))
+        yield from _logs(record)
+        yield from _section("Answer", _page_messages.answers(call))
+        yield from _section("Result", _page_messages.result(call))
+    yield from _end(record)
+
+
+def _logs(record: StepRecord) -> Iterator[str]:
+    entries = (piece for entry in record.logs for piece in log_entry(entry))
+    yield from _section("Logs", entries)
+
+
+def _end(record: StepRecord) -> Iterator[str]:
     if record.error:
-        yield f"\n**Error:**{_value(record.error, '', quoted=False)}"
+        yield f"\n**Error:**{value(record.error, '', quoted=False)}"
     if record.traceback:
         yield f"\n{md_block(record.traceback)}"
-    if record.notes:
-        yield "\n**Notes:**\n"
-        for note in record.notes:
-            yield f"- {_pairs(note)}\n"
+    yield from _section("Notes", (f"- {pairs(note)}\n" for note in record.notes))
+
+
+def _section(title: str, pieces: Iterator[str]) -> Iterator[str]:
+    first = next(pieces, None)
+    if first is not None:
+        yield f"\n**{title}:**\n"
+        yield first
+        yield from pieces
 
 
 def _number(counters: Sequence[int]) -> str:
@@ -162,68 +183,19 @@ def _title(record: StepRecord) -> str:
         return f"{_EMOJI['missing']} step {md_inline(record.id)}"
     words = []
     if record.kind != "step":
-        words.append(_word(record.kind))
+        words.append(word(record.kind))
     if record.outcome not in ("ok", "error"):
-        words.append(_word(record.outcome))
+        words.append(word(record.outcome))
     if record.outcome in WITHOUT_END:
         words.append(lasted(record.outcome, record.duration_ms))
     elif record.duration_ms is not None:
         words.append(_duration(record.duration_ms))
+    usage = usage_of(record)
+    if usage is not None:
+        words += (tokens(usage, in_full=False), cost(usage))
     emoji = _EMOJI.get(record.outcome, _UNKNOWN_EMOJI)
     facts = f" ({', '.join(filter(None, words))})" if words else ""
     return f"{emoji} {md_inline(record.name)}{facts}"
-
-
-def _log(entry: Mapping[str, Any]) -> Iterator[str]:
-    fields = {key: value for key, value in entry.items() if key != "_t"}
-    large = {key: value for key, value in fields.items() if not _fits(value)}
-    small = {key: value for key, value in fields.items() if key not in large}
-    yield f"- {md_inline(clock(entry.get('_t'), utc=True))} — {_pairs(small)}\n"
-    yield from _fields(large, "  ")
-
-
-def _pairs(fields: Mapping[str, Any]) -> str:
-    return ", ".join(
-        md_inline(f"{key}={_bare(value)}") for key, value in fields.items()
-    )
-
-
-def _bare(value: Any) -> str:
-    return value if isinstance(value, str) else brief(value, _INLINE_LIMIT)
-
-
-def _fields(fields: Mapping[str, Any], indent: str) -> Iterator[str]:
-    for name, value in fields.items():
-        yield f"{indent}- {md_inline(name)}:{_value(value, indent + '  ')}"
-
-
-def _value(value: Any, indent: str, *, quoted: bool = True) -> str:
-    # What follows a colon: the rest of its line, or a block below it.
-    if not _fits(value):
-        return f"\n{md_block(pretty(value), indent)}"
-    if not isinstance(value, (str, dict, list)):
-        return f" {value!r}\n"
-    if not isinstance(value, str):
-        return f" {md_inline(brief(value, _INLINE_LIMIT))}\n"
-    mark = "'" if quoted else ""
-    inline = f"{mark}{value}{mark}"
-    return f" {inline if _is_word(value) else md_inline(inline)}\n"
-
-
-def _fits(value: Any) -> bool:
-    if isinstance(value, str):
-        return len(value) <= _INLINE_LIMIT and "\n" not in value
-    # What is too deep for one line is cut there as well as what is too long.
-    shown = brief(value, _INLINE_LIMIT)
-    return len(shown) < _INLINE_LIMIT and "…" not in shown
-
-
-def _word(text: str) -> str:
-    return text if _is_word(text) else md_inline(text)
-
-
-def _is_word(text: str) -> bool:
-    return len(text) <= _WORD_LIMIT and _WORD.fullmatch(text) is not None
 
 
 def _duration(milliseconds: float | None) -> str:

@@ -13,11 +13,13 @@ from typing import Any
 
 from ai_trace._record import WITHOUT_END, StepRecord
 from ai_trace._tree import Problem
-from ai_trace.render._style import Span, Style, columns
+from ai_trace.render._columns import figures
+from ai_trace.render._model_stats import ModelStats, ModelTally, model_table
+from ai_trace.render._style import Span, Style
 from ai_trace.render._values import duration
 
 
-__all__ = ["NameStats", "Stats", "collect", "table"]
+__all__ = ["ModelStats", "NameStats", "Stats", "collect", "table"]
 
 # What is kept grows with the number of names, so a file full of names is cut here.
 NAME_LIMIT = 10_000
@@ -25,10 +27,8 @@ OTHER_NAMES = "(other names)"
 _NAME_LENGTH = 200
 _OUTCOME_LENGTH = 40
 _OUTCOME_LIMIT = 100
-_NARROWEST_NAME = 12
 _TITLES = ("count", "errors", "median", "p95", "max", "total")
 _DISPENSABLE = ("p95", "max", "median")
-_GAP = 2
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,7 @@ class Stats:
         outcomes: How many steps ended in which way.
         names: Figures per step name, the largest total time first.
         problems: How many damaged lines were passed over.
+        models: Tokens and cost of LLM calls per model, the most expensive first.
     """
 
     sessions: int
@@ -74,6 +75,7 @@ class Stats:
     outcomes: Mapping[str, int]
     names: Sequence[NameStats]
     problems: int
+    models: Sequence[ModelStats] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the figures as JSON types."""
@@ -82,6 +84,7 @@ class Stats:
             "steps": self.steps,
             "outcomes": dict(self.outcomes),
             "names": [asdict(each) for each in self.names],
+            "models": [each._asdict() for each in self.models],
             "problems": self.problems,
         }
 
@@ -108,7 +111,9 @@ def collect(sessions: Iterable[Iterable[StepRecord | Problem]]) -> Stats:
             tally.add(record)
     names = sorted(map(_figures, tally.names.values()), key=lambda each: -each.total_ms)
     outcomes = dict(tally.outcomes.most_common())
-    return Stats(count, sum(outcomes.values()), outcomes, names, tally.problems)
+    steps = sum(outcomes.values())
+    models = tally.models.figures()
+    return Stats(count, steps, outcomes, names, tally.problems, models)
 
 
 def table(stats: Stats, style: Style) -> Iterator[str]:
@@ -133,6 +138,9 @@ def table(stats: Stats, style: Style) -> Iterator[str]:
     if stats.names:
         yield ""
         yield from _name_table(stats.names, style)
+    if stats.models:
+        yield ""
+        yield from model_table(stats.models, style)
 
 
 class _Named:
@@ -149,6 +157,7 @@ class _Tally:
     def __init__(self) -> None:
         self.names: dict[str, _Named] = {}
         self.outcomes: Counter[str] = Counter()
+        self.models = ModelTally()
         self.problems = 0
 
     def add(self, record: StepRecord | Problem) -> None:
@@ -164,6 +173,7 @@ class _Tally:
         named.errors += outcome == "error"
         if record.duration_ms is not None and outcome not in WITHOUT_END:
             named.durations.append(record.duration_ms)
+        self.models.add(record)
 
     def _count_outcome(self, outcome: str) -> None:
         key = outcome[:_OUTCOME_LENGTH]
@@ -207,33 +217,8 @@ def _rounded(milliseconds: float | None) -> float | None:
 
 
 def _name_table(names: Sequence[NameStats], style: Style) -> Iterator[str]:
-    rows = [_TITLES, *(_cells(each, style) for each in names)]
-    widths = {
-        title: max(columns(row[cell]) for row in rows) + _GAP
-        for cell, title in enumerate(_TITLES)
-    }
-    shown = _shown(widths, style.width)
-    longest = max(columns(style.clean(each.name)) for each in names)
-    room = max(_NARROWEST_NAME, longest)
-    if style.width is not None:
-        room = min(room, max(_NARROWEST_NAME, style.width - sum(shown.values())))
-    fitted = Style(width=room, unicode=style.unicode)
-    for title, row in zip(["step", *(each.name for each in names)], rows):
-        name = fitted.line([Span(style.clean(title))])
-        text = name + " " * (room - columns(name))
-        for label, cell in zip(_TITLES, row):
-            if label in shown:
-                text += " " * (widths[label] - columns(cell)) + cell
-        yield style.line([Span(text, "quiet" if row is rows[0] else "")])
-
-
-def _shown(widths: Mapping[str, int], width: int | None) -> dict[str, int]:
-    # On a narrow terminal some columns give way to the others.
-    shown = dict(widths)
-    for title in _DISPENSABLE:
-        if width is not None and _NARROWEST_NAME + sum(shown.values()) > width:
-            del shown[title]
-    return shown
+    rows = {each.name: _cells(each, style) for each in names}
+    yield from figures("step", _TITLES, rows, _DISPENSABLE, style)
 
 
 def _cells(each: NameStats, style: Style) -> tuple[str, ...]:

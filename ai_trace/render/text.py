@@ -5,32 +5,47 @@ A session as lines for a terminal.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import chain
-from typing import Any
+from typing import NamedTuple
 
 from ai_trace._record import StepRecord
 from ai_trace._tree import Place, Session, Writer
+from ai_trace._usage import Usage, usage_of
+from ai_trace.render import _messages
+from ai_trace.render._conversation import (
+    NOTHING_KNOWN,
+    Call,
+    Conversations,
+    Known,
+    read_call,
+)
+from ai_trace.render._details import details
+from ai_trace.render._fields import INDENT, PREVIEW
+from ai_trace.render._guides import Guides
 from ai_trace.render._style import Span, Style, columns
 from ai_trace.render._values import (
     brief,
     brief_fields,
     clock,
+    cost,
     duration,
     lasted,
     local_time,
-    pretty,
     process,
+    tokens,
+    used,
 )
 
 
-__all__ = ["Style", "problems", "running", "step", "tree", "writer"]
-
-_PREVIEW = 160
-_WIDEST_GUIDES = 120
-_GUIDE_WIDTH = 3
-_INDENT = "  "
+__all__ = ["Style", "header", "problems", "running", "step", "tree", "writer"]
 
 _ABOVE, _WANTED = 1, 2
+
+
+class _Shown(NamedTuple):
+    # How much of a step is shown.
+    full: bool
+    above: bool = False
+    earlier: bool = False
 
 
 def tree(
@@ -59,14 +74,18 @@ def tree(
         Lines, without their newlines.
     """
     if top is None:
-        yield from _header(session, style)
+        yield from header(session, style)
+        yield ""
     number = None if top is None else session.number_of(top)
     if top is not None and number is None:
         yield from step(top, style, full=full)
         return
-    guides = _Guides(style)
+    guides = Guides(style)
+    talks = Conversations()
+    if top is not None and top.kind == "llm":
+        _catch_up(talks, session, top)
     beyond = 0
-    for place, above in _places(session, number, only):
+    for place, above in _places(session, number, only, talks):
         if depth is not None and place.depth >= depth:
             beyond += 1
             continue
@@ -75,7 +94,8 @@ def tree(
             beyond = 0
         guides.enter(place)
         record = session.record(place.number)
-        yield from _step_lines(record, style, guides, full=full, quiet=above)
+        shown = _Shown(full, above, earlier=place.number == number)
+        yield from _step_lines(record, style, guides, shown, talks)
     if beyond:
         yield guides.more(beyond)
 
@@ -94,7 +114,7 @@ def step(record: StepRecord, style: Style, *, full: bool = False) -> Iterator[st
     """
     when = record.started_at if record.finished_at is None else record.finished_at
     start = Span(clock(when, utc=False) + " ", "quiet")
-    yield from _step_lines(record, style, _Guides(style, start), full=full)
+    yield from _step_lines(record, style, Guides(style, start), _Shown(full))
 
 
 def writer(writer: Writer, style: Style) -> str:
@@ -153,53 +173,27 @@ def problems(session: Session, style: Style) -> Iterator[str]:
         yield style.clean(f"{where}: {what}")
 
 
-class _Guides:
-    # The lines that join children to their parents, as far as they are on screen.
-
-    def __init__(self, style: Style, start: Span | None = None) -> None:
-        self._style = style
-        self._start = start or Span("")
-        self._open: list[bool] = []
-        width = min(style.width or _WIDEST_GUIDES, _WIDEST_GUIDES)
-        self._levels = max(4, width // 2 // _GUIDE_WIDTH)
-
-    def enter(self, place: Place) -> None:
-        del self._open[place.depth :]
-        self._open.append(not place.last)
-
-    def first(self) -> Span:
-        if len(self._open) <= 1:
-            return self._start
-        return self._span(self._open[1:-1], "├─ " if self._open[-1] else "└─ ")
-
-    def below(self) -> Span:
-        if self._start.text:
-            return Span(" " * columns(self._start.text))
-        return self._span(self._open[1:], "")
-
-    def more(self, count: int) -> str:
-        text = self._style.signs(f"… {count} more below")
-        guide = self._span(self._open[1:], "└─ ")
-        return self._style.line([guide, Span(text, "quiet")])
-
-    def _span(self, opens: list[bool], end: str) -> Span:
-        skipped = len(opens) - self._levels
-        text = "".join(
-            "│  " if is_open else "   " for is_open in opens[-self._levels :]
-        )
-        if skipped > 0:
-            text = f"<{len(self._open)}> {text}"
-        return Span(self._style.signs(text + end), "quiet")
+def _catch_up(talks: Conversations, session: Session, top: StepRecord) -> None:
+    # One step is asked for: what is new in it shows by those that started before.
+    for record in session.steps:
+        if record == top:
+            return
+        call = read_call(record)
+        if call is not None:
+            talks.meet(call)
 
 
 def _places(
-    session: Session, top: int | None, only: Callable[[StepRecord], bool] | None
+    session: Session,
+    top: int | None,
+    only: Callable[[StepRecord], bool] | None,
+    talks: Conversations,
 ) -> Iterator[tuple[Place, bool]]:
     # Which steps are shown, and whether only for the sake of one below them.
     if only is None:
         yield from ((place, False) for place in session.outline(top))
         return
-    kept = _keep(session, top, only)
+    kept, calls = _keep(session, top, only)
     last = {
         place.parent: place.number
         for place in session.outline(top)
@@ -209,41 +203,59 @@ def _places(
         if kept[place.number]:
             is_last = last[place.parent] == place.number
             yield place._replace(last=is_last), kept[place.number] == _ABOVE
+        elif calls[place.number]:
+            call = read_call(session.record(place.number))
+            if call is not None:
+                talks.meet(call)
 
 
 def _keep(
     session: Session, top: int | None, only: Callable[[StepRecord], bool]
-) -> bytearray:
+) -> tuple[bytearray, bytearray]:
+    # Which steps are shown, and which are LLM calls.
     kept = bytearray(len(session.steps))
+    calls = bytearray(len(session.steps))
     path: list[int] = []
     for place in session.outline(top):
         del path[place.depth :]
-        if only(session.record(place.number)):
+        record = session.record(place.number)
+        calls[place.number] = record.kind == "llm"
+        if only(record):
             kept[place.number] = _WANTED
             for above in reversed(path):
                 if kept[above]:
                     break
                 kept[above] = _ABOVE
         path.append(place.number)
-    return kept
+    return kept, calls
 
 
-def _header(session: Session, style: Style) -> Iterator[str]:
-    header = session.header
-    agent = Span(style.clean(header.agent or "(no name)"), "name")
-    yield style.line([agent, Span("  " + style.clean(header.session_id))])
+def header(session: Session, style: Style) -> Iterator[str]:
+    """
+    Render what a session is, when it was, and what came of it.
+
+    Args:
+        session: The session.
+        style: What the output can show.
+
+    Yields:
+        Lines, without their newlines.
+    """
+    agent = Span(style.clean(session.header.agent or "(no name)"), "name")
+    yield style.line([agent, Span("  " + style.clean(session.header.session_id))])
     facts = [f"started {local_time(session.started_at or None)}"]
     if session.finished_at is not None and session.started_at:
         took = max(0.0, session.finished_at - session.started_at)
         facts.append(f"took {duration(took * 1_000)}")
     yield style.line([Span(style.clean("  ".join(facts)), "quiet")])
     yield style.line([Span(style.clean(_outcomes(session.outcomes)), "quiet")])
+    if session.usage.calls:
+        yield style.line([Span(style.signs(_used(session.usage)), "quiet")])
     for each in session.writers:
         yield writer(each, style)
-    if header.meta:
-        meta = brief_fields(header.meta, style.width or _PREVIEW)
+    if session.header.meta:
+        meta = brief_fields(session.header.meta, style.width or PREVIEW)
         yield style.line([Span(style.clean(f"meta {meta}"), "quiet")])
-    yield ""
 
 
 def _outcomes(outcomes: Mapping[str, int]) -> str:
@@ -252,33 +264,51 @@ def _outcomes(outcomes: Mapping[str, int]) -> str:
     return f"{total} step{'' if total == 1 else 's'}" + (f": {each}" if each else "")
 
 
+def _used(usage: Usage) -> str:
+    calls = f"{usage.calls:,} LLM call{'' if usage.calls == 1 else 's'}"
+    return "  ".join(filter(None, (calls, cost(usage), tokens(usage))))
+
+
 def _step_lines(
     record: StepRecord,
     style: Style,
-    guides: _Guides,
-    *,
-    full: bool,
-    quiet: bool = False,
+    guides: Guides,
+    shown: _Shown,
+    talks: Conversations | None = None,
 ) -> Iterator[str]:
     if record.outcome == "missing":
         yield _missing_line(record, style, guides)
         return
-    spans = [guides.first(), *_title(record, style, quiet=quiet)]
-    if not full and not quiet:
-        used = sum(columns(text) for text, _ in spans)
-        spans.append(Span(_preview(record, style, used)))
+    call = read_call(record)
+    known = talks.meet(call) if talks is not None and call is not None else None
+    spans = [guides.first(), *_title(record, style, quiet=shown.above)]
+    if not shown.full and not shown.above and known is None:
+        taken = sum(columns(text) for text, _ in spans)
+        spans.append(Span(_preview(record, call, style, taken)))
     yield style.line(spans)
-    if full and not quiet:
-        for text, role in _details(record):
-            shown = Span(_INDENT + style.clean(text), role)
-            yield style.line([guides.below(), shown], cut=False)
-    elif record.error and not quiet:
+    if shown.above:
+        return
+    if shown.full:
+        seen = known or NOTHING_KNOWN
+        for text, role in details(record, call, seen, earlier=shown.earlier):
+            span = Span(INDENT + style.clean(text), role)
+            yield style.line([guides.below(), span], cut=False)
+        return
+    if call is not None and known is not None:
+        yield from _glance(call, known, style, guides)
+    if record.error:
         yield style.line(
-            [guides.below(), Span(_INDENT + style.clean(record.error[:4096]), "bad")]
+            [guides.below(), Span(INDENT + style.clean(record.error[:4096]), "bad")]
         )
 
 
-def _missing_line(record: StepRecord, style: Style, guides: _Guides) -> str:
+def _glance(call: Call, known: Known, style: Style, guides: Guides) -> Iterator[str]:
+    below = guides.below()
+    for text, role in _messages.glance(call, known, style.width):
+        yield style.line([below, Span(INDENT + style.clean(text), role)])
+
+
+def _missing_line(record: StepRecord, style: Style, guides: Guides) -> str:
     what = (
         f" step {style.clean(record.id)} is not in this file: it had not finished "
         "when the file was last written"
@@ -296,11 +326,17 @@ def _title(record: StepRecord, style: Style, *, quiet: bool) -> Iterator[Span]:
     took = lasted(record.outcome, record.duration_ms)
     if took:
         words += f" {style.signs(took)}"
+    usage = None if quiet else usage_of(record)
+    shown = "" if usage is None else used(usage)
+    if shown:
+        words += f"  {style.signs(shown)}"
     yield Span(words, "quiet")
 
 
-def _preview(record: StepRecord, style: Style, used: int) -> str:
-    room = _PREVIEW if style.width is None else max(0, style.width - used - 6)
+def _preview(record: StepRecord, call: Call | None, style: Style, taken: int) -> str:
+    room = PREVIEW if style.width is None else max(0, style.width - taken - 6)
+    if call is not None:
+        return style.clean(f"  {_messages.preview(call, room)}")
     saw = brief_fields(record.context, room)
     decided = _decision(record, room)
     if len(saw) + len(decided) > room and saw and decided:
@@ -316,59 +352,3 @@ def _decision(record: StepRecord, room: int) -> str:
         return brief(record.result, room)
     last = record.logs[-1] if record.logs else {}
     return brief_fields({key: last[key] for key in last if key != "_t"}, room)
-
-
-def _details(record: StepRecord) -> Iterator[Span]:
-    yield Span(f"id {record.id}", "quiet")
-    yield Span(f"started {local_time(record.started_at or None)}", "quiet")
-    if record.function:
-        yield Span(f"function {record.function}", "quiet")
-    for title, spans in _sections(record):
-        first = next(spans, None)
-        if first is not None:
-            yield Span(title, "quiet")
-            yield first
-            yield from spans
-
-
-def _sections(record: StepRecord) -> Iterator[tuple[str, Iterator[Span]]]:
-    fields = (_field(name, value) for name, value in record.context.items())
-    yield "context", chain.from_iterable(fields)
-    yield "logs", chain.from_iterable(map(_log, record.logs))
-    if record.has_result:
-        yield "result", _block(pretty(record.result), 1)
-    yield "error", _block(record.error or "", 1, "bad")
-    yield "traceback", _block(record.traceback or "", 1)
-    notes = (brief_fields(note, _PREVIEW) for note in record.notes)
-    yield "notes", (Span(_INDENT + note, "odd") for note in notes)
-
-
-def _field(name: str, value: Any, level: int = 1) -> Iterator[Span]:
-    if _is_small(value):
-        yield Span(_INDENT * level + f"{name}: {brief(value, _PREVIEW)}")
-        return
-    yield Span(_INDENT * level + f"{name}:")
-    yield from _block(pretty(value), level + 1)
-
-
-def _log(entry: Mapping[str, Any]) -> Iterator[Span]:
-    fields = {key: value for key, value in entry.items() if key != "_t"}
-    when = clock(entry.get("_t"), utc=False)
-    small = all(map(_is_small, fields.values()))
-    words = brief_fields(fields, _PREVIEW * len(fields)) if small else ""
-    yield Span(f"{_INDENT}{when}  {words}")
-    if not small:
-        for name, value in fields.items():
-            yield from _field(name, value, 2)
-
-
-def _is_small(value: Any) -> bool:
-    if isinstance(value, str):
-        return len(value) < _PREVIEW and "\n" not in value
-    return not isinstance(value, (dict, list)) or not value
-
-
-def _block(text: str, level: int, role: str = "") -> Iterator[Span]:
-    lines = text.rstrip("\n").split("\n") if text else []
-    for line in lines:
-        yield Span(_INDENT * level + line.rstrip("\r"), role)

@@ -1,0 +1,343 @@
+"""
+The conversation that an LLM call took part in, and what in it is new.
+
+A record may hold anything where messages are expected: what has another shape stays
+what it is, a value. Nothing here is escaped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, NamedTuple
+
+from ai_trace._record import StepRecord
+
+
+# How many places where a conversation may go on are kept in mind; each call makes two
+# or more. One that rests for longer is taken for a new one when it goes on.
+_MEMORY = 10_000
+_MOST_ANSWERS = 16
+_MOST_KEYS = 32
+_MEDIA = ("uri", "file", "blob")
+_PLAIN = ("text", "reasoning", "refusal")
+
+
+class Part(NamedTuple):
+    """
+    A part of a message.
+
+    Attributes:
+        what: ``text``, ``reasoning``, ``refusal``, ``call`` of a tool, ``answer`` of
+            a tool, ``media``, or ``value`` for whatever else stands there.
+        value: Its text; the arguments of a call; what a tool answered; the fields of
+            media; else the value itself.
+        name: The tool's name; for an answer that of the call with the same id.
+        call_id: Pairs the answer of a tool with its call.
+        rest: Further fields that the part has.
+    """
+
+    what: str
+    value: Any
+    name: str = ""
+    call_id: str = ""
+    rest: Mapping[str, Any] = {}
+
+
+class Message(NamedTuple):
+    """
+    One message, to the model or from it.
+
+    Attributes:
+        role: ``system``, ``user``, ``assistant``, ``tool`` or whatever stands there;
+            empty for what is no message.
+        parts: What it says.
+        name: Who is speaking, where that is told.
+        finish_reason: Why the model stopped, for its answers.
+        rest: Further fields that the message has.
+    """
+
+    role: str
+    parts: Sequence[Part]
+    name: str = ""
+    finish_reason: str = ""
+    rest: Mapping[str, Any] = {}
+
+
+class Call(NamedTuple):
+    """
+    What an LLM call recorded, with its messages read.
+
+    Attributes:
+        system: Instructions that were given apart from the messages.
+        messages: What the model was sent.
+        answers: What it answered, one message for each choice.
+        context: The rest of what the step saw.
+        result: The rest of its result.
+        has_result: Whether there is a rest of the result to show.
+    """
+
+    system: Sequence[Part]
+    messages: Sequence[Message]
+    answers: Sequence[Message]
+    context: Mapping[str, Any]
+    result: Any
+    has_result: bool
+
+
+class Known(NamedTuple):
+    """
+    What of a call the call before it in the same conversation has told already.
+
+    Attributes:
+        messages: How many of its messages.
+        call: Which call it was, counted by ``Conversations``; ``None`` for the first
+            call of a conversation.
+        system: Whether the instructions apart from the messages are the same.
+        context: The names of what else it saw that is the same.
+    """
+
+    messages: int = 0
+    call: int | None = None
+    system: bool = False
+    context: frozenset[str] = frozenset()
+
+
+NOTHING_KNOWN = Known()
+
+
+def read_call(record: StepRecord) -> Call | None:
+    """
+    Read the messages of an LLM call.
+
+    Args:
+        record: Any step.
+
+    Returns:
+        The call; ``None`` for a step of another kind, or without a single message.
+    """
+    if record.kind != "llm":
+        return None
+    context = dict(record.context)
+    asked = _listed(context.get("messages"))
+    answered: list[Any] = []
+    result = record.result
+    if isinstance(result, dict) and _has_message(_listed(result.get("messages"))):
+        result = dict(result)
+        answered = result.pop("messages")
+    if _has_message(asked):
+        del context["messages"]
+    elif answered:
+        asked = []
+    else:
+        return None
+    names = _tool_names([*asked, *answered])
+    system = context.get("system")
+    if isinstance(system, (str, list)) and system:
+        del context["system"]
+    else:
+        system = []
+    return Call(
+        system=_parts([system] if isinstance(system, str) else system, names),
+        messages=[_message(each, names) for each in asked],
+        answers=[_message(each, names) for each in answered],
+        context=context,
+        result=result,
+        has_result=record.has_result and result != {},
+    )
+
+
+class Conversations:
+    """
+    Tells of each call which of its messages calls before it have told already.
+
+    Calls are of one conversation when the messages of the one, with or without its
+    answer, are the first messages of the other. Only digests are kept, of the last
+    few thousand calls.
+
+    Args:
+        memory: How many places where a conversation may go on are kept in mind.
+    """
+
+    def __init__(self, memory: int = _MEMORY) -> None:
+        self._memory = memory
+        self._ends: dict[bytes, tuple[int, dict[str, bytes]]] = {}
+        self._count = 0
+
+    def meet(self, call: Call) -> Known:
+        """
+        Compare a call with those before it, and remember it.
+
+        Args:
+            call: The next call, in the order of their starts.
+
+        Returns:
+            What is known of it.
+        """
+        digest = hashlib.sha256()
+        prefixes = []
+        for message in call.messages:
+            digest.update(_canonical(_comparable(message), self._count))
+            prefixes.append(digest.digest())
+        setup = _setup(call, self._count)
+        known = self._known(call, prefixes, setup)
+        self._remember(prefixes[-1:], setup)
+        for answer in islice(call.answers, _MOST_ANSWERS):
+            continued = digest.copy()
+            continued.update(_canonical(_comparable(answer), self._count))
+            self._remember([continued.digest()], setup)
+        self._remember(_response_id(call.result, "id"), setup)
+        self._count += 1
+        return known
+
+    def _known(
+        self, call: Call, prefixes: Sequence[bytes], setup: Mapping[str, bytes]
+    ) -> Known:
+        for count in range(len(prefixes), 0, -1):
+            end = self._ends.get(prefixes[count - 1])
+            if end is not None:
+                return _same_in(end, count, setup)
+        # The server keeps what was said, and only what is new was sent.
+        asked = call.context.get("parameters")
+        for key in _response_id(asked, "previous_response_id"):
+            if key in self._ends:
+                return _same_in(self._ends[key], 0, setup)
+        return NOTHING_KNOWN
+
+    def _remember(self, keys: Sequence[bytes], setup: dict[str, bytes]) -> None:
+        for key in keys:
+            self._ends.pop(key, None)
+            self._ends[key] = (self._count, setup)
+        while len(self._ends) > self._memory:
+            del self._ends[next(iter(self._ends))]
+
+
+def _same_in(
+    end: tuple[int, Mapping[str, bytes]], count: int, setup: Mapping[str, bytes]
+) -> Known:
+    number, before = end
+    same = {name for name, digest in setup.items() if before.get(name) == digest}
+    return Known(count, number, "system" in same, frozenset(same - {"system"}))
+
+
+def _setup(call: Call, number: int) -> dict[str, bytes]:
+    # ``system`` is no key of the rest unless it is of a shape that is no instruction.
+    kept = dict(islice(call.context.items(), _MOST_KEYS))
+    if call.system:
+        kept["system"] = [_comparable_part(part) for part in call.system]
+    return {
+        name: hashlib.sha256(_canonical(value, number)).digest()[:16]
+        for name, value in kept.items()
+    }
+
+
+def _response_id(value: Any, key: str) -> Sequence[bytes]:
+    found = value.get(key) if isinstance(value, dict) else None
+    if not isinstance(found, str) or not found:
+        return ()
+    return (b"id" + hashlib.sha256(found.encode("utf-8", "replace")).digest(),)
+
+
+def _canonical(value: Any, call: int) -> bytes:
+    try:
+        return json.dumps(value, sort_keys=True).encode("ascii") + b"\n"
+    except (RecursionError, ValueError, TypeError):
+        # It is like that of no other call.
+        return f"?{call}\n".encode()
+
+
+def _comparable(message: Message) -> list[Any]:
+    # As the model said it and as it is sent back to it: reasoning and empty texts are
+    # left out by some, and so is what was known only of an answer.
+    parts = [
+        _comparable_part(part)
+        for part in message.parts
+        if part.what != "reasoning" and (part.what != "text" or part.value)
+    ]
+    return [message.role, message.name, parts, *([message.rest] if not parts else [])]
+
+
+def _comparable_part(part: Part) -> list[Any]:
+    return [part.what, part.value, part.name if part.what == "call" else part.call_id]
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _has_message(messages: list[Any]) -> bool:
+    return any(_is_message(each) for each in messages)
+
+
+def _is_message(value: Any) -> bool:
+    if not isinstance(value, dict) or not isinstance(value.get("role"), str):
+        return False
+    if "parts" in value:
+        return isinstance(value["parts"], (list, str))
+    # What people record by hand, and messages of a tool call without a text.
+    return isinstance(value.get("content", 0), (list, str, type(None)))
+
+
+def _message(value: Any, names: Mapping[str, str]) -> Message:
+    if not _is_message(value):
+        return Message("", [Part("value", value)])
+    rest = dict(value)
+    role = rest.pop("role")
+    said = rest.pop("parts" if "parts" in rest else "content")
+    return Message(
+        role,
+        _parts([said] if isinstance(said, str) else said or [], names),
+        name=_take_text(rest, "name"),
+        finish_reason=_take_text(rest, "finish_reason"),
+        rest=rest,
+    )
+
+
+def _parts(values: list[Any], names: Mapping[str, str]) -> list[Part]:
+    return [_part(each, names) for each in values]
+
+
+def _part(value: Any, names: Mapping[str, str]) -> Part:
+    if isinstance(value, str):
+        return Part("text", value)
+    if not isinstance(value, dict):
+        return Part("value", value)
+    rest = dict(value)
+    kind = rest.pop("type", None)
+    if kind in _PLAIN and isinstance(rest.get("content"), str):
+        return Part(kind, rest.pop("content"), rest=rest)
+    if kind == "tool_call" and isinstance(rest.get("name"), str):
+        name, call_id = rest.pop("name"), _take_text(rest, "id")
+        return Part("call", rest.pop("arguments", None), name, call_id, rest)
+    if kind == "tool_call_response" and "response" in rest:
+        call_id = _take_text(rest, "id")
+        name = names.get(call_id, "")
+        return Part("answer", rest.pop("response"), name, call_id, rest)
+    return Part("media" if kind in _MEDIA else "value", value)
+
+
+def _take_text(fields: dict[str, Any], key: str) -> str:
+    text = fields.get(key)
+    if text is None or isinstance(text, str):
+        fields.pop(key, None)
+    return text if isinstance(text, str) else ""
+
+
+def _tool_names(messages: Sequence[Any]) -> dict[str, str]:
+    return {
+        part["id"]: part["name"]
+        for part in _dicts_in(messages)
+        if part.get("type") == "tool_call"
+        and isinstance(part.get("id"), str)
+        and isinstance(part.get("name"), str)
+    }
+
+
+def _dicts_in(messages: Sequence[Any]) -> Iterator[dict[str, Any]]:
+    for message in messages:
+        if isinstance(message, dict):
+            for part in _listed(message.get("parts", message.get("content"))):
+                if isinstance(part, dict):
+                    yield part

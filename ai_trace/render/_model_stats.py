@@ -1,0 +1,131 @@
+"""
+Tokens and cost of LLM calls by model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from ai_trace._record import StepRecord
+from ai_trace._usage import Usage, model_of, usage_of
+from ai_trace.render._columns import figures
+from ai_trace.render._style import Style
+from ai_trace.render._values import cost
+
+
+MODEL_LIMIT = 1_000
+OTHER_MODELS = "(other models)"
+_NO_MODEL = "(no model)"
+_NAME_LENGTH = 200
+_TITLES = ("calls", "errors", "input", "cached", "output", "reasoning", "cost")
+_DISPENSABLE = ("reasoning", "cached", "errors", "calls", "input", "output")
+
+
+class ModelStats(NamedTuple):
+    """
+    Figures of the calls of one model; ``None`` where no call tells.
+
+    Attributes:
+        model: The model that was asked for.
+        calls: How many calls there are.
+        errors: How many of them ended with ``error``.
+        input_tokens: Tokens that went in, cached ones included.
+        output_tokens: Tokens that came out, reasoning included.
+        cache_read_input_tokens: How many were read from a cache.
+        cache_creation_input_tokens: How many were written to a cache.
+        reasoning_output_tokens: How many were reasoning.
+        cost_usd: US dollars, of the calls whose cost is known.
+        priced: How many calls those are.
+    """
+
+    model: str
+    calls: int
+    errors: int
+    input_tokens: int | None
+    output_tokens: int | None
+    cache_read_input_tokens: int | None
+    cache_creation_input_tokens: int | None
+    reasoning_output_tokens: int | None
+    cost_usd: float | None
+    priced: int
+
+
+class ModelTally:
+    """
+    Counts calls by model, in bounded memory.
+    """
+
+    def __init__(self) -> None:
+        self._used: dict[str, Usage] = {}
+        self._errors: dict[str, int] = {}
+
+    def add(self, record: StepRecord) -> None:
+        """
+        Count a step, if it is a call.
+
+        Args:
+            record: Any step.
+        """
+        usage = usage_of(record)
+        if usage is None:
+            return
+        model = model_of(record)[:_NAME_LENGTH] or _NO_MODEL
+        if model not in self._used and len(self._used) >= MODEL_LIMIT:
+            model = OTHER_MODELS
+        self._used[model] = self._used.get(model, Usage()).plus(usage)
+        failed = record.outcome == "error"
+        self._errors[model] = self._errors.get(model, 0) + failed
+
+    def figures(self) -> list[ModelStats]:
+        """Return the figures, the largest cost first, then the most tokens."""
+        found = [
+            ModelStats(
+                model=model,
+                calls=used.calls,
+                errors=self._errors[model],
+                input_tokens=used.input,
+                output_tokens=used.output,
+                cache_read_input_tokens=used.cached,
+                cache_creation_input_tokens=used.written,
+                reasoning_output_tokens=used.reasoning,
+                cost_usd=None if used.cost is None else round(used.cost, 9),
+                priced=used.priced,
+            )
+            for model, used in self._used.items()
+        ]
+        return sorted(found, key=_weight)
+
+
+def model_table(models: Sequence[ModelStats], style: Style) -> Iterator[str]:
+    """
+    Render the figures as lines for a terminal.
+
+    Args:
+        models: The figures.
+        style: What the output can show.
+
+    Yields:
+        Lines, without their newlines.
+    """
+    rows = {each.model: _cells(each) for each in models}
+    yield from figures("model", _TITLES, rows, _DISPENSABLE, style)
+
+
+def _weight(each: ModelStats) -> tuple[float, int]:
+    tokens = (each.input_tokens or 0) + (each.output_tokens or 0)
+    return -(each.cost_usd or 0.0), -tokens
+
+
+def _cells(each: ModelStats) -> tuple[str, ...]:
+    counts = (
+        each.calls,
+        each.errors,
+        each.input_tokens,
+        each.cache_read_input_tokens,
+        each.output_tokens,
+        each.reasoning_output_tokens,
+    )
+    priced = Usage(calls=each.calls, cost=each.cost_usd, priced=each.priced)
+    shown = ["-" if count is None else f"{count:,}" for count in counts]
+    return (*shown, cost(priced).replace(" calls", "") or "-")

@@ -1,0 +1,197 @@
+"""
+The conversations of a session alone, as lines for a terminal.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from ai_trace._record import StepRecord
+from ai_trace._tree import Session
+from ai_trace._usage import model_of, usage_of
+from ai_trace.render import _messages
+from ai_trace.render._conversation import Call, Conversations, Message, read_call
+from ai_trace.render._fields import INDENT
+from ai_trace.render._style import Span, Style, columns, head
+from ai_trace.render._values import lasted, used
+
+
+__all__ = ["chat"]
+
+_NOBODY = -1
+_NARROWEST = 20
+_LONGEST = 4096
+
+
+def chat(
+    session: Session,
+    steps: Sequence[StepRecord],
+    style: Style,
+    *,
+    full: bool = False,
+    only: Callable[[StepRecord], bool] | None = None,
+) -> Iterator[str]:
+    """
+    Render what was said to models and by them, each message once.
+
+    Args:
+        session: The session.
+        steps: The steps whose conversations are meant, in the order of their starts;
+            gone through twice.
+        style: What the output can show.
+        full: Whether reasoning is shown, instead of its length.
+        only: Tells whether a step is asked for; a conversation is shown when one of
+            its calls is.
+
+    Yields:
+        Lines, without their newlines; none where there is no conversation. What
+        belongs together stands below an empty one.
+    """
+    talks = _Talks()
+    for number, record in enumerate(steps):
+        call = read_call(record)
+        if call is not None:
+            talks.add(number, call, wanted=only is None or only(record))
+    chosen = [talk for talk in range(len(talks.first)) if talks.wanted[talk]]
+    for talk in chosen:
+        if len(talks.first) > 1:
+            yield from _title(session, steps, talks, talk, style)
+        for turn in talks.turns(talk):
+            yield from _turn(steps[turn.step], turn, style, full=full)
+
+
+class _Turn(NamedTuple):
+    # One call of a conversation: which step it is, and how many of its messages the
+    # calls before it have told.
+    step: int
+    known: int
+    system: bool
+
+
+class _Talks:
+    # Which calls are of one conversation: a few numbers for each.
+
+    def __init__(self) -> None:
+        self._conversations = Conversations()
+        self._step = array("q")
+        self._known = array("q")
+        self._system = bytearray()
+        self._talk = array("q")
+        self._next = array("q")
+        self._last = array("q")
+        self.first = array("q")
+        self.wanted = bytearray()
+        self.origin = array("q")
+
+    def add(self, step: int, call: Call, *, wanted: bool) -> None:
+        known = self._conversations.meet(call)
+        number = len(self._step)
+        self._step.append(step)
+        self._known.append(known.messages)
+        self._system.append(known.system)
+        self._next.append(_NOBODY)
+        before = _NOBODY if known.call is None else known.call
+        talk = _NOBODY if before == _NOBODY else self._talk[before]
+        if talk != _NOBODY and self._last[talk] == before:
+            self._next[before] = number
+            self._last[talk] = number
+        else:
+            # Where two calls go on from one, the later one begins a conversation.
+            self.origin.append(talk)
+            talk = len(self.first)
+            self.first.append(number)
+            self._last.append(number)
+            self.wanted.append(False)
+        self._talk.append(talk)
+        self.wanted[talk] |= wanted
+
+    def turns(self, talk: int) -> Iterator[_Turn]:
+        number = self.first[talk]
+        while number != _NOBODY:
+            yield _Turn(
+                self._step[number], self._known[number], bool(self._system[number])
+            )
+            number = self._next[number]
+
+    def known(self, talk: int) -> int:
+        return self._known[self.first[talk]]
+
+
+def _title(
+    session: Session,
+    steps: Sequence[StepRecord],
+    talks: _Talks,
+    talk: int,
+    style: Style,
+) -> Iterator[str]:
+    count = len(talks.first)
+    spans = [Span(style.signs(f"── conversation {talk + 1} of {count}"), "quiet")]
+    first = next(talks.turns(talk))
+    above = session.parent(steps[first.step])
+    if above is not None:
+        spans.append(Span(style.clean(f"  in {above.name}"), "quiet"))
+    yield ""
+    yield style.line(spans)
+    if first.known:
+        told = _messages.summary(first.known, 0, 0).rpartition(",")[0]
+        origin = f"{told}, as in conversation {talks.origin[talk] + 1}"
+        yield style.line([Span(style.signs(origin), "quiet")])
+
+
+def _turn(
+    record: StepRecord, turn: _Turn, style: Style, *, full: bool
+) -> Iterator[str]:
+    call = read_call(record)
+    if call is None:
+        return
+    said: list[Message] = list(call.messages[turn.known :])
+    if call.system and not turn.system:
+        said.insert(0, Message("system", call.system))
+    for message in [*said, *call.answers]:
+        yield ""
+        spans = _messages.whole([message], fold=not full, ends=False)
+        yield from _lines(spans, style)
+    if not call.answers:
+        yield ""
+    yield from _lines(_facts(record, call), style)
+
+
+def _facts(record: StepRecord, call: Call) -> Iterator[Span]:
+    if record.error:
+        yield Span(f"{INDENT}{record.outcome}: {record.error[:_LONGEST]}", "bad")
+    elif record.outcome != "ok":
+        yield Span(INDENT + record.outcome, "odd")
+    ends = dict.fromkeys(answer.finish_reason for answer in call.answers)
+    usage = usage_of(record)
+    facts = [
+        ", ".join(filter(None, ends)),
+        model_of(record),
+        "" if usage is None else used(usage),
+        lasted(record.outcome, record.duration_ms),
+    ]
+    yield Span(INDENT + "  ".join(filter(None, facts)), "quiet")
+
+
+def _lines(spans: Iterator[Span], style: Style) -> Iterator[str]:
+    for text, role in spans:
+        for line in _wrapped(style.clean(text), style.width):
+            yield style.paint(line, role)
+
+
+def _wrapped(text: str, width: int | None) -> Iterator[str]:
+    # Broken at spaces where it is too long, as far in as it began.
+    if width is None or columns(text) <= width:
+        yield text.rstrip()
+        return
+    start = len(text) - len(text.lstrip(" "))
+    indent = " " * min(start, max(0, width - _NARROWEST))
+    room = max(1, width - len(indent))
+    while start < len(text):
+        end = start + (len(head(text[start : start + room * 4], room)) or 1)
+        space = text.rfind(" ", start + 1, end + 1)
+        if end < len(text) and space > 0:
+            end = space
+        yield (indent + text[start:end]).rstrip()
+        start = end + (text[end : end + 1] == " ")
