@@ -10,6 +10,7 @@ it. Nobody's context is set for that, so nothing has to be set back.
 from __future__ import annotations
 
 import functools
+import sys
 from typing import Any, Callable, TypeVar, cast
 
 from ai_trace import _context
@@ -35,19 +36,18 @@ class ForeignStep(Step):
 
     Attributes:
         outer: What was current of ours when it began.
-        mark: Whatever the integration wants to remember of it until the end.
     """
 
-    __slots__ = ("_milliseconds", "mark", "outer")
-
-    mark: Any
+    __slots__ = ("_milliseconds", "_passing", "outer")
     outer: Place | None
     _milliseconds: float | None
+    _passing: int
 
     def stand_below(self, place: Place, step_id: str, trace_id: str) -> None:
         """Take a parent and ids; empty ones are made here."""
         recorder = self.recorder
-        self._milliseconds = self.mark = None
+        self._milliseconds = None
+        self._passing = id(sys.exc_info()[1])
         self.outer = current.get()
         self.parent_id = place.id
         self.trace_id = place.trace_id or trace_id or recorder.ids.trace_id()
@@ -108,12 +108,27 @@ class ForeignStep(Step):
         if self.is_open():
             self._end(outcome, error, traceback)
 
-    def end_by(self, exc: BaseException, *, seconds: float | None = None) -> None:
+    def end_by(self, exc: BaseException) -> None:
         """End the step with what an exception says."""
-        if seconds is not None:
-            self._milliseconds = round(max(seconds, 0.0) * 1000, 3)
         if self.is_open():
             self._end_by(exc)
+
+    def left_by(self) -> BaseException | None:
+        """
+        Return the exception that passes through the hook which ends the step.
+
+        Where a framework tells of no error, the interpreter still does. An exception
+        that was on its way before the step began is none of its business.
+        """
+        passing = sys.exc_info()[1]
+        return None if id(passing) == self._passing else passing
+
+    def end_as_left(self, passing: BaseException | None) -> None:
+        """End the step: well, or with what ``left_by`` has returned."""
+        if passing is None:
+            self.end()
+        else:
+            self.end_by(passing)
 
     def _emit(self, error: str | None, traceback: str | None) -> None:
         if self._milliseconds is not None:

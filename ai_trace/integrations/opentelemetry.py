@@ -6,7 +6,6 @@ Needs the extra ``otel``: ``pip install 'ai-decision-tracer[otel]'``.
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -79,7 +78,6 @@ class OpenTelemetrySteps(SpanProcessor):
             at=span.start_time / _NANO if span.start_time else None,
         )
         if step is not None:
-            step.mark = id(sys.exc_info()[1])
             _open[own.span_id] = step
 
     @hook
@@ -89,17 +87,19 @@ class OpenTelemetrySteps(SpanProcessor):
         step = _open.pop(own.span_id, None) if own is not None else None
         if step is None or not step.is_open():
             return
-        what = told(span.name, span.attributes or {})
-        step.retell(what.name, what.kind, {**what.context, **_origin(span)})
-        if what.result is not None:
-            step.set_result(what.result)
-        _note_losses(step, span)
-        error, traceback = _add_events(step, span)
-        outcome = "error" if error is not None else _how_it_was_left(step)
-        seconds = None
-        if span.start_time and span.end_time:
-            seconds = (span.end_time - span.start_time) / _NANO
-        step.end(outcome, error, traceback, seconds=seconds)
+        outcome = _how_it_was_left(step)
+        error, traceback = None, None
+        try:
+            _tell(step, span)
+            error, traceback = _add_events(step, span)
+        finally:
+            failed = span.status.status_code is StatusCode.ERROR
+            step.end(
+                "error" if failed else outcome,
+                error,
+                traceback,
+                seconds=_seconds(span),
+            )
 
     def shutdown(self) -> None:
         """Do nothing: every step that has ended is written already."""
@@ -135,6 +135,20 @@ def _ids(context: SpanContext) -> dict[str, str]:
         "trace_id": f"{context.trace_id:032x}",
         "span_id": f"{context.span_id:016x}",
     }
+
+
+def _tell(step: ForeignStep, span: ReadableSpan) -> None:
+    what = told(span.name, span.attributes or {})
+    step.retell(what.name, what.kind, {**what.context, **_origin(span)})
+    if what.result is not None:
+        step.set_result(what.result)
+    _note_losses(step, span)
+
+
+def _seconds(span: ReadableSpan) -> float | None:
+    if span.start_time is None or span.end_time is None:
+        return None
+    return (span.end_time - span.start_time) / _NANO
 
 
 def _note_losses(step: ForeignStep, span: ReadableSpan) -> None:
@@ -181,10 +195,9 @@ def _how_it_was_left(step: ForeignStep) -> str:
     Return how a span was left that carries no error.
 
     OpenTelemetry takes no note of exceptions that are no ``Exception``, such as
-    cancellation. While they pass, the interpreter tells; one that was there before
-    the span is none of its business.
+    cancellation; the others it tells, or was told not to.
     """
-    passing = sys.exc_info()[1]
-    if passing is None or isinstance(passing, Exception) or id(passing) == step.mark:
+    passing = step.left_by()
+    if passing is None or isinstance(passing, Exception):
         return "ok"
     return outcome_of(passing)
