@@ -161,6 +161,24 @@ def test_reasoning_and_the_end_are_no_difference():
     assert [0, 3] == [known.messages for known in knowns(first, second)]
 
 
+def test_parts_may_come_back_as_messages():
+    """An answer of many parts is known when each of them is a message afterwards."""
+    calls = [asks("f", "1"), asks("g", "2")]
+    parts = [part for message in calls for part in message["parts"]]
+    thinks = {"role": "assistant", "parts": [THINKS]}
+    first = call(1, WEATHER[:2], {"role": "assistant", "parts": [THINKS, *parts]})
+    second = call(2, [*WEATHER[:2], thinks, *calls, tells("1", 1), tells("2", 2)])
+
+    assert [0, 5] == [known.messages for known in knowns(first, second)]
+
+
+def test_messages_that_say_nothing_are_of_no_conversation():
+    """Calls that have nothing but empty messages in common have nothing in common."""
+    empty = {"role": "user", "parts": []}
+
+    assert [0, 0] == [known.messages for known in knowns(*[call(1, [empty])] * 2)]
+
+
 def test_any_choice_may_go_on():
     """Whichever of several answers was taken, the conversation goes on with it."""
     one, two = text("assistant", "One."), text("assistant", "Two.")
@@ -376,6 +394,14 @@ def test_the_header_sums_up():
     shown = list(text_render.header(session_of(*weather(), unpriced), PLAIN))
 
     assert "4 LLM calls  $0.003 for 3 of 4 calls  601 (150 cached) → 30 tokens" in shown
+
+
+def test_calls_that_tell_nothing_are_not_summed_up():
+    """Where no call tells tokens or cost, neither header nor page has a place for it."""
+    session = session_of(chat(1, WEATHER[:2]))
+
+    assert 3 == len(list(text_render.header(session, PLAIN)))
+    assert "| 1 | 1 | 0 | 500.0 ms |\n" in page(session)
 
 
 def test_a_tree_of_calls_streams():

@@ -178,19 +178,27 @@ class Conversations:
         """
         digest = hashlib.sha256()
         prefixes = []
+        said = False
         for message in call.messages:
-            digest.update(_canonical(_comparable(message), self._count))
-            prefixes.append(digest.digest())
+            said |= self._add(message, digest)
+            prefixes.append(digest.digest() if said else b"")
         setup = _setup(call, self._count)
         known = self._known(call, prefixes, setup)
         self._remember(prefixes[-1:], setup)
         for answer in islice(call.answers, _MOST_ANSWERS):
             continued = digest.copy()
-            continued.update(_canonical(_comparable(answer), self._count))
-            self._remember([continued.digest()], setup)
+            if self._add(answer, continued):
+                self._remember([continued.digest()], setup)
         self._remember(_response_id(call.result, "id"), setup)
         self._count += 1
         return known
+
+    def _add(self, message: Message, digest: Any) -> bool:
+        # Part by part: some are sent back as messages of their own.
+        parts = _comparable(message)
+        for part in parts:
+            digest.update(_canonical(part, self._count))
+        return bool(parts)
 
     def _known(
         self, call: Call, prefixes: Sequence[bytes], setup: Mapping[str, bytes]
@@ -207,7 +215,7 @@ class Conversations:
         return NOTHING_KNOWN
 
     def _remember(self, keys: Sequence[bytes], setup: dict[str, bytes]) -> None:
-        for key in keys:
+        for key in filter(None, keys):
             self._ends.pop(key, None)
             self._ends[key] = (self._count, setup)
         while len(self._ends) > self._memory:
@@ -252,11 +260,13 @@ def _comparable(message: Message) -> list[Any]:
     # As the model said it and as it is sent back to it: reasoning and empty texts are
     # left out by some, and so is what was known only of an answer.
     parts = [
-        _comparable_part(part)
+        [message.role, message.name, *_comparable_part(part)]
         for part in message.parts
         if part.what != "reasoning" and (part.what != "text" or part.value)
     ]
-    return [message.role, message.name, parts, *([message.rest] if not parts else [])]
+    if not parts and message.rest:
+        parts.append([message.role, message.name, message.rest])
+    return parts
 
 
 def _comparable_part(part: Part) -> list[Any]:

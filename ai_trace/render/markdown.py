@@ -23,6 +23,7 @@ from ai_trace.render._values import (
     moment,
     process,
     tokens,
+    used,
 )
 
 
@@ -83,7 +84,7 @@ def _summary(session: Session) -> Iterator[str]:
         known = outcome in _EMOJI
         cells[outcome.capitalize() if known else md_cell(outcome)] = str(count)
     cells["Avg duration"] = _duration(session.average_ms) or "-"
-    if session.usage.calls:
+    if used(session.usage):
         cells["LLM calls"] = f"{session.usage.calls:,}"
         cells["Tokens"] = tokens(session.usage).removesuffix(" tokens") or "-"
         cells["Cost"] = cost(session.usage) or "-"

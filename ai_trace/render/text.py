@@ -249,7 +249,7 @@ def header(session: Session, style: Style) -> Iterator[str]:
         facts.append(f"took {duration(took * 1_000)}")
     yield style.line([Span(style.clean("  ".join(facts)), "quiet")])
     yield style.line([Span(style.clean(_outcomes(session.outcomes)), "quiet")])
-    if session.usage.calls:
+    if used(session.usage):
         yield style.line([Span(style.signs(_used(session.usage)), "quiet")])
     for each in session.writers:
         yield writer(each, style)
