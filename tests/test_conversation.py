@@ -397,7 +397,7 @@ def test_the_header_sums_up():
 
 
 def test_calls_that_tell_nothing_are_not_summed_up():
-    """Where no call tells tokens or cost, neither header nor page has a place for it."""
+    """Where no call tells tokens or cost, header and page have no place for it."""
     session = session_of(chat(1, WEATHER[:2]))
 
     assert 3 == len(list(text_render.header(session, PLAIN)))
