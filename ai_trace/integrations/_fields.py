@@ -29,3 +29,11 @@ def plain(value: Any) -> Any:
     if dump is None:
         return value
     return dump(value, exclude_unset=True, warnings=False)
+
+
+def extra(owner: Any, name: str) -> Any:
+    """Return what a provider sent besides what its library has fields for."""
+    if type(owner) is dict:
+        return owner.get(name)
+    more = getattr(owner, "model_extra", None)
+    return more.get(name) if more else None

@@ -45,7 +45,11 @@ def load() -> None:
 
 
 def cost(
-    provider: str, model: Any, usage: Usage, raw_usage: Any = None
+    provider: str,
+    model: Any,
+    usage: Usage,
+    raw_usage: Any = None,
+    service_tier: Any = None,
 ) -> dict[str, Any] | None:
     """
     Return what a call cost.
@@ -55,6 +59,7 @@ def cost(
         model: The model that answered.
         usage: The counts of tokens.
         raw_usage: The provider's own usage, which may say that other prices hold.
+        service_tier: The tier that served the call, which may have prices of its own.
 
     Returns:
         ``usd``, ``input_usd`` and ``output_usd``, and in ``prices`` the version of the
@@ -62,9 +67,9 @@ def cost(
     """
     if _prices is None:
         load()
-    if not _prices or type(model) is not str or _is_priced_apart(raw_usage):
+    if not _prices or type(model) is not str or "input_tokens" not in usage:
         return None
-    if "input_tokens" not in usage:
+    if service_tier not in _NORMAL_TIERS or _is_priced_apart(raw_usage):
         return None
     try:
         price = _prices.calc_price(

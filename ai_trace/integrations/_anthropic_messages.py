@@ -1,0 +1,134 @@
+"""
+Anthropic's messages and content blocks in the common shape.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ai_trace.integrations._fields import field, plain
+from ai_trace.integrations._media import blob, from_file, from_url, modality_of
+from ai_trace.integrations._messages import (
+    Message,
+    Part,
+    message,
+    reasoning,
+    text,
+    tool,
+    tool_call,
+    tool_call_response,
+)
+
+
+def anthropic_messages(given: Any) -> Any:
+    """Return the messages of a request; what is no list is left as it is."""
+    if type(given) not in (list, tuple):
+        return given
+    return [
+        message(field(one, "role"), block_parts(field(one, "content"))) for one in given
+    ]
+
+
+def block_parts(content: Any) -> list[Part]:
+    """Return the parts of a content: a text, or a list of blocks."""
+    if content is None:
+        return []
+    if type(content) is str:
+        return [text(content)]
+    if type(content) in (list, tuple):
+        return [block_part(one) for one in content]
+    return [_as_it_is(content)]
+
+
+def block_part(given: Any) -> Part:
+    """Return one content block."""
+    read = _BLOCKS.get(field(given, "type"))
+    return _as_it_is(given) if read is None else read(given)
+
+
+def answer_message(content: Any, stop_reason: Any) -> list[Message]:
+    """Return the one answer of a call; none if nothing came."""
+    parts = block_parts(content)
+    if not parts and stop_reason is None:
+        return []
+    return [message("assistant", parts, finish_reason=stop_reason)]
+
+
+def anthropic_tools(given: Any) -> Any:
+    """Return the definitions of tools; what is no list is left as it is."""
+    if type(given) not in (list, tuple):
+        return given
+    return [_tool(one) for one in given]
+
+
+def _tool(given: Any) -> Any:
+    if field(given, "type") not in ("custom", None) or not field(given, "name"):
+        return plain(given)
+    return tool(
+        field(given, "name"), field(given, "description"), field(given, "input_schema")
+    )
+
+
+def _as_it_is(given: Any) -> Part:
+    part = plain(given)
+    if type(part) is dict and "type" in part:
+        return part
+    return {"type": "unknown", "content": part}
+
+
+def _text(given: Any) -> Part:
+    return text(field(given, "text"))
+
+
+def _thinking(given: Any) -> Part:
+    return reasoning(field(given, "thinking"))
+
+
+def _tool_use(given: Any) -> Part:
+    return tool_call(field(given, "name"), field(given, "input"), field(given, "id"))
+
+
+def _tool_result(given: Any) -> Part:
+    content = field(given, "content")
+    parts = block_parts(content)
+    if len(parts) == 1 and parts[0]["type"] == "text":
+        content = parts[0]["content"]
+    elif type(content) is not str:
+        content = parts
+    part = tool_call_response(content, field(given, "tool_use_id"))
+    if field(given, "is_error"):
+        part["is_error"] = True
+    return part
+
+
+def _source(given: Any) -> Part:
+    """Return an image or a document, wherever it lies."""
+    source = field(given, "source")
+    kind = field(source, "type")
+    modality = "image" if field(given, "type") == "image" else "document"
+    if kind == "base64":
+        mime_type = field(source, "media_type")
+        if modality != "image":
+            modality = modality_of(mime_type)
+        part = blob(modality, mime_type, field(source, "data"))
+    elif kind == "url":
+        part = from_url(modality, field(source, "url"))
+    elif kind == "file":
+        part = from_file(modality, field(source, "file_id"))
+    elif kind == "text":
+        part = text(field(source, "data"))
+    else:
+        return _as_it_is(given)
+    if field(given, "title"):
+        part["title"] = field(given, "title")
+    return part
+
+
+_BLOCKS = {
+    "text": _text,
+    "thinking": _thinking,
+    "tool_use": _tool_use,
+    "tool_result": _tool_result,
+    "image": _source,
+    "document": _source,
+}

@@ -1,0 +1,121 @@
+"""
+Anthropic's endpoints: messages, and the count of their tokens.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ai_trace.integrations._anthropic_messages import (
+    answer_message,
+    anthropic_messages,
+    anthropic_tools,
+    block_parts,
+)
+from ai_trace.integrations._fields import field, plain
+from ai_trace.integrations._messages import arguments_of
+from ai_trace.integrations._usage import anthropic_usage
+from ai_trace.integrations._wire import Facts, Wire, answer, parameters, told
+
+
+_TAKEN = ("model", "messages", "system", "tools")
+
+
+def _asked(body: Facts) -> Facts:
+    return told(
+        system=block_parts(body.get("system")) or None,
+        messages=anthropic_messages(body.get("messages")),
+        tools=anthropic_tools(body.get("tools")),
+        parameters=parameters(body, *_TAKEN),
+    )
+
+
+def _answered(response: Any) -> Facts | None:
+    content = field(response, "content")
+    if type(content) is not list:
+        return None
+    usage = field(response, "usage")
+    messages = answer_message(content, field(response, "stop_reason"))
+    return answer(response, messages, anthropic_usage(usage), usage)
+
+
+def _counted(response: Any) -> Facts | None:
+    # Not among "usage": these tokens were counted, none was used.
+    tokens = field(response, "input_tokens")
+    return {"input_tokens": tokens} if type(tokens) is int else None
+
+
+class MessageFold:
+    """
+    The events of a message.
+    """
+
+    def __init__(self) -> None:
+        self._about: Facts = {}
+        self._usage: dict[str, Any] = {}
+        self._stop_reason: Any = None
+        self._blocks: dict[Any, dict[str, Any]] = {}
+        self._pieces: dict[Any, dict[str, list[str]]] = {}
+
+    def add(self, event: Any) -> bool:
+        """Take an event; return whether the model says something in it."""
+        kind = field(event, "type")
+        if kind == "content_block_delta":
+            self._add_piece(field(event, "index"), field(event, "delta"))
+            return True
+        if kind == "content_block_start":
+            block = plain(field(event, "content_block"))
+            self._blocks[field(event, "index")] = block
+        elif kind == "message_start":
+            started = field(event, "message")
+            self._about = {name: field(started, name) for name in ("model", "id")}
+            self._count(field(started, "usage"))
+        elif kind == "message_delta":
+            self._stop_reason = field(field(event, "delta"), "stop_reason")
+            self._count(field(event, "usage"))
+        return False
+
+    def _add_piece(self, index: Any, delta: Any) -> None:
+        name = _PIECES.get(field(delta, "type"))
+        piece = None if name is None else field(delta, name)
+        if name is not None and type(piece) is str:
+            self._pieces.setdefault(index, {}).setdefault(name, []).append(piece)
+
+    def _count(self, usage: Any) -> None:
+        """Take the counts of an event; they stand for the whole message so far."""
+        given = plain(usage)
+        if type(given) is dict:
+            counts = {key: n for key, n in given.items() if n is not None}
+            self._usage.update(counts)
+
+    def result(self) -> Facts:
+        """Return what has come so far."""
+        content = [self._block(index) for index in self._blocks]
+        messages = answer_message(content, self._stop_reason)
+        usage = self._usage or None
+        return answer(self._about, messages, anthropic_usage(usage), usage)
+
+    def _block(self, index: Any) -> Any:
+        block = self._blocks[index]
+        pieces = self._pieces.get(index)
+        if not pieces or type(block) is not dict:
+            return block
+        for name, parts in pieces.items():
+            whole = "".join(parts)
+            if name == "partial_json":
+                block = {**block, "input": arguments_of(whole)}
+            else:
+                block = {**block, name: (block.get(name) or "") + whole}
+        return block
+
+
+_PIECES = {
+    "text_delta": "text",
+    "thinking_delta": "thinking",
+    "input_json_delta": "partial_json",
+}
+
+WIRES = {
+    "/v1/messages": Wire("chat", "llm", _asked, _answered, MessageFold),
+    "/v1/messages/count_tokens": Wire("count_tokens", "step", _asked, _counted),
+}

@@ -1,0 +1,130 @@
+"""
+Bodies of responses that the program reads itself, as bytes.
+
+``with_raw_response`` and ``with_streaming_response`` give the program the HTTP
+response. The bytes that it reads are looked at as they pass, and understood when the
+last of them has come; those of a stream event by event.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from typing import Any, Callable
+
+from ai_trace.integrations._call import Call
+from ai_trace.integrations._stream import AsyncFollowed, Followed, Passing
+from ai_trace.integrations._wire import Facts, Fold, Wire
+
+
+_MAX_BYTES = 16_777_216
+
+
+class WholeBody:
+    """
+    A body of JSON.
+    """
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    is_whole = False
+
+    def add(self, piece: bytes) -> bool:
+        """Keep a piece of the body."""
+        self._size += len(piece)
+        if self._size <= _MAX_BYTES:
+            self._pieces.append(piece)
+        return True
+
+    def result(self) -> Facts:
+        """Return what the body says, if all of it has come."""
+        try:
+            response = json.loads(b"".join(self._pieces))
+        except ValueError:
+            return {}
+        return self._wire.answered(response) or {"response": response}
+
+
+class EventBody:
+    """
+    A body of server-sent events.
+    """
+
+    def __init__(self, fold: Fold) -> None:
+        self._fold = fold
+        self._rest = b""
+        self.is_whole = False
+
+    def add(self, piece: bytes) -> bool:
+        """Take a piece of the body; return whether the model says something in it."""
+        *events, self._rest = (
+            (self._rest + piece).replace(b"\r\n", b"\n").split(b"\n\n")
+        )
+        spoke = [self._take(event) for event in events]
+        return any(spoke)
+
+    def _take(self, event: bytes) -> bool:
+        data = b"\n".join(
+            line[5:].strip() for line in event.split(b"\n") if line[:5] == b"data:"
+        )
+        if data == b"[DONE]":
+            self.is_whole = True
+        try:
+            return self._fold.add(json.loads(data))
+        except ValueError:
+            # An empty event, or the mark at the end.
+            return False
+
+    def result(self) -> Facts:
+        """Return what has come so far."""
+        return self._fold.result()
+
+
+class PassingBody(Passing):
+    """
+    What passes by of a body, which may be read by several iterators.
+    """
+
+    def __init__(self, call: Call, fold: WholeBody | EventBody, response: Any) -> None:
+        super().__init__(call, fold, response)
+        self._body = fold
+
+    def closed(self) -> None:
+        """End the step: nobody wants more, be it because nothing more is to come."""
+        self._end("ok" if self._body.is_whole else "closed")
+
+    def dropped(self) -> None:
+        """Remember that an iterator is gone; another one may follow."""
+        self.is_left = True
+
+
+def follow_body(call: Call, response: Any) -> None:
+    """Record a response whose body the program will read."""
+    make = call.wire.fold
+    if make is not None and "event-stream" in response.headers.get("content-type", ""):
+        passing = PassingBody(call, EventBody(make()), response)
+    else:
+        passing = PassingBody(call, WholeBody(call.wire), response)
+    for name, wrap in (("iter_bytes", Followed), ("aiter_bytes", AsyncFollowed)):
+        read = getattr(response, name)
+        setattr(response, name, partial(_followed, read, wrap, passing))
+
+
+def _followed(
+    read: Callable[..., Any],
+    wrap: Callable[[Any, Passing], Any],
+    passing: Passing,
+    *args: Any,
+    **kwargs: Any,
+) -> Any:
+    return wrap(read(*args, **kwargs), passing)
+
+
+def read_body(call: Call, body: bytes) -> Facts:
+    """Return what a body says that was read already."""
+    whole = WholeBody(call.wire)
+    whole.add(body)
+    return whole.result()

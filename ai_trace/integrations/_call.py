@@ -1,0 +1,163 @@
+"""
+One call of a client as one step, from the request to the last of its answer.
+
+Nothing here raises into the program: what fails is counted by the tracer, and the
+step ends all the same.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from functools import partial
+from typing import Any, Callable, TypeVar
+
+from ai_trace import _context
+from ai_trace._current import refused
+from ai_trace._step import Step
+from ai_trace._tracer import Tracer
+from ai_trace.integrations import _prices
+from ai_trace.integrations._fields import plain
+from ai_trace.integrations._wire import Facts, Wire
+
+
+T = TypeVar("T")
+
+_WHERE = "integrations"
+
+in_flight: ContextVar[Call | None] = ContextVar("ai_trace_call", default=None)
+"""The call whose request is being sent, for the hook that sees each attempt."""
+
+
+class CallStep(Step):
+    """
+    A step that knows what has come of it when its tracer ends before it does.
+    """
+
+    __slots__ = ("stop",)
+
+    stop: Callable[[], None] | None
+
+    def abandon(self) -> None:
+        """End the step because its tracer ends, with what has come so far."""
+        if self.stop is not None:
+            self.stop()
+        super().abandon()
+
+
+class Call:
+    """
+    A call that is being recorded.
+
+    Args:
+        step: Its step, started.
+        wire: The endpoint that is called.
+        provider: Who answers, as in ``gen_ai.provider.name``.
+        model: The model that is asked.
+        priced: Whether it is known that the provider's own prices hold.
+    """
+
+    __slots__ = ("attempts", "model", "priced", "provider", "step", "wire")
+
+    def __init__(
+        self, step: CallStep, wire: Wire, provider: str, model: Any, *, priced: bool
+    ) -> None:
+        self.step = step
+        self.wire = wire
+        self.provider = provider
+        self.model = model
+        self.priced = priced
+        self.attempts = 0
+
+    # -- while it goes on ----------------------------------------------------
+
+    def fenced(self, call: Callable[[], T], otherwise: T) -> T:
+        """Do something of ours; what it raises is counted."""
+        return self.step.recorder.dispatch.fenced(_WHERE, call, otherwise)
+
+    def elapsed(self) -> float:
+        """Return the seconds since the call began."""
+        step = self.step
+        return step.recorder.monotonic() - step._origin
+
+    # -- its ends ------------------------------------------------------------
+
+    def answered(self, response: Any) -> None:
+        """End the step with a whole response."""
+        self.fenced(lambda: self.give(self._read(response)), None)
+        self.step.finish()
+
+    def failed(self, exc: BaseException) -> None:
+        """End the step with what the library raised."""
+        # The parser of a response that was cut short raises, and holds the response.
+        response = getattr(exc, "completion", None)
+        self.fenced(lambda: self.give(self._read(response) if response else {}), None)
+        self.step._end_by(exc)
+
+    def _read(self, response: Any) -> Facts:
+        found = self.wire.answered(response)
+        if found is None:
+            self.step.note("$.result.response", "unknown shape")
+            return {"response": plain(response)}
+        return found
+
+    def give(self, result: Facts) -> None:
+        """Record a result, with what it cost and how often it was tried."""
+        if self.attempts > 1:
+            result = {**result, "retries": self.attempts - 1}
+        usage = result.get("usage")
+        if usage and self.priced:
+            cost = _prices.cost(
+                self.provider,
+                result.get("model") or self.model,
+                usage,
+                result.get("raw_usage"),
+                result.get("service_tier"),
+            )
+            if cost is not None:
+                result = {**result, "cost": cost}
+        if result:
+            self.step.set_result(result)
+
+
+def begin(
+    wire: Wire, provider: str, body: Any, server: str | None = None
+) -> Call | None:
+    """
+    Start the step of a call.
+
+    Args:
+        wire: The endpoint.
+        provider: Who answers.
+        body: The body of the request.
+        server: The address that is asked, if it is not known to be the provider's own.
+
+    Returns:
+        The call; ``None`` if nothing is recorded here.
+    """
+    place = _context.here()
+    recorder = place.recorder if place is not None else None
+    if not isinstance(recorder, Tracer):
+        if place is not None:
+            refused(place)
+        return None
+    if recorder.muted:
+        return None
+    start = partial(_started, recorder, wire, provider, body, server)
+    return recorder.dispatch.fenced(_WHERE, start, None)
+
+
+def _started(
+    recorder: Tracer, wire: Wire, provider: str, body: Any, server: str | None
+) -> Call:
+    given = body if type(body) is dict else {"body": body}
+    model = given.get("model")
+    context: Facts = {"provider": provider, "operation": wire.operation}
+    if server is not None:
+        context["server"] = server
+    context["model"] = model
+    context.update(wire.asked(given))
+    name = f"{wire.operation} {model}" if type(model) is str else wire.operation
+    step = CallStep(recorder, name, context, wire.kind)
+    step.stop = None
+    step.start()
+    return Call(step, wire, provider, model, priced=server is None)

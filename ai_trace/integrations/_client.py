@@ -1,0 +1,279 @@
+"""
+Records the calls of one client object, and of no other.
+
+OpenAI's and Anthropic's libraries are built alike: whatever resource a program calls,
+the call ends in the client's ``request``. That method is replaced, on the object that
+was handed over. So the client stays the object that it is: its class, its attributes,
+the resources that it keeps, and what others hold of it.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, Callable, NamedTuple
+
+from ai_trace import _context
+from ai_trace._objects import instance_dict, type_name
+from ai_trace.exceptions import TraceConfigError
+from ai_trace.integrations import _prices
+from ai_trace.integrations._body import follow_body, read_body
+from ai_trace.integrations._call import Call, begin, in_flight
+from ai_trace.integrations._installed import check_version, missing
+from ai_trace.integrations._servers import provider_of
+from ai_trace.integrations._stream import AsyncFollowed, Followed, Passing
+from ai_trace.integrations._wire import Wire
+
+
+class Library(NamedTuple):
+    """
+    A library whose clients are recorded.
+
+    Attributes:
+        name: What it is called, and the extra that installs it.
+        load: Imports it.
+        versions: The first version that is tested, and the first that is not any more.
+        clients: The names of its synchronous clients.
+        async_clients: The names of its asynchronous clients.
+        wires: Its endpoints, by path.
+    """
+
+    name: str
+    load: Callable[[], Any]
+    versions: tuple[tuple[int], tuple[int]]
+    clients: tuple[str, ...]
+    async_clients: tuple[str, ...]
+    wires: dict[str, Wire]
+
+
+_MARK = "_ai_trace_before"
+
+_LEFT_OUT = ("Omit", "NotGiven")
+"""The classes that stand for what was not asked."""
+
+
+def wrap(client: Any, library: Library) -> None:
+    """
+    Record the calls of a client from now on.
+
+    Raises:
+        TraceConfigError: If it is not a client of the library, or the library is not
+            installed.
+    """
+    is_async = _is_async(client, library)
+    check_version(library.name, *library.versions)
+    _prices.load()
+    _hook(client, library, is_async=is_async)
+
+
+def _hook(client: Any, library: Library, *, is_async: bool) -> None:
+    """Replace methods of a client, unless they are replaced already."""
+    if _MARK in vars(client):
+        return
+    request = _async_request if is_async else _request
+    copy = functools.partial(_copy, library, is_async)
+    hooks = {"request": request(client, library)}
+    for name, hook in (
+        ("_prepare_request", _async_prepare if is_async else _prepare),
+        ("copy", copy),
+        ("with_options", copy),
+    ):
+        original = getattr(client, name, None)
+        if original is not None:
+            hooks[name] = hook(original)
+    before = {name: vars(client)[name] for name in hooks if name in vars(client)}
+    vars(client).update(hooks)
+    vars(client)[_MARK] = (tuple(hooks), before)
+
+
+def unwrap(client: Any, library: Library) -> None:
+    """
+    Leave a client as it was; calls that are on their way are recorded to their end.
+
+    Raises:
+        TraceConfigError: If it is not a client of the library, or the library is not
+            installed.
+    """
+    _is_async(client, library)
+    hooks, before = vars(client).pop(_MARK, ((), {}))
+    for name in hooks:
+        vars(client).pop(name, None)
+    vars(client).update(before)
+
+
+# -- what may be wrapped -----------------------------------------------------
+
+
+def _is_async(client: Any, library: Library) -> bool:
+    module = _module(library)
+    for names, is_async in ((library.async_clients, True), (library.clients, False)):
+        known = tuple(c for c in (getattr(module, n, None) for n in names) if c)
+        if isinstance(client, known):
+            return is_async
+    given = (
+        f"the class {type_name(client)} itself, not an object of it"
+        if isinstance(client, type)
+        else f"an object of type {type_name(type(client))}"
+    )
+    one, other = library.clients[0], library.async_clients[0]
+    msg = (
+        f"wrap_{library.name} was given {given}. It takes a client of the package "
+        f"{library.name}: an object of {one} or {other}, or of a class made from them. "
+        f"Call it with one: client = wrap_{library.name}({one}())."
+    )
+    raise TraceConfigError(msg)
+
+
+def _module(library: Library) -> Any:
+    try:
+        return library.load()
+    except ImportError as exc:
+        raise missing(library.name, library.name) from exc
+
+
+# -- what is replaced --------------------------------------------------------
+
+
+def _copy(
+    library: Library, is_async: bool, original: Callable[..., Any]
+) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def copy(*args: Any, **kwargs: Any) -> Any:
+        made = original(*args, **kwargs)
+        _hook(made, library, is_async=is_async)
+        return made
+
+    return copy
+
+
+def _prepare(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def prepare(*args: Any, **kwargs: Any) -> Any:
+        _count_attempt()
+        return original(*args, **kwargs)
+
+    return prepare
+
+
+def _async_prepare(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    async def prepare(*args: Any, **kwargs: Any) -> Any:
+        _count_attempt()
+        return await original(*args, **kwargs)
+
+    return prepare
+
+
+def _count_attempt() -> None:
+    call = in_flight.get()
+    if call is not None:
+        call.attempts += 1
+
+
+def _request(client: Any, library: Library) -> Callable[..., Any]:
+    original = client.request
+
+    @functools.wraps(original)
+    def request(cast_to: Any, options: Any, *args: Any, **kwargs: Any) -> Any:
+        call = _begin(client, library, options)
+        if call is None:
+            return original(cast_to, options, *args, **kwargs)
+        before = in_flight.get()
+        in_flight.set(call)
+        try:
+            response = original(cast_to, options, *args, **kwargs)
+        except BaseException as exc:
+            in_flight.set(before)
+            call.failed(exc)
+            raise
+        in_flight.set(before)
+        _follow(call, library, response)
+        return response
+
+    return request
+
+
+def _async_request(client: Any, library: Library) -> Callable[..., Any]:
+    original = client.request
+
+    @functools.wraps(original)
+    async def request(cast_to: Any, options: Any, *args: Any, **kwargs: Any) -> Any:
+        call = _begin(client, library, options)
+        if call is None:
+            return await original(cast_to, options, *args, **kwargs)
+        before = in_flight.get()
+        in_flight.set(call)
+        try:
+            response = await original(cast_to, options, *args, **kwargs)
+        except BaseException as exc:
+            in_flight.set(before)
+            call.failed(exc)
+            raise
+        in_flight.set(before)
+        _follow(call, library, response)
+        return response
+
+    return request
+
+
+# -- a call ------------------------------------------------------------------
+
+
+def _begin(client: Any, library: Library, options: Any) -> Call | None:
+    if _context.here() is None:
+        return None
+    url = getattr(options, "url", None)
+    if type(url) is not str or getattr(options, "method", None) != "post":
+        return None
+    wire = library.wires.get(url.partition("?")[0])
+    if wire is None:
+        return None
+    provider, server = provider_of(client, library.name)
+    return begin(wire, provider, _body_of(options), server)
+
+
+def _body_of(options: Any) -> Any:
+    """Return the body of a request, with what the program added to it."""
+    body = getattr(options, "json_data", None)
+    more = getattr(options, "extra_json", None)
+    if type(body) is not dict:
+        return body
+    whole = {**body, **more} if type(more) is dict else body
+    return {
+        name: value
+        for name, value in whole.items()
+        if type(value).__name__ not in _LEFT_OUT
+    }
+
+
+def _follow(call: Call, library: Library, response: Any) -> None:
+    """End the step with its response, or follow the response to its end."""
+    follow = functools.partial(_followed, call, library, response)
+    if not call.fenced(follow, otherwise=False):
+        call.step.finish()
+
+
+def _followed(call: Call, library: Library, response: Any) -> bool:
+    module = _module(library)
+    if isinstance(response, (module.Stream, module.AsyncStream)):
+        return _follow_stream(call, response)
+    raw = instance_dict(response).get("http_response")
+    if raw is None and hasattr(type(response), "iter_bytes"):
+        raw = response
+    if raw is None:
+        call.answered(response)
+    elif raw.is_closed:
+        call.give(read_body(call, raw.content))
+        call.step.finish()
+    else:
+        follow_body(call, raw)
+    return True
+
+
+def _follow_stream(call: Call, stream: Any) -> bool:
+    if call.wire.fold is None:
+        return False
+    wrap_in = Followed if hasattr(type(stream), "__next__") else AsyncFollowed
+    inner = stream._iterator
+    passing = Passing(call, call.wire.fold(), stream.response)
+    stream._iterator = wrap_in(inner, passing)
+    return True

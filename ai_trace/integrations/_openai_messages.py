@@ -1,0 +1,208 @@
+"""
+OpenAI's chat messages and completions in the common shape.
+
+The same wire is spoken by many servers, and its dictionaries by many libraries.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ai_trace.integrations._fields import field, items, plain
+from ai_trace.integrations._media import blob, from_file, from_url
+from ai_trace.integrations._messages import (
+    Message,
+    Part,
+    message,
+    reasoning,
+    refusal,
+    text,
+    tool,
+    tool_call,
+    tool_call_response,
+)
+
+
+def chat_messages(given: Any) -> Any:
+    """Return the messages of a request; what is no list is left as it is."""
+    if type(given) not in (list, tuple):
+        return given
+    return [chat_message(one) for one in given]
+
+
+def chat_message(given: Any, finish_reason: Any = None) -> Message:
+    """
+    Return one message: of a request, or of a choice in a response.
+
+    Args:
+        given: The message.
+        finish_reason: Why the model stopped, if this is its answer.
+    """
+    role = field(given, "role")
+    content = field(given, "content")
+    if role == "tool" or role == "function":
+        call_id = field(given, "tool_call_id") or field(given, "name")
+        parts = [tool_call_response(_response(content), call_id)]
+    else:
+        parts = _thoughts(given) + content_parts(content) + _asked(given)
+    return message(role, parts, name=field(given, "name"), finish_reason=finish_reason)
+
+
+def _response(content: Any) -> Any:
+    """Return what a tool gave: its text, if that is all there is."""
+    parts = content_parts(content)
+    if len(parts) == 1 and parts[0]["type"] == "text":
+        return parts[0]["content"]
+    return parts
+
+
+def _thoughts(given: Any) -> list[Part]:
+    # Not OpenAI's own: DeepSeek, llama.cpp and others answer with it.
+    thought = field(given, "reasoning_content") or field(given, "reasoning")
+    return [reasoning(thought)] if type(thought) is str else []
+
+
+def _asked(given: Any) -> list[Part]:
+    """Return what an assistant's message holds besides its content."""
+    parts: list[Part] = []
+    said = field(given, "refusal")
+    if said:
+        parts.append(refusal(said))
+    parts += [_tool_call(one) for one in items(field(given, "tool_calls"))]
+    old = field(given, "function_call")
+    if old:
+        parts.append(tool_call(field(old, "name"), field(old, "arguments")))
+    audio = field(given, "audio")
+    if audio and field(audio, "data"):
+        parts.append(blob("audio", None, field(audio, "data")))
+        parts.append(text(field(audio, "transcript")))
+    elif audio:
+        parts.append(from_file("audio", field(audio, "id")))
+    return parts
+
+
+def _tool_call(given: Any) -> Part:
+    function = field(given, "function")
+    call_id = field(given, "id")
+    if function:
+        return tool_call(field(function, "name"), field(function, "arguments"), call_id)
+    custom = field(given, "custom")
+    if custom:
+        return tool_call(field(custom, "name"), field(custom, "input"), call_id)
+    return as_it_is(given)
+
+
+def content_parts(content: Any) -> list[Part]:
+    """Return the parts of a message's content."""
+    if content is None:
+        return []
+    if type(content) is str:
+        return [text(content)]
+    if type(content) in (list, tuple):
+        return [content_part(one) for one in content]
+    return [as_it_is(content)]
+
+
+def content_part(given: Any) -> Part:
+    """Return one part of a message's content."""
+    if type(given) is str:
+        return text(given)
+    read = _PARTS.get(field(given, "type"))
+    return as_it_is(given) if read is None else read(given)
+
+
+def as_it_is(given: Any) -> Part:
+    """Return a part of a kind that is not known, as the provider gave it."""
+    part = plain(given)
+    if type(part) is dict and "type" in part:
+        return part
+    return {"type": "unknown", "content": part}
+
+
+def _image(given: Any) -> Part:
+    url = field(given, "image_url")
+    if type(url) is not str:
+        url = field(url, "url")
+    if url is None:
+        return from_file("image", field(given, "file_id"))
+    return from_url("image", url)
+
+
+def _audio(given: Any) -> Part:
+    audio = field(given, "input_audio")
+    kind = field(audio, "format")
+    return blob("audio", f"audio/{kind}" if kind else None, field(audio, "data"))
+
+
+def _file(given: Any) -> Part:
+    file = field(given, "file") or given
+    if field(file, "file_data"):
+        part = from_url("document", field(file, "file_data"))
+        if part["type"] == "uri":
+            part = blob("document", None, field(file, "file_data"))
+    elif field(file, "file_url"):
+        part = from_url("document", field(file, "file_url"))
+    else:
+        part = from_file("document", field(file, "file_id"))
+    if field(file, "filename"):
+        part["filename"] = field(file, "filename")
+    return part
+
+
+def _text(given: Any) -> Part:
+    return text(field(given, "text"))
+
+
+def _refusal(given: Any) -> Part:
+    return refusal(field(given, "refusal"))
+
+
+_PARTS = {
+    "text": _text,
+    "input_text": _text,
+    "output_text": _text,
+    "refusal": _refusal,
+    "image_url": _image,
+    "input_image": _image,
+    "input_audio": _audio,
+    "file": _file,
+    "input_file": _file,
+}
+
+
+def tools(given: Any) -> Any:
+    """Return the definitions of tools; what is no list is left as it is."""
+    if type(given) not in (list, tuple):
+        return given
+    return [_tool(one) for one in given]
+
+
+def _tool(given: Any) -> Any:
+    function = field(given, "function") or given
+    if field(given, "type") not in ("function", None) or not field(function, "name"):
+        return plain(given)
+    return tool(
+        field(function, "name"),
+        field(function, "description"),
+        field(function, "parameters"),
+    )
+
+
+def choices(given: Any) -> list[Message]:
+    """Return the answers of a chat completion, one a choice."""
+    return [
+        chat_message(field(one, "message"), field(one, "finish_reason"))
+        for one in items(given)
+    ]
+
+
+def completion_choices(given: Any) -> list[Message]:
+    """Return the answers of a legacy completion, which are plain text."""
+    return [
+        message(
+            "assistant",
+            content_parts(field(one, "text")),
+            finish_reason=field(one, "finish_reason"),
+        )
+        for one in items(given)
+    ]

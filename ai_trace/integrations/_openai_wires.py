@@ -1,0 +1,130 @@
+"""
+OpenAI's endpoints: chat, responses, embeddings and legacy completions.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ai_trace.integrations._fields import field, items, plain
+from ai_trace.integrations._messages import message, text
+from ai_trace.integrations._openai_messages import (
+    chat_messages,
+    choices,
+    completion_choices,
+    content_parts,
+    tools,
+)
+from ai_trace.integrations._openai_responses import input_messages, output_messages
+from ai_trace.integrations._openai_streams import ChatFold, CompletionFold, ResponseFold
+from ai_trace.integrations._usage import openai_usage
+from ai_trace.integrations._wire import Facts, Wire, answer, parameters, told
+
+
+def chat_asked(body: Facts) -> Facts:
+    """Return what a request to chat asks."""
+    offered = body.get("tools") or body.get("functions")
+    return told(
+        messages=chat_messages(body.get("messages")),
+        tools=tools(offered),
+        parameters=parameters(body, "model", "messages", "tools", "functions"),
+    )
+
+
+def chat_answered(response: Any) -> Facts | None:
+    """Return what a chat completion holds."""
+    given = field(response, "choices")
+    if type(given) is not list:
+        return None
+    usage = field(response, "usage")
+    return answer(response, choices(given), openai_usage(usage), usage)
+
+
+def _completion_asked(body: Facts) -> Facts:
+    prompt = body.get("prompt")
+    prompts = [prompt] if type(prompt) is str else items(prompt)
+    texts = [message("user", [text(one)]) for one in prompts if type(one) is str]
+    # Prompts may also be lists of tokens, which are left as they are.
+    asked = texts if prompts and len(texts) == len(prompts) else prompt
+    return told(messages=asked, parameters=parameters(body, "model", "prompt"))
+
+
+def _completion_answered(response: Any) -> Facts | None:
+    given = field(response, "choices")
+    if type(given) is not list:
+        return None
+    usage = field(response, "usage")
+    return answer(response, completion_choices(given), openai_usage(usage), usage)
+
+
+def _response_asked(body: Facts) -> Facts:
+    taken = ("model", "input", "instructions", "tools")
+    return told(
+        system=content_parts(body.get("instructions")) or None,
+        messages=input_messages(body.get("input")),
+        tools=tools(body.get("tools")),
+        parameters=parameters(body, *taken),
+    )
+
+
+def _response_answered(response: Any) -> Facts | None:
+    output = field(response, "output")
+    if type(output) is not list:
+        return None
+    usage = field(response, "usage")
+    status, why = field(response, "status"), field(response, "incomplete_details")
+    messages = output_messages(output, status, why)
+    found = answer(response, messages, openai_usage(usage), usage)
+    failure = field(response, "error")
+    return found if failure is None else {**found, "error": plain(failure)}
+
+
+def _embedding_asked(body: Facts) -> Facts:
+    given = body.get("input")
+    texts = items(given) or [given]
+    is_tokens = all(type(one) is int for one in texts)
+    return told(
+        input=texts,
+        count=1 if is_tokens else len(texts),
+        parameters=parameters(body, "model", "input"),
+    )
+
+
+def _embedding_answered(response: Any) -> Facts | None:
+    data = field(response, "data")
+    if type(data) is not list:
+        return None
+    usage = field(response, "usage")
+    return told(
+        model=field(response, "model"),
+        count=len(data),
+        dimensions=_dimensions(data),
+        usage=openai_usage(usage) or None,
+        raw_usage=plain(usage),
+    )
+
+
+def _dimensions(data: list[Any]) -> int | None:
+    vector = field(data[0], "embedding") if data else None
+    if type(vector) is str:
+        # Base64 of four bytes a number.
+        return len(vector.rstrip("=")) * 3 // 16
+    return len(items(vector)) or None
+
+
+WIRES = {
+    "/chat/completions": Wire("chat", "llm", chat_asked, chat_answered, ChatFold),
+    "/responses": Wire(
+        "chat", "llm", _response_asked, _response_answered, ResponseFold
+    ),
+    "/completions": Wire(
+        "text_completion",
+        "llm",
+        _completion_asked,
+        _completion_answered,
+        CompletionFold,
+    ),
+    "/embeddings": Wire(
+        "embeddings", "embedding", _embedding_asked, _embedding_answered
+    ),
+}

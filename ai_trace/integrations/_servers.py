@@ -1,0 +1,50 @@
+"""
+Who answers a client: known by the server that it asks.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+# The values of gen_ai.provider.name, by the end of the host's name.
+_PROVIDERS = {
+    "aiplatform.googleapis.com": "gcp.vertex_ai",
+    "amazonaws.com": "aws.bedrock",
+    "api.anthropic.com": "anthropic",
+    "api.cohere.ai": "cohere",
+    "api.cohere.com": "cohere",
+    "api.deepseek.com": "deepseek",
+    "api.groq.com": "groq",
+    "api.mistral.ai": "mistral_ai",
+    "api.moonshot.ai": "moonshot_ai",
+    "api.openai.com": "openai",
+    "api.perplexity.ai": "perplexity",
+    "api.x.ai": "x_ai",
+    "generativelanguage.googleapis.com": "gcp.gemini",
+    "openai.azure.com": "azure.ai.openai",
+}
+
+
+def provider_of(client: Any, library: str) -> tuple[str, str | None]:
+    """
+    Return who answers a client.
+
+    Args:
+        client: A client with a ``base_url``.
+        library: The name of its library, whose wire the server speaks in any case.
+
+    Returns:
+        The provider; and the server's address if it is none of a known provider.
+    """
+    url = getattr(client, "base_url", None)
+    host = getattr(url, "host", None)
+    if type(host) is not str:
+        return library, None
+    parts = host.split(".")
+    for start in range(len(parts)):
+        provider = _PROVIDERS.get(".".join(parts[start:]))
+        if provider is not None:
+            return provider, None
+    port = getattr(url, "port", None)
+    return library, host if port is None else f"{host}:{port}"

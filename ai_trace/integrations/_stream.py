@@ -1,0 +1,296 @@
+"""
+Streams that are recorded as they pass.
+
+The object that the program gets is the library's own. Only what it reads from is
+replaced, by an iterator that hands each chunk on before it is looked at, and keeps
+no chunk. Nothing here refers to the stream: it is freed when it would have been.
+"""
+
+from __future__ import annotations
+
+import weakref
+from functools import partial
+from typing import Any
+
+from typing_extensions import Self
+
+from ai_trace.integrations._call import Call
+from ai_trace.integrations._wire import Facts, Fold
+
+
+class Passing:
+    """
+    What passes by of one stream, and how its step ends.
+
+    Args:
+        call: The call that it answers.
+        fold: What its chunks are gathered in.
+        response: The HTTP response that it reads, whose end is seen there.
+    """
+
+    def __init__(self, call: Call, fold: Fold, response: Any) -> None:
+        self._call = call
+        self._fold = fold
+        self._response = weakref.ref(response)
+        self._chunks = 0
+        self._first_chunk: float | None = None
+        self._first_content: float | None = None
+        self._is_over = False
+        self.is_reading = False
+        self.is_left = False
+        call.step.stop = self._stop
+        response.close = _Closing(response, self)
+        response.aclose = _AsyncClosing(response, self)
+
+    # -- chunks --------------------------------------------------------------
+
+    def take(self, chunk: Any) -> None:
+        """Look at a chunk."""
+        self.is_reading = False
+        self._call.fenced(partial(self._take, chunk), None)
+
+    def _take(self, chunk: Any) -> None:
+        self._chunks += 1
+        if self._first_chunk is None:
+            self._first_chunk = self._call.elapsed()
+        if self._fold.add(chunk) and self._first_content is None:
+            self._first_content = self._call.elapsed()
+
+    # -- ends ----------------------------------------------------------------
+
+    def exhausted(self) -> None:
+        """End the step: all has come."""
+        self._end("ok")
+
+    def closed(self) -> None:
+        """End the step: nobody wants more of it."""
+        self._end("closed")
+
+    def dropped(self) -> None:
+        """End the step: what read it is gone, and with it the stream."""
+        self.closed()
+
+    def failed(self, exc: BaseException) -> None:
+        """End the step with what was raised instead of a chunk."""
+        if self._gave():
+            self._call.step._end_by(exc)
+
+    def _stop(self) -> None:
+        """Record what has come, because the tracer ends."""
+        if self.is_left:
+            self.closed()
+        else:
+            self._gave()
+
+    def _end(self, outcome: str) -> None:
+        if self._gave():
+            self._call.step.finish(outcome)
+
+    def _gave(self) -> bool:
+        """Record what has come, once; tell whether this was the time."""
+        if self._is_over:
+            return False
+        self._is_over = True
+        self._call.step.stop = None
+        response = self._response()
+        for name in _REPLACED if response is not None else ():
+            vars(response).pop(name, None)
+        self._call.fenced(lambda: self._call.give(self._result()), None)
+        return True
+
+    def _result(self) -> Facts:
+        result = {**self._fold.result(), "chunks": self._chunks}
+        for name, seconds in (
+            ("time_to_first_chunk", self._first_chunk),
+            ("time_to_first_content", self._first_content),
+        ):
+            if seconds is not None:
+                result[name] = round(seconds, 6)
+        return result
+
+
+_REPLACED = ("close", "aclose", "iter_bytes", "aiter_bytes")
+
+
+class _Closing:
+    """
+    Closes a response, and tells that it is closed.
+
+    Whichever object the program closes, the stream, its manager or the response, in
+    the end it is the response. Reading to the end closes it too: that is told by the
+    iterator, which is reading then. The reference to the response is a strong one: a
+    weak one is dead when the garbage collector closes a stream, which then has to
+    close its response. It goes when the step ends.
+    """
+
+    name = "close"
+
+    def __init__(self, response: Any, passing: Passing) -> None:
+        self._close = getattr(response, self.name)
+        self._passing = passing
+
+    def __call__(self) -> Any:
+        """Close the response."""
+        try:
+            return self._close()
+        finally:
+            self._tell()
+
+    def _tell(self) -> None:
+        if not self._passing.is_reading:
+            self._passing.closed()
+
+    def __del__(self) -> None:
+        """End the step of a response that was dropped."""
+        self._passing.closed()
+
+
+class _AsyncClosing(_Closing):
+    """
+    The same for an async response.
+    """
+
+    name = "aclose"
+
+    async def __call__(self) -> Any:
+        """Close the response."""
+        try:
+            return await self._close()
+        finally:
+            self._tell()
+
+
+class Followed:
+    """
+    Stands in for the iterator that a stream reads from.
+    """
+
+    def __init__(self, inner: Any, passing: Passing) -> None:
+        self._inner = inner
+        self._passing = passing
+
+    def __iter__(self) -> _Loop:
+        """Return an iterator for one loop, which tells when the loop is left."""
+        return _Loop(self)
+
+    def __next__(self) -> Any:
+        """Return the next chunk."""
+        passing = self._passing
+        passing.is_reading = True
+        passing.is_left = False
+        try:
+            chunk = self._inner.__next__()
+        except StopIteration:
+            passing.exhausted()
+            raise
+        except BaseException as exc:
+            passing.failed(exc)
+            raise
+        passing.take(chunk)
+        return chunk
+
+    def close(self) -> None:
+        """Close the iterator, as a generator is closed."""
+        self._inner.close()
+        self._passing.closed()
+
+    def leave(self) -> None:
+        """Remember that the loop over it was left; another one may follow."""
+        self._passing.is_left = True
+
+    def __del__(self) -> None:
+        """End the step of a stream that was dropped."""
+        self._passing.dropped()
+
+
+class _Loop:
+    """
+    One loop over a stream.
+    """
+
+    def __init__(self, owner: Followed) -> None:
+        self._owner = owner
+
+    def __iter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __next__(self) -> Any:
+        """Return the next chunk."""
+        return self._owner.__next__()
+
+    def close(self) -> None:
+        """Close the iterator, as a generator is closed."""
+        self._owner.close()
+
+    def __del__(self) -> None:
+        """Tell that the loop is over."""
+        self._owner.leave()
+
+
+class AsyncFollowed:
+    """
+    Stands in for the async iterator that a stream reads from.
+    """
+
+    def __init__(self, inner: Any, passing: Passing) -> None:
+        self._inner = inner
+        self._passing = passing
+
+    def __aiter__(self) -> _AsyncLoop:
+        """Return an iterator for one loop, which tells when the loop is left."""
+        return _AsyncLoop(self)
+
+    async def __anext__(self) -> Any:
+        """Return the next chunk."""
+        passing = self._passing
+        passing.is_reading = True
+        passing.is_left = False
+        try:
+            chunk = await self._inner.__anext__()
+        except StopAsyncIteration:
+            passing.exhausted()
+            raise
+        except BaseException as exc:
+            passing.failed(exc)
+            raise
+        passing.take(chunk)
+        return chunk
+
+    async def aclose(self) -> None:
+        """Close the iterator, as an async generator is closed."""
+        await self._inner.aclose()
+        self._passing.closed()
+
+    def leave(self) -> None:
+        """Remember that the loop over it was left; another one may follow."""
+        self._passing.is_left = True
+
+    def __del__(self) -> None:
+        """End the step of a stream that was dropped."""
+        self._passing.dropped()
+
+
+class _AsyncLoop:
+    """
+    One loop over an async stream.
+    """
+
+    def __init__(self, owner: AsyncFollowed) -> None:
+        self._owner = owner
+
+    def __aiter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __anext__(self) -> Any:
+        """Return the next chunk, to be awaited."""
+        return self._owner.__anext__()
+
+    async def aclose(self) -> None:
+        """Close the iterator, as an async generator is closed."""
+        await self._owner.aclose()
+
+    def __del__(self) -> None:
+        """Tell that the loop is over."""
+        self._owner.leave()

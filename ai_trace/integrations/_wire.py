@@ -1,0 +1,82 @@
+"""
+What an integration knows of one endpoint: how to read what is asked and answered.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable, NamedTuple, Protocol
+
+from ai_trace.integrations._fields import field, plain
+from ai_trace.integrations._messages import Message
+from ai_trace.integrations._usage import Usage
+
+
+Facts = dict[str, Any]
+
+
+class Fold(Protocol):
+    """
+    Gathers a stream, chunk by chunk, into what it came to so far.
+    """
+
+    def add(self, chunk: Any, /) -> bool:
+        """Take a chunk; return whether the model says something in it."""
+        ...
+
+    def result(self) -> Facts:
+        """Return what has come so far."""
+        ...
+
+
+class Wire(NamedTuple):
+    """
+    One endpoint of a provider.
+
+    Attributes:
+        operation: Its name in the GenAI conventions, such as ``chat``.
+        kind: The kind of its steps.
+        asked: Makes the context of a step from the body of a request.
+        answered: Makes its result from a response; ``None`` if it has another shape.
+        fold: Makes the fold of its streams; ``None`` if it has none.
+    """
+
+    operation: str
+    kind: str
+    asked: Callable[[Facts], Facts]
+    answered: Callable[[Any], Facts | None]
+    fold: Callable[[], Fold] | None = None
+
+
+def told(**facts: Any) -> Facts:
+    """Return facts without those that are not known."""
+    return {key: value for key, value in facts.items() if value is not None}
+
+
+def parameters(body: Facts, *taken: str) -> Facts | None:
+    """Return what else was asked, apart from what stands elsewhere in the context."""
+    rest = {key: value for key, value in body.items() if key not in taken}
+    return rest or None
+
+
+def answer(
+    response: Any, messages: list[Message], usage: Usage, raw_usage: Any = None
+) -> Facts:
+    """
+    Return the result of a step.
+
+    Args:
+        response: The provider's answer, of which the model and the id are read.
+        messages: What the model said, one message a choice.
+        usage: The counts of tokens.
+        raw_usage: The provider's own usage.
+    """
+    reasons = [one["finish_reason"] for one in messages if "finish_reason" in one]
+    return told(
+        model=field(response, "model"),
+        id=field(response, "id"),
+        messages=messages,
+        finish_reasons=reasons or None,
+        usage=usage or None,
+        raw_usage=plain(raw_usage),
+        service_tier=field(response, "service_tier"),
+    )
