@@ -14,6 +14,7 @@ from typing import BinaryIO
 from ai_trace import _journal
 from ai_trace._lines import open_file, strip_bom
 from ai_trace._record import SessionHeader, read_header
+from ai_trace.exceptions import TraceReadError
 
 
 SUFFIX = ".jsonl"
@@ -186,6 +187,36 @@ def read_head(path: Path, limit: int = HEAD_LIMIT) -> SessionHeader | None:
     """
     with open_file(path) as file:
         return first_header(file, limit)
+
+
+def header_for(part: Path, limit: int = HEAD_LIMIT) -> SessionHeader:
+    """
+    Tell who recorded a file, by the best of what there is.
+
+    Args:
+        part: The file.
+        limit: How many bytes a line may have.
+
+    Returns:
+        The header that its first lines state; else that of its journal, as when the
+        process died before its first step had finished; else what its name says.
+
+    Raises:
+        TraceReadError: If the file cannot be read.
+    """
+    return read_head(part, limit) or journal_head(part) or header_from_name(part)
+
+
+def journal_head(part: Path) -> SessionHeader | None:
+    """Return the header that the journal of a file states, if there is one."""
+    for suffix in _journal.SUFFIXES:
+        try:
+            header = read_head(part.with_suffix(suffix))
+        except TraceReadError:
+            continue
+        if header is not None:
+            return header
+    return None
 
 
 def first_header(file: BinaryIO, limit: int = HEAD_LIMIT) -> SessionHeader | None:

@@ -15,6 +15,7 @@ from ai_trace._files import (
     find_parts,
     header_from_name,
     is_session_stem,
+    journal_head,
     read_head,
     split_journal_name,
     split_name,
@@ -99,7 +100,7 @@ def find(directory: PathLike) -> list[SessionInfo]:
             for entry in entries:
                 split = split_name(entry.name)
                 journal = split_journal_name(entry.name)
-                if split is not None and entry.is_file():
+                if split is not None and _may_be_file(entry):
                     parts.setdefault(split[0], {})[split[1]] = entry
                 elif journal is not None:
                     journals.setdefault(journal[0], set()).add(journal[1:])
@@ -157,29 +158,48 @@ def _trace_of(path: Path) -> Path:
     return trace if trace.is_file() else path
 
 
+def _may_be_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:
+        # Who looks at it is told why it cannot be read.
+        return True
+
+
 def _info(
     stem: str, group: dict[int, os.DirEntry[str]], journals: list[tuple[int, str]]
 ) -> SessionInfo | None:
     paths = [Path(group[pid].path) for pid in sorted(group)]
     problem, head = None, None
-    try:
-        stats = [entry.stat() for entry in group.values()]
-    except OSError:
+    sizes, written = [], []
+    for entry in group.values():
+        try:
+            status = entry.stat()
+        except FileNotFoundError:
+            # It went a moment ago; if it was the only one, so did the session.
+            continue
+        except OSError as exc:
+            problem = f"{entry.path} cannot be read: {exc.strerror or exc}."
+            continue
+        sizes.append(status.st_size)
+        written.append(status.st_mtime)
+    if not sizes and problem is None:
         return None
     try:
         head = read_head(paths[0])
     except TraceReadError as exc:
-        problem = str(exc)
-    if head is None and not is_session_stem(stem):
+        problem = problem or str(exc)
+    if head is None and problem is None and not is_session_stem(stem):
         return None
     opened = tuple(paths[0].with_name(name) for _, name in journals)
-    written = [each.st_mtime for each in stats]
+    if head is None and opened:
+        head = journal_head(paths[0])
     return SessionInfo(
         path=paths[0],
         header=head or header_from_name(paths[0]),
-        size=sum(each.st_size for each in stats),
+        size=sum(sizes),
         stem=stem,
-        modified=max([*written, *map(_modified, opened)]),
+        modified=max([0.0, *written, *map(_modified, opened)]),
         parts=tuple(paths),
         problem=problem,
         journals=opened,

@@ -17,8 +17,9 @@ from ai_trace._files import (
     first_header,
     header_from_name,
     header_of,
+    journal_head,
 )
-from ai_trace._lines import LINE_LIMIT, decode, open_file, read_last, read_lines
+from ai_trace._lines import LINE_LIMIT, decode_all, open_file, read_last, read_lines
 from ai_trace._open_steps import Journals
 from ai_trace._record import StepRecord
 from ai_trace._tree import Problem
@@ -122,7 +123,8 @@ class _Cursor:
         file = self._opened()
         if file is None:
             return []
-        self._header = first_header(file) or self._header
+        stated = first_header(file) or journal_head(self._path)
+        self._header = stated or self._header
         steps, self._offset = read_last(file, last, self._header, whole=True)
         return steps
 
@@ -178,11 +180,11 @@ class _Cursor:
             self._offset += line.size
             if line.data.isspace():
                 continue
-            item = decode(line, self._header)
-            if isinstance(item, StepRecord):
-                yield item
-            else:
-                self._report(Problem(f"offset {line.offset}", item))
+            for _, item in decode_all(line, self._header):
+                if isinstance(item, StepRecord):
+                    yield item
+                else:
+                    self._report(Problem(f"offset {line.offset}", item))
 
 
 def _finished(record: StepRecord) -> float:

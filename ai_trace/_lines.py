@@ -7,15 +7,23 @@ damage costs the damaged line. The records are decoded in one place, ``decode``.
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import stat
 import weakref
 from array import array
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from ai_trace._record import SessionHeader, StepRecord, TraceLineError
+from ai_trace._record import (
+    SessionHeader,
+    StepRecord,
+    TraceLineError,
+    read_header,
+)
 from ai_trace.exceptions import TraceReadError
 
 
@@ -24,6 +32,14 @@ _BLOCK = 64 * 1024
 _OPEN_LIMIT = 16
 _NO_PART = -1
 _BOM = b"\xef\xbb\xbf"
+# How each line of a tracer begins; no more than so many are tried in a damaged line.
+_BEGINNING = re.compile(
+    r'\{"name": ?"(?:[^"\\]|\\.){0,8000}", ?"kind": ?"[^"\\]{1,100}",'
+)
+_decoder = json.JSONDecoder()
+_MARK = b'{"name":'
+_SALVAGE_TRIES = 16
+_SALVAGE_CHARACTERS = 2 * LINE_LIMIT
 
 
 class Line(NamedTuple):
@@ -167,9 +183,9 @@ def read_last(
                 continue
         if len(steps) >= n:
             break
-        record = decode(line, header)
-        if isinstance(record, StepRecord):
-            steps.append(record)
+        found = [item for _, item in decode_all(line, header)]
+        steps += [item for item in reversed(found) if isinstance(item, StepRecord)]
+    del steps[n:]
     steps.reverse()
     return steps, resume
 
@@ -200,6 +216,77 @@ def decode(line: Line, header: SessionHeader) -> StepRecord | str:
     if line.ended:
         return f"The line is damaged: {reason}."
     return f"The last line is torn after {line.size} bytes: {reason}."
+
+
+def decode_all(
+    line: Line, header: SessionHeader
+) -> Iterator[tuple[Line, StepRecord | str]]:
+    """
+    Decode a line, and of a damaged one what is whole in it.
+
+    Args:
+        line: The line.
+        header: The session that its file belongs to.
+
+    Yields:
+        The line and its record; or the line and what is wrong with it, then each whole
+        step in it and where it stands.
+    """
+    item = decode(line, header)
+    if isinstance(item, StepRecord):
+        yield line, item
+        return
+    found = _salvage(line, header)
+    if found:
+        one = "A whole step in it is"
+        count = one if len(found) == 1 else f"{len(found)} whole steps in it are"
+        item = f"{item} {count} read."
+    yield line, item
+    yield from found
+
+
+def _salvage(line: Line, header: SessionHeader) -> list[tuple[Line, StepRecord]]:
+    # A file that was cut inside a line has the next step behind the fragment. Only
+    # what begins the line, or ends with it or where another step begins, is one: an
+    # object inside of a fragment may look like a step.
+    if _MARK not in line.data:
+        return []
+    try:
+        return _whole_steps(line, line.data.decode("utf-8", "surrogateescape"), header)
+    except MemoryError:
+        return []
+
+
+def _whole_steps(
+    line: Line, text: str, header: SessionHeader
+) -> list[tuple[Line, StepRecord]]:
+    found: list[tuple[Line, StepRecord]] = []
+    behind, room = 0, _SALVAGE_CHARACTERS
+    for begin in islice(_BEGINNING.finditer(text), _SALVAGE_TRIES):
+        start = begin.start()
+        if start < behind:
+            continue
+        room -= len(text) - start
+        end = _end_of_object(text, start) if room > 0 else 0
+        if end and (not start or not text[end:].strip() or _BEGINNING.match(text, end)):
+            before, inside = (_bytes(part) for part in (text[:start], text[start:end]))
+            piece = Line(line.offset + len(before), len(inside), inside, True)
+            record = decode(piece, read_header(inside) or header)
+            if isinstance(record, StepRecord):
+                found.append((piece, record))
+                behind = end
+    return found
+
+
+def _end_of_object(text: str, start: int) -> int:
+    try:
+        return _decoder.raw_decode(text, start)[1]
+    except (ValueError, RecursionError, MemoryError):
+        return 0
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
 
 
 def strip_bom(data: bytes) -> bytes:

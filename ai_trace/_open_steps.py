@@ -14,8 +14,15 @@ from typing import Any, BinaryIO
 from ai_trace import _journal
 from ai_trace._files import journal_of
 from ai_trace._journal import OpenSteps
-from ai_trace._lines import LINE_LIMIT, open_file, read_lines, read_lines_back
-from ai_trace._record import StepRecord, TraceLineError
+from ai_trace._lines import (
+    LINE_LIMIT,
+    Line,
+    decode_all,
+    open_file,
+    read_lines,
+    read_lines_back,
+)
+from ai_trace._record import SessionHeader, StepRecord
 from ai_trace._tree import Problem, Writer
 from ai_trace.exceptions import TraceReadError
 
@@ -38,6 +45,7 @@ _LATELY = 100_000
 # A large journal is not read all the time: once it took a second, so many seconds pass.
 _REST = 5
 
+_NOBODY = SessionHeader("", "")
 _Stamp = tuple[int, int, int]
 
 
@@ -99,10 +107,10 @@ class Journals:
             return
         lines, size = 0, 0
         for line in read_lines_back(file, os.fstat(file.fileno()).st_size):
-            record = _record(line.data)
-            if record is None or not any(record.id in one.steps for one in known):
+            records = _records(line)
+            if not any(r.id in one.steps for r in records for one in known):
                 lines, size = lines + 1, size + line.size
-            if record is not None:
+            for record in records:
                 self.finish(record, trace)
             if lines > _UNKNOWN_LINES or size > _UNKNOWN_BYTES:
                 return
@@ -187,7 +195,7 @@ class _Journal:
         try:
             with open_file(path) as file:
                 for line in read_lines(file):
-                    if line.ended:
+                    if line.ended and not line.data.isspace():
                         self.steps.add(line.data)
         except TraceReadError as exc:
             # It may have gone a moment ago, as when a session ends.
@@ -238,11 +246,9 @@ def _stamp(path: Path) -> _Stamp | None:
     return status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def _record(line: bytes) -> StepRecord | None:
-    try:
-        return StepRecord.from_line(line)
-    except (TraceLineError, RecursionError, MemoryError):
-        return None
+def _records(line: Line) -> list[StepRecord]:
+    found = (item for _, item in decode_all(line, _NOBODY))
+    return [item for item in found if isinstance(item, StepRecord)]
 
 
 def writer_lives(journal: Path) -> bool:

@@ -33,6 +33,14 @@ _LOSSES = {
     "durability lost": "the disk refused to keep what was written before it",
     "journal damaged": "a part of the journal could not be read",
 }
+# How steps are without an end. What is recorded of the last two stands in the file and
+# is all that ever will be; of a step in a journal that is not said yet.
+_WITHOUT_END = {
+    "running": (GOOD, "running"),
+    "unfinished": (BAD, "unfinished"),
+    "recovered": (ODD, "unfinished and recovered: its process died inside"),
+    "left open": (ODD, "unfinished: the session was closed while inside"),
+}
 _LISTED = 20
 _SHOWN = 200
 _NOTE_LENGTH = 40
@@ -140,7 +148,7 @@ def diagnose(session: Session, modes: Mapping[Path, int]) -> Diagnosis:
     problems = _by_kind(session.problems)
     findings = [
         _lines(session, problems),
-        _steps(session, seen),
+        _steps(seen),
         _gaps(session, seen),
         _tree(problems),
         _journal(session, problems),
@@ -164,15 +172,16 @@ class _Seen:
 
     def __init__(self) -> None:
         self.notes: Counter[str] = Counter()
-        self.open: list[str] = []
+        self.open: Counter[str] = Counter()
+        self.names: dict[str, list[str]] = {how: [] for how in _WITHOUT_END}
         self.losses: list[str] = []
         self.unlisted = 0
         self.holes = 0
         self._last: dict[int, int] = {}
 
     def add(self, record: StepRecord) -> None:
-        if record.outcome in WITHOUT_END and len(self.open) < _LISTED:
-            self.open.append(record.name[:_SHOWN])
+        if record.outcome in WITHOUT_END:
+            self._add_open(_how_open(record), record.name[:_SHOWN])
         for note in record.notes:
             kind = note.get("note")
             self._add_note(record, kind if isinstance(kind, str) else "(no word)")
@@ -180,6 +189,11 @@ class _Seen:
         last = self._last.setdefault(pid, record.seq)
         self.holes += max(0, record.seq - last - 1)
         self._last[pid] = max(last, record.seq)
+
+    def _add_open(self, how: str, name: str) -> None:
+        self.open[how] += 1
+        if self.open[how] <= _LISTED:
+            self.names[how].append(name)
 
     def _add_note(self, record: StepRecord, kind: str) -> None:
         key = kind[:_NOTE_LENGTH]
@@ -216,18 +230,27 @@ def _lines(session: Session, problems: Mapping[str, list[str]]) -> Finding:
     return Finding("lines", ODD if odd else GOOD, f"{read}, none is damaged.", odd)
 
 
-def _steps(session: Session, seen: _Seen) -> Finding:
-    running, unfinished = (session.outcomes.get(each, 0) for each in WITHOUT_END)
-    if not running and not unfinished:
+def _how_open(record: StepRecord) -> str:
+    if record.outcome == "running":
+        return "running"
+    if record.finished_at is not None:
+        return "left open"
+    is_recovered = any(note.get("note") == "recovered" for note in record.notes)
+    return "recovered" if is_recovered else "unfinished"
+
+
+def _steps(seen: _Seen) -> Finding:
+    if not seen.open:
         return Finding("steps", GOOD, "Every step that is known has ended.")
-    parts = []
-    if running:
-        parts.append(f"{_are(running, 'step')} running")
-    if unfinished:
-        parts.append(f"{_are(unfinished, 'step')} unfinished")
-    names = ", ".join(seen.open) + (", …" if running + unfinished > _LISTED else "")
-    says = f"{' and '.join(parts)}: {names}."
-    return Finding("steps", BAD if unfinished else GOOD, says)
+    says, states = [], []
+    for how, (state, words) in _WITHOUT_END.items():
+        count = seen.open[how]
+        if count:
+            names = ", ".join(seen.names[how]) + (", …" if count > _LISTED else "")
+            says.append(f"{_are(count, 'step')} {words}: {names}.")
+            states.append(state)
+    worst = next(state for state in (BAD, ODD, GOOD) if state in states)
+    return Finding("steps", worst, " ".join(says))
 
 
 def _gaps(session: Session, seen: _Seen) -> Finding:

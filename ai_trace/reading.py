@@ -18,9 +18,10 @@ from ai_trace._files import (
     HEADER_MARK,
     find_journals,
     first_header,
+    header_for,
     header_from_name,
     header_of,
-    read_head,
+    journal_head,
 )
 from ai_trace._find import (
     LATEST,
@@ -37,7 +38,7 @@ from ai_trace._lines import (
     LINE_LIMIT,
     Line,
     LineStore,
-    decode,
+    decode_all,
     open_file,
     read_last,
     read_lines,
@@ -89,7 +90,7 @@ def read(path: Trace) -> Session:
     problems: list[Problem] = []
     journals = Journals(journals_of(path))
     sizes = _sizes(parts)
-    header = read_head(parts[0], LINE_LIMIT) or header_from_name(parts[0])
+    header = header_for(parts[0], LINE_LIMIT)
 
     def steps() -> Iterator[StepRecord]:
         for part, line, item in _items(parts, sizes, journals):
@@ -150,7 +151,7 @@ def tail(path: Trace, n: int) -> list[StepRecord]:
     tails = []
     for part in parts_of(path):
         with open_file(part) as file:
-            header = first_header(file) or header_from_name(part)
+            header = first_header(file) or journal_head(part) or header_from_name(part)
             tails.append(read_last(file, n, header)[0])
             journals.settle(part, file)
     return merge_last(tails, n) + list(journals.records())
@@ -238,7 +239,7 @@ def _items(
 def _read_part(
     path: Path, size: int, prefix: str
 ) -> Iterator[tuple[Line, StepRecord | Problem]]:
-    named = header = header_from_name(path)
+    named = header = journal_head(path) or header_from_name(path)
     with open_file(path) as file:
         for count, line in enumerate(read_lines(file), 1):
             if line.offset >= size:
@@ -254,15 +255,16 @@ def _read_part(
                     header = stated
             if line.data.isspace():
                 continue
-            item = decode(line, header)
-            if isinstance(item, str):
-                kind = "damaged" if line.ended else "torn"
-                yield line, Problem(where, item, kind)
-                continue
-            yield line, item
-            if not line.ended:
-                what = "The last line lacks its newline; it is read all the same."
-                yield line, Problem(where, what, "odd")
+            for piece, item in decode_all(line, header):
+                if isinstance(item, str):
+                    kind = "damaged" if line.ended else "torn"
+                    yield line, Problem(where, item, kind)
+                    continue
+                header = item.header or header
+                yield piece, item
+                if piece is line and not line.ended:
+                    what = "The last line lacks its newline; it is read all the same."
+                    yield line, Problem(where, what, "odd")
 
 
 def _doubts(

@@ -24,7 +24,7 @@ from ai_trace._files import (
     header_from_name,
     journal_of,
 )
-from ai_trace._lines import decode, open_file, read_lines
+from ai_trace._lines import decode_all, open_file, read_lines
 from ai_trace._open_steps import CAN_TELL, Journals
 from ai_trace._record import StepRecord, encode_line
 from ai_trace._tree import Writer
@@ -191,9 +191,9 @@ def _records(part: Path) -> Iterator[StepRecord]:
     header = header_from_name(part)
     with open_file(part) as file:
         for line in read_lines(file):
-            item = decode(line, header)
-            if isinstance(item, StepRecord):
-                yield item
+            for _, item in decode_all(line, header):
+                if isinstance(item, StepRecord):
+                    yield item
 
 
 def _noted(opened: Journals) -> Iterator[StepRecord]:

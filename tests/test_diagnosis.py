@@ -106,15 +106,49 @@ def test_steps_that_did_not_end(traces):
     assert "process 7 on here died" in finding(diagnosis, "journal")
 
 
-def test_steps_that_were_recovered_did_not_end_either(traces):
-    """Recovery mends the file; the run has still died, and that is still said."""
+def test_a_session_that_was_recovered_is_whole(traces):
+    """All that was recorded is in the file then; that the run died is still said."""
     path = write_private(traces, first_line(1))
     write_journal(traces, header_line(), start(2))
+    before = examine(path)
     recover(path)
+    after = examine(path)
+
+    assert (False, True) == (before.is_whole, after.is_whole)
+    assert {"steps": "odd"} == states(after)
+    said = "1 step is unfinished and recovered: its process died inside: step 2."
+    assert said == finding(after, "steps")
+    assert {"recovered": 1} == after.notes
+
+
+def test_a_recovery_that_lost_something_is_not_whole(traces):
+    """What of the journal could not be read stays a gap, in the recovered line too."""
+    path = write_private(traces, first_line(1))
+    write_journal(traces, header_line(), start(2), b"hello\n")
+    recover(path)
+
+    assert {"steps": "odd", "gaps": "bad"} == states(examine(path))
+
+
+def test_a_session_that_was_closed_with_steps_open_is_whole(tmp_path):
+    """What the tracer closed has its line; that it had not ended is said."""
+    with Tracer("agent", tmp_path / "traces") as tracer:
+        tracer.step("left").start()
+    diagnosis = examine(tracer.path)
+
+    assert diagnosis.is_whole
+    assert "the session was closed while inside: left." in finding(diagnosis, "steps")
+    assert {"steps": "odd"} == states(diagnosis)
+
+
+def test_a_step_in_a_damaged_line_is_counted(traces):
+    """A whole step behind a torn one is read; the session is not whole all the same."""
+    path = write_private(traces, first_line(1), line(2)[:30] + line(3))
     diagnosis = examine(path)
 
-    assert {"steps": "bad"} == states(diagnosis)
-    assert {"recovered": 1} == diagnosis.notes
+    assert {"gaps", "lines"} == set(states(diagnosis))
+    assert "2 lines can be read" in finding(diagnosis, "lines")
+    assert "A whole step in it is read." in finding(diagnosis, "lines")
 
 
 def test_a_living_session_is_whole(traces):

@@ -27,6 +27,8 @@ from trace_lines import record as step_record
 from ai_trace import reading
 from ai_trace._record import StepRecord
 from ai_trace._tree import Problem, Writer
+from ai_trace.cli import main
+from ai_trace.diagnosis import examine
 from ai_trace.render import markdown, stats, text
 from ai_trace.render._style import Style, columns
 from ai_trace.render._values import local_time
@@ -469,6 +471,37 @@ def test_a_page_saved_at_the_end_of_a_run_is_quiet(tmp_path):
         page = "".join(markdown.session(reading.read(path)))
 
     assert "rocess" not in page
+
+
+def test_a_process_that_died_before_a_step_had_finished(tmp_path, capsys):
+    """Where the trace file says nothing yet, the journal tells of the session."""
+    write_journal(tmp_path, header_line(), start(1, name="market_scan"))
+    path = write(tmp_path)
+    (info,) = reading.find(tmp_path)
+    session = reading.read(path)
+    diagnosis = examine(path)
+    shown = [main(["--dir", str(tmp_path), *w]) for w in (["list"], ["view"])]
+    out = capsys.readouterr().out
+
+    for stated in (info.header, session.header, session.steps[0].header):
+        assert {"model": "m"} == stated.meta
+        assert (7, "here", "1.0") == (stated.pid, stated.host, stated.version)
+        assert "bot" == stated.agent
+    assert "written by ai_trace 1.0" in str(diagnosis.findings)
+    assert [0, 0] == shown
+    assert "process 7 on here died" in out
+    assert 2 == out.count("bot")
+
+
+@pytest.mark.parametrize("suffix", [".open", ".open2"])
+def test_a_lost_first_line_costs_no_header(tmp_path, suffix):
+    """A header that a trace file has lost is read from its journal, whichever file."""
+    write_journal(tmp_path, header_line(), start(1), suffix=suffix)
+    path = write(tmp_path, b'{"name":"torn\n', line(3, 1))
+
+    assert {"model": "m"} == reading.read(path).header.meta
+    assert [{"model": "m"}] * 2 == [s.header.meta for s in reading.tail(path, 5)]
+    assert {"model": "m"} == reading.find(tmp_path)[0].header.meta
 
 
 def test_without_a_journal_a_lost_parent_is_a_placeholder(tmp_path):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -179,7 +180,6 @@ DAMAGED = {
     "parent as object": encoded(fields(9, parent_id={})),
     "logs of numbers": encoded(fields(9, logs=[1])),
     "no name": b'{"outcome":"ok"}\n',
-    "two lines as one": line(7).rstrip(b"\n") + line(8),
     "only a header": encoded({"session": HEADER}),
 }
 
@@ -522,6 +522,19 @@ def test_find_lists_what_it_cannot_read(tmp_path, monkeypatch):
 
     assert ("bot", "20240301_143022") == (info.header.agent, info.header.session_id)
     assert f"{path} cannot be read: Permission denied." == info.problem
+
+
+@pytest.mark.parametrize("name", [f"{STEM}_2.jsonl", "run.jsonl"])
+def test_find_lists_what_the_system_cannot_look_at(tmp_path, name):
+    """A file at which the system fails is listed with the reason, beside the others."""
+    mine = write(tmp_path, first_line(0))
+    (tmp_path / name).symlink_to(name)
+    infos = {info.path: info for info in reading.find(tmp_path)}
+
+    assert {mine, tmp_path / name} == set(infos)
+    assert None is infos[mine].problem
+    problem = infos[tmp_path / name].problem
+    assert f"{tmp_path / name} cannot be read: {os.strerror(errno.ELOOP)}." == problem
 
 
 @pytest.mark.parametrize("name", ["missing", "a_file"])

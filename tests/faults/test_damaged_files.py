@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from faults import figures, programs
@@ -47,6 +48,51 @@ def test_a_tail_torn_anywhere(tmp_path: Path, cut: int) -> None:
     assert ["step 1", "step 2"] == [step.name for step in session.steps][:2]
     assert 1 == len(session.problems)
     assert "torn" in session.problems[0].what or len(session.steps) == 3
+
+
+def compact(data: bytes) -> bytes:
+    """Return a line as a tracer writes it."""
+    return json.dumps(json.loads(data), separators=(",", ":")).encode() + b"\n"
+
+
+@pytest.mark.parametrize("form", [bytes, compact])
+@pytest.mark.parametrize("cut", range(1, len(line(3)), 7))
+def test_a_line_behind_a_torn_one(tmp_path: Path, cut: int, form: Any) -> None:
+    """F15: of a whole line behind a fragment nothing is lost, whatever is cut."""
+    nested = {"name": "x", "kind": "tool", "id": "1", "outcome": "ok", "context": {}}
+    torn = line(3, context={"call": nested, "text": "é€🤖", "calls": [nested] * 2})
+    fragment = form(torn)[: max(1, cut * len(form(torn)) // len(line(3)))].rstrip(b"\n")
+    data = form(first_line(1)) + fragment + form(line(2)) + form(line(4))
+    session = damaged(tmp_path, data)
+    names = ["step 1", "step 2", "step 4"]
+    followed = reading.follow(session.path, last=9, stop=lambda: True)
+
+    assert names == [step.name for step in session.steps]
+    assert names == [step.name for step in reading.tail(session.path, 9)]
+    assert ["step 2", "step 4"] == [s.name for s in reading.tail(session.path, 2)]
+    assert names == [step.name for step in followed]
+    assert [form(line(2))] == [s.line for s in session.steps if s.name == "step 2"]
+    (problem,) = session.problems
+    offset = len(form(first_line(1)))
+    assert f"line 2, offset {offset}" == problem.where
+    assert problem.what.endswith("A whole step in it is read.")
+
+
+def test_whole_lines_without_newlines_between(tmp_path: Path) -> None:
+    """F15: steps that stand behind each other on one line are all read."""
+    data = (line(2) + line(3, text="é") + line(4)).replace(b"\n", b"")
+    session = damaged(tmp_path, first_line(1) + data + b"\n" + line(5))
+
+    assert [f"step {n}" for n in range(1, 6)] == [step.name for step in session.steps]
+    assert "3 whole steps in it are read." in session.problems[0].what
+
+
+def test_a_header_behind_a_torn_line(tmp_path: Path) -> None:
+    """F15: the session's header is read with the step that carries it."""
+    session = damaged(tmp_path, line(3)[:40] + first_line(1) + line(2))
+
+    assert ["step 1", "step 2"] == [step.name for step in session.steps]
+    assert [{"model": "m"}] * 2 == [step.header.meta for step in session.steps]
 
 
 @pytest.mark.parametrize(

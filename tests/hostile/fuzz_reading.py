@@ -18,7 +18,7 @@ with atheris.instrument_imports(include=["ai_trace"]):
     from ai_trace import StepRecord
     from ai_trace._files import header_from_name
     from ai_trace._journal import OpenSteps
-    from ai_trace._lines import Line, decode
+    from ai_trace._lines import Line, decode, decode_all
     from ai_trace._tree import fold
     from ai_trace.diagnosis import diagnose
     from ai_trace.render import json, markdown, text
@@ -34,12 +34,13 @@ def try_one(data: bytes) -> None:
     damaged = 0
     for raw in data.split(b"\n"):
         line = Line(0, len(raw) + 1, raw + b"\n", True)
-        item = decode(line, HEADER)
-        if isinstance(item, StepRecord):
-            records.append(item)
-        elif raw.strip():
-            damaged += 1
-            assert item.endswith("."), item
+        for piece, item in decode_all(line, HEADER):
+            if isinstance(item, StepRecord):
+                assert piece.data.strip() in raw, "what was read is not in the line"
+                records.append(item)
+            elif raw.strip():
+                damaged += 1
+                assert item.endswith("."), item
         journal.add(line.data)
     opened = list(journal.records("unfinished", 1.7e9))
     session = fold([*records, *opened], HEADER)

@@ -53,6 +53,11 @@ LINES = {
     "control characters": (bomb(b'"\x01"'), False),
     "null bytes": (bomb(b'"\\u0000"'), True),
     "not UTF-8": (bomb(b'"\xed\xa0\x80"'), False),
+    "beginnings without end": (b'{"name":"a","kind":"b","x":' * 40_000 + b"\n", False),
+    "steps in a fragment": (
+        b'{"x":[' + b",".join([line(1)[:-1]] * 3) + b"]\n",
+        False,
+    ),
     "wide text": (bomb(b'"' + b"\xf0\x9f\x98\x80" * 100_000 + b'"'), True),
 }
 
