@@ -23,6 +23,7 @@ _MOST_ANSWERS = 16
 _MOST_KEYS = 32
 _MEDIA = ("uri", "file", "blob")
 _PLAIN = ("text", "reasoning", "refusal")
+_encode = json.JSONEncoder(sort_keys=True).encode
 
 
 class Part(NamedTuple):
@@ -250,7 +251,7 @@ def _response_id(value: Any, key: str) -> Sequence[bytes]:
 
 def _canonical(value: Any, call: int) -> bytes:
     try:
-        return json.dumps(value, sort_keys=True).encode("ascii") + b"\n"
+        return _encode(value).encode("ascii") + b"\n"
     except (RecursionError, ValueError, TypeError):
         # It is like that of no other call.
         return f"?{call}\n".encode()
