@@ -36,9 +36,12 @@ class ForeignStep(Step):
 
     Attributes:
         outer: What was current of ours when it began.
+        facts: What the integration gathers of it until its end.
     """
 
-    __slots__ = ("_milliseconds", "_passing", "outer")
+    __slots__ = ("_milliseconds", "_passing", "facts", "outer")
+
+    facts: dict[str, Any]
     outer: Place | None
     _milliseconds: float | None
     _passing: int
@@ -47,6 +50,7 @@ class ForeignStep(Step):
         """Take a parent and ids; empty ones are made here."""
         recorder = self.recorder
         self._milliseconds = None
+        self.facts = {}
         self._passing = id(sys.exc_info()[1])
         self.outer = current.get()
         self.parent_id = place.id
@@ -57,6 +61,10 @@ class ForeignStep(Step):
     def is_open(self) -> bool:
         """Tell whether it has started and not ended."""
         return self.recorder.open_steps.get(self.id) is self
+
+    def seconds_open(self) -> float:
+        """Return how long ago it began."""
+        return round(self.recorder.monotonic() - self._origin, 6)
 
     def retell(self, name: str, kind: str, context: dict[str, Any]) -> None:
         """

@@ -12,9 +12,11 @@ import json
 from collections.abc import Mapping
 from typing import Any, Callable, NamedTuple
 
-from ai_trace.integrations import _media, _messages, _prices
+from ai_trace.integrations import _media, _messages
 from ai_trace.integrations._fields import items
+from ai_trace.integrations._hooked_calls import with_cost
 from ai_trace.integrations._messages import Message, Part
+from ai_trace.integrations._servers import provider_at
 from ai_trace.integrations._usage import usage
 
 
@@ -210,10 +212,11 @@ def _count(left: Attributes, result: dict[str, Any], context: dict[str, Any]) ->
         return
     result["usage"] = counts
     result["raw_usage"] = raw
-    model = result.get("model") or context.get("model")
-    price = _prices.cost(str(context.get("provider", "")), model, counts)
-    if price is not None:
-        result["cost"] = price
+    address = left.get("server.address")
+    _, server = provider_at(address, left.get("server.port"), "")
+    if server is not None:
+        context["server"] = server
+    result.update(with_cost(result, context))
 
 
 def _usage_of(left: Attributes) -> tuple[dict[str, int], dict[str, Any]]:

@@ -38,7 +38,18 @@ def provider_of(client: Any, library: str) -> tuple[str, str | None]:
         The provider; and the server's address if it is none of a known provider.
     """
     url = getattr(client, "base_url", None)
-    host = getattr(url, "host", None)
+    return provider_at(getattr(url, "host", None), getattr(url, "port", None), library)
+
+
+def provider_at(host: Any, port: Any, library: str) -> tuple[str, str | None]:
+    """
+    Return who answers at an address, in the way of ``provider_of``.
+
+    Args:
+        host: The server's name; whatever is no text is taken for the provider's own.
+        port: The port, if one is given.
+        library: Whose wire the server speaks in any case.
+    """
     if type(host) is not str:
         return library, None
     parts = host.split(".")
@@ -46,5 +57,4 @@ def provider_of(client: Any, library: str) -> tuple[str, str | None]:
         provider = _PROVIDERS.get(".".join(parts[start:]))
         if provider is not None:
             return provider, None
-    port = getattr(url, "port", None)
     return library, host if port is None else f"{host}:{port}"

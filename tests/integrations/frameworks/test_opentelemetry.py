@@ -294,6 +294,7 @@ def test_chat(tracer: otel.Tracer) -> None:
                     "gen_ai.usage.input_tokens": 10,
                     "gen_ai.usage.output_tokens": 5,
                     "gen_ai.usage.cache_read.input_tokens": 4,
+                    "server.address": "127.0.0.1",
                     "server.port": 443,
                 }
             )
@@ -320,7 +321,8 @@ def test_chat(tracer: otel.Tracer) -> None:
         ],
         "tools": [{"type": "function", "name": "w"}],
         "parameters": {"temperature": 0.5},
-        "attributes": {"server.port": 443},
+        "server": "127.0.0.1:443",
+        "attributes": {"server.address": "127.0.0.1", "server.port": 443},
         "otel": {"scope": "a.library"},
     } == found.context
     parsed = {**call, "arguments": {"city": "Bonn"}}
@@ -343,6 +345,26 @@ def test_chat(tracer: otel.Tracer) -> None:
             "cache_read.input_tokens": 4,
         },
     } == found.result
+
+
+def test_cost(tracer: otel.Tracer) -> None:
+    """A call has its price where provider, server and model are known."""
+    asked = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "openai",
+        "gen_ai.request.model": "gpt-4o",
+        "gen_ai.usage.input_tokens": 1_000_000,
+        "gen_ai.usage.output_tokens": 0,
+    }
+    with capture() as steps:
+        tracer.start_span(
+            "a", attributes={**asked, "server.address": "api.openai.com"}
+        ).end()
+        tracer.start_span("b", attributes={**asked, "server.address": "::1"}).end()
+
+    a, b = steps
+    assert 2.5 == a.result["cost"]["usd"]
+    assert "cost" not in b.result
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,189 @@
+"""
+From the span data of the OpenAI Agents SDK to what a step of ours says.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable, NamedTuple
+
+from ai_trace.integrations._fields import field, plain
+from ai_trace.integrations._hooked_calls import server_of, with_cost
+from ai_trace.integrations._media import blob
+from ai_trace.integrations._messages import arguments_of
+from ai_trace.integrations._openai_messages import chat_message, chat_messages
+from ai_trace.integrations._openai_responses import output_messages
+from ai_trace.integrations._openai_wires import WIRES
+from ai_trace.integrations._usage import openai_usage
+from ai_trace.integrations._wire import Facts, answer, told
+
+
+class Told(NamedTuple):
+    """
+    A span in our words.
+    """
+
+    name: str
+    kind: str
+    context: Facts
+    result: Any = None
+
+
+_RESPONSES = WIRES["/responses"]
+# What the SDK makes spans of for its own order: each run, and each round in it.
+FOLDED = ("task", "turn")
+
+
+def told_of(data: Any) -> Told:
+    """
+    Return what a span was about, as far as its data say by now.
+
+    Args:
+        data: The ``span_data`` of a span.
+    """
+    kind = field(data, "type")
+    teller = _TELLERS.get(kind) if type(kind) is str else None
+    if teller is not None:
+        return teller(data)
+    rest = data.export()
+    facts = rest if type(rest) is dict else {"data": rest}
+    name = field(data, "name") or kind
+    return Told(
+        name, "step", told(**{key: facts[key] for key in facts if key != "type"})
+    )
+
+
+def _generation(data: Any) -> Told:
+    model = data.model
+    config = told(**(data.model_config or {}))
+    server = server_of(config.pop("base_url", None))
+    parameters = config or None
+    context = told(
+        **server,
+        operation="chat",
+        model=model,
+        messages=chat_messages(data.input),
+        parameters=parameters,
+    )
+    messages = [_answer(one) for one in data.output or ()]
+    result = answer(None, messages, openai_usage(data.usage), data.usage)
+    is_there = data.output is not None or data.usage is not None
+    return Told(
+        _call_name(model),
+        "llm",
+        context,
+        with_cost(result, context) if is_there else None,
+    )
+
+
+def _answer(given: Any) -> Any:
+    """Return one answer: a chat message, or the response that a stream came to."""
+    if field(given, "object") == "response":
+        found = output_messages(
+            field(given, "output"),
+            field(given, "status") or "completed",
+            field(given, "incomplete_details"),
+        )
+        if found:
+            return found[0]
+    return chat_message(given)
+
+
+def _response(data: Any) -> Told:
+    response = data.response
+    asked = {
+        "model": field(response, "model"),
+        "input": data.input,
+        "instructions": field(response, "instructions"),
+        "tools": [plain(tool) for tool in field(response, "tools") or ()],
+        **{name: field(response, name) for name in _ASKED if field(response, name)},
+    }
+    context = told(
+        provider="openai",
+        operation="chat",
+        model=asked["model"],
+        **_RESPONSES.asked(told(**asked)),
+    )
+    result = None if response is None else _RESPONSES.answered(response)
+    if result is None and data.usage is not None:
+        result = told(usage=openai_usage(data.usage), raw_usage=data.usage)
+    return Told(_call_name(asked["model"]), "llm", context, result)
+
+
+# Of what was asked, a response repeats the whole; this is what can be of interest.
+_ASKED = (
+    "max_output_tokens",
+    "previous_response_id",
+    "reasoning",
+    "temperature",
+    "text",
+    "tool_choice",
+    "top_p",
+    "truncation",
+)
+
+
+def _call_name(model: Any) -> str:
+    return f"chat {model}" if model else "chat"
+
+
+def _function(data: Any) -> Told:
+    context = told(arguments=arguments_of(data.input), mcp=data.mcp_data)
+    return Told(data.name, "tool", context, data.output)
+
+
+def _agent(data: Any) -> Told:
+    context = told(
+        handoffs=data.handoffs or None,
+        tools=data.tools or None,
+        output_type=data.output_type,
+        metadata=field(data, "metadata"),
+    )
+    return Told(data.name, "agent", context)
+
+
+def _guardrail(data: Any) -> Told:
+    return Told(data.name, "guardrail", {}, {"triggered": data.triggered})
+
+
+def _handoff(data: Any) -> Told:
+    context = told(from_agent=data.from_agent, to_agent=data.to_agent)
+    return Told(f"handoff to {data.to_agent}", "step", context)
+
+
+def _custom(data: Any) -> Told:
+    given = data.data
+    return Told(
+        data.name, "step", dict(given) if type(given) is dict else told(data=given)
+    )
+
+
+def _transcription(data: Any) -> Told:
+    context = told(
+        model=data.model,
+        input=_audio(data.input, data.input_format),
+        parameters=data.model_config,
+    )
+    return Told(f"transcription {data.model}", "step", context, data.output)
+
+
+def _speech(data: Any) -> Told:
+    context = told(model=data.model, input=data.input, parameters=data.model_config)
+    result = _audio(data.output, data.output_format)
+    return Told(f"speech {data.model}", "step", context, result)
+
+
+def _audio(data: Any, audio_format: Any) -> Any:
+    return blob("audio", f"audio/{audio_format}", data) if data else None
+
+
+_TELLERS: dict[str, Callable[[Any], Told]] = {
+    "agent": _agent,
+    "custom": _custom,
+    "function": _function,
+    "generation": _generation,
+    "guardrail": _guardrail,
+    "handoff": _handoff,
+    "response": _response,
+    "speech": _speech,
+    "transcription": _transcription,
+}

@@ -1,0 +1,64 @@
+"""
+What the hooks of frameworks have in common when they tell of a call to a model.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from ai_trace.integrations import _prices
+from ai_trace.integrations._servers import provider_at
+from ai_trace.integrations._wire import Facts, told
+
+
+# Frameworks call some providers by other names than gen_ai.provider.name does.
+_PROVIDERS = {
+    "amazon_bedrock": "aws.bedrock",
+    "azure": "azure.ai.openai",
+    "bedrock": "aws.bedrock",
+    "gemini": "gcp.gemini",
+    "google_genai": "gcp.gemini",
+    "google_vertexai": "gcp.vertex_ai",
+    "mistral": "mistral_ai",
+    "vertex_ai": "gcp.vertex_ai",
+    "xai": "x_ai",
+}
+
+
+def server_of(url: Any, provider: str = "openai") -> Facts:
+    """
+    Return who answers at a URL, and the server's address if it is of none we know.
+
+    Args:
+        url: Where the framework sends its calls; ``None`` if it does not say.
+        provider: Whose wire is spoken there, in the framework's words.
+    """
+    provider = _PROVIDERS.get(provider, provider)
+    try:
+        parts = urlsplit(str(url or ""))
+        known, server = provider_at(parts.hostname, parts.port, provider)
+    except ValueError:
+        known, server = provider, str(url)
+    return told(provider=known, server=server)
+
+
+def with_cost(result: Facts, context: Facts) -> Facts:
+    """
+    Return the result of a call with what it cost, where that is known.
+
+    Args:
+        result: What was answered.
+        context: What was asked; a ``server`` in it is none whose prices are known.
+    """
+    usage = result.get("usage")
+    if not usage or "server" in context:
+        return result
+    price = _prices.cost(
+        str(context.get("provider")),
+        result.get("model") or context.get("model"),
+        usage,
+        result.get("raw_usage"),
+        result.get("service_tier"),
+    )
+    return result if price is None else {**result, "cost": price}

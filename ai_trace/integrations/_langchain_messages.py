@@ -1,0 +1,170 @@
+"""
+LangChain's messages and answers in the common shape.
+
+LangChain itself translates the content of each provider into standard blocks, which
+are read here; its classes are known by what they have, so that nothing is imported.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable
+
+from ai_trace.integrations._fields import field, items
+from ai_trace.integrations._media import blob, from_file, from_url
+from ai_trace.integrations._messages import (
+    Message,
+    Part,
+    message,
+    reasoning,
+    text,
+    tool_call,
+    tool_call_response,
+)
+from ai_trace.integrations._usage import Usage, usage
+from ai_trace.integrations._wire import Facts, told
+
+
+_ROLES = {"human": "user", "ai": "assistant", "AIMessageChunk": "assistant"}
+_MEDIA = ("image", "audio", "video", "file")
+
+
+def is_message(value: Any) -> bool:
+    """Tell whether something is one of LangChain's messages."""
+    kind = type(value)
+    return hasattr(kind, "content_blocks") and hasattr(kind, "pretty_repr")
+
+
+def readable(value: Any) -> Any:
+    """Return what went into or came out of a run, with messages in the common shape."""
+    if is_message(value):
+        return message_of(value)
+    if type(value) is dict:
+        return {key: readable(one) for key, one in value.items()}
+    if type(value) in (list, tuple):
+        return [readable(one) for one in value]
+    return value
+
+
+def messages_of(given: Any) -> list[Message]:
+    """Return the messages of a call."""
+    return [message_of(one) for one in items(given)]
+
+
+def message_of(given: Any, finish_reason: Any = None) -> Message:
+    """
+    Return one message.
+
+    Args:
+        given: A message of LangChain.
+        finish_reason: Why the model stopped, if this is its answer.
+    """
+    kind = field(given, "type")
+    role = field(given, "role") if kind == "chat" else _ROLES.get(kind, kind)
+    if kind == "tool":
+        parts = [_tool_response(given)]
+    else:
+        parts = [_part(block) for block in given.content_blocks]
+    # Tools and agents are named in their messages as a matter of course.
+    name = field(given, "name") if kind == "human" else None
+    return message(role, parts, name=name, finish_reason=finish_reason)
+
+
+def _tool_response(given: Any) -> Part:
+    content = given.content
+    response = content if type(content) is str else content_of(given)
+    return tool_call_response(response, field(given, "tool_call_id"))
+
+
+def content_of(given: Any) -> Any:
+    """Return what a message says: its text, or else its parts."""
+    if type(given.content) is str:
+        return given.content
+    return [_part(block) for block in given.content_blocks]
+
+
+def _part(block: Any) -> Part:
+    kind = field(block, "type")
+    read = _PARTS.get(kind)
+    if read is not None:
+        return read(block)
+    return _media(kind, block) if kind in _MEDIA else block
+
+
+def _text(block: Any) -> Part:
+    return text(field(block, "text"))
+
+
+def _reasoning(block: Any) -> Part:
+    return reasoning(field(block, "reasoning"))
+
+
+def _call(block: Any) -> Part:
+    return tool_call(field(block, "name"), field(block, "args"), field(block, "id"))
+
+
+_PARTS: dict[Any, Callable[[Any], Part]] = {
+    "text": _text,
+    "reasoning": _reasoning,
+    "tool_call": _call,
+    "invalid_tool_call": _call,
+}
+
+
+def _media(kind: str, block: Any) -> Part:
+    modality = "document" if kind == "file" else kind
+    if field(block, "base64") is not None:
+        return blob(modality, field(block, "mime_type"), field(block, "base64"))
+    if field(block, "url") is not None:
+        return from_url(modality, field(block, "url"))
+    return from_file(modality, field(block, "file_id"))
+
+
+# -- answers ---------------------------------------------------------------------
+
+
+def answer_of(response: Any) -> Facts:
+    """
+    Return the result of a call.
+
+    Args:
+        response: An ``LLMResult``.
+    """
+    generations = [one for batch in items(response.generations) for one in batch]
+    messages = [_answer(one) for one in generations]
+    last = field(generations[-1], "message") if generations else None
+    about = field(last, "response_metadata") or field(response, "llm_output") or {}
+    reasons = [one["finish_reason"] for one in messages if "finish_reason" in one]
+    counted = field(last, "usage_metadata")
+    raw = about.get("token_usage") or about.get("usage")
+    return told(
+        model=about.get("model_name") or about.get("model"),
+        id=about.get("id"),
+        messages=messages,
+        finish_reasons=reasons or None,
+        usage=usage_of(counted) or None,
+        raw_usage=counted if raw is None else raw,
+        service_tier=about.get("service_tier"),
+    )
+
+
+def _answer(generation: Any) -> Message:
+    given = field(generation, "message")
+    info = field(generation, "generation_info") or {}
+    if given is None:
+        parts = [text(field(generation, "text"))]
+        return message("assistant", parts, finish_reason=info.get("finish_reason"))
+    about = {**info, **(field(given, "response_metadata") or {})}
+    reason = about.get("finish_reason") or about.get("stop_reason")
+    return message_of(given, reason)
+
+
+def usage_of(counted: Any) -> Usage:
+    """Return the counts of ``usage_metadata``, which all providers share."""
+    went_in = field(counted, "input_token_details")
+    return usage(
+        field(counted, "input_tokens"),
+        field(counted, "output_tokens"),
+        field(went_in, "cache_read"),
+        field(went_in, "cache_creation"),
+        field(field(counted, "output_token_details"), "reasoning"),
+    )

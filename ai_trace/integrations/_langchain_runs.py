@@ -1,0 +1,201 @@
+"""
+The runs of LangChain that are open, and how each begins and ends as a step.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable
+from uuid import UUID
+from weakref import WeakValueDictionary
+
+from ai_trace._foreign_step import ForeignStep, begin
+from ai_trace.integrations._fields import field, items
+from ai_trace.integrations._hooked_calls import server_of, with_cost
+from ai_trace.integrations._langchain_messages import answer_of
+from ai_trace.integrations._openai_messages import tools
+from ai_trace.integrations._wire import Facts, told
+
+
+_NODE = "graph:step:"
+_GRAPHS = ("langgraph", "langchain_create_agent")
+# What stands elsewhere in the step, or says how LangChain came to the call.
+_NO_PARAMETERS = ("_type", "functions", "model", "model_name", "tools")
+_URLS = ("openai_api_base", "anthropic_api_url", "azure_endpoint", "base_url")
+
+# Held by their tracers alone: what has ended is gone from here.
+_open: WeakValueDictionary[UUID, ForeignStep] = WeakValueDictionary()
+# The steps that stand for runs which are folded away.
+_folded: WeakValueDictionary[UUID, ForeignStep] = WeakValueDictionary()
+
+
+def step_of(run_id: UUID | None) -> ForeignStep | None:
+    """Return the step that a run is, or is folded into."""
+    if run_id is None:
+        return None
+    return _open.get(run_id) or _folded.get(run_id)
+
+
+def any_open() -> bool:
+    """Tell whether a run is open that is recorded."""
+    return bool(_open)
+
+
+def begin_run(
+    run_id: UUID, parent_id: UUID | None, name: str, kind: str, context: Facts
+) -> None:
+    """Start the step of a run, unless another hook of ours has."""
+    if run_id in _open:
+        return
+    step = begin(
+        name, kind, context, below=step_of(parent_id), trace_id=UUID(str(run_id)).hex
+    )
+    if step is not None:
+        _open[run_id] = step
+
+
+def begin_chain(
+    run_id: UUID,
+    parent_id: UUID | None,
+    name: str,
+    tags: list[str] | None,
+    metadata: Any,
+    given: Callable[[], Any],
+) -> None:
+    """Start the step of a chain, or fold it into the one above it."""
+    above = step_of(parent_id)
+    is_node = any(tag.startswith(_NODE) for tag in tags or ())
+    if above is not None and not is_node:
+        _folded[run_id] = above
+        return
+    is_graph = not is_node and field(metadata, "ls_integration") in _GRAPHS
+    begin_run(
+        run_id, parent_id, name, "agent" if is_graph else "step", {"input": given()}
+    )
+
+
+def open_run(run_id: UUID) -> ForeignStep | None:
+    """Return the step of a run that goes on."""
+    return _open.get(run_id)
+
+
+def taken(run_id: UUID) -> ForeignStep | None:
+    """Return the step of a run that ends, once."""
+    _folded.pop(run_id, None)
+    return _open.pop(run_id, None)
+
+
+def end_run(run_id: UUID, result: Callable[[], Any]) -> None:
+    """End the step of a run well, with its result."""
+    step = taken(run_id)
+    if step is None or not step.is_open():
+        return
+    try:
+        found = result()
+        if found is not None:
+            step.set_result(found)
+    finally:
+        step.end()
+
+
+def fail_run(run_id: UUID, error: BaseException, response: Any = None) -> None:
+    """End the step of a run with an error, and with what had come."""
+    step = taken(run_id)
+    if step is None or not step.is_open():
+        return
+    try:
+        if field(response, "generations"):
+            step.set_result(answered(step, response))
+    finally:
+        if _is_pause(error):
+            step.end("closed")
+        else:
+            step.end_by(error)
+
+
+def _is_pause(error: BaseException) -> bool:
+    """Tell whether a graph stops to ask a human, which LangGraph does by raising."""
+    return any(
+        one.__name__ == "GraphBubbleUp" and one.__module__ == "langgraph.errors"
+        for one in type(error).__mro__
+    )
+
+
+# -- calls of models ---------------------------------------------------------------
+
+
+def call_context(
+    operation: str, serialized: Any, metadata: Any, asked: Any, messages: Any
+) -> Facts:
+    """
+    Return what a call asks.
+
+    Args:
+        operation: Its name in the GenAI conventions.
+        serialized: The model as LangChain writes it down.
+        metadata: Of the run: provider and model under LangSmith's names.
+        asked: The ``invocation_params``.
+        messages: The input in the common shape.
+    """
+    asked = asked if type(asked) is dict else {}
+    named = field(metadata, "ls_provider") or "unknown"
+    built = field(serialized, "kwargs") or {}
+    url = next((built[name] for name in _URLS if built.get(name)), None)
+    parameters = told(**{k: asked[k] for k in asked if k not in _NO_PARAMETERS})
+    return told(
+        **server_of(url, named),
+        operation=operation,
+        model=_model(metadata, asked),
+        messages=messages,
+        tools=tools(asked.get("tools") or asked.get("functions")),
+        parameters=parameters or None,
+    )
+
+
+def _model(metadata: Any, asked: Facts) -> Any:
+    return (
+        asked.get("model")
+        or asked.get("model_name")
+        or field(metadata, "ls_model_name")
+    )
+
+
+def begin_call(run_id: UUID, parent_id: UUID | None, context: Facts) -> None:
+    """Start the step of a call."""
+    name = " ".join(str(context[k]) for k in ("operation", "model") if k in context)
+    begin_run(run_id, parent_id, name, "llm", context)
+    step = _open.get(run_id)
+    if step is not None:
+        step.facts["asked"] = {
+            key: context[key]
+            for key in ("provider", "server", "model")
+            if key in context
+        }
+
+
+def count_chunk(step: ForeignStep, *, says_something: bool) -> None:
+    """Take note of a chunk of a stream."""
+    seen = step.facts.setdefault("seen", {"chunks": 0})
+    seen["chunks"] += 1
+    seen.setdefault("time_to_first_chunk", step.seconds_open())
+    if says_something:
+        seen.setdefault("time_to_first_content", step.seconds_open())
+
+
+def answered(step: ForeignStep, response: Any) -> Facts:
+    """Return the result of a call."""
+    result = {**answer_of(response), **step.facts.get("seen", {})}
+    return with_cost(result, step.facts.get("asked", {}))
+
+
+def document(given: Any) -> Facts:
+    """Return a document that was found."""
+    return told(
+        id=field(given, "id"),
+        content=field(given, "page_content"),
+        metadata=field(given, "metadata") or None,
+    )
+
+
+def documents(given: Any) -> Facts:
+    """Return the result of a retriever."""
+    return {"documents": [document(one) for one in items(given)]}

@@ -1,0 +1,143 @@
+"""
+Makes steps of the runs of the OpenAI Agents SDK.
+
+Needs the extra ``openai-agents``: ``pip install 'ai-decision-tracer[openai-agents]'``.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from weakref import WeakValueDictionary
+
+from ai_trace._foreign_step import ForeignStep, begin, hook, look_for
+from ai_trace.integrations import _prices
+from ai_trace.integrations._agents_spans import FOLDED, told_of
+from ai_trace.integrations._installed import check_version, missing
+from ai_trace.integrations._wire import told
+
+
+try:
+    from agents.tracing import (
+        Span,
+        Trace,
+        TracingProcessor,
+        get_current_span,
+        get_current_trace,
+    )
+except ImportError as exc:
+    error = missing("openai-agents", "openai-agents")
+    raise error from exc
+
+
+_TRACE_ID = re.compile(r"trace_([0-9a-f]{32})")
+
+# Held by their tracers alone: what has ended is gone from here.
+_open: WeakValueDictionary[str, ForeignStep] = WeakValueDictionary()
+
+
+class OpenAIAgentsSteps(TracingProcessor):
+    """
+    Records traces and spans of the SDK as steps of the tracer that is current.
+
+    A trace is a step; below it stand agents, calls of models (``llm``), functions
+    (``tool``), guardrails and handoffs. The SDK's spans for each run and each turn are
+    folded away: what they hold stands below the agent. Steps made in a tool stand
+    below that tool.
+
+    Hand it to ``agents.add_trace_processor``, or to ``agents.set_trace_processors``
+    in a list, which also switches off that the SDK sends its traces to OpenAI.
+
+    Example:
+        >>> from agents import set_trace_processors, trace
+        >>> from ai_trace import testing
+        >>> set_trace_processors([OpenAIAgentsSteps()])
+        >>> with testing.capture() as steps, trace("Support"):
+        ...     pass
+        >>> steps.names
+        ['Support']
+    """
+
+    def __init__(self) -> None:
+        check_version("openai-agents", (0, 4), (1,))
+        _prices.load()
+        look_for(_current)
+
+    @hook
+    def on_trace_start(self, trace: Trace) -> None:
+        """Start a step; called by the SDK."""
+        if trace.trace_id in _open:
+            return
+        facts = trace.export() or {}
+        found = _TRACE_ID.fullmatch(trace.trace_id)
+        context = told(
+            trace_id=trace.trace_id,
+            group_id=facts.get("group_id"),
+            metadata=facts.get("metadata"),
+        )
+        taken_over = found[1] if found else ""
+        step = begin(trace.name, "step", context, trace_id=taken_over)
+        if step is not None:
+            _open[trace.trace_id] = step
+
+    @hook
+    def on_trace_end(self, trace: Trace) -> None:
+        """Finish the step; called by the SDK."""
+        step = _open.pop(trace.trace_id, None)
+        if step is not None:
+            step.end_as_left(step.left_by())
+
+    @hook
+    def on_span_start(self, span: Span[Any]) -> None:
+        """Start a step; called by the SDK."""
+        if span.span_id in _open:
+            return
+        above = _open.get(span.parent_id or "") or _open.get(span.trace_id)
+        if span.span_data.type in FOLDED:
+            step = above
+        else:
+            what = told_of(span.span_data)
+            step = begin(what.name, what.kind, what.context, below=above)
+        if step is not None:
+            _open[span.span_id] = step
+
+    @hook
+    def on_span_end(self, span: Span[Any]) -> None:
+        """Finish the step; called by the SDK."""
+        step = _open.pop(span.span_id, None)
+        if step is None or span.span_data.type in FOLDED or not step.is_open():
+            return
+        passing = step.left_by()
+        try:
+            what = told_of(span.span_data)
+            step.retell(what.name, what.kind, what.context)
+            if what.result is not None:
+                step.set_result(what.result)
+        finally:
+            if span.error is not None:
+                step.end("error", _error_text(span.error))
+            else:
+                step.end_as_left(passing)
+
+    def shutdown(self) -> None:
+        """Do nothing: every step that has ended is written already."""
+
+    def force_flush(self) -> None:
+        """Do nothing: every step that has ended is written already."""
+
+
+def _current() -> ForeignStep | None:
+    if not _open:
+        return None
+    span = get_current_span()
+    step = _open.get(span.span_id) if span is not None else None
+    if step is None:
+        trace = get_current_trace()
+        step = _open.get(trace.trace_id) if trace is not None else None
+    return step
+
+
+def _error_text(error: Any) -> str:
+    data = error.get("data") or {}
+    more = data.get("error") or data
+    return f"{error.get('message')}: {more}" if more else str(error.get("message"))

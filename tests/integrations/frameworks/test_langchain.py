@@ -1,0 +1,384 @@
+"""
+Runs of LangChain and LangGraph, recorded by a callback handler.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import weather_chat as chat
+from langchain.agents import create_agent
+from langchain_core.documents import Document
+from langchain_core.language_models import FakeListLLM
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from langchain_core.prompts import ChatPromptTemplate
+from langchain_core.retrievers import BaseRetriever
+from langchain_core.runnables import RunnableLambda
+from langchain_core.tools import tool
+from langchain_openai import ChatOpenAI
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.graph import END, START, StateGraph
+from langgraph.types import Command, interrupt
+from llm_server import LlmServer, serving
+from openai import AuthenticationError
+from typing_extensions import TypedDict
+
+from ai_trace import current_step, step, traced
+from ai_trace.integrations import _langchain_runs
+from ai_trace.integrations._langchain_messages import message_of
+from ai_trace.integrations.langchain import LangChainSteps
+from ai_trace.testing import capture
+
+
+CONFIG: Any = {"callbacks": [LangChainSteps()]}
+
+
+@pytest.fixture
+def server() -> Iterator[LlmServer]:
+    """A model that asks for the weather, and tells it then."""
+    with serving() as llm:
+        llm.will(chat.ASKS, chat.TELLS)
+        yield llm
+
+
+def model(server: LlmServer, **more: Any) -> ChatOpenAI:
+    """Return a model that does not try again."""
+    return ChatOpenAI(
+        model=chat.MODEL,
+        base_url=f"{server.address}/v1",
+        api_key="sk-of-the-test",
+        max_retries=0,
+        stream_usage=True,
+        **more,
+    )
+
+
+@tool
+def get_weather(city: str) -> str:
+    """Say what the weather is like."""
+    return look_up(city)
+
+
+@traced
+def look_up(city: str) -> str:
+    """Stand for what a tool does."""
+    return chat.get_weather(city)
+
+
+def ask(server: LlmServer, **more: Any) -> Any:
+    """Run the agent with its one tool, and return the last message."""
+    agent = create_agent(model(server), [get_weather], name="weather", **more)
+    found = agent.invoke({"messages": [("user", chat.QUESTION)]}, CONFIG)
+    return found["messages"][-1].content
+
+
+def test_one_tool(server: LlmServer) -> None:
+    """A graph is an agent of nodes; internal chains are folded away."""
+    with capture() as steps, step("question"):
+        found = ask(server)
+
+    assert chat.ANSWER == found
+    assert {} == steps.tracer.health()
+    assert [
+        ("step", "question", None),
+        ("agent", "weather", "question"),
+        ("step", "model", "weather"),
+        ("llm", "chat gpt-5-mini", "model"),
+        ("step", "tools", "weather"),
+        ("tool", "get_weather", "tools"),
+        ("step", "look_up", "get_weather"),
+        ("step", "model", "weather"),
+        ("llm", "chat gpt-5-mini", "model"),
+    ] == chat.parents(steps)
+    assert {"ok"} == {record.outcome for record in steps}
+
+
+def test_call(server: LlmServer) -> None:
+    """A call holds messages, tools, answer and usage in the common shape."""
+    with capture() as steps:
+        ask(server, system_prompt="Be nice.")
+
+    first, last = [record for record in steps if record.kind == "llm"]
+    assert ("openai", "chat", chat.MODEL) == tuple(
+        first.context[key] for key in ("provider", "operation", "model")
+    )
+    assert server.address.endswith(first.context["server"])
+    assert ["get_weather"] == [one["name"] for one in first.context["tools"]]
+    assert ["system", "user", "assistant", "tool"] == [
+        message["role"] for message in last.context["messages"]
+    ]
+    assert chat.ANSWER == last.context["messages"][3]["parts"][0]["response"]
+    part = first.result["messages"][0]["parts"][0]
+    assert ("get_weather", {"city": "Paris"}) == (part["name"], part["arguments"])
+    assert ["tool_call"] == first.result["finish_reasons"]
+    assert [chat.ANSWER] == chat.texts(last.result["messages"][0])
+    assert chat.COUNTED == last.result["usage"]
+    assert 28 == last.result["raw_usage"]["total_tokens"]
+    assert chat.ANSWERS_AS == last.result["model"]
+    called = steps.named("get_weather")
+    assert ("call_0", {"city": "Paris"}) == (
+        called.context["call_id"],
+        called.context["arguments"],
+    )
+    assert chat.ANSWER == called.result
+
+
+def test_stream(server: LlmServer) -> None:
+    """A stream is handed on as it is, and recorded with its times."""
+    server.will(chat.STREAMS)
+    with capture() as steps:
+        pieces = []
+        for piece in model(server).stream("Weather?", CONFIG):
+            with step("between"):
+                pieces.append(piece.content)
+
+    assert chat.ANSWER == "".join(pieces)
+    (call,) = [record for record in steps if record.kind == "llm"]
+    assert {None} == {r.parent_id for r in steps if r.name == "between"}
+    assert [chat.ANSWER] == chat.texts(call.result["messages"][0])
+    assert 20 == call.result["usage"]["input_tokens"]
+    assert call.result["chunks"] > 3
+    assert (
+        0 < call.result["time_to_first_chunk"] <= call.result["time_to_first_content"]
+    )
+
+
+def test_stream_closed_early(server: LlmServer) -> None:
+    """A stream that nobody hears to its end is recorded with what had come."""
+    server.will(chat.STREAMS)
+    with capture() as steps:
+        stream = model(server).stream("Weather?", CONFIG)
+        next(stream)
+        next(stream)
+        stream.close()
+
+    (call,) = steps
+    assert "closed" == call.outcome
+    assert "It is " == chat.texts(call.result["messages"][0])[0]
+
+
+def test_async(server: LlmServer) -> None:
+    """Runs at the same time keep to themselves."""
+    server.will(chat.TELLS)
+    agent = create_agent(model(server), [get_weather], name="weather")
+
+    async def one(number: int) -> None:
+        with step(f"question {number}"):
+            await agent.ainvoke({"messages": [("user", chat.QUESTION)]}, CONFIG)
+
+    async def main() -> None:
+        await asyncio.gather(*(one(number) for number in range(4)))
+
+    with capture() as steps:
+        asyncio.run(main())
+
+    for question in [r for r in steps if r.name.startswith("question")]:
+        same = [r for r in steps if r.trace_id == question.trace_id]
+        assert ["step", "agent", "step", "llm"] == [k for k, _, _ in chat.parents(same)]
+
+
+def test_sequence(server: LlmServer) -> None:
+    """Of a sequence the whole is a step, and what it calls."""
+    server.will(chat.TELLS)
+
+    def shout(given: AIMessage) -> str:
+        found = current_step()
+        assert found is not None
+        found.log(inside=True)
+        return str(given.content).upper()
+
+    prompt = ChatPromptTemplate.from_messages([("user", "Weather in {city}?")])
+    chain = (prompt | model(server) | shout).with_config(run_name="forecast")
+    with capture() as steps:
+        assert chat.ANSWER.upper() == chain.invoke({"city": "Paris"}, CONFIG)
+
+    assert [("step", "forecast", None), ("llm", "chat gpt-5-mini", "forecast")] == (
+        chat.parents(steps)
+    )
+    forecast = steps.named("forecast")
+    assert [True] == [entry["inside"] for entry in forecast.logs]
+    assert ({"input": {"city": "Paris"}}, chat.ANSWER.upper()) == (
+        forecast.context,
+        forecast.result,
+    )
+
+
+def test_errors(server: LlmServer) -> None:
+    """What the server refuses is the error of the call and of all above it."""
+    server.will(chat.FAILS)
+    with capture() as steps:
+        with pytest.raises(AuthenticationError):
+            ask(server)
+
+    assert {"error"} == {record.outcome for record in steps}
+    assert all("no such key" in str(record.error) for record in steps)
+
+
+def test_tool_that_fails(server: LlmServer) -> None:
+    """A tool that raises is an error with its traceback."""
+
+    @tool
+    def broken(city: str) -> str:
+        """Fail."""
+        raise ValueError("no weather")
+
+    with capture() as steps:
+        with pytest.raises(ValueError, match="no weather"):
+            broken.invoke({"city": "Paris"}, CONFIG)
+
+    (found,) = steps
+    assert "ValueError: no weather" == found.error
+    assert "def broken" not in str(found.result)
+    assert 'raise ValueError("no weather")' in found.to_dict()["traceback"]
+
+
+def test_tool_that_tells_of_an_error() -> None:
+    """A tool message that says error is the error of its step, and its result."""
+    hooks = LangChainSteps()
+    run = uuid4()
+    with capture() as steps:
+        hooks.on_tool_start({"name": "weather"}, "Paris", run_id=run)
+        said = ToolMessage("no such city", tool_call_id="1", status="error")
+        hooks.on_tool_end(said, run_id=run)
+
+    (found,) = steps
+    assert ("error", "no such city", "no such city") == (
+        found.outcome,
+        found.error,
+        found.result,
+    )
+    assert {"arguments": "Paris"} == found.context
+
+
+def test_human_in_the_loop() -> None:
+    """A graph that stops to ask is no error."""
+
+    class State(TypedDict):
+        answer: str
+
+    def ask_human(state: State) -> State:
+        return {"answer": interrupt("Buy?")}
+
+    graph = StateGraph(State)
+    graph.add_node("ask", ask_human)
+    graph.add_edge(START, "ask")
+    graph.add_edge("ask", END)
+    app = graph.compile(InMemorySaver())
+    config = {**CONFIG, "configurable": {"thread_id": "1"}}
+    with capture() as steps:
+        app.invoke({"answer": ""}, config)
+        found = app.invoke(Command(resume="yes"), config)
+
+    assert {"answer": "yes"} == found
+    assert {"error"}.isdisjoint({record.outcome for record in steps})
+    assert ["closed", "ok"] == [r.outcome for r in steps if r.name == "ask"]
+
+
+def test_retriever() -> None:
+    """A retriever is a ``retrieval`` step with what it found."""
+
+    class Shelf(BaseRetriever):
+        def _get_relevant_documents(self, query: str, **more: Any) -> list[Document]:
+            return [Document("Rain.", id="d1", metadata={"page": 3})]
+
+    with capture() as steps:
+        Shelf().invoke("weather", CONFIG)
+
+    (found,) = steps
+    assert ("retrieval", {"query": "weather"}) == (found.kind, found.context)
+    assert {
+        "documents": [{"id": "d1", "content": "Rain.", "metadata": {"page": 3}}]
+    } == found.result
+
+
+def test_completion_model() -> None:
+    """A model of texts is an ``llm`` step too."""
+    with capture() as steps:
+        assert "Sunny." == FakeListLLM(responses=["Sunny."]).invoke("Weather?", CONFIG)
+
+    (found,) = steps
+    assert ("llm", "text_completion") == (found.kind, found.context["operation"])
+    assert ["Weather?"] == chat.texts(found.context["messages"][0])
+    assert ["Sunny."] == chat.texts(found.result["messages"][0])
+
+
+def test_media() -> None:
+    """Images are recorded by type, size and hash."""
+    given = HumanMessage(
+        [
+            {"type": "text", "text": "Look:"},
+            {"type": "image", "base64": "iVBORw==", "mime_type": "image/png"},
+            {"type": "image", "url": "https://example.org/a.png"},
+            {"type": "file", "file_id": "f1"},
+        ],
+        name="ann",
+    )
+    thought = AIMessage([{"type": "reasoning", "reasoning": "Hm."}])
+
+    found = message_of(given)
+
+    assert ("user", "ann") == (found["role"], found["name"])
+    assert ["text", "blob", "uri", "file"] == [part["type"] for part in found["parts"]]
+    assert (4, "image/png") == (
+        found["parts"][1]["bytes"],
+        found["parts"][1]["mime_type"],
+    )
+    assert [{"type": "reasoning", "content": "Hm."}] == message_of(thought)["parts"]
+
+
+def test_nothing_is_kept() -> None:
+    """After ten thousand runs nothing of them is left."""
+    hooks = LangChainSteps()
+    with capture() as steps:
+        for _ in range(5_000):
+            outer, inner = uuid4(), uuid4()
+            hooks.on_chain_start({}, {"a": 1}, run_id=outer)
+            hooks.on_chain_start({}, {"a": 1}, run_id=inner, parent_run_id=outer)
+            hooks.on_chain_end({"b": 2}, run_id=inner)
+            hooks.on_chain_end({"b": 2}, run_id=outer)
+        assert {} == steps.tracer.open_steps
+
+    assert 0 == len(_langchain_runs._open) + len(_langchain_runs._folded)
+    assert 5_000 == len(steps)
+
+
+def test_without_a_tracer(server: LlmServer) -> None:
+    """Where no tracer is current, a run is what it was."""
+    assert chat.ANSWER == ask(server)
+
+
+def test_handed_over_twice() -> None:
+    """Two handlers record a run once."""
+    config: Any = {"callbacks": [LangChainSteps(), LangChainSteps()]}
+    with capture() as steps:
+        RunnableLambda(len, name="len").invoke("abc", config)
+
+    assert ["len"] == steps.names
+
+
+def test_what_cannot_be_read() -> None:
+    """Messages that are none are counted; the program goes on."""
+    hooks = LangChainSteps()
+    with capture() as steps:
+        hooks.on_chat_model_start({}, [["no message"]], run_id=uuid4())
+        hooks.on_llm_end(None, run_id=uuid4())
+
+    assert [] == list(steps)
+    assert ["LangChainSteps.on_chat_model_start"] == list(steps.tracer.health())
+
+
+def test_missing_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the library the import names the command that installs it."""
+    import ai_trace
+
+    monkeypatch.setitem(sys.modules, "langchain_core.callbacks", None)
+    monkeypatch.delitem(sys.modules, "ai_trace.integrations.langchain")
+    with pytest.raises(ai_trace.TraceError) as caught:
+        import ai_trace.integrations.langchain
+
+    assert "pip install 'ai-decision-tracer[langchain]'" in str(caught.value)

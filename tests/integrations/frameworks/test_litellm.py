@@ -1,0 +1,310 @@
+"""
+Calls that go through LiteLLM, recorded by one of its callbacks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+
+# Else LiteLLM asks the network for a table of prices when it is imported.
+os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
+
+import litellm
+import weather_chat as chat
+from llm_replies import embeddings
+from llm_server import LlmServer, answer, serving
+
+from ai_trace import step
+from ai_trace.integrations import litellm as module
+from ai_trace.integrations.litellm import LiteLLMSteps
+from ai_trace.testing import CapturedSteps, capture
+
+
+# What LiteLLM itself warns of, and leaves open.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning",
+    "ignore::DeprecationWarning",
+    "ignore::ResourceWarning",
+    "ignore::UserWarning",
+)
+
+
+class Told:
+    """
+    A sink that says when a step has ended, since LiteLLM tells of it later.
+    """
+
+    def __init__(self) -> None:
+        self._count = threading.Semaphore(0)
+
+    def on_finish(self, record: object) -> None:
+        """Count."""
+        self._count.release()
+
+    def wait(self, count: int = 1) -> None:
+        """Wait for so many steps."""
+        for _ in range(count):
+            assert self._count.acquire(timeout=20)
+
+
+@pytest.fixture
+def server() -> Iterator[LlmServer]:
+    """A model that tells the weather."""
+    with serving() as llm:
+        llm.will(chat.TELLS)
+        yield llm
+
+
+@pytest.fixture
+def recorded() -> Iterator[tuple[CapturedSteps, Told]]:
+    """Register ours, and record."""
+    told = Told()
+    litellm.callbacks = [LiteLLMSteps()]
+    with capture() as steps:
+        steps.tracer.add_sink(told)
+        yield steps, told
+    litellm.callbacks = []
+
+
+def asked(server: LlmServer, **more: Any) -> dict[str, Any]:
+    """Return the arguments of a call."""
+    return {
+        "model": f"openai/{chat.MODEL}",
+        "messages": [{"role": "user", "content": chat.QUESTION}],
+        "api_base": f"{server.address}/v1",
+        "api_key": "sk-of-the-test",
+        "max_retries": 0,
+        **more,
+    }
+
+
+def test_completion(server: LlmServer, recorded: tuple[CapturedSteps, Told]) -> None:
+    """A call holds messages, parameters, answer and usage in the common shape."""
+    steps, told = recorded
+    tool = {"type": "function", "function": {"name": "get_weather", "parameters": {}}}
+    with step("question"):
+        found = litellm.completion(**asked(server, tools=[tool], user="ann"))
+        told.wait()
+
+    assert chat.ANSWER == found.choices[0].message.content
+    assert {} == steps.tracer.health()
+    assert [("step", "question", None), ("llm", "chat gpt-5-mini", "question")] == (
+        chat.parents(steps)
+    )
+    call = steps.named("chat gpt-5-mini")
+    assert {
+        "provider": "openai",
+        "server": server.address.partition("//")[2],
+        "operation": "chat",
+        "model": chat.MODEL,
+        "messages": [
+            {"role": "user", "parts": [{"type": "text", "content": chat.QUESTION}]}
+        ],
+        "tools": [{"type": "function", "name": "get_weather", "parameters": {}}],
+    }.items() <= call.context.items()
+    assert "ann" == call.context["parameters"]["user"]
+    assert "sk-of-the-test" not in str(call.to_dict())
+    assert [chat.ANSWER] == chat.texts(call.result["messages"][0])
+    assert ["stop"] == call.result["finish_reasons"]
+    assert chat.COUNTED.items() <= call.result["usage"].items()
+    assert 0 < call.duration_ms < 20_000
+
+
+def test_tool_call(server: LlmServer, recorded: tuple[CapturedSteps, Told]) -> None:
+    """What the model asks for is a part of its answer."""
+    steps, told = recorded
+    server.will(chat.ASKS)
+    litellm.completion(**asked(server))
+    told.wait()
+
+    part = steps[0].result["messages"][0]["parts"][0]
+    assert ("call_0", "get_weather", {"city": "Paris"}) == (
+        part["id"],
+        part["name"],
+        part["arguments"],
+    )
+
+
+def test_async(server: LlmServer, recorded: tuple[CapturedSteps, Told]) -> None:
+    """Calls at the same time stand where they were made."""
+    steps, told = recorded
+
+    async def one(number: int) -> None:
+        with step(f"question {number}"):
+            await litellm.acompletion(**asked(server))
+
+    async def main() -> None:
+        await asyncio.gather(*(one(number) for number in range(3)))
+        await asyncio.to_thread(told.wait, 6)
+
+    asyncio.run(main())
+
+    calls = [record for record in steps if record.kind == "llm"]
+    questions = [record for record in steps if record.kind == "step"]
+    assert {record.id for record in questions} == {call.parent_id for call in calls}
+    assert {"ok"} == {call.outcome for call in calls}
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_stream(
+    server: LlmServer, recorded: tuple[CapturedSteps, Told], is_async: bool
+) -> None:
+    """A stream is recorded when it has come to its end, whole."""
+    steps, told = recorded
+    server.will(chat.STREAMS)
+    arguments = asked(server, stream=True, stream_options={"include_usage": True})
+
+    async def streams() -> list[Any]:
+        found = [one async for one in await litellm.acompletion(**arguments)]
+        await asyncio.to_thread(told.wait)
+        return found
+
+    if is_async:
+        found = asyncio.run(streams())
+    else:
+        found = list(litellm.completion(**arguments))
+        told.wait()
+
+    texts = [one.choices[0].delta.content for one in found if one.choices]
+    assert chat.ANSWER == "".join(text for text in texts if text)
+    (call,) = steps
+    assert [chat.ANSWER] == chat.texts(call.result["messages"][0])
+    assert 20 == call.result["usage"]["input_tokens"]
+    assert 0 < call.result["time_to_first_chunk"] <= call.duration_ms / 1000
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_errors(
+    server: LlmServer, recorded: tuple[CapturedSteps, Told], is_async: bool
+) -> None:
+    """What the server refuses is the error that the program sees."""
+    steps, told = recorded
+    server.will(chat.FAILS)
+
+    async def main() -> None:
+        with pytest.raises(litellm.AuthenticationError):
+            await litellm.acompletion(**asked(server))
+        await asyncio.to_thread(told.wait)
+
+    if is_async:
+        asyncio.run(main())
+    else:
+        with pytest.raises(litellm.AuthenticationError):
+            litellm.completion(**asked(server))
+        told.wait()
+
+    (call,) = steps
+    assert "error" == call.outcome
+    assert str(call.error).startswith("AuthenticationError")
+    assert "no such key" in str(call.error)
+
+
+def test_embeddings(server: LlmServer, recorded: tuple[CapturedSteps, Told]) -> None:
+    """Embeddings are recorded without their vectors."""
+    steps, told = recorded
+    server.will(answer(embeddings([0.5, 0.25])))
+    litellm.embedding(
+        model="openai/small",
+        input=["a"],
+        api_base=f"{server.address}/v1",
+        api_key="sk-of-the-test",
+    )
+    told.wait()
+
+    (call,) = steps
+    assert ("embedding", "embeddings small") == (call.kind, call.name)
+    assert ["a"] == call.context["input"]
+    assert 2 == call.result["dimensions"]
+    assert "0.25" not in str(call.result)
+
+
+def test_never_begun(recorded: tuple[CapturedSteps, Told]) -> None:
+    """A call of which the end alone is told, as from a cache, is recorded once."""
+    from datetime import datetime
+
+    steps, _ = recorded
+    hooks = LiteLLMSteps()
+    call = {"litellm_call_id": str(uuid4()), "call_type": "completion", "model": "m"}
+    answered = litellm.ModelResponse(choices=[{"message": {"content": "Hi."}}])
+    for _ in range(2):
+        now = datetime.now()  # noqa: DTZ005  (as LiteLLM does it)
+        hooks.log_success_event({**call, "cache_hit": True}, answered, now, now)
+
+    (found,) = steps
+    assert ("chat m", True) == (found.name, found.result["cache_hit"])
+    assert ["Hi."] == chat.texts(found.result["messages"][0])
+
+
+def test_other_calls(recorded: tuple[CapturedSteps, Told]) -> None:
+    """A call of another kind is a plain step with what was asked and answered."""
+    steps, _ = recorded
+    hooks = LiteLLMSteps()
+    call = {
+        "litellm_call_id": str(uuid4()),
+        "call_type": "rerank",
+        "optional_params": {"top_n": 2},
+    }
+    hooks.log_pre_api_call("r", "query", call)
+    hooks.log_success_event(call, {"results": [1]}, None, None)
+
+    (found,) = steps
+    assert ("step", "rerank r") == (found.kind, found.name)
+    assert {"top_n": 2, "messages": "query"} == found.context["asked"]
+    assert {"response": {"results": [1]}} == found.result
+
+
+def test_streams_that_nobody_reads(recorded: tuple[CapturedSteps, Told]) -> None:
+    """Of calls whose end is never told no more than a thousand are kept."""
+    steps, _ = recorded
+    hooks = LiteLLMSteps()
+    for _ in range(1_100):
+        call = {"litellm_call_id": str(uuid4()), "call_type": "completion"}
+        hooks.log_pre_api_call("m", [], call)
+
+    assert 1_000 == len(steps.tracer.open_steps)
+    assert {"closed"} == {record.outcome for record in steps}
+
+
+def test_nothing_is_kept(recorded: tuple[CapturedSteps, Told]) -> None:
+    """After ten thousand calls nothing of them is left."""
+    steps, _ = recorded
+    hooks = LiteLLMSteps()
+    for _ in range(10_000):
+        call = {"litellm_call_id": str(uuid4()), "call_type": "completion"}
+        hooks.log_pre_api_call("m", [], call)
+        hooks.log_success_event(call, None, None, None)
+
+    assert {} == dict(module._open)
+    assert len(module._ended) <= 1_000
+    assert {} == steps.tracer.open_steps
+    assert 10_000 == len(steps)
+
+
+def test_without_a_tracer(server: LlmServer) -> None:
+    """Where no tracer is current, a call is what it was."""
+    litellm.callbacks = [LiteLLMSteps()]
+    found = litellm.completion(**asked(server))
+    litellm.callbacks = []
+
+    assert chat.ANSWER == found.choices[0].message.content
+
+
+def test_missing_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the library the import names the command that installs it."""
+    import ai_trace
+
+    monkeypatch.setitem(sys.modules, "litellm.integrations.custom_logger", None)
+    monkeypatch.delitem(sys.modules, "ai_trace.integrations.litellm")
+    with pytest.raises(ai_trace.TraceError) as caught:
+        import ai_trace.integrations.litellm
+
+    assert "pip install 'ai-decision-tracer[litellm]'" in str(caught.value)
