@@ -88,7 +88,7 @@ _orphans_said = False
 
 
 inner: Callable[[Place | None], Place | None] | None = None
-"""Finds what a framework has open inside a place; see ``_foreign_step``."""
+"""Finds what a framework has open inside a place; see ``integrations``."""
 
 
 def here() -> Place | None:

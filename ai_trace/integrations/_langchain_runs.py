@@ -8,8 +8,8 @@ from typing import Any, Callable
 from uuid import UUID
 from weakref import WeakValueDictionary
 
-from ai_trace._foreign_step import ForeignStep, begin
 from ai_trace.integrations._fields import field, items
+from ai_trace.integrations._foreign_step import ForeignStep, begin
 from ai_trace.integrations._hooked_calls import server_of, with_cost
 from ai_trace.integrations._langchain_messages import answer_of
 from ai_trace.integrations._openai_messages import tools

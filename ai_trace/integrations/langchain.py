@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from ai_trace._foreign_step import ForeignStep, hook, look_for
 from ai_trace.integrations import _langchain_runs as runs
 from ai_trace.integrations import _prices
 from ai_trace.integrations._fields import field
+from ai_trace.integrations._foreign_step import ForeignStep, hook, look_for
 from ai_trace.integrations._installed import check_version, missing
 from ai_trace.integrations._langchain_messages import (
     content_of,

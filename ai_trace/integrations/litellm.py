@@ -11,9 +11,9 @@ from datetime import datetime
 from typing import Any
 from weakref import WeakValueDictionary
 
-from ai_trace._foreign_step import ForeignStep, begin, hook
 from ai_trace.integrations import _prices
 from ai_trace.integrations._fields import plain
+from ai_trace.integrations._foreign_step import ForeignStep, begin, hook
 from ai_trace.integrations._hooked_calls import server_of, with_cost
 from ai_trace.integrations._installed import check_version, missing
 from ai_trace.integrations._openai_wires import WIRES

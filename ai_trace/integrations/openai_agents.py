@@ -10,9 +10,9 @@ import re
 from typing import Any
 from weakref import WeakValueDictionary
 
-from ai_trace._foreign_step import ForeignStep, begin, hook, look_for
 from ai_trace.integrations import _prices
 from ai_trace.integrations._agents_spans import FOLDED, told_of
+from ai_trace.integrations._foreign_step import ForeignStep, begin, hook, look_for
 from ai_trace.integrations._installed import check_version, missing
 from ai_trace.integrations._wire import told
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Any
 from weakref import WeakValueDictionary
 
-from ai_trace._foreign_step import ForeignStep, begin, hook, look_for
 from ai_trace._outcome import outcome_of
 from ai_trace.integrations import _prices
+from ai_trace.integrations._foreign_step import ForeignStep, begin, hook, look_for
 from ai_trace.integrations._genai import told
 from ai_trace.integrations._installed import check_version, missing
 

@@ -16,13 +16,13 @@ import pytest
 from ai_trace import (
     Tracer,
     _context,
-    _foreign_step,
     current_step,
     reading,
     step,
     traced,
 )
-from ai_trace._foreign_step import ForeignStep, begin, hook, look_for
+from ai_trace.integrations import _foreign_step
+from ai_trace.integrations._foreign_step import ForeignStep, begin, hook, look_for
 from ai_trace.testing import CapturedSteps, capture
 
 
