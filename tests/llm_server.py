@@ -90,10 +90,15 @@ class QuietServer(ThreadingHTTPServer):
 class LlmServer:
     """
     A server that gives its replies in turn, the last one for ever.
+
+    Attributes:
+        requests: What it was asked so far.
+        asked: Set when it is asked for the first time.
     """
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
+        self.asked = threading.Event()
         self._replies: deque[Reply] = deque()
         self._http = QuietServer(("127.0.0.1", 0), self._handler())
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,))
@@ -110,6 +115,7 @@ class LlmServer:
     def reply_to(self, request: Request) -> Reply:
         """Return what is answered to a request."""
         self.requests.append(request)
+        self.asked.set()
         if len(self._replies) > 1:
             return self._replies.popleft()
         return self._replies[0]

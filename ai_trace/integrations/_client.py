@@ -256,9 +256,8 @@ def _followed(call: Call, library: Library, response: Any) -> bool:
     module = _module(library)
     if isinstance(response, (module.Stream, module.AsyncStream)):
         return _follow_stream(call, response)
-    raw = instance_dict(response).get("http_response")
-    if raw is None and hasattr(type(response), "iter_bytes"):
-        raw = response
+    held = instance_dict(response)
+    raw = response if "is_stream_consumed" in held else held.get("http_response")
     if raw is None:
         call.answered(response)
     elif raw.is_closed:

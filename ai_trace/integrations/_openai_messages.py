@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ai_trace.integrations._fields import field, items, plain
+from ai_trace.integrations._fields import extra, field, items, plain
 from ai_trace.integrations._media import blob, from_file, from_url
 from ai_trace.integrations._messages import (
     Message,
@@ -45,7 +45,8 @@ def chat_message(given: Any, finish_reason: Any = None) -> Message:
         parts = [tool_call_response(_response(content), call_id)]
     else:
         parts = _thoughts(given) + content_parts(content) + _asked(given)
-    return message(role, parts, name=field(given, "name"), finish_reason=finish_reason)
+    name = extra(given, "name")
+    return message(role, parts, name=name, finish_reason=finish_reason)
 
 
 def _response(content: Any) -> Any:
@@ -58,7 +59,7 @@ def _response(content: Any) -> Any:
 
 def _thoughts(given: Any) -> list[Part]:
     # Not OpenAI's own: DeepSeek, llama.cpp and others answer with it.
-    thought = field(given, "reasoning_content") or field(given, "reasoning")
+    thought = extra(given, "reasoning_content") or extra(given, "reasoning")
     return [reasoning(thought)] if type(thought) is str else []
 
 

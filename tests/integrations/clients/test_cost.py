@@ -1,0 +1,148 @@
+"""
+What a call cost: known, or absent.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import genai_prices
+import openai
+import pytest
+from llm_replies import QUESTION, choice, completion
+from llm_server import LlmServer, answer
+
+from ai_trace.integrations import _prices
+from ai_trace.integrations._prices import cost
+from ai_trace.integrations._usage import anthropic_usage, openai_usage
+from ai_trace.integrations.openai import wrap_openai
+from ai_trace.testing import capture
+
+
+ASKED: dict[str, Any] = {"model": "gpt-4o", "messages": QUESTION}
+TABLE = f"genai-prices {genai_prices.__version__}"
+MILLION = 1_000_000
+
+
+@pytest.fixture
+def hosted(server: LlmServer, openai_options: dict[str, Any]) -> Any:
+    """Return a client that asks api.openai.com, by way of the server as a proxy."""
+    http = openai.DefaultHttpxClient(proxy=server.address)
+    options = {**openai_options, "base_url": "http://api.openai.com/v1"}
+    with wrap_openai(openai.OpenAI(**options, http_client=http)) as client:
+        yield client
+
+
+def test_cost_of_a_call(server: LlmServer, hosted: openai.OpenAI) -> None:
+    """A call of a known model at its provider has its cost beside its usage."""
+    usage = {"prompt_tokens": MILLION, "completion_tokens": MILLION}
+    server.will(answer(completion(choice(), model="gpt-4o-2024-08-06", usage=usage)))
+    with capture() as steps:
+        hosted.chat.completions.create(**ASKED)
+
+    (record,) = steps
+    assert "server" not in record.context
+    assert {
+        "usd": 12.5,
+        "input_usd": 2.5,
+        "output_usd": 10.0,
+        "prices": TABLE,
+    } == record.result["cost"]
+
+
+def test_unknown_model(server: LlmServer, hosted: openai.OpenAI) -> None:
+    """A model that the table has not costs nothing that is known."""
+    server.will(answer(completion(choice(), model="my-finetuned-thing")))
+    with capture() as steps:
+        hosted.chat.completions.create(**{**ASKED, "model": "my-finetuned-thing"})
+
+    assert "cost" not in steps[0].result
+
+
+def test_unknown_server(server: LlmServer, client: openai.OpenAI) -> None:
+    """A server that only speaks OpenAI's wire may have prices of its own."""
+    server.will(answer(completion(choice(), model="gpt-4o")))
+    with capture() as steps:
+        client.chat.completions.create(**ASKED)
+
+    assert "cost" not in steps[0].result
+    assert server.address.endswith(steps[0].context["server"])
+
+
+def test_other_tier(server: LlmServer, hosted: openai.OpenAI) -> None:
+    """A tier of service with prices of its own has no cost that is known."""
+    server.will(answer(completion(choice(), model="gpt-4o", service_tier="flex")))
+    with capture() as steps:
+        hosted.chat.completions.create(**ASKED)
+
+    assert "flex" == steps[0].result["service_tier"]
+    assert "cost" not in steps[0].result
+
+
+def test_without_the_extra(
+    server: LlmServer, hosted: openai.OpenAI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the price table there is no cost, and nothing else is missing."""
+    monkeypatch.setattr(_prices, "_prices", False)
+    server.will(answer(completion(choice(), model="gpt-4o")))
+    with capture() as steps:
+        hosted.chat.completions.create(**ASKED)
+
+    assert "cost" not in steps[0].result
+    assert 20 == steps[0].result["usage"]["input_tokens"]
+    assert {} == steps.tracer.health()
+
+
+def test_cached_tokens_are_counted_once() -> None:
+    """Anthropic's cached tokens are part of the input, and priced as what they are."""
+    raw = {
+        "input_tokens": MILLION,
+        "output_tokens": 0,
+        "cache_read_input_tokens": MILLION,
+        "cache_creation_input_tokens": MILLION,
+    }
+    usage = anthropic_usage(raw)
+    paid = cost("anthropic", "claude-haiku-4-5-20251001", usage, raw)
+
+    assert 3 * MILLION == usage["input_tokens"]
+    assert paid is not None
+    assert pytest.approx(1.0 + 0.1 + 1.25) == paid["input_usd"]
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        {"input_tokens": 9, "output_tokens": 9, "service_tier": "priority"},
+        {
+            "input_tokens": 9,
+            "output_tokens": 9,
+            "cache_creation": {"ephemeral_1h_input_tokens": 5},
+        },
+    ],
+)
+def test_tokens_with_prices_of_their_own(raw: dict[str, Any]) -> None:
+    """Where other prices hold there is no cost rather than a wrong one."""
+    assert cost("anthropic", "claude-haiku-4-5", anthropic_usage(raw), raw) is None
+
+
+def test_counts_that_contradict_each_other() -> None:
+    """More cached tokens than tokens: counts are kept as given, without a cost."""
+    raw = {
+        "prompt_tokens": 1,
+        "completion_tokens": 1,
+        "prompt_tokens_details": {"cached_tokens": 5},
+    }
+    usage = openai_usage(raw)
+
+    assert {
+        "input_tokens": 1,
+        "output_tokens": 1,
+        "cache_read_input_tokens": 5,
+    } == usage
+    assert cost("openai", "gpt-4o", usage, raw) is None
+
+
+@pytest.mark.parametrize("raw", [None, {}, [], "many", {"prompt_tokens": "ten"}, 3])
+def test_usage_of_unknown_shape(raw: Any) -> None:
+    """What is no count of tokens is not counted."""
+    assert ({}, {}) == (openai_usage(raw), anthropic_usage(raw))

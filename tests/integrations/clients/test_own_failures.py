@@ -1,0 +1,139 @@
+"""
+What goes wrong inside an integration is counted, and the program does not notice.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import openai
+import pytest
+from llm_replies import QUESTION, chat_stream, choice, completion
+from llm_server import LlmServer, answer
+
+from ai_trace.integrations import _call, _client, _openai_streams, _stream
+from ai_trace.integrations.openai import _LIBRARY
+from ai_trace.testing import CapturedSteps, capture
+
+
+ASKED: dict[str, Any] = {"model": "gpt-5-mini", "messages": QUESTION}
+WIRE = _LIBRARY.wires["/chat/completions"]
+
+
+def broken(*args: Any, **kwargs: Any) -> Any:
+    """Fail."""
+    raise ZeroDivisionError
+
+
+def use(monkeypatch: pytest.MonkeyPatch, **functions: Any) -> None:
+    """Replace functions of the endpoint for chat."""
+    monkeypatch.setitem(_LIBRARY.wires, "/chat/completions", WIRE._replace(**functions))
+
+
+def counted(steps: CapturedSteps) -> int:
+    """Return how often it failed."""
+    return steps.tracer.health()["integrations"]["ZeroDivisionError"]
+
+
+@pytest.fixture(autouse=True)
+def quiet(caplog: pytest.LogCaptureFixture) -> None:
+    """Expect the one line of the log that says what failed."""
+    caplog.set_level(logging.CRITICAL, "ai_trace")
+
+
+def test_reading_the_request(
+    server: LlmServer, client: openai.OpenAI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the request cannot be read, the call goes through without a step."""
+    server.will(answer(completion(choice())))
+    use(monkeypatch, asked=broken)
+    with capture() as steps:
+        given = client.chat.completions.create(**ASKED)
+
+    assert "Paris." == given.choices[0].message.content
+    assert ([], 1) == (list(steps), counted(steps))
+
+
+def test_reading_the_response(
+    server: LlmServer, client: openai.OpenAI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the response cannot be read, the step has no result, and ends."""
+    server.will(answer(completion(choice())))
+    use(monkeypatch, answered=broken)
+    with capture() as steps:
+        given = client.chat.completions.create(**ASKED)
+
+    assert "Paris." == given.choices[0].message.content
+    assert [("ok", None)] == [(step.outcome, step.result) for step in steps]
+    assert 1 == counted(steps)
+
+
+def test_making_the_fold(
+    server: LlmServer, client: openai.OpenAI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When a stream cannot be followed, the program gets it as it is."""
+    server.will(chat_stream("Par", "is."))
+    use(monkeypatch, fold=broken)
+    with capture() as steps:
+        chunks = list(client.chat.completions.create(**ASKED, stream=True))
+
+    assert 5 == len(chunks)
+    assert (["ok"], 1) == ([step.outcome for step in steps], counted(steps))
+
+
+@pytest.mark.parametrize("method", ["add", "result"])
+def test_folding(
+    server: LlmServer,
+    client: openai.OpenAI,
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+) -> None:
+    """When chunks cannot be gathered, they pass all the same, and the step ends."""
+    server.will(chat_stream("Par", "is."))
+    monkeypatch.setattr(_openai_streams.ChatFold, method, broken)
+    with capture() as steps:
+        chunks = list(client.chat.completions.create(**ASKED, stream=True))
+
+    assert 5 == len(chunks)
+    assert ["ok"] == [step.outcome for step in steps]
+    assert (5 if method == "add" else 1) == counted(steps)
+
+
+def test_a_library_that_was_rebuilt(
+    server: LlmServer, client: openai.OpenAI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When a stream has not the parts that are known, it passes unseen."""
+    server.will(chat_stream("Par", "is."))
+    monkeypatch.setattr(_client, "_follow_stream", broken)
+    with capture() as steps:
+        chunks = list(client.chat.completions.create(**ASKED, stream=True))
+
+    assert 5 == len(chunks)
+    assert (["ok"], 1) == ([step.outcome for step in steps], counted(steps))
+
+
+def test_after_an_error(
+    server: LlmServer, client: openai.OpenAI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the record of a failed call fails, the library's error comes out."""
+    server.will(answer({}, 400))
+    monkeypatch.setattr(_call.Call, "give", broken)
+    with capture() as steps, pytest.raises(openai.BadRequestError):
+        client.chat.completions.create(**ASKED)
+
+    assert (["error"], 1) == ([step.outcome for step in steps], counted(steps))
+
+
+def test_closing(
+    server: LlmServer, client: openai.OpenAI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When what had come cannot be recorded, the stream is closed all the same."""
+    server.will(chat_stream("Par", "is."))
+    monkeypatch.setattr(_stream.Passing, "_result", broken)
+    with capture() as steps:
+        stream = client.chat.completions.create(**ASKED, stream=True)
+        stream.close()
+
+    assert stream.response.is_closed
+    assert (["closed"], 1) == ([step.outcome for step in steps], counted(steps))

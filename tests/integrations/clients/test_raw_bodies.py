@@ -1,0 +1,200 @@
+"""
+Calls whose HTTP response the program reads itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import gzip
+import json
+from typing import Any, Callable
+
+import anthropic
+import openai
+import pytest
+from llm_replies import (
+    QUESTION,
+    block,
+    chat_stream,
+    choice,
+    completion,
+    message,
+    message_stream,
+)
+from llm_server import LlmServer, Reply, answer
+
+from ai_trace import StepRecord
+from ai_trace.integrations.openai import wrap_openai
+from ai_trace.testing import CapturedSteps, capture
+
+
+ASKED: dict[str, Any] = {"model": "gpt-5-mini", "messages": QUESTION}
+ASKED_CLAUDE: dict[str, Any] = {**ASKED, "model": "claude", "max_tokens": 9}
+
+
+def only(steps: CapturedSteps) -> StepRecord:
+    """Return the only step, of a tracer that lost nothing."""
+    (record,) = steps
+    assert {} == steps.tracer.health()
+    return record
+
+
+def text_of(record: StepRecord) -> str:
+    """Return what the model had said."""
+    return str(record.result["messages"][0]["parts"][0]["content"])
+
+
+def test_raw(server: LlmServer, client: openai.OpenAI) -> None:
+    """A raw response is the library's own, and its body is recorded."""
+    server.will(answer(completion(choice()), x_request_id="r-1"))
+    with capture() as steps:
+        raw = client.chat.completions.with_raw_response.create(**ASKED)
+        assert "Paris." == text_of(only(steps))
+
+    assert "r-1" == raw.headers["x-request-id"]
+    assert "Paris." == raw.parse().choices[0].message.content
+
+
+def test_raw_of_anthropic(server: LlmServer, claude: anthropic.Anthropic) -> None:
+    """The same of Anthropic's."""
+    server.will(answer(message(block())))
+    with capture() as steps:
+        raw = claude.messages.with_raw_response.create(**ASKED_CLAUDE)
+
+    assert "Paris." == text_of(only(steps)) == raw.parse().content[0].text
+
+
+def test_raw_stream(
+    server: LlmServer, client: openai.OpenAI, claude: anthropic.Anthropic
+) -> None:
+    """A stream behind a raw response is recorded as it is read."""
+    server.will(chat_stream("Par", "is."), message_stream("Par", "is."))
+    with capture() as steps:
+        raw: Any = client.chat.completions.with_raw_response.create(
+            **ASKED, stream=True
+        )
+        assert [] == list(steps)
+        assert 5 == len(list(raw.parse()))
+        raw = claude.messages.with_raw_response.create(**ASKED_CLAUDE, stream=True)
+        list(raw.parse())
+
+    assert ["ok", "ok"] == [step.outcome for step in steps]
+    assert ["Paris.", "Paris."] == [text_of(step) for step in steps]
+    assert ["stop", "stop"] == [step.result["finish_reasons"][0] for step in steps]
+
+
+READS: dict[str, Callable[[Any], object]] = {
+    "parse": lambda response: response.parse(),
+    "read": lambda response: (response.read(), response.read()),
+    "json": lambda response: response.json(),
+    "text": lambda response: response.text(),
+    "iter_bytes": lambda response: list(response.iter_bytes(5)),
+    "iter_text": lambda response: list(response.iter_text()),
+    "iter_lines": lambda response: list(response.iter_lines()),
+}
+
+
+@pytest.mark.parametrize("read", READS.values(), ids=READS)
+def test_streaming_response(
+    server: LlmServer, client: openai.OpenAI, read: Callable[[Any], object]
+) -> None:
+    """A body is recorded whichever way the program reads it."""
+    server.will(answer(completion(choice())))
+    with capture() as steps:
+        with client.chat.completions.with_streaming_response.create(**ASKED) as given:
+            read(given)
+            assert ("ok", "Paris.") == (only(steps).outcome, text_of(steps[0]))
+
+    assert 1 == len(steps)
+
+
+def test_compressed(server: LlmServer, client: openai.OpenAI) -> None:
+    """A body that comes compressed is recorded as the program sees it."""
+    body = gzip.compress(json.dumps(completion(choice())).encode())
+    headers = {"content-type": "application/json", "content-encoding": "gzip"}
+    server.will(Reply(200, headers, (body[:20], body[20:])))
+    with capture() as steps:
+        with client.chat.completions.with_streaming_response.create(**ASKED) as given:
+            given.read()
+
+    assert "Paris." == text_of(only(steps))
+
+
+def test_events_as_lines(server: LlmServer, client: openai.OpenAI) -> None:
+    """Events that the program reads as lines are understood all the same."""
+    server.will(chat_stream("Par", "is."))
+    with capture() as steps:
+        with client.chat.completions.with_streaming_response.create(
+            **ASKED, stream=True
+        ) as given:
+            lines = list(given.iter_lines())
+
+    assert "data: [DONE]" in lines
+    assert ("ok", "Paris.") == (only(steps).outcome, text_of(steps[0]))
+
+
+def test_left(server: LlmServer, client: openai.OpenAI) -> None:
+    """A body that is not read to its end is closed, with what had come."""
+    server.will(chat_stream("Par", "is."))
+    with capture() as steps:
+        with client.chat.completions.with_streaming_response.create(
+            **ASKED, stream=True
+        ) as given:
+            for line in given.iter_lines():
+                if "Par" in line:
+                    break
+
+    assert "closed" == only(steps).outcome
+    assert text_of(steps[0]).startswith("Par")
+
+
+def test_unread(server: LlmServer, client: openai.OpenAI) -> None:
+    """A body that nobody reads is closed, be it by the program or when dropped."""
+    server.will(answer(completion(choice())))
+    server.will(chat_stream("Par"))
+    create: Any = client.chat.completions.with_raw_response.create
+    with capture() as steps:
+        with client.chat.completions.with_streaming_response.create(**ASKED):
+            pass
+        create(**ASKED, stream=True)
+        gc.collect()
+
+    assert ["closed", "closed"] == [step.outcome for step in steps]
+
+
+def test_http_response(server: LlmServer, client: openai.OpenAI) -> None:
+    """A call that is made below the resources is recorded too."""
+    server.will(answer(completion(choice())))
+    with capture() as steps:
+        given = client.post("/chat/completions", cast_to=object, body=ASKED)
+
+    assert "chat.completion" == given["object"]
+    assert "Paris." == text_of(only(steps))
+
+
+def test_async(server: LlmServer, openai_options: dict[str, Any]) -> None:
+    """Async bodies are recorded likewise."""
+    server.will(answer(completion(choice())))
+
+    async def main() -> None:
+        async with wrap_openai(openai.AsyncOpenAI(**openai_options)) as client:
+            completions: Any = client.chat.completions
+            raw = await completions.with_raw_response.create(**ASKED)
+            assert "Paris." == raw.parse().choices[0].message.content
+            reading = completions.with_streaming_response
+            async with reading.create(**ASKED) as given:
+                assert "Paris." == (await given.parse()).choices[0].message.content
+            server.will(chat_stream("Par", "is."))
+            async with reading.create(**ASKED, stream=True) as given:
+                assert 12 == len([line async for line in given.iter_lines()])
+            async with reading.create(**ASKED, stream=True) as given:
+                async for _ in given.iter_bytes():
+                    break
+
+    with capture() as steps:
+        asyncio.run(main())
+
+    assert ["ok", "ok", "ok", "closed"] == [step.outcome for step in steps]
+    assert ["Paris."] * 3 == [text_of(step) for step in steps[:3]]
+    assert {} == steps.tracer.health()
