@@ -1,5 +1,5 @@
 """
-The real command in a process of its own, over session files written by hand.
+The real command, in this process or in one of its own, over files written by hand.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 from unittest import mock
 
 from ai_trace.cli import main
@@ -34,7 +34,46 @@ def environment(**changes: str) -> dict[str, str]:
 def run(
     *words: str, cwd: Path, env: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run ``ai-trace`` to its end, piped, and return what it printed."""
+    """Run ``ai-trace`` to its end, piped, and return what it printed.
+
+    It runs in this process; ``test_cli.py`` holds that one of its own is the same.
+    """
+    variables = env or environment()
+    encoding, _, errors = variables["PYTHONIOENCODING"].partition(":")
+    outputs = [io.BytesIO(), io.BytesIO()]
+    streams = [
+        io.TextIOWrapper(output, encoding, errors or "strict", newline="\n")
+        for output in outputs
+    ]
+    status = run_between(streams, words, cwd, variables)
+    printed = (output.getvalue().decode(encoding) for output in outputs)
+    return subprocess.CompletedProcess(list(words), status, *printed)
+
+
+def run_between(
+    streams: Sequence[TextIO],
+    words: Sequence[str],
+    cwd: Path,
+    variables: dict[str, str],
+) -> int:
+    """Run ``ai-trace`` in this process, with other outputs and another environment."""
+    before = os.getcwd()
+    out, err = streams
+    try:
+        with mock.patch.dict(os.environ, variables, clear=True):
+            time.tzset()
+            os.chdir(cwd)
+            with mock.patch.multiple(sys, stdout=out, stderr=err):
+                return main(words)
+    finally:
+        os.chdir(before)
+        time.tzset()
+
+
+def run_alone(
+    *words: str, cwd: Path, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run ``ai-trace`` in a process of its own, where that is what is tested."""
     return subprocess.run(
         [*COMMAND, *words],
         cwd=cwd,
@@ -45,25 +84,6 @@ def run(
         timeout=60,
         check=False,
     )
-
-
-def call(
-    *words: str, cwd: Path, env: dict[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
-    """Do what ``run`` does in this process, where another one is not needed."""
-    streams = [io.TextIOWrapper(io.BytesIO(), "utf-8", newline="") for _ in range(2)]
-    before = os.getcwd()
-    with mock.patch.dict(os.environ, env or environment(), clear=True):
-        time.tzset()
-        os.chdir(cwd)
-        try:
-            with mock.patch.multiple(sys, stdout=streams[0], stderr=streams[1]):
-                status = main(words)
-        finally:
-            os.chdir(before)
-    time.tzset()
-    written = [stream.buffer.getvalue().decode() for stream in streams]  # type: ignore[attr-defined]
-    return subprocess.CompletedProcess(list(words), status, *written)
 
 
 def start(

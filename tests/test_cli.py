@@ -15,6 +15,7 @@ from cli_runs import (
     environment,
     line,
     run,
+    run_alone,
     step,
     trading_steps,
     write_session,
@@ -54,7 +55,7 @@ class TestWords:
         """--version prints the name and the version of the package."""
         from ai_trace import __version__
 
-        done = run("--version", cwd=tmp_path)
+        done = run_alone("--version", cwd=tmp_path)
 
         assert (0, f"ai-trace {__version__}\n", "") == (
             done.returncode,
@@ -189,6 +190,19 @@ class TestMain:
         assert 1 == main(["view", "nobody"])
         assert 2 == main(["lits"])
         assert 2 == main([])
+
+    @pytest.mark.parametrize(
+        "words",
+        [["--help"], ["list"], ["view", "--errors"], ["view", "nobody"], ["lits"]],
+        ids=" ".join,
+    )
+    def test_is_what_the_command_does(self, traces: Path, words: list[str]) -> None:
+        """The command in a process of its own prints and returns the same."""
+        here = run(*words, cwd=traces)
+        alone = run_alone(*words, cwd=traces)
+
+        assert alone.returncode == here.returncode
+        assert (alone.stdout, alone.stderr) == (here.stdout, here.stderr)
 
 
 class TestDirectory:

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from cli_runs import (
     STARTED,
-    call,
     environment,
     header,
     interrupt,
@@ -205,8 +204,8 @@ class TestStats:
     def test_models(self, here: Path) -> None:
         """Tokens and cost are counted by model, for machines and for people."""
         write_session(here / "traces", "guide", "20240301_153022", weather())
-        machine = call("stats", "--json", cwd=here)
-        person = call("stats", cwd=here)
+        machine = run("stats", "--json", cwd=here)
+        person = run("stats", cwd=here)
         (model,) = json.loads(machine.stdout)["models"]
 
         assert ("toy-1", 3, 600, 0.003) == (
@@ -276,7 +275,7 @@ class TestReport:
     def test_conversations(self, here: Path) -> None:
         """An LLM call stands on the page as its messages, with tokens and cost."""
         write_session(here / "traces", "guide", "20240301_153022", weather())
-        done = call("report", "-o", "-", cwd=here)
+        done = run("report", "-o", "-", cwd=here)
 
         assert "(llm, 500.0 ms, 100 → 10 tokens, $0.001)" in done.stdout
         assert "- **user**: `And in Rome?`\n" in done.stdout

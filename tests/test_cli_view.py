@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from cli_runs import (
     STARTED,
-    call,
     child,
     header,
     line,
@@ -227,7 +226,7 @@ class TestChat:
         self, talks: Path, words: list[str], said: list[str]
     ) -> None:
         """Below the header stand the conversations that are asked for."""
-        done = call("view", "--chat", *words, cwd=talks)
+        done = run("view", "--chat", *words, cwd=talks)
         rows = done.stdout.splitlines()
 
         assert (0, "") == (done.returncode, done.stderr)
@@ -237,20 +236,20 @@ class TestChat:
     @pytest.mark.parametrize("words", [["--grep", "zzz"], ["--errors"]])
     def test_nothing_said(self, talks: Path, words: list[str]) -> None:
         """Where no conversation is as asked for, that is said, with status 1."""
-        done = call("view", "--chat", *words, cwd=talks)
+        done = run("view", "--chat", *words, cwd=talks)
 
         assert (1, "", 1) == (done.returncode, done.stdout, done.stderr.count("\n"))
         assert "holds no conversation" in done.stderr
 
     def test_not_for_machines(self, talks: Path) -> None:
         """--chat with --json is refused, and says what to choose."""
-        done = call("view", "--chat", "--json", cwd=talks)
+        done = run("view", "--chat", "--json", cwd=talks)
 
         assert (2, "", 1) == (done.returncode, done.stdout, done.stderr.count("\n"))
 
     def test_steps_keep_their_shape(self, talks: Path) -> None:
         """The machines' view has the messages as recorded."""
-        done = call("view", "--json", "--step", "0a", cwd=talks)
+        done = run("view", "--json", "--step", "0a", cwd=talks)
         (shown,) = json.loads(done.stdout)["steps"]
 
         assert weather(10, parent=9)[0] == shown
