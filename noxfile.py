@@ -15,8 +15,15 @@ nox.needs_version = ">=2025.10.14"
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.download_python = "never"
 nox.options.error_on_missing_interpreters = False
-# `nox -s faults` is asked for by name until its last rows hold: see CHANGELOG.md.
-nox.options.sessions = ["lint", "typing", "package", "tests", "lowest", "docs"]
+nox.options.sessions = [
+    "lint",
+    "typing",
+    "package",
+    "tests",
+    "lowest",
+    "faults",
+    "docs",
+]
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PROJECT)
@@ -150,7 +157,14 @@ def lowest(session: nox.Session) -> None:
 
 @nox.session(python=HARDENED, requires=["package"])
 def faults(session: nox.Session) -> None:
-    """Let system calls fail, processes die, files lie: on one version of Python."""
+    """Let system calls fail, processes die, files lie; print how often.
+
+    These are the figures of the page on reliability: AI_TRACE_FIGURES=docs/explanation/
+    figures.json writes them there.
+    """
+    target = os.environ.get("AI_TRACE_FIGURES")
+    if target:
+        session.env["AI_TRACE_FIGURES"] = str(Path(target).resolve())
     run_tests(session, HOSTILE, *group("faults"))
 
 

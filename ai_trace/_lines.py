@@ -38,6 +38,8 @@ _BEGINNING = re.compile(
 )
 _decoder = json.JSONDecoder()
 _MARK = b'{"name":'
+# Not what is too large or too deep: to try again would cost as much again.
+_IS_BROKEN = re.compile("(?:damaged|torn after .*): not (?:JSON|UTF-8) ")
 _SALVAGE_TRIES = 16
 _SALVAGE_CHARACTERS = 2 * LINE_LIMIT
 
@@ -236,7 +238,7 @@ def decode_all(
     if isinstance(item, StepRecord):
         yield line, item
         return
-    found = _salvage(line, header)
+    found = _salvage(line, header) if _IS_BROKEN.search(item) else []
     if found:
         one = "A whole step in it is"
         count = one if len(found) == 1 else f"{len(found)} whole steps in it are"

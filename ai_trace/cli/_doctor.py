@@ -23,8 +23,8 @@ gaps that the recording itself noted, parents that are missing, the journal of o
 steps, what the notes of steps say, who may read the files, and their format.
 
 The exit status is 0 when nothing is missing, 3 when something is. Steps that are
-still running, values that were cut or redacted, and permissions change nothing of
-that."""
+still running, or were written as unfinished by 'ai-trace recover' or at the close,
+values that were cut or redacted, and permissions change nothing of that."""
 
 EXAMPLES = """\
 examples:

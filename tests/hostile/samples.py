@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from faults import figures
 from hypothesis import strategies as st
 
 from ai_trace import Tracer, step
@@ -34,6 +35,7 @@ class Files(NamedTuple):
 
     def write(self, directory: Path) -> Path:
         """Write them to a directory, and return the trace file."""
+        figures.counts[figures.HOSTILE] += 1
         path = directory / f"{STEM}.jsonl"
         path.write_bytes(self.trace)
         for suffix, data in ((".open", self.journal), (".open2", self.other)):

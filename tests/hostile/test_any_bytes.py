@@ -38,14 +38,14 @@ def test_the_sample_is_what_it_should_be(tmp_path):
     ]
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(any_sessions())
 def test_any_bytes_are_read(files):
     """No bytes make a reader fail, loop, or hide a line."""
     check(files, commands=False)
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(damaged_sessions())
 def test_any_damage_is_read(files):
     """Whatever became of a session's files, what is untouched of it is shown."""

@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from faults import figures
 from hostile.answers import check_commands, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -46,6 +47,7 @@ def test_every_step_is_shown_once(steps, opened):
     """Each step, be it finished or open, stands once in tree, page and JSON."""
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
+        figures.counts[figures.HOSTILE] += 1
         finished, in_journal = steps[opened:], steps[:opened]
         write(directory, *map(encoded, finished))
         starts = [{k: v for k, v in s.items() if k != "session"} for s in in_journal]
