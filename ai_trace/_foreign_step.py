@@ -1,0 +1,280 @@
+"""
+Steps that a framework's own hooks start and end, and how they and ours find parents.
+
+A framework has a notion of its own of what is current. An integration tells this
+module how to ask for it (``look_for``), and from then on a new step stands below
+whichever is deeper: the current step of ours, or what the framework has open inside
+it. Nobody's context is set for that, so nothing has to be set back.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from typing import Any, Callable, TypeVar, cast
+
+from ai_trace import _context
+from ai_trace._context import InSink, Place, current
+from ai_trace._dispatch import cause_of, say
+from ai_trace._draft import text_of
+from ai_trace._recorder import Recorder
+from ai_trace._step import Step
+
+
+Hook = TypeVar("Hook", bound=Callable[..., Any])
+
+_MAX_DEPTH = 1000
+_said: set[tuple[str, str]] = set()
+
+
+class ForeignStep(Step):
+    """
+    A step whose start and end, and perhaps id and times, are given from outside.
+
+    Made by ``begin``. Ending it a second time, or after its tracer, does nothing:
+    a framework cannot know.
+
+    Attributes:
+        outer: What was current of ours when it began.
+    """
+
+    __slots__ = ("_milliseconds", "_passing", "outer")
+    outer: Place | None
+    _milliseconds: float | None
+    _passing: int
+
+    def stand_below(self, place: Place, step_id: str, trace_id: str) -> None:
+        """Take a parent and ids; empty ones are made here."""
+        recorder = self.recorder
+        self._milliseconds = None
+        self._passing = id(sys.exc_info()[1])
+        self.outer = current.get()
+        self.parent_id = place.id
+        self.trace_id = place.trace_id or trace_id or recorder.ids.trace_id()
+        is_free = step_id and step_id not in recorder.open_steps
+        self.id = step_id if is_free else recorder.ids.step_id()
+
+    def is_open(self) -> bool:
+        """Tell whether it has started and not ended."""
+        return self.recorder.open_steps.get(self.id) is self
+
+    def retell(self, name: str, kind: str, context: dict[str, Any]) -> None:
+        """
+        Say anew what the step is, now that more is known than at its start.
+
+        Args:
+            name: What it is called.
+            kind: One of the kinds of steps.
+            context: What it saw; captured now.
+        """
+        self._used -= len(self._first)
+        self._notes = [note for note in self._notes if not _is_of_context(note)]
+        self.name, self.kind = name, kind
+        self._context = self.captured_fields(context, "$.context")
+        self._used += len(self._context)
+        self.write_start()
+
+    def log_at(self, at: float, fields: dict[str, Any]) -> None:
+        """
+        Add a log entry of another moment.
+
+        Args:
+            at: Epoch seconds.
+            fields: What to say, by name.
+        """
+        entry = self.add_log(at, fields) if self.is_open() else None
+        if entry is not None:
+            self.recorder.dispatch.log(self, entry)
+
+    def end(
+        self,
+        outcome: str = "ok",
+        error: str | None = None,
+        traceback: str | None = None,
+        *,
+        seconds: float | None = None,
+    ) -> None:
+        """
+        End the step.
+
+        Args:
+            outcome: One of the outcomes of steps.
+            error: What went wrong.
+            traceback: Where, as text.
+            seconds: How long it took; by default, until now.
+        """
+        if seconds is not None:
+            self._milliseconds = round(max(seconds, 0.0) * 1000, 3)
+        if self.is_open():
+            self._end(outcome, error, traceback)
+
+    def end_by(self, exc: BaseException) -> None:
+        """End the step with what an exception says."""
+        if self.is_open():
+            self._end_by(exc)
+
+    def left_by(self) -> BaseException | None:
+        """
+        Return the exception that passes through the hook which ends the step.
+
+        Where a framework tells of no error, the interpreter still does. An exception
+        that was on its way before the step began is none of its business.
+        """
+        passing = sys.exc_info()[1]
+        return None if id(passing) == self._passing else passing
+
+    def end_as_left(self, passing: BaseException | None) -> None:
+        """End the step: well, or with what ``left_by`` has returned."""
+        if passing is None:
+            self.end()
+        else:
+            self.end_by(passing)
+
+    def _emit(self, error: str | None, traceback: str | None) -> None:
+        if self._milliseconds is not None:
+            self.duration_ms = self._milliseconds
+        super()._emit(error, traceback)
+
+
+def begin(
+    name: str,
+    kind: str,
+    context: dict[str, Any],
+    *,
+    below: ForeignStep | None = None,
+    step_id: str = "",
+    trace_id: str = "",
+    at: float | None = None,
+) -> ForeignStep | None:
+    """
+    Start a step from outside, in any thread.
+
+    Args:
+        name: What it is called.
+        kind: One of the kinds of steps.
+        context: What it saw; captured now.
+        below: The step that the framework names as its parent.
+        step_id: 16 hex digits, to be taken over if no open step has them.
+        trace_id: 32 hex digits, to be taken over by a root.
+        at: When it started, in epoch seconds; by default now.
+
+    Returns:
+        The step; ``None`` where nothing is recorded.
+    """
+    place = _place_for(below)
+    if isinstance(place, InSink):
+        place.refuse()
+        return None
+    recorder = place.recorder if place is not None else None
+    if place is None or not isinstance(recorder, Recorder) or recorder.muted:
+        return None
+    if recorder.closed:
+        recorder.losses.count("step", "not recorded: its tracer is closed")
+        return None
+    step = ForeignStep(recorder, name, context, kind)
+    step.stand_below(place, step_id, trace_id)
+    step.open_at(recorder.time() if at is None else at)
+    return step
+
+
+def _place_for(named: ForeignStep | None) -> Place | None:
+    """Return the deepest place inside the step that a framework names as parent."""
+    place = _context.here()
+    if named is None or not named.is_open() or _is_inside(place, named):
+        return place
+    return named
+
+
+def _is_inside(place: Place | None, outer: Step) -> bool:
+    steps = outer.recorder.open_steps
+    for _ in range(_MAX_DEPTH):
+        if place is outer or not isinstance(place, Step):
+            break
+        place = steps.get(place.parent_id or "")
+    return place is outer
+
+
+def _is_of_context(note: dict[str, Any]) -> bool:
+    return str(note.get("path", "")).startswith("$.context")
+
+
+# -- what frameworks have open ---------------------------------------------------
+
+_lookups: tuple[Callable[[], ForeignStep | None], ...] = ()
+
+
+def look_for(lookup: Callable[[], ForeignStep | None]) -> None:
+    """
+    Ask an integration, at each start of a step from now on, what it has open here.
+
+    Args:
+        lookup: Returns the innermost step that the framework holds to be current;
+            called often, in every thread.
+    """
+    global _lookups
+    if lookup not in _lookups:
+        _lookups += (lookup,)
+    _context.inner = _innermost
+
+
+def _innermost(place: Place | None) -> Place | None:
+    """
+    Return what stands deepest here: our current place, or a step inside it.
+
+    A foreign step is inside our place if it began there. Where nothing of ours is
+    current, as in a thread to which only the framework's context was carried, it
+    is all there is.
+    """
+    own = current.get()
+    deepest: ForeignStep | None = None
+    for lookup in _lookups:
+        found = _asked(lookup)
+        if found is None or not found.is_open():
+            continue
+        if own is not None and found.outer is not own:
+            continue
+        if deepest is None or found.seq > deepest.seq:
+            deepest = found
+    return deepest or place
+
+
+def _asked(lookup: Callable[[], ForeignStep | None]) -> ForeignStep | None:
+    try:
+        return lookup()
+    except Exception as exc:
+        _report(lookup.__module__, exc)
+        return None
+
+
+# -- the fence around hooks ------------------------------------------------------
+
+
+def hook(method: Hook) -> Hook:
+    """
+    Keep what goes wrong in a hook of ours from the framework that calls it.
+
+    It is counted in ``Tracer.health()`` where a tracer is current, and said once.
+    """
+
+    @functools.wraps(method)
+    def fenced(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return method(*args, **kwargs)
+        except Exception as exc:
+            _report(method.__qualname__, exc)
+
+    return cast("Hook", fenced)
+
+
+def _report(where: str, exc: Exception) -> None:
+    cause = cause_of(exc)
+    place = current.get() or _context.active
+    recorder = place.recorder if place is not None else None
+    if isinstance(recorder, Recorder):
+        recorder.losses.count(where, cause)
+    if (where, cause) not in _said:
+        _said.add((where, cause))
+        say(
+            f"{where} failed: {type(exc).__name__}: {text_of(exc)}. The program goes "
+            "on; further losses of this cause are counted in Tracer.health()."
+        )
