@@ -7,6 +7,8 @@ counted, and the other sinks are served all the same.
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterable
 from functools import partial
 from typing import Any, Callable, NamedTuple, TypeVar
 
@@ -16,7 +18,6 @@ from ai_trace._losses import cause_of as cause_of
 from ai_trace._losses import message_of
 from ai_trace._losses import say as say
 from ai_trace._losses import warn as warn
-from ai_trace._record import StepRecord
 from ai_trace.exceptions import TraceConfigError
 from ai_trace.sinks._patience import Patience
 from ai_trace.typing import OpenStep, Sink
@@ -32,7 +33,7 @@ class _Call(NamedTuple):
 
     sink: str
     method: Callable[..., Any]
-    guarded: bool
+    ours: bool
 
 
 class Dispatch:
@@ -46,6 +47,7 @@ class Dispatch:
     __slots__ = (
         "_inside",
         "_patience",
+        "_undelivered",
         "losses",
         "on_finish",
         "on_log",
@@ -57,6 +59,7 @@ class Dispatch:
         self.losses = losses
         self._inside = InSink(self._refuse)
         self._patience: Patience | None = None
+        self._undelivered: deque[tuple[_Call, tuple[object, ...]]] = deque()
         self.sinks: tuple[Sink, ...] = ()
         self.on_start: tuple[_Call, ...] = ()
         self.on_log: tuple[_Call, ...] = ()
@@ -86,44 +89,72 @@ class Dispatch:
         for sink in self.sinks:
             self._subscribe(sink)
 
-    def start(self, step: OpenStep) -> None:
-        """Tell sinks that a step has started."""
-        for call in self.on_start:
-            self._tell(call, step)
+    def tell(self, calls: Iterable[_Call], *event: object) -> None:
+        """
+        Tell sinks of an event, each behind the fence.
 
-    def log(self, step: OpenStep, entry: str) -> None:
-        """Tell sinks of a log entry, as JSON text."""
-        for call in self.on_log:
-            self._tell(call, step, entry)
+        Args:
+            calls: ``on_start``, ``on_log`` or ``on_finish``.
+            event: The step, or the step and the entry as JSON text, or the record.
+        """
+        if self._undelivered:
+            try:
+                self._deliver()
+            except RecursionError:
+                # Nothing was taken out: not even the call had room.
+                pass
+        rest = iter(calls)
+        sink = ""
+        try:
+            for call in rest:
+                sink, method, ours = call
+                try:
+                    method(*event)
+                except Exception as exc:
+                    if ours and type(exc) is RecursionError:
+                        # Our sinks had no room on the stack to begin with: whoever
+                        # has more of it tells them.
+                        self._undelivered.append((call, event))
+                    else:
+                        self._report(sink, exc)
+        except BaseException as stop:
+            # Ctrl-C inside of one sink goes on once the others are told.
+            self.losses.count(sink, f"interrupted: {type(stop).__name__}")
+            self.tell(rest, *event)
+            raise
+
+    def _deliver(self) -> None:
+        waiting = self._undelivered
+        while waiting:
+            try:
+                call, event = waiting.popleft()
+            except IndexError:
+                # Another thread has taken it.
+                return
+            try:
+                call.method(*event)
+            except RecursionError:
+                waiting.appendleft((call, event))
+                return
+            except Exception as exc:
+                self._report(call.sink, exc)
 
     def lose_log(self, step: OpenStep) -> None:
         """Tell the sinks that keep a journal that a log entry found the step full."""
-        for sink in self.sinks:
-            for call in self._calls(sink, "on_log_lost"):
-                self._tell(call, step)
-
-    def finish(self, record: StepRecord) -> None:
-        """Tell sinks that a step has finished."""
-        calls = iter(self.on_finish)
-        try:
-            for call in calls:
-                self._tell(call, record)
-        finally:
-            # Ctrl-C inside of one sink goes on once the others are told.
-            for call in calls:
-                self._tell(call, record)
+        self._tell_each("on_log_lost", step)
 
     def close(self) -> None:
         """Close the sinks that can be closed."""
-        for sink in self.sinks:
-            for call in self._calls(sink, "close"):
-                self._tell(call)
+        self._tell_each("close")
 
     def after_fork(self) -> None:
         """Tell the sinks that keep something open that this is a child process."""
+        self._undelivered.clear()
+        self._tell_each("after_fork")
+
+    def _tell_each(self, name: str, *event: object) -> None:
         for sink in self.sinks:
-            for call in self._calls(sink, "after_fork"):
-                self._tell(call)
+            self.tell(self._calls(sink, name), *event)
 
     def fenced(self, where: str, call: Callable[[], T], otherwise: T) -> T:
         """
@@ -144,25 +175,15 @@ class Dispatch:
         method = getattr(sink, name, None)
         if method is None:
             return ()
-        guarded = not getattr(sink, "traces_nothing", False)
-        if guarded and self._patience is not None:
-            method = partial(self._patience.call, method)
-        return (_Call(type(sink).__name__, method, guarded),)
+        ours = bool(getattr(sink, "traces_nothing", False))
+        if not ours:
+            if self._patience is not None:
+                method = partial(self._patience.call, method)
+            method = partial(self._inside_of_sink, method)
+        return (_Call(type(sink).__name__, method, ours),)
 
     def _refuse(self) -> None:
         self.losses.count("step", "not recorded: it was made inside a sink")
-
-    def _tell(self, call: _Call, *event: object) -> None:
-        sink, method, guarded = call
-        if guarded:
-            method = partial(self._inside_of_sink, method)
-        try:
-            method(*event)
-        except Exception as exc:
-            self._report(sink, exc)
-        except BaseException as stop:
-            self.losses.count(sink, f"interrupted: {type(stop).__name__}")
-            raise
 
     def _inside_of_sink(self, method: Callable[..., Any], *event: object) -> None:
         before = current.get()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections import deque
-from typing import Any
+from typing import Any, Callable
 
 from ai_trace._capture import Capture
 from ai_trace._dispatch import Dispatch, Losses
@@ -43,6 +43,7 @@ class Recorder:
         losses: What was lost, by place and cause.
         open_steps: The steps that have started and not finished, by id. Taking a
             step out is what makes it finish only once, whoever tries.
+        next_seq: Returns the number of the next start.
         closed: Whether the session has ended.
         muted: Whether nothing is recorded, by ``AI_TRACE_DISABLED``.
     """
@@ -68,12 +69,8 @@ class Recorder:
         self.closed = False
         self.muted = False
         self.tally = Tally()
-        self._seq = itertools.count(1)
+        self.next_seq: Callable[[], int] = itertools.count(1).__next__
         self._heads: dict[tuple[str, str, str | None], tuple[str, list[Any]]] = {}
-
-    def next_seq(self) -> int:
-        """Return the number of the next start."""
-        return next(self._seq)
 
     def head(self, name: str, kind: str, function: str | None) -> tuple[str, list[Any]]:
         """

@@ -93,7 +93,9 @@ class Step(Draft):
         if recorder.closed:
             self._drop("it was started after the tracer was closed", closed=True)
             return
-        place = _context.here()
+        place = current.get() or _context.active
+        if _context.inner is not None:
+            place = _context.inner(place)
         if place is not None and place.recorder is recorder:
             self.parent_id = place.id
             self.trace_id = place.trace_id or recorder.ids.trace_id()
@@ -111,10 +113,12 @@ class Step(Draft):
         self.seq = recorder.next_seq()
         self._state = _OPEN
         recorder.open_steps[self.id] = self
-        self.started_at = round(now, 6)
+        self.started_at = int(now * 1_000_000 + 0.5) / 1_000_000
         self.write_start()
         self._origin = recorder.monotonic()
-        recorder.dispatch.start(self)
+        dispatch = recorder.dispatch
+        if dispatch.on_start:
+            dispatch.tell(dispatch.on_start, self)
 
     # -- inside --------------------------------------------------------------
 
@@ -142,7 +146,7 @@ class Step(Draft):
         now = self.started_at + recorder.monotonic() - self._origin
         entry = self.add_log(now, fields)
         if entry is not None:
-            recorder.dispatch.log(self, entry)
+            recorder.dispatch.tell(recorder.dispatch.on_log, self, entry)
         else:
             recorder.dispatch.lose_log(self)
 
@@ -218,9 +222,10 @@ class Step(Draft):
         """End the step, and those further down that had no room on the stack to."""
         self._end_once(outcome, error, traceback)
         deferred = self.recorder.deferred
-        for _ in range(len(deferred)):
-            step, how = deferred.popleft()
-            step.end_late(*how)
+        if deferred:
+            for _ in range(len(deferred)):
+                step, how = deferred.popleft()
+                step.end_late(*how)
 
     def _end_once(
         self, outcome: str, error: str | None = None, traceback: str | None = None
@@ -230,7 +235,8 @@ class Step(Draft):
         if recorder.open_steps.pop(self.id, None) is None:
             self._not_open("was finished")
             return
-        self.duration_ms = round((ended - self._origin) * 1000, 3)
+        # Rounded by integers: 0.1 µs instead of 0.4 µs.
+        self.duration_ms = int((ended - self._origin) * 1_000_000 + 0.5) / 1000
         self.outcome = outcome
         self._state = _DONE
         try:
@@ -269,9 +275,9 @@ class Step(Draft):
             raise
         recorder = self.recorder
         recorder.tally.add(self.outcome or "", self.duration_ms or 0.0)
-        recorder.dispatch.finish(
-            StepRecord(line.encode(), recorder.header, self.id, self.parent_id)
-        )
+        dispatch = recorder.dispatch
+        record = StepRecord(line.encode(), recorder.header, self.id, self.parent_id)
+        dispatch.tell(dispatch.on_finish, record)
 
     # -- the current step ----------------------------------------------------
 
@@ -310,7 +316,7 @@ class Step(Draft):
             # Left out of order, or in another task or thread: whoever stands here
             # now skips this step when it leaves in its turn.
             return
-        previous = self.give_back()
+        previous, self._previous = self._previous, _LEFT
         if previous is _LEFT:
             # A signal's function has just left this step itself.
             return

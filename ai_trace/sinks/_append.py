@@ -68,6 +68,30 @@ class AppendFile:
         self._seen = self._position
         self._looked = 0.0
 
+    def append_if_sound(self, line: bytes) -> str | None:
+        """
+        Append one line, unless something happened to the file since the last one.
+
+        Returns:
+            ``None``; or what happened, and nothing was written: ``truncated``, or
+            ``gone``: then ``reopen`` it.
+
+        Raises:
+            OSError: If the line could not be written whole.
+        """
+        try:
+            position = _system.lseek(self._descriptor, 0, os.SEEK_CUR)
+        except OSError:
+            return "gone"
+        now = time.monotonic()
+        if position != self._position or now - self._looked >= _LOOK_EVERY_SECONDS:
+            self._looked = now
+            trouble = self.look()
+            if trouble is not None:
+                return trouble
+        self.append(line)
+        return None
+
     def append(self, line: bytes) -> None:
         """
         Append one line.
@@ -127,25 +151,8 @@ class AppendFile:
 
     # -- what others do to it ------------------------------------------------
 
-    def trouble(self) -> str | None:
-        """
-        Tell what happened to the file since the last line.
-
-        Returns:
-            ``None``, or ``truncated``, or ``gone``: then ``reopen`` it.
-        """
-        try:
-            position = _system.lseek(self._descriptor, 0, os.SEEK_CUR)
-        except OSError:
-            return "gone"
-        now = time.monotonic()
-        if position == self._position and now - self._looked < _LOOK_EVERY_SECONDS:
-            return None
-        self._looked = now
-        return self.look()
-
     def look(self) -> str | None:
-        """Tell what ``trouble`` tells, whenever the last look was."""
+        """Tell what ``append_if_sound`` would tell, whenever the last look was."""
         # In this order: what was seen before can only have grown since.
         seen = self._seen
         try:

@@ -17,6 +17,19 @@ from ai_trace.typing import OpenStep
 _COMPACT_BYTES = 49_152
 
 
+class PartError(OSError):
+    """
+    A part of a sink failed, and no finished step is lost by that.
+
+    Attributes:
+        where: Which part.
+    """
+
+    def __init__(self, exc: OSError, where: str) -> None:
+        super().__init__(exc.errno, exc.strerror)
+        self.where = where
+
+
 class Journal:
     """
     Appends each start and each log entry as it is made.
@@ -32,8 +45,11 @@ class Journal:
     """
 
     def __init__(self, trace: Path) -> None:
-        self._paths = [trace.with_suffix(suffix) for suffix in _journal.SUFFIXES]
         self._files: list[AppendFile] = []
+        self._begin(trace)
+
+    def _begin(self, trace: Path) -> None:
+        self._paths = [trace.with_suffix(suffix) for suffix in _journal.SUFFIXES]
         self._current: AppendFile | None = None
         self._header: SessionHeader | None = None
         self._open: dict[str, OpenStep] = {}
@@ -41,26 +57,24 @@ class Journal:
         self._limit = _COMPACT_BYTES
         self._lock = threading.RLock()
 
-    def start(self, step: OpenStep, header: SessionHeader) -> None:
+    def start(self, step: OpenStep) -> None:
         """
         Note that a step has started.
 
         Raises:
-            OSError: If that cannot be written.
+            PartError: If that cannot be written.
         """
         # First the list, then the file: whoever makes the journal anew meanwhile
         # finds the step in the list.
         self._open[step.id] = step
-        if self._current is None:
-            self._create(header)
-        self._append(step.start_line)
+        self._append(step.start_line, step.header)
 
     def log(self, step: OpenStep, entry: str) -> None:
         """
         Note a log entry of an open step.
 
         Raises:
-            OSError: If that cannot be written.
+            PartError: If that cannot be written.
         """
         self._append(_journal.log_line(step, len(step.log_entries) - 1, entry))
 
@@ -69,7 +83,7 @@ class Journal:
         Note that a log entry of an open step found it full.
 
         Raises:
-            OSError: If that cannot be written.
+            PartError: If that cannot be written.
         """
         lost = step.logs_lost
         if lost & (lost - 1) == 0:
@@ -79,22 +93,28 @@ class Journal:
         """Forget a step that has a line of its own."""
         self._open.pop(step_id, None)
 
-    def _append(self, line: bytes) -> None:
-        file = self._current
-        if file is None:
-            return
-        if file.trouble() is not None:
-            self._go_on(file)
-        file.append(line)
-        self._bytes += len(line)
-        if self._bytes > self._limit:
-            self._make_anew()
+    def _append(self, line: bytes, header: SessionHeader | None = None) -> None:
+        try:
+            file = self._current
+            if file is None:
+                file = self._create(header)
+            if file is None:
+                return
+            if file.append_if_sound(line) is not None:
+                self._go_on(file)
+                file.append(line)
+            self._bytes += len(line)
+            if self._bytes > self._limit:
+                self._make_anew()
+        except OSError as exc:
+            raise PartError(exc, "JSONLSink journal") from exc
 
-    def _create(self, header: SessionHeader) -> None:
+    def _create(self, header: SessionHeader | None) -> AppendFile | None:
         with self._lock:
-            if self._current is None and not self._files:
+            if self._current is None and not self._files and header is not None:
                 self._header = header
                 self._current = self._new_file(_journal.header_line(header))
+            return self._current
 
     def _new_file(self, first_line: bytes = b"") -> AppendFile:
         file = make_file(self._paths[len(self._files)])
@@ -163,7 +183,7 @@ class Journal:
         for file in files:
             file.close()
 
-    def abandon(self) -> None:
-        """Let go of the parent's journal, in a forked child."""
+    def move(self, trace: Path) -> None:
+        """Let go of the parent's journal, in a forked child, for one of its own."""
         self.let_go()
-        self._open.clear()
+        self._begin(trace)

@@ -17,27 +17,12 @@ from ai_trace._record import StepRecord, encode_line
 from ai_trace.exceptions import TraceConfigError
 from ai_trace.sinks import _system
 from ai_trace.sinks._append import AppendFile, make_file
-from ai_trace.sinks._journal import Journal
-from ai_trace.typing import OpenStep
+from ai_trace.sinks._journal import Journal, PartError
 
 
 DURABILITIES = ("cache", "interval", "step")
 
 _INTERVAL_SECONDS = 1.0
-_JOURNAL = "JSONLSink journal"
-
-
-class PartError(OSError):
-    """
-    A part of a sink failed, and no finished step is lost by that.
-
-    Attributes:
-        where: Which part.
-    """
-
-    def __init__(self, exc: OSError, where: str) -> None:
-        super().__init__(exc.errno, exc.strerror)
-        self.where = where
 
 
 class JSONLSink:
@@ -115,47 +100,13 @@ class JSONLSink:
         self._special = True
         self._needs_header = True
         self._journal = Journal(self.path) if journal else None
+        if self._journal is not None:
+            # The journal is told itself: two calls a step less, 0.2 µs.
+            self.on_start = self._journal.start
+            self.on_log = self._journal.log
+            self.on_log_lost = self._journal.lose_log
 
     # -- events --------------------------------------------------------------
-
-    def on_start(self, step: OpenStep) -> None:
-        """
-        Note in the journal that a step has started.
-
-        Raises:
-            OSError: If that cannot be written; the tracer counts it.
-        """
-        if self._journal is not None:
-            try:
-                self._journal.start(step, step.header)
-            except OSError as exc:
-                raise PartError(exc, _JOURNAL) from exc
-
-    def on_log(self, step: OpenStep, entry: str) -> None:
-        """
-        Note a log entry in the journal.
-
-        Raises:
-            OSError: If that cannot be written; the tracer counts it.
-        """
-        if self._journal is not None:
-            try:
-                self._journal.log(step, entry)
-            except OSError as exc:
-                raise PartError(exc, _JOURNAL) from exc
-
-    def on_log_lost(self, step: OpenStep) -> None:
-        """
-        Note in the journal that a log entry found the step full.
-
-        Raises:
-            OSError: If that cannot be written; the tracer counts it.
-        """
-        if self._journal is not None:
-            try:
-                self._journal.lose_log(step)
-            except OSError as exc:
-                raise PartError(exc, _JOURNAL) from exc
 
     def on_finish(self, record: StepRecord) -> None:
         """
@@ -177,23 +128,17 @@ class JSONLSink:
         if self._special or file is None:
             self._write_specially(record)
             return
-        trouble = file.trouble()
-        if trouble is not None:
-            try:
-                self._recover(trouble)
-            except OSError as exc:
-                self._lose(exc)
-                raise
-            self._write_specially(record)
-            return
         try:
-            file.append(record.line)
+            trouble = file.append_if_sound(record.line)
+            if trouble is None:
+                return
+            self._recover(trouble)
         except OSError as exc:
             if exc.errno != errno.EBADF:
                 self._lose(exc)
                 raise
             # Another thread is just reopening the file.
-            self._write_specially(record)
+        self._write_specially(record)
 
     def _lose(self, exc: OSError) -> None:
         with self._lock:
@@ -313,8 +258,7 @@ class JSONLSink:
         self._named = False
         self._lost, self._notes = 0, []
         if self._journal is not None:
-            self._journal.abandon()
-            self._journal = Journal(self.path)
+            self._journal.move(self.path)
 
     def close(self) -> None:
         """
