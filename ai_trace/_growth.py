@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from ai_trace._record import StepRecord
+from ai_trace._glance import Glance
 from ai_trace._usage import Usage, usage_of
 
 
@@ -65,7 +65,7 @@ class Growth:
         self._pid = array("q")
         self._count = 0
 
-    def add(self, record: StepRecord) -> None:
+    def add(self, record: Glance) -> None:
         number = self._number_for(record)
         self.entry[number] = self._count
         self._count += 1
@@ -104,7 +104,7 @@ class Growth:
         self._pid.append(0)
         return len(self.entry) - 1
 
-    def _number_for(self, record: StepRecord) -> int:
+    def _number_for(self, record: Glance) -> int:
         if not record.id:
             return self._open_number()
         step_id = key_of(record.id)
@@ -120,7 +120,7 @@ class Growth:
         )
         return twin
 
-    def _note_times(self, record: StepRecord) -> None:
+    def _note_times(self, record: Glance) -> None:
         if 0.0 < record.started_at < (self.earliest or math.inf):
             self.earliest = record.started_at
         finished = record.finished_at

@@ -104,20 +104,30 @@ def read_lines(file: BinaryIO, offset: int = 0) -> Iterator[Line]:
         The lines.
     """
     file.seek(offset)
-    while True:
-        data = file.readline(LINE_LIMIT + 1)
-        if not data:
-            return
-        size, ended = len(data), data.endswith(b"\n")
-        if size > LINE_LIMIT:
-            data = b""
-            while not ended:
-                more = file.readline(_BLOCK)
-                if not more:
-                    break
-                size, ended = size + len(more), more.endswith(b"\n")
-        yield Line(offset, size, data, ended)
-        offset += size
+    while data := file.readline(LINE_LIMIT + 1):
+        line = finish_line(file, offset, data)
+        yield line
+        offset += line.size
+
+
+def finish_line(file: BinaryIO, offset: int, data: bytes) -> Line:
+    """
+    Read the rest of a line that may be too long.
+
+    Args:
+        file: The open file.
+        offset: Where the line begins.
+        data: Its first ``LINE_LIMIT + 1`` bytes, or all of it.
+
+    Returns:
+        The line.
+    """
+    size, ended = len(data), data.endswith(b"\n")
+    if size > LINE_LIMIT:
+        data = b""
+        while not ended and (more := file.readline(_BLOCK)):
+            size, ended = size + len(more), more.endswith(b"\n")
+    return Line(offset, size, data, ended)
 
 
 def read_lines_back(file: BinaryIO, end: int) -> Iterator[Line]:
@@ -314,18 +324,19 @@ class LineStore:
         self._files: dict[int, BinaryIO] = {}
         weakref.finalize(self, _close_all, self._files)
 
-    def add(self, part: int, line: Line, header: SessionHeader) -> None:
+    def add(self, part: int, offset: int, size: int, header: SessionHeader) -> None:
         """
         Remember the next line.
 
         Args:
             part: Index of its file.
-            line: The line.
+            offset: Where the line begins.
+            size: Its bytes.
             header: The header of its file.
         """
         self._part.append(part)
-        self._offset.append(line.offset)
-        self._size.append(line.size)
+        self._offset.append(offset)
+        self._size.append(size)
         self._headers[part] = header
 
     def keep(self, record: StepRecord) -> None:

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 
 from ai_trace import _journal
 from ai_trace._files import journal_of
+from ai_trace._glance import Glance
 from ai_trace._journal import OpenSteps
 from ai_trace._lines import (
     LINE_LIMIT,
@@ -63,6 +64,10 @@ class Journals:
         self._ended = ended
         self.look(paths)
 
+    def __bool__(self) -> bool:
+        """Tell whether there is any journal."""
+        return bool(self._journals)
+
     def look(self, paths: Iterable[Path]) -> None:
         """
         Read what has changed since the last look.
@@ -78,7 +83,7 @@ class Journals:
             if journal.look(ended=self._ended)
         }
 
-    def finish(self, record: StepRecord, trace: Path) -> None:
+    def finish(self, record: Glance, trace: Path) -> None:
         """
         Take out a step that has a line in a trace file.
 
@@ -202,7 +207,7 @@ class _Journal:
             if os.path.lexists(path):
                 self.unreadable = str(exc)
 
-    def hear(self, record: StepRecord) -> None:
+    def hear(self, record: Glance) -> None:
         if record.finished_at is not None:
             self._ended_at = max(self._ended_at, record.finished_at)
 

@@ -20,6 +20,7 @@ from collections.abc import (
 from pathlib import Path
 from typing import Any, NamedTuple, overload
 
+from ai_trace._glance import Glance
 from ai_trace._growth import NOBODY, Growth, Problem, key_of, shorten
 from ai_trace._record import SessionHeader, StepRecord
 
@@ -301,7 +302,7 @@ class Session:
 
 
 def fold(
-    records: Iterable[StepRecord],
+    records: Iterable[Glance],
     header: SessionHeader,
     *,
     path: Path | None = None,
@@ -320,15 +321,15 @@ def fold(
         header: Who recorded them.
         path: The file that they come from.
         problems: What was found wrong while reading; read after ``records``.
-        load: Returns the n-th of ``records`` again; without it the session keeps
-            the records themselves.
+        load: Returns the n-th of ``records`` in full; without it ``records``
+            are in full, and the session keeps them.
 
     Returns:
         The session.
     """
     growth = Growth()
     if load is None:
-        kept = list(records)
+        kept = [record for record in records if isinstance(record, StepRecord)]
         records, load = kept, kept.__getitem__
     for record in records:
         growth.add(record)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from ai_trace._record import StepRecord
+from ai_trace._glance import Glance
 
 
 CALL_KINDS = ("llm", "embedding")
@@ -53,7 +53,7 @@ class Usage(NamedTuple):
         return Usage(*(_sum(mine, its) for mine, its in zip(self, other)))
 
 
-def usage_of(record: StepRecord) -> Usage | None:
+def usage_of(record: Glance) -> Usage | None:
     """
     Read what a call used.
 
@@ -80,7 +80,7 @@ def usage_of(record: StepRecord) -> Usage | None:
     )
 
 
-def model_of(record: StepRecord) -> str:
+def model_of(record: Glance) -> str:
     """
     Return the model that a call asked for, else the one that answered.
 

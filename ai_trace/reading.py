@@ -7,20 +7,15 @@ and the rest is read. Nothing here needs a tracer.
 
 from __future__ import annotations
 
-import os
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from ai_trace._files import (
-    HEAD_LINES,
-    HEADER_MARK,
     find_journals,
     first_header,
     header_for,
     header_from_name,
-    header_of,
     journal_head,
 )
 from ai_trace._find import (
@@ -34,19 +29,17 @@ from ai_trace._find import (
     resolve,
 )
 from ai_trace._follow import Follower, merge_last
+from ai_trace._glance import Glance
 from ai_trace._lines import (
     LINE_LIMIT,
-    Line,
     LineStore,
-    decode_all,
     open_file,
     read_last,
-    read_lines,
 )
 from ai_trace._open_steps import Journals
-from ai_trace._record import FORMAT, SessionHeader, StepRecord
+from ai_trace._record import StepRecord
 from ai_trace._tree import Problem, Session, Writer, fold
-from ai_trace.exceptions import TraceReadError
+from ai_trace._walk import NOWHERE, Walk
 
 
 __all__ = [
@@ -89,19 +82,20 @@ def read(path: Trace) -> Session:
     store = LineStore(parts)
     problems: list[Problem] = []
     journals = Journals(journals_of(path))
-    sizes = _sizes(parts)
+    walk = Walk(parts, journals)
     header = header_for(parts[0], LINE_LIMIT)
 
-    def steps() -> Iterator[StepRecord]:
-        for part, line, item in _items(parts, sizes, journals):
-            if isinstance(item, Problem):
-                problems.append(item)
-                continue
-            if line is None:
-                store.keep(item)
-            else:
-                store.add(part, line, item.header or header)
-            yield item
+    def steps() -> Iterator[Glance]:
+        for part, batch in walk.places():
+            for offset, size, item in batch:
+                if isinstance(item, Problem):
+                    problems.append(item)
+                    continue
+                if offset != NOWHERE:
+                    store.add(part, offset, size, item.header or header)
+                elif isinstance(item, StepRecord):
+                    store.keep(item)
+                yield item
 
     session = fold(steps(), header, path=parts[0], problems=problems, load=store.load)
     session.writers = journals.writers()
@@ -123,9 +117,24 @@ def records(path: Trace) -> Iterator[StepRecord | Problem]:
     Raises:
         TraceReadError: If the file is missing, unreadable or not a regular file.
     """
-    parts = parts_of(path)
-    journals = Journals(journals_of(path))
-    return (item for _, _, item in _items(parts, _sizes(parts), journals))
+    return Walk(parts_of(path), Journals(journals_of(path))).records()
+
+
+def glances(path: Trace) -> Iterator[Glance | Problem]:
+    """
+    Do what ``records`` does, for who counts: the steps are not decoded in full.
+
+    Args:
+        path: Any file of the session, or what ``find`` said of it.
+
+    Returns:
+        An iterator over what each step says at a glance, and a problem for each
+        damaged line.
+
+    Raises:
+        TraceReadError: If the file is missing, unreadable or not a regular file.
+    """
+    return Walk(parts_of(path), Journals(journals_of(path))).glances()
 
 
 def tail(path: Trace, n: int) -> list[StepRecord]:
@@ -202,82 +211,3 @@ def follow(
             time.sleep(poll)
     finally:
         follower.close()
-
-
-def _sizes(parts: list[Path]) -> list[int]:
-    # Taken once the journals are read, so that both tell of one moment: a step that
-    # starts and finishes later is in neither.
-    sizes = []
-    for part in parts:
-        try:
-            sizes.append(os.stat(part).st_size)
-        except (OSError, ValueError):
-            sizes.append(sys.maxsize)
-    return sizes
-
-
-def _items(
-    parts: list[Path], sizes: list[int], journals: Journals
-) -> Iterator[tuple[int, Line | None, StepRecord | Problem]]:
-    for number, (path, size) in enumerate(zip(parts, sizes)):
-        prefix = f"{path.name}, " if len(parts) > 1 else ""
-        try:
-            for line, item in _read_part(path, size, prefix):
-                if isinstance(item, StepRecord):
-                    journals.finish(item, path)
-                yield number, line, item
-        except TraceReadError as exc:
-            if number == 0:
-                raise
-            yield number, None, Problem(path.name, str(exc), "file")
-    for record in journals.records():
-        yield 0, None, record
-    for problem in journals.problems():
-        yield 0, None, problem
-
-
-def _read_part(
-    path: Path, size: int, prefix: str
-) -> Iterator[tuple[Line, StepRecord | Problem]]:
-    named = header = journal_head(path) or header_from_name(path)
-    with open_file(path) as file:
-        for count, line in enumerate(read_lines(file), 1):
-            if line.offset >= size:
-                return
-            where = f"{prefix}line {count}, offset {line.offset}"
-            if count <= HEAD_LINES or HEADER_MARK in line.data:
-                stated = header_of(line.data)
-                for doubt in _doubts(
-                    where, stated, None if header is named else header
-                ):
-                    yield line, doubt
-                if stated is not None and header is named:
-                    header = stated
-            if line.data.isspace():
-                continue
-            for piece, item in decode_all(line, header):
-                if isinstance(item, str):
-                    kind = "damaged" if line.ended else "torn"
-                    yield line, Problem(where, item, kind)
-                    continue
-                header = item.header or header
-                yield piece, item
-                if piece is line and not line.ended:
-                    what = "The last line lacks its newline; it is read all the same."
-                    yield line, Problem(where, what, "odd")
-
-
-def _doubts(
-    where: str, stated: SessionHeader | None, first: SessionHeader | None
-) -> Iterator[Problem]:
-    if stated is None:
-        return
-    if stated.format > FORMAT:
-        what = (
-            f"It is written by a newer ai_trace (format {stated.format}, this is "
-            f"{FORMAT}); what is unknown here is kept as it is."
-        )
-        yield Problem(where, what, "newer")
-    if first is not None and stated.session_id != first.session_id:
-        what = "Another session begins in this file; all its steps are in this tree."
-        yield Problem(where, what, "odd")

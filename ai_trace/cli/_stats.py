@@ -10,7 +10,7 @@ from itertools import chain
 from typing import Union
 
 from ai_trace import reading
-from ai_trace._record import StepRecord
+from ai_trace._glance import Glance
 from ai_trace._tree import Problem
 from ai_trace.cli._arguments import FOUND, NOTHING_FOUND, add_json
 from ai_trace.cli._moment import FORMS, moment
@@ -34,7 +34,7 @@ examples:
   ai-trace stats --since 2024-03-01T14:30     steps since a local time
   ai-trace stats --json | jq .names[0]        for machines"""
 
-_Found = Union[StepRecord, Problem]
+_Found = Union[Glance, Problem]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -85,7 +85,7 @@ def _readable(infos: list[SessionInfo], terminal: Terminal) -> list[SessionInfo]
 def _records(info: SessionInfo, terminal: Terminal) -> Iterator[_Found]:
     # One that cannot be read any more is no reason to count none.
     try:
-        yield from reading.records(info)
+        yield from reading.glances(info)
     except TraceReadError as exc:
         terminal.complain(str(exc))
 

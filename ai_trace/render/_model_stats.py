@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from ai_trace._record import StepRecord
+from ai_trace._glance import Glance
 from ai_trace._usage import Usage, model_of, usage_of
 from ai_trace.render._columns import figures
 from ai_trace.render._style import Style
@@ -60,7 +60,7 @@ class ModelTally:
         self._used: dict[str, Usage] = {}
         self._errors: dict[str, int] = {}
 
-    def add(self, record: StepRecord) -> None:
+    def add(self, record: Glance) -> None:
         """
         Count a step, if it is a call.
 

@@ -7,12 +7,15 @@ from __future__ import annotations
 import math
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
 from typing import Any
 
-from ai_trace._record import WITHOUT_END, StepRecord
+from ai_trace._glance import Glance
+from ai_trace._record import WITHOUT_END
 from ai_trace._tree import Problem
+from ai_trace._usage import CALL_KINDS
 from ai_trace.render._columns import figures
 from ai_trace.render._model_stats import ModelStats, ModelTally, model_table
 from ai_trace.render._style import Span, Style
@@ -89,13 +92,13 @@ class Stats:
         }
 
 
-def collect(sessions: Iterable[Iterable[StepRecord | Problem]]) -> Stats:
+def collect(sessions: Iterable[Iterable[Glance | Problem]]) -> Stats:
     """
     Count over sessions, reading each once, in bounded memory.
 
     Args:
-        sessions: For each session its records, as ``reading.records`` or
-            ``Session.steps`` gives them.
+        sessions: For each session its records, as ``reading.records``,
+            ``reading.glances`` or ``Session.steps`` gives them.
 
     Returns:
         The figures. Beyond 10,000 names, steps are counted as ``(other names)``.
@@ -107,10 +110,9 @@ def collect(sessions: Iterable[Iterable[StepRecord | Problem]]) -> Stats:
     count = 0
     for records in sessions:
         count += 1
-        for record in records:
-            tally.add(record)
+        tally.add(records)
     names = sorted(map(_figures, tally.names.values()), key=lambda each: -each.total_ms)
-    outcomes = dict(tally.outcomes.most_common())
+    outcomes = dict(tally.outcomes().most_common())
     steps = sum(outcomes.values())
     models = tally.models.figures()
     return Stats(count, steps, outcomes, names, tally.problems, models)
@@ -144,41 +146,70 @@ def table(stats: Stats, style: Style) -> Iterator[str]:
 
 
 class _Named:
-    __slots__ = ("count", "durations", "errors", "name")
+    # What is counted of one name: durations by outcome, and the steps without one.
+
+    __slots__ = ("name", "took", "untimed")
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.count = 0
-        self.errors = 0
-        self.durations = array("d")
+        self.took: dict[str, array[float]] = {}
+        self.untimed: Counter[str] = Counter()
+
+    def outcomes(self) -> Counter[str]:
+        timed = {outcome: len(each) for outcome, each in self.took.items()}
+        return self.untimed + Counter(timed)
 
 
 class _Tally:
     def __init__(self) -> None:
         self.names: dict[str, _Named] = {}
-        self.outcomes: Counter[str] = Counter()
         self.models = ModelTally()
         self.problems = 0
+        self._outcomes: set[str] = set()
+        self._known: dict[tuple[str, str, str], Callable[[float], None]] = {}
 
-    def add(self, record: StepRecord | Problem) -> None:
-        if isinstance(record, Problem):
-            self.problems += 1
-            return
+    def add(self, records: Iterable[Glance | Problem]) -> None:
+        # Millions of steps have a name, an outcome and a kind that were seen before:
+        # of these only the duration is new, and their number is that of durations.
+        known = self._known.get
+        for record in records:
+            if isinstance(record, Problem):
+                self.problems += 1
+                continue
+            took = record.duration_ms
+            add = known((record.name, record.outcome, record.kind))
+            if add is None or took is None:
+                self._add(record)
+            else:
+                add(took)
+
+    def _add(self, record: Glance) -> None:
         outcome = record.outcome
         if outcome == "missing":
             return
-        self._count_outcome(outcome)
-        named = self._named(record.name)
-        named.count += 1
-        named.errors += outcome == "error"
-        if record.duration_ms is not None and outcome not in WITHOUT_END:
-            named.durations.append(record.duration_ms)
+        named, key = self._named(record.name), self._outcome(outcome)
+        if record.duration_ms is None or outcome in WITHOUT_END:
+            named.untimed[key] += 1
+        else:
+            took = named.took.setdefault(key, array("d"))
+            took.append(record.duration_ms)
+            is_call = record.kind in CALL_KINDS
+            if not is_call and (named.name, key) == (record.name, outcome):
+                self._known[record.name, outcome, record.kind] = took.append
         self.models.add(record)
 
-    def _count_outcome(self, outcome: str) -> None:
+    def outcomes(self) -> Counter[str]:
+        total: Counter[str] = Counter()
+        for named in self.names.values():
+            total += named.outcomes()
+        return total
+
+    def _outcome(self, outcome: str) -> str:
         key = outcome[:_OUTCOME_LENGTH]
-        full = len(self.outcomes) >= _OUTCOME_LIMIT
-        self.outcomes["(other)" if full and key not in self.outcomes else key] += 1
+        if key not in self._outcomes and len(self._outcomes) >= _OUTCOME_LIMIT:
+            key = "(other)"
+        self._outcomes.add(key)
+        return key
 
     def _named(self, name: str) -> _Named:
         key = name[:_NAME_LENGTH]
@@ -190,12 +221,13 @@ class _Tally:
 
 
 def _figures(named: _Named) -> NameStats:
-    durations = sorted(named.durations)
+    durations = sorted(chain.from_iterable(named.took.values()))
     count = len(durations)
+    outcomes = named.outcomes()
     return NameStats(
         name=named.name,
-        count=named.count,
-        errors=named.errors,
+        count=sum(outcomes.values()),
+        errors=outcomes["error"],
         median_ms=_rounded(_median(durations)),
         p95_ms=_rounded(durations[math.ceil(count * 0.95) - 1] if count else None),
         max_ms=_rounded(durations[-1] if count else None),

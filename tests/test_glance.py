@@ -1,0 +1,193 @@
+"""
+What a line says at a glance is what it says when it is decoded, or nothing.
+"""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from trace_lines import HEADER, encoded, fields
+
+from ai_trace import _glance, reading
+from ai_trace._record import StepRecord, TraceLineError, encode_line
+from ai_trace._tree import Problem
+
+
+def looks():
+    """Return every way to look at a line that this environment has."""
+    found = [pytest.param(_glance._by_expression(), id="expression")]
+    try:
+        import msgspec
+    except ImportError:
+        return found
+    return [*found, pytest.param(_glance._by_msgspec(msgspec), id="msgspec")]
+
+
+each_look = pytest.mark.parametrize("look", looks())
+
+SAID = (
+    "name kind id parent_id seq started_at finished_at duration_ms outcome "
+    "context result".split()
+)
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=8,
+)
+OBJECTS = st.dictionaries(st.text(), VALUES, max_size=4)
+
+
+def plain(**more):
+    """Return a line as a tracer writes it: each key in its place."""
+    line = fields(1)
+    logs = line.pop("logs")
+    return {**line, "logs": logs, **more}
+
+
+def said(step):
+    """Return all that a step says."""
+    return {key: getattr(step, key) for key in SAID}
+
+
+def why_damaged(line):
+    """Return what is wrong with a line, empty if nothing is."""
+    try:
+        StepRecord.from_line(line)
+    except TraceLineError as exc:
+        return str(exc)
+    return ""
+
+
+def check(look, line):
+    """See that a look at a line is right, if it is taken at all."""
+    seen = look(line, None)
+    if seen is not None:
+        assert said(StepRecord.from_line(line)) == said(seen)
+    return seen
+
+
+@each_look
+def test_plain_lines_are_not_decoded(look):
+    """A line as tracers write it is looked at, and says what the record says."""
+    lines = [
+        plain(),
+        plain(parent_id="f" * 16, context={"a": [1, {"b": None}]}, result={"x": [1]}),
+        plain(name='a "quoted" Ünicode\\name', error="E: \n", outcome="error"),
+        plain(logs=[{"_t": 1.5, "signal": -0.87e-5}], traceback="x", result=None),
+        plain(notes=[{"path": "$.context.a", "note": "truncated", "bytes": 7}]),
+    ]
+    for line in lines:
+        assert check(look, encode_line(line)) is not None
+
+
+@each_look
+@given(context=OBJECTS, log=OBJECTS, result=VALUES, name=st.text(), error=st.text())
+def test_any_values(look, context, log, result, name, error):
+    """Whatever the values are, a glance and the record say the same."""
+    line = plain(name=name, context=context, logs=[log], error=error, result=result)
+    try:
+        check(look, encode_line(line))
+    except TraceLineError:
+        pytest.fail("A line was taken for plain that is damaged.")
+
+
+@each_look
+@given(
+    flips=st.lists(st.tuples(st.integers(0, 600), st.integers(0, 255)), max_size=3),
+    cuts=st.lists(st.integers(0, 600), max_size=2),
+)
+def test_any_damage(look, flips, cuts):
+    """A line with bytes changed or lost is plain only if it can be decoded, too."""
+    sound = plain(context={"symbol": "BTC", "deep": [{"x": [1, 2.5e3]}]}, error="é\\")
+    data = bytearray(encode_line({**sound, "logs": [{"_t": 1.0, "a": "\n"}]}))
+    for at, value in flips:
+        data[at % (len(data) - 1)] = value
+    for at in cuts:
+        del data[at % (len(data) - 1) : at % (len(data) - 1) + 7]
+    line = bytes(data).replace(b"\n", b"") + b"\n"
+    said_of_it = why_damaged(line)
+    if not said_of_it:
+        check(look, line)
+    elif "stands twice" not in said_of_it:
+        assert look(line, None) is None
+
+
+UNUSUAL = {
+    "with a header": encoded({**fields(1), "session": HEADER}),
+    "without its end": encode_line(plain())[:-1],
+    "not UTF-8": encode_line(plain()).replace(b"BTCUSDT", b"BTC\xff"),
+    "control character": encode_line(plain()).replace(b"BTCUSDT", b"BTC\x00"),
+    "two lines as one": encode_line(plain())[:150] + encode_line(plain()),
+    "twice": encode_line(plain())[:-1] + encode_line(plain()),
+    "logs of numbers": encode_line(plain(logs=[1])),
+    "context as list": encode_line(plain(context=[])),
+    "comma too many": encode_line(plain()).replace(b'"BTCUSDT"}', b'"BTCUSDT",}'),
+    "comma too few": encode_line(plain(context={"a": 1, "b": 2})).replace(
+        b'1,"b"', b'1"b"'
+    ),
+    "leading zero": encode_line(plain(context={"a": 1})).replace(b":1}", b":01}"),
+    "NaN": encode_line(plain(context={"a": 1})).replace(b":1}", b":NaN}"),
+    "beyond all time": encode_line(plain()).replace(b":500.0", b":1e999"),
+    "a number of many digits": encode_line(plain(context={"a": "1"})).replace(
+        b'"1"', b"1" * 5_000
+    ),
+    "deep": encode_line(plain(context={"a": "1"})).replace(
+        b'"1"', b"[" * 450 + b"]" * 450
+    ),
+}
+
+
+@each_look
+@pytest.mark.parametrize("line", UNUSUAL.values(), ids=UNUSUAL.keys())
+def test_what_is_not_plain_is_left_to_the_decoder(look, line):
+    """Whatever is unusual is not judged at a glance."""
+    assert look(line, None) is None
+
+
+@each_look
+def test_a_late_failure_takes_linear_time(look):
+    """A line that fails at its end takes no more than its length."""
+    # Were it quadratic, the limit on a test's time would end it.
+    values = [{"a": [1, 2]}, "x" * 5, 1.5] * 2_400
+    line = encode_line(plain(context={"values": values}))
+
+    assert 50_000 < len(line) < 64 * 1024
+    assert look(line[:-2] + b"!\n", None) is None
+
+
+def test_figures_are_those_of_the_records(tmp_path):
+    """Glances over a file, damage and all, count what its records count."""
+    lines = [encode_line(plain(name=f"n{n % 7}", seq=n)) for n in range(2_000)]
+    lines[0] = encoded({**fields(0), "session": HEADER})
+    lines[700] = b"damaged\n"
+    lines[1400] = lines[1400][:99] + b"\n"
+    lines[-1] = lines[-1][:-1]
+    path = tmp_path / "bot_20240301_143022.jsonl"
+    path.write_bytes(b"".join(lines))
+
+    full, fast = list(reading.records(path)), list(reading.glances(path))
+
+    assert [item for item in full if isinstance(item, Problem)] == [
+        item for item in fast if isinstance(item, Problem)
+    ]
+    assert [said(item) for item in full if not isinstance(item, Problem)] == [
+        said(item) for item in fast if not isinstance(item, Problem)
+    ]
+    assert any(not isinstance(item, (StepRecord, Problem)) for item in fast)
+
+
+def test_the_rest_is_decoded_when_it_is_asked_for():
+    """Context and result of a plain line are there, as for the figures of calls."""
+    line = encode_line(plain(context={"model": "m"}, result={"usage": {"x": 1}}))
+    seen = _glance.glancer()(line, None)
+
+    assert seen is not None
+    assert json.loads(line)["context"] == seen.context
+    assert {"usage": {"x": 1}} == seen.result
