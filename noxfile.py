@@ -21,6 +21,9 @@ nox.options.sessions = [
     "package",
     "tests",
     "lowest",
+    "integrations",
+    "e2e",
+    "frameworks",
     "faults",
     "docs",
 ]
@@ -69,6 +72,14 @@ FOUND = [version for version in PYTHONS if answers(version)]
 # What happens to files and processes does not hang on the version of Python: one will
 # do, best the one for which there is a fuzzer.
 HOSTILE = ["tests/faults", "tests/hostile"]
+# These need the libraries that agents are made with.
+REAL_PARTS = ["tests/integrations", "tests/e2e"]
+FRAMEWORKS = "tests/integrations/frameworks"
+FRAMEWORK_PAGES = ["langchain", "openai-agents", "opentelemetry"]
+CLIENTS = {
+    "old": ["openai==2.*", "anthropic==1.*"],
+    "new": ["openai==3.*", "anthropic==2.*"],
+}
 HARDENED = "3.11" if "3.11" in FOUND else (FOUND or PYTHONS)[-1]
 
 
@@ -139,7 +150,7 @@ def package(session: nox.Session) -> None:
 @nox.session(python=PYTHONS, requires=["package"])
 def tests(session: nox.Session) -> None:
     """Run the tests on one version of Python; on the newest with the faster encoder."""
-    what = ["tests", *(f"--ignore={path}" for path in HOSTILE)]
+    what = ["tests", *(f"--ignore={path}" for path in [*HOSTILE, *REAL_PARTS])]
     run_tests(session, what, *(EXTRAS["fast"] if session.python == FOUND[-1] else ()))
 
 
@@ -168,10 +179,45 @@ def faults(session: nox.Session) -> None:
     run_tests(session, HOSTILE, *group("faults"))
 
 
+@nox.session(python=HARDENED, requires=["package"])
+@nox.parametrize("library", ["most", "litellm"])
+def frameworks(session: nox.Session, library: str) -> None:
+    """Run the real frameworks, and the examples on their pages."""
+    if library == "litellm":
+        install_wheel(session, *group("tests"), *group("litellm"))
+        what = [f"{FRAMEWORKS}/test_litellm.py", "docs/how-to/litellm.md"]
+    else:
+        install_wheel(session, *group("tests"), *group("frameworks"))
+        pages = [f"docs/how-to/{name}.md" for name in FRAMEWORK_PAGES]
+        what = [FRAMEWORKS, f"--ignore={FRAMEWORKS}/test_litellm.py", *pages]
+    session.run("pytest", "tests/test_docstrings.py", *what, "-q", *session.posargs)
+
+
+@nox.session(python=HARDENED, requires=["package"])
+@nox.parametrize("clients", CLIENTS)
+def integrations(session: nox.Session, clients: str) -> None:
+    """Run the clients of OpenAI and Anthropic, of both majors, against a socket."""
+    install_wheel(session, *group("tests"), "genai-prices", *CLIENTS[clients])
+    what = ["tests/integrations/clients", "--numprocesses=auto"]
+    session.run("pytest", *what, "-q", *session.posargs)
+
+
+@nox.session(python=HARDENED, requires=["package"])
+def e2e(session: nox.Session) -> None:
+    """Let the real clients talk to a real small language model, kept in the cache."""
+    models = Path(session.cache_dir).resolve() / "models"
+    install_wheel(session, *group("tests"), *group("e2e"))
+    env = {"E2E_MODELS": str(models)}
+    session.run("pytest", "tests/e2e", "-q", *session.posargs, env=env)
+
+
 @nox.session(requires=["package"])
 def docs(session: nox.Session) -> None:
     """Build the pages with every warning an error, and run their examples."""
     html = Path(session.create_tmp()).resolve() / "html"
     install_wheel(session, *group("docs"))
     session.run("sphinx-build", "-n", "-W", "--keep-going", "-q", "docs", str(html))
-    session.run("pytest", "README.md", "docs", "-q", *session.posargs)
+    others = [
+        f"--ignore=docs/how-to/{name}.md" for name in ["litellm", *FRAMEWORK_PAGES]
+    ]
+    session.run("pytest", "README.md", "docs", *others, "-q", *session.posargs)

@@ -94,8 +94,8 @@ def _tool_call(given: Any) -> Part:
 
 
 def content_parts(content: Any) -> list[Part]:
-    """Return the parts of a message's content."""
-    if content is None:
+    """Return the parts of a message's content; an empty text is none."""
+    if content is None or content == "":
         return []
     if type(content) is str:
         return [text(content)]
