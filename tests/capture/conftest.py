@@ -5,7 +5,8 @@ Shows a value to a tracer in each way there is, and reads what was recorded of i
 from __future__ import annotations
 
 import sys
-from typing import Any, NamedTuple
+import tracemalloc
+from typing import Any, Callable, NamedTuple
 
 import pytest
 from recorded import Recording, parse_line
@@ -115,7 +116,14 @@ class Shown:
 
     def __call__(self, value: Any) -> Seen:
         """Show a value; see what was recorded of it."""
-        root, inside = SHOW[self.way](value)
+        return self.seen(*self.record(value))
+
+    def record(self, value: Any) -> tuple[str, Callable[[Any], Any]]:
+        """Show a value; tell where in the record it stands, and how to find it."""
+        return SHOW[self.way](value)
+
+    def seen(self, root: str, inside: Callable[[Any], Any]) -> Seen:
+        """See what was recorded of the value last shown."""
         line, parsed = read_last(self._recording.directory)
         assert "ok" == parsed["outcome"]
         notes = _relative(parsed.get("notes", []), root)
@@ -175,3 +183,23 @@ def show_value():
         return Shown(way, recording)(value)
 
     return show_to
+
+
+@pytest.fixture
+def measure_value():
+    """Show a value as an argument; see what was recorded, and how many bytes it took.
+
+    That is the most that was held at any moment, the value itself left out.
+    """
+
+    def measure(recording, value):
+        shown = Shown("argument", recording)
+        tracemalloc.start()
+        try:
+            place = shown.record(value)
+            held = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        return shown.seen(*place), held
+
+    return measure
