@@ -16,10 +16,11 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sybil import Document, Example, Region, Sybil
 from sybil.parsers.myst import CodeBlockParser, PythonCodeBlockParser, SkipParser
 
@@ -49,6 +50,18 @@ VARYING = [
 
 # What decides on the output besides the command.
 AMBIENT = ("AI_TRACE_DIR", "AI_TRACE_DISABLED", "COLUMNS", "FORCE_COLOR", "NO_COLOR")
+
+
+@pytest.fixture(scope="session")
+def model() -> Iterator[None]:
+    """Let the examples that ask OpenAI's models ask one of the tests."""
+    import weather_chat
+
+    with pytest.MonkeyPatch.context() as patch, weather_chat.answering() as address:
+        patch.setenv("OPENAI_BASE_URL", f"{address}/v1")
+        patch.setenv("OPENAI_API_KEY", "sk-of-the-pages")
+        patch.setenv("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+        yield
 
 
 def enter_empty_directory(namespace: dict[str, Any]) -> None:
@@ -139,4 +152,5 @@ pytest_collect_file = Sybil(
     patterns=["README.md", "docs/*.md", "docs/**/*.md"],
     setup=enter_empty_directory,
     teardown=leave_directory,
+    fixtures=["model"],
 ).pytest()

@@ -7,19 +7,23 @@ model for all of them, and one function says what has to be recorded of it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from llm_replies import (
     CHAT_USAGE,
+    asked_for_tool,
     chat_stream,
     choice,
     chunk,
     chunk_of,
     completion,
+    response,
+    said,
     tool_call,
 )
-from llm_server import answer, stream
+from llm_server import LlmServer, Reply, Request, answer, stream
 
 from ai_trace import StepRecord
 
@@ -44,6 +48,30 @@ STREAMS_ASK = stream(
     chunk(None, "tool_calls"),
     chunk_of(usage=CHAT_USAGE),
 )
+
+
+class WeatherServer(LlmServer):
+    """
+    A model that asks for the weather, and tells it once it has been told.
+    """
+
+    def reply_to(self, request: Request) -> Reply:
+        """Answer in the form that was asked."""
+        knows = "sunny" in str(request.body)
+        if request.path.endswith("/responses"):
+            return answer(response(said(ANSWER) if knows else asked_for_tool()))
+        return TELLS if knows else ASKS
+
+
+@contextmanager
+def answering() -> Iterator[str]:
+    """Serve such a model inside a block; the address is given."""
+    server = WeatherServer()
+    server.start()
+    try:
+        yield server.address
+    finally:
+        server.stop()
 
 
 def get_weather(city: str) -> str:

@@ -98,7 +98,7 @@ def _response(data: Any) -> Told:
         **{name: field(response, name) for name in _ASKED if field(response, name)},
     }
     context = told(
-        provider="openai",
+        **server_of(None),
         operation="chat",
         model=asked["model"],
         **_RESPONSES.asked(told(**asked)),

@@ -4,6 +4,7 @@ What the hooks of frameworks have in common when they tell of a call to a model.
 
 from __future__ import annotations
 
+import os
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,6 +13,7 @@ from ai_trace.integrations._servers import provider_at
 from ai_trace.integrations._wire import Facts, told
 
 
+_URLS = ("OPENAI_BASE_URL", "OPENAI_API_BASE")
 # Frameworks call some providers by other names than gen_ai.provider.name does.
 _PROVIDERS = {
     "amazon_bedrock": "aws.bedrock",
@@ -31,10 +33,13 @@ def server_of(url: Any, provider: str = "openai") -> Facts:
     Return who answers at a URL, and the server's address if it is of none we know.
 
     Args:
-        url: Where the framework sends its calls; ``None`` if it does not say.
+        url: Where the framework sends its calls; ``None`` if it does not say. OpenAI's
+            client then looks into the environment.
         provider: Whose wire is spoken there, in the framework's words.
     """
     provider = _PROVIDERS.get(provider, provider)
+    if url is None and provider == "openai":
+        url = next((os.environ[name] for name in _URLS if os.environ.get(name)), None)
     try:
         parts = urlsplit(str(url or ""))
         known, server = provider_at(parts.hostname, parts.port, provider)

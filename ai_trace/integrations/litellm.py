@@ -63,7 +63,7 @@ class LiteLLMSteps(CustomLogger):  # pyright: ignore[reportUntypedBaseClass]
 
     def __init__(self) -> None:
         super().__init__()
-        check_version("litellm", (1, 80), (2,))
+        check_version("litellm", (1, 83), (2,))
         _prices.load()
 
     @hook

@@ -59,7 +59,7 @@ class OpenAIAgentsSteps(TracingProcessor):
     """
 
     def __init__(self) -> None:
-        check_version("openai-agents", (0, 4), (1,))
+        check_version("openai-agents", (0, 24), (1,))
         _prices.load()
         look_for(_current)
 
