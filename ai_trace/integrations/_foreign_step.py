@@ -92,7 +92,8 @@ class ForeignStep(Step):
         """
         entry = self.add_log(at, fields) if self.is_open() else None
         if entry is not None:
-            self.recorder.dispatch.log(self, entry)
+            dispatch = self.recorder.dispatch
+            dispatch.tell(dispatch.on_log, self, entry)
 
     def end(
         self,
