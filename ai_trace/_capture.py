@@ -156,16 +156,18 @@ class Capture:
             if count == 2 and self.redaction and self.redaction.is_secret_pair(*items):
                 return _TOO_MUCH
         room -= count
+        reads_from, known = self._reads_from, self._plain_texts
         for child in children:
             kind = type(child)
             if kind is str:
                 room -= len(child)
-                if len(child) < self._reads_from or child in self._plain_texts:
+                if len(child) < reads_from or child in known:
                     continue
                 if self._is_for_long_way(child):
                     return _TOO_MUCH
             elif kind is float:
-                if not -_INFINITY < child < _INFINITY:
+                # Neither NaN nor infinite: in one comparison, not two.
+                if child - child != 0.0:
                     return _TOO_MUCH
             elif kind is int:
                 if not SMALL <= child < BIG:

@@ -222,12 +222,12 @@ class Draft:
         """Return what is known of the step so far, in the form of its record."""
         if not self._first:
             self.write_start()
-        line: dict[str, Any] = json.loads(self._line(""))
+        line: dict[str, Any] = json.loads(self.line())
         return line
 
     # -- the line ------------------------------------------------------------
 
-    def finished_line(self, error: str | None, traceback: str | None) -> str:
+    def line_of_failure(self, error: str | None, traceback: str | None) -> str:
         """Return the whole line, what went wrong included."""
         rest = ""
         if error is not None:
@@ -235,7 +235,7 @@ class Draft:
             self.error = json.loads(self._captured_text(error, "$.error", share=2))
         if traceback is not None:
             rest = f',"traceback":{self._captured_text(traceback, "$.traceback")}'
-        return self._line(rest)
+        return self.line(rest)
 
     def _captured_text(self, text: str, path: str, share: int = 1) -> str:
         capture = self.recorder.capture
@@ -260,7 +260,13 @@ class Draft:
         # Said once, for the journal: a start may be written again, later and the same.
         self._noted = self._notes_text(named) if named or self._notes else ""
 
-    def _line(self, rest: str) -> str:
+    def line(self, rest: str = "") -> str:
+        """
+        Return what is known of the step as a line.
+
+        Args:
+            rest: Further fields, each after a comma.
+        """
         ms, at, outcome = self.duration_ms, "null", "null"
         if ms is not None:
             finished_at = self.started_at + ms / 1000

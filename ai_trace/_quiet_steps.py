@@ -22,7 +22,9 @@ class MutedStep(Step):
         """Capture nothing."""
         return "null"
 
-    def captured_fields(self, given: dict[str, Any], path: str) -> str:
+    def captured_fields(
+        self, given: dict[str, Any], path: str, number: int | None = None
+    ) -> str:
         """Capture nothing."""
         return "{}"
 

@@ -266,7 +266,10 @@ class Step(Draft):
 
     def _emit(self, error: str | None, traceback: str | None) -> None:
         try:
-            line = self.finished_line(error, traceback)
+            if error is None and traceback is None:
+                line = self.line()
+            else:
+                line = self.line_of_failure(error, traceback)
         except Exception:
             raise
         except BaseException:

@@ -7,13 +7,14 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import time
 from pathlib import Path
+from time import monotonic
 
 from ai_trace.sinks import _files, _system
 
 
 _LOOK_EVERY_SECONDS = 0.001
+_HERE = os.SEEK_CUR
 # Others may write behind a line before we look for it.
 _LOOK_BACK_BYTES = 1024 * 1024
 
@@ -42,7 +43,7 @@ class AppendFile:
     __slots__ = (
         "_descriptor",
         "_identity",
-        "_looked",
+        "_look_at",
         "_position",
         "_seen",
         "_torn",
@@ -66,7 +67,7 @@ class AppendFile:
             raise
         self._identity = (status.st_dev, status.st_ino)
         self._seen = self._position
-        self._looked = 0.0
+        self._look_at = 0.0
 
     def append_if_sound(self, line: bytes) -> str | None:
         """
@@ -80,12 +81,12 @@ class AppendFile:
             OSError: If the line could not be written whole.
         """
         try:
-            position = _system.lseek(self._descriptor, 0, os.SEEK_CUR)
+            position = _system.lseek(self._descriptor, 0, _HERE)
         except OSError:
             return "gone"
-        now = time.monotonic()
-        if position != self._position or now - self._looked >= _LOOK_EVERY_SECONDS:
-            self._looked = now
+        now = monotonic()
+        if position != self._position or now >= self._look_at:
+            self._look_at = now + _LOOK_EVERY_SECONDS
             trouble = self.look()
             if trouble is not None:
                 return trouble
@@ -103,10 +104,12 @@ class AppendFile:
             OSError: If it could not be written whole. What was written of it is
                 fenced off with a newline before the next line.
         """
-        line = b"\n" + line if self._torn else line
+        if self._torn:
+            line = b"\n" + line
+        size = len(line)
         try:
             written = _system.write(self._descriptor, line)
-            if written != len(line):
+            if written != size:
                 self._write_rest(line, written)
         except OSError:
             raise
@@ -114,7 +117,7 @@ class AppendFile:
             self._complete(line)
             raise
         self._torn = False
-        self._position += len(line)
+        self._position += size
 
     def _write_rest(self, line: bytes, written: int) -> None:
         self._torn = True

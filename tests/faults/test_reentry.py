@@ -346,7 +346,7 @@ def test_a_stop_while_a_line_is_made(tmp_path: Path, monkeypatch: Any) -> None:
     with Tracer("agent", tmp_path) as tracer:
         first = tracer.step("first").start()
         with monkeypatch.context() as patched:
-            patched.setattr(Draft, "finished_line", interrupted_line)
+            patched.setattr(Draft, "line", interrupted_line)
             with pytest.raises(KeyboardInterrupt):
                 first.finish("cancelled")
         trace_one("second")
