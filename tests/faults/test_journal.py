@@ -228,6 +228,21 @@ def test_without_a_journal(tmp_path: Path) -> None:
     assert ["child", "root"] == [line["name"] for line in read_file(tracer.path)]
 
 
+def test_documents_without_a_journal(tmp_path: Path) -> None:
+    """Saved inside an open root of which no journal tells, what has ended is there."""
+    with Tracer("agent", tmp_path, journal=False) as tracer:
+        with step("root") as root:
+            with step("child", symbol="BTCUSDT"):
+                pass
+            page = tracer.save_markdown().read_text(encoding="utf-8")
+            saved = json.loads(tracer.save().read_text(encoding="utf-8"))
+
+    assert {} == tracer.health()
+    assert "child" in page
+    assert root.id in page
+    assert ["child"] == [s["name"] for s in saved["steps"] if s["outcome"] == "ok"]
+
+
 def test_generators_and_tasks_in_flight(tmp_path: Path) -> None:
     """Traced functions of every kind are known with their arguments while they run."""
     seen: list[dict[str, Any]] = []

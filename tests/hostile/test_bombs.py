@@ -194,6 +194,39 @@ def check_types(record: StepRecord) -> None:
         assert text is None or type(text) is str
 
 
+NUMBERS = [
+    "NaN",
+    "Infinity",
+    "-Infinity",
+    "1e999",
+    "-1e999",
+    "1" * 5_000,
+    "-1",
+    "1e300",
+]
+
+
+@pytest.mark.parametrize("number", NUMBERS, ids=lambda number: number[:9])
+@pytest.mark.parametrize("key", ["seq", "started_at", "finished_at", "duration_ms"])
+def test_numbers_that_are_none(tmp_path, key, number):
+    """S47: what is no number, or beyond all of them, is named; the rest is shown."""
+    whole = encoded(fields(9))
+    value = json.dumps(fields(9)[key]).encode()
+    hostile = whole.replace(
+        b'"%s": %s' % (key.encode(), value),
+        b'"%s": %s' % (key.encode(), number.encode()),
+    )
+    assert whole != hostile
+    path = write(tmp_path, line(1), hostile, line(2))
+    items = list(reading.records(path))
+    named = [item.where for item in items if isinstance(item, Problem)]
+    is_real = number == "-1" or (number == "1e300" and key != "seq")
+
+    assert named == ([] if is_real else [f"line 2, offset {len(line(1))}"])
+    assert (2 + is_real) == sum(isinstance(item, StepRecord) for item in items)
+    check_commands(tmp_path)
+
+
 @pytest.mark.parametrize("key", KEYS)
 def test_starts_of_a_wrong_type_are_counted(tmp_path, key):
     """S47: in a journal too."""
