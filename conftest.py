@@ -54,12 +54,14 @@ AMBIENT = ("AI_TRACE_DIR", "AI_TRACE_DISABLED", "COLUMNS", "FORCE_COLOR", "NO_CO
 
 @pytest.fixture(scope="session")
 def model() -> Iterator[None]:
-    """Let the examples that ask OpenAI's models ask one of the tests."""
+    """Let the examples that ask a provider's model ask one of the tests."""
     import weather_chat
 
     with pytest.MonkeyPatch.context() as patch, weather_chat.answering() as address:
         patch.setenv("OPENAI_BASE_URL", f"{address}/v1")
         patch.setenv("OPENAI_API_KEY", "sk-of-the-pages")
+        patch.setenv("ANTHROPIC_BASE_URL", address)
+        patch.setenv("ANTHROPIC_API_KEY", "sk-of-the-pages")
         patch.setenv("LITELLM_LOCAL_MODEL_COST_MAP", "True")
         yield
 

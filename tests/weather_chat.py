@@ -14,14 +14,18 @@ from typing import Any
 from llm_replies import (
     CHAT_USAGE,
     asked_for_tool,
+    block,
     chat_stream,
     choice,
     chunk,
     chunk_of,
     completion,
+    embeddings,
+    message,
     response,
     said,
     tool_call,
+    tool_use,
 )
 from llm_server import LlmServer, Reply, Request, answer, stream
 
@@ -48,6 +52,8 @@ STREAMS_ASK = stream(
     chunk(None, "tool_calls"),
     chunk_of(usage=CHAT_USAGE),
 )
+CLAUDE_ASKS = answer(message(tool_use(), reason="tool_use"))
+CLAUDE_TELLS = answer(message(block(ANSWER)))
 
 
 class WeatherServer(LlmServer):
@@ -58,8 +64,14 @@ class WeatherServer(LlmServer):
     def reply_to(self, request: Request) -> Reply:
         """Answer in the form that was asked."""
         knows = "sunny" in str(request.body)
+        if request.path.endswith("/messages"):
+            return CLAUDE_TELLS if knows else CLAUDE_ASKS
+        if request.path.endswith("/embeddings"):
+            return answer(embeddings([0.25, 0.5], [0.5, 0.25]))
         if request.path.endswith("/responses"):
             return answer(response(said(ANSWER) if knows else asked_for_tool()))
+        if request.body.get("stream"):
+            return STREAMS
         return TELLS if knows else ASKS
 
 
