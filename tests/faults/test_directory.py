@@ -134,6 +134,37 @@ def test_a_device_is_refused(device: str) -> None:
 
 
 @pytest.mark.timeout(20)
+@pytest.mark.parametrize("plant", [os.symlink, os.link])
+def test_a_planted_link_is_not_followed(tmp_path: Path, plant: Callable) -> None:
+    """S34, S35: a link of any kind in place of the trace is refused, and left alone."""
+    target = tmp_path / "profile"
+    target.write_text("theirs\n")
+    path = tmp_path / "agent.jsonl"
+    plant(target, path)
+
+    with pytest.raises(TraceConfigError) as caught:
+        JSONLSink(path)
+
+    assert str(path) in str(caught.value)
+    assert "theirs\n" == target.read_text()
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".open"])
+def test_a_link_that_takes_the_place_of_a_file(tmp_path: Path, suffix: str) -> None:
+    """S34: a link that comes later is not followed either; that is counted."""
+    target = tmp_path / "profile"
+    target.write_text("theirs\n")
+    with Tracer("agent", tmp_path / "traces") as tracer:
+        with tracer.step("root"):
+            path = tracer.path.with_suffix(suffix)
+            path.unlink(missing_ok=True)
+            path.symlink_to(target)
+            made = make_until(tracer, lambda: bool(tracer.health()))
+
+    assert made
+    assert "theirs\n" == target.read_text()
+
+
 def test_a_pipe_takes_the_place_of_the_file(tmp_path: Path) -> None:
     """F14: a named pipe put where the file was is not waited for, nor written to."""
     with Tracer("agent", tmp_path) as tracer:
