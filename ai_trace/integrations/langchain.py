@@ -61,7 +61,7 @@ class LangChainSteps(BaseCallbackHandler):
 
     def __init__(self) -> None:
         super().__init__()
-        check_version("langchain-core", (1, 0), (2,))
+        check_version("langchain-core", (1, 2), (2,))
         _prices.load()
         look_for(_current)
 
