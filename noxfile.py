@@ -221,3 +221,21 @@ def docs(session: nox.Session) -> None:
         f"--ignore=docs/how-to/{name}.md" for name in ["litellm", *FRAMEWORK_PAGES]
     ]
     session.run("pytest", "README.md", "docs", *others, "-q", *session.posargs)
+
+
+@nox.session(python=HARDENED, requires=["package"])
+def bench(session: nox.Session) -> None:
+    """Measure what recording costs, here and elsewhere; asked for by name."""
+    here = Path(__file__).parent
+    (wheel,) = artefacts(session).glob("*.whl")
+    peers = Path(session.create_tmp()).resolve() / "peers"
+    standard = Path(session.create_tmp()).resolve() / "standard"
+    session.install(str(wheel), *EXTRAS["fast"])
+    pythons = [str(Path(session.bin) / "python")]
+    for place, wanted in ((standard, [str(wheel)]), (peers, group("peers"))):
+        session.run("python", "-m", "venv", "--clear", str(place))
+        python = str(place / "bin" / "python")
+        session.run(python, "-m", "pip", "install", "-q", *wanted, external=True)
+        pythons.append(python)
+    results = here / "benchmarks" / "results.md"
+    session.run("python", str(here / "benchmarks" / "table.py"), *pythons, str(results))
