@@ -76,6 +76,11 @@ HOSTILE = ["tests/faults", "tests/hostile"]
 REAL_PARTS = ["tests/integrations", "tests/e2e"]
 FRAMEWORKS = "tests/integrations/frameworks"
 FRAMEWORK_PAGES = ["langchain", "openai-agents", "opentelemetry"]
+FRAMEWORK_CLASSES = [
+    "langchain.LangChainSteps",
+    "openai_agents.OpenAIAgentsSteps",
+    "opentelemetry.OpenTelemetrySteps",
+]
 CLIENTS = {
     "old": ["openai==2.*", "anthropic==1.*"],
     "new": ["openai==3.*", "anthropic==2.*"],
@@ -183,14 +188,17 @@ def faults(session: nox.Session) -> None:
 @nox.parametrize("library", ["most", "litellm"])
 def frameworks(session: nox.Session, library: str) -> None:
     """Run the real frameworks, and the examples on their pages."""
+    shown = "tests/test_docstrings.py::test_example[ai_trace.integrations.{}]"
     if library == "litellm":
         install_wheel(session, *group("tests"), *group("litellm"))
         what = [f"{FRAMEWORKS}/test_litellm.py", "docs/how-to/litellm.md"]
+        what += [shown.format("litellm.LiteLLMSteps")]
     else:
         install_wheel(session, *group("tests"), *group("frameworks"))
-        pages = [f"docs/how-to/{name}.md" for name in FRAMEWORK_PAGES]
-        what = [FRAMEWORKS, f"--ignore={FRAMEWORKS}/test_litellm.py", *pages]
-    session.run("pytest", "tests/test_docstrings.py", *what, "-q", *session.posargs)
+        what = [FRAMEWORKS, f"--ignore={FRAMEWORKS}/test_litellm.py"]
+        what += [f"docs/how-to/{name}.md" for name in FRAMEWORK_PAGES]
+        what += [shown.format(name) for name in FRAMEWORK_CLASSES]
+    session.run("pytest", *what, "-q", *session.posargs)
 
 
 @nox.session(python=HARDENED, requires=["package"])
