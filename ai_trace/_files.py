@@ -6,10 +6,7 @@ from __future__ import annotations
 
 import os
 import re
-from datetime import datetime, timezone
 from functools import lru_cache
-from pathlib import Path
-from typing import BinaryIO
 
 from ai_trace import _journal
 from ai_trace._lines import open_file, strip_bom
@@ -17,7 +14,22 @@ from ai_trace._record import SessionHeader, read_header
 from ai_trace.exceptions import TraceReadError
 
 
+# Known to type checkers by this name; to load typing and pathlib takes as long as all
+# else that a look at a directory needs.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import BinaryIO
+
+    AnyPath = str | os.PathLike[str]
+
 SUFFIX = ".jsonl"
+PACKED = (f"{SUFFIX}.gz", f"{SUFFIX}.zst")
+"""How the names of compressed trace files end."""
+
+SUFFIXES = (SUFFIX, *PACKED)
+"""Where several files hold the same, the first of these is read."""
+
 HEAD_LIMIT = 1024 * 1024
 HEAD_LINES = 3
 HEADER_MARK = b'"session":{"format":'
@@ -41,16 +53,38 @@ def split_name(name: str) -> tuple[str, int] | None:
         The session's stem and the process id of a forked child, 0 for the session's
         first file; ``None`` if the name is not that of a session's file.
     """
-    if not name.endswith(SUFFIX) or name == SUFFIX:
+    stem = trace_stem(name)
+    if not stem:
         return None
-    stem = name[: -len(SUFFIX)]
-    part = _PART.fullmatch(stem)
+    part = _PART.fullmatch(stem) if ".p" in stem else None
     return (part["stem"], int(part["pid"])) if part else (stem, 0)
 
 
-def is_session_stem(stem: str) -> bool:
-    """Tell whether a name is one that a tracer gives: agent, then session id."""
-    return _STEM.fullmatch(stem) is not None
+def trace_stem(name: str) -> str | None:
+    """
+    Take the suffix off the name of a trace file, compressed or not.
+
+    Args:
+        name: A file name.
+
+    Returns:
+        What stands before the suffix; ``None`` if it has none of them.
+    """
+    for suffix in SUFFIXES:
+        if name.endswith(suffix):
+            return name[: -len(suffix)]
+    return None
+
+
+def rank(name: str) -> int:
+    """Tell which of several files of one part is read: the one with the lowest."""
+    return next((n for n, suffix in enumerate(SUFFIXES) if name.endswith(suffix)), -1)
+
+
+def id_in(stem: str) -> str:
+    """Return the session id in a name that a tracer gives; empty in another name."""
+    match = _STEM.fullmatch(stem)
+    return match["id"] if match else ""
 
 
 def find_parts(path: Path) -> list[Path]:
@@ -69,7 +103,7 @@ def find_parts(path: Path) -> list[Path]:
         return [path]
     pids = {split[1]: path}
     try:
-        names = os.listdir(path.parent)
+        names = sorted(os.listdir(path.parent), key=rank)
     except OSError:
         names = []
     for name in names:
@@ -82,7 +116,7 @@ def find_parts(path: Path) -> list[Path]:
 @lru_cache(maxsize=16)
 def journal_of(trace: Path) -> Path:
     """Return where the journal of a trace file is: the first file of it."""
-    return trace.with_suffix(_journal.SUFFIXES[0])
+    return trace.with_name(os.path.basename(journal_files(trace)[0]))
 
 
 def split_journal_name(name: str) -> tuple[str, int, str] | None:
@@ -130,7 +164,7 @@ def find_journals(path: Path) -> list[Path]:
     return [path.with_name(name) for _, name in sorted(found)]
 
 
-def header_from_name(path: Path) -> SessionHeader:
+def header_from_name(path: AnyPath) -> SessionHeader:
     """
     Tell what the name of a file says of its session.
 
@@ -141,7 +175,8 @@ def header_from_name(path: Path) -> SessionHeader:
         A header with the agent's name as it is in paths, the session id, and the
         start to the second.
     """
-    stem, pid = split_name(path.name) or (path.name, 0)
+    name = os.path.basename(path)
+    stem, pid = split_name(name) or (name, 0)
     match = _STEM.fullmatch(stem)
     if match is None:
         return SessionHeader(stem, "", pid=pid)
@@ -161,6 +196,9 @@ def start_of(session_id: str) -> float:
     Returns:
         Epoch seconds; 0.0 if the id is not a date.
     """
+    # Loaded for files that do not say themselves when they began.
+    from datetime import datetime, timezone
+
     date, clock = session_id[:8], session_id[9:15]
     try:
         year, month, day = int(date[:4]), int(date[4:6]), int(date[6:])
@@ -171,7 +209,7 @@ def start_of(session_id: str) -> float:
         return 0.0
 
 
-def read_head(path: Path, limit: int = HEAD_LIMIT) -> SessionHeader | None:
+def read_head(path: AnyPath, limit: int = HEAD_LIMIT) -> SessionHeader | None:
     """
     Read the header of a file from its beginning.
 
@@ -207,11 +245,18 @@ def header_for(part: Path, limit: int = HEAD_LIMIT) -> SessionHeader:
     return read_head(part, limit) or journal_head(part) or header_from_name(part)
 
 
-def journal_head(part: Path) -> SessionHeader | None:
+def journal_files(part: AnyPath) -> list[str]:
+    """Return where the files of the journal of a trace file are, if there is one."""
+    directory, name = os.path.split(part)
+    stem = trace_stem(name) or os.path.splitext(name)[0]
+    return [os.path.join(directory, stem + suffix) for suffix in _journal.SUFFIXES]
+
+
+def journal_head(part: AnyPath) -> SessionHeader | None:
     """Return the header that the journal of a file states, if there is one."""
-    for suffix in _journal.SUFFIXES:
+    for path in journal_files(part):
         try:
-            header = read_head(part.with_suffix(suffix))
+            header = read_head(path)
         except TraceReadError:
             continue
         if header is not None:

@@ -1,58 +1,116 @@
 """
 Finding sessions: which ones a directory holds, and which one a person means.
+
+A directory may hold tens of thousands. The names of their files tell most of what is
+asked, so a file is opened only when more of its session is needed.
 """
 
 from __future__ import annotations
 
 import os
-from pathlib import Path
-from typing import NamedTuple, Union
+from collections import Counter
+from itertools import chain, islice
 
 from ai_trace import _journal
 from ai_trace._files import (
-    SUFFIX,
+    SUFFIXES,
     find_journals,
     find_parts,
     header_from_name,
-    is_session_stem,
+    id_in,
     journal_head,
+    rank,
     read_head,
     split_journal_name,
     split_name,
+    trace_stem,
 )
-from ai_trace._record import SessionHeader
 from ai_trace.exceptions import TraceReadError
 
 
-Trace = Union[str, "os.PathLike[str]", "SessionInfo"]
-PathLike = Union[str, "os.PathLike[str]"]
+# See _files.py: this is loaded for every look at a directory.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+    from typing import Union
+
+    from ai_trace._record import SessionHeader
+
+    PathLike = Union[str, os.PathLike[str]]
+    Trace = Union[str, os.PathLike[str], "SessionInfo"]
+
 LATEST = "latest"
 _LISTED = 5
+_TO_THE_SECOND = len("20240301_143022")
 
 
-class SessionInfo(NamedTuple):
+class SessionInfo:
     """
     What is known of a session from the beginning of its file alone.
 
     Attributes:
-        path: The session's file (the first of them, after a fork).
         header: Who recorded it; from the file's name when the file does not say.
         size: Bytes, of all its files.
         stem: File name without ``.jsonl``.
         modified: Epoch seconds of the last write, to its journals too.
-        parts: All files of the session: one, and one more for each forked child.
         problem: Why the file could not be read, as a sentence, or ``None``.
-        journals: The journals of open steps, one for each process that has one.
     """
 
-    path: Path
-    header: SessionHeader
-    size: int
-    stem: str
-    modified: float
-    parts: tuple[Path, ...] = ()
-    problem: str | None = None
-    journals: tuple[Path, ...] = ()
+    __slots__ = ("_journals", "_parts", "header", "modified", "problem", "size", "stem")
+
+    def __init__(
+        self,
+        header: SessionHeader,
+        size: int,
+        stem: str,
+        modified: float,
+        parts: tuple[str, ...],
+        problem: str | None = None,
+        journals: tuple[str, ...] = (),
+    ) -> None:
+        self.header = header
+        self.size = size
+        self.stem = stem
+        self.modified = modified
+        self.problem = problem
+        self._parts = parts
+        self._journals = journals
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """What ``parts`` are, as texts."""
+        return self._parts
+
+    @property
+    def path(self) -> Path:
+        """The session's file (the first of them, after a fork)."""
+        return _paths(self._parts[:1])[0]
+
+    @property
+    def parts(self) -> tuple[Path, ...]:
+        """All files of the session: one, and one more for each forked child."""
+        return _paths(self._parts)
+
+    @property
+    def journals(self) -> tuple[Path, ...]:
+        """The journals of open steps, one for each process that has one."""
+        return _paths(self._journals)
+
+    @property
+    def has_journals(self) -> bool:
+        """Whether there is any journal of open steps."""
+        return bool(self._journals)
+
+    def __repr__(self) -> str:
+        """Name the session's file."""
+        return f"<SessionInfo {self._parts[0]}>"
+
+
+def _paths(names: Iterable[str]) -> tuple[Path, ...]:
+    from pathlib import Path
+
+    return tuple(map(Path, names))
 
 
 def parts_of(trace: Trace) -> list[Path]:
@@ -64,8 +122,8 @@ def parts_of(trace: Trace) -> list[Path]:
             at the directory.
     """
     if isinstance(trace, SessionInfo):
-        return list(trace.parts or (trace.path,))
-    return find_parts(Path(trace))
+        return list(trace.parts)
+    return find_parts(*_paths([os.fspath(trace)]))
 
 
 def journals_of(trace: Trace) -> list[Path]:
@@ -77,15 +135,109 @@ def journals_of(trace: Trace) -> list[Path]:
     """
     if isinstance(trace, SessionInfo):
         return list(trace.journals)
-    return find_journals(Path(trace))
+    return find_journals(*_paths([os.fspath(trace)]))
 
 
-def find(directory: PathLike) -> list[SessionInfo]:
+class Directory:
+    """
+    The sessions of a directory, newest first, each looked at when it is come to.
+
+    Args:
+        path: The trace directory; files that are no traces are left out.
+
+    Attributes:
+        ids: How many sessions have which id, by the names of their files.
+
+    Raises:
+        TraceReadError: If the directory does not exist or cannot be listed.
+    """
+
+    def __init__(self, path: PathLike) -> None:
+        self._parts: dict[str, dict[int, os.DirEntry[str]]] = {}
+        self._journals: dict[str, set[tuple[int, str]]] = {}
+        self._scan(path)
+        # A name that no tracer gives may be that of anything: one has to look.
+        self._odd: dict[str, SessionInfo] = {}
+        by_second: dict[str, list[str]] = {}
+        self.ids: Counter[str] = Counter()
+        for stem in self._parts:
+            session_id = id_in(stem)
+            if not session_id:
+                info = self._look(stem)
+                if info is None:
+                    continue
+                self._odd[stem] = info
+                session_id = info.header.session_id
+            self.ids[session_id] += 1
+            by_second.setdefault(session_id[:_TO_THE_SECOND], []).append(stem)
+        self._by_second = by_second
+
+    def __len__(self) -> int:
+        """Return how many sessions there are."""
+        return sum(map(len, self._by_second.values()))
+
+    def __iter__(self) -> Iterator[SessionInfo]:
+        """Look at one session after the other, the newest first."""
+        for second in sorted(self._by_second, reverse=True):
+            stems = self._by_second[second]
+            found = [info for info in map(self.look, stems) if info is not None]
+            found.sort(key=lambda info: (info.header.started_at, info.stem))
+            yield from reversed(found)
+
+    @property
+    def stems(self) -> list[str]:
+        """The names of the sessions, the newest first, by the second."""
+        seconds = sorted(self._by_second.items(), reverse=True)
+        return list(chain.from_iterable(sorted(s, reverse=True) for _, s in seconds))
+
+    def look(self, stem: str) -> SessionInfo | None:
+        """
+        Look at one session.
+
+        Args:
+            stem: Its name.
+
+        Returns:
+            What is known of it; ``None`` if it is gone, or no session after all.
+        """
+        return self._odd.get(stem) or self._look(stem)
+
+    def _scan(self, path: PathLike) -> None:
+        try:
+            with os.scandir(path) as entries:
+                for entry in entries:
+                    self._add(entry)
+        except (OSError, ValueError) as exc:
+            reason = getattr(exc, "strerror", None) or exc
+            msg = (
+                f"The trace directory {os.fspath(path)} cannot be listed: {reason}. "
+                "Give another one, or run an agent that writes there."
+            )
+            raise TraceReadError(msg) from exc
+
+    def _add(self, entry: os.DirEntry[str]) -> None:
+        split = split_name(entry.name)
+        if split is not None and _may_be_file(entry):
+            stem, pid = split
+            parts = self._parts.setdefault(stem, {})
+            if pid not in parts or rank(entry.name) < rank(parts[pid].name):
+                parts[pid] = entry
+            return
+        journal = split_journal_name(entry.name)
+        if journal is not None:
+            self._journals.setdefault(journal[0], set()).add(journal[1:])
+
+    def _look(self, stem: str) -> SessionInfo | None:
+        return _info(stem, self._parts[stem], sorted(self._journals.get(stem, ())))
+
+
+def find(directory: PathLike, limit: int | None = None) -> list[SessionInfo]:
     """
     List the sessions in a trace directory, newest first.
 
     Args:
         directory: The trace directory; files that are no traces are left out.
+        limit: How many at most; no others are opened. ``None`` is all.
 
     Returns:
         One entry a session.
@@ -93,31 +245,7 @@ def find(directory: PathLike) -> list[SessionInfo]:
     Raises:
         TraceReadError: If the directory does not exist or cannot be listed.
     """
-    parts: dict[str, dict[int, os.DirEntry[str]]] = {}
-    journals: dict[str, set[tuple[int, str]]] = {}
-    try:
-        with os.scandir(directory) as entries:
-            for entry in entries:
-                split = split_name(entry.name)
-                journal = split_journal_name(entry.name)
-                if split is not None and _may_be_file(entry):
-                    parts.setdefault(split[0], {})[split[1]] = entry
-                elif journal is not None:
-                    journals.setdefault(journal[0], set()).add(journal[1:])
-    except (OSError, ValueError) as exc:
-        reason = getattr(exc, "strerror", None) or exc
-        msg = (
-            f"The trace directory {os.fspath(directory)} cannot be listed: {reason}. "
-            "Give another one, or run an agent that writes there."
-        )
-        raise TraceReadError(msg) from exc
-    found = [
-        _info(stem, group, sorted(journals.get(stem, ())))
-        for stem, group in parts.items()
-    ]
-    return sorted(
-        (info for info in found if info is not None), key=_newest, reverse=True
-    )
+    return list(islice(Directory(directory), limit))
 
 
 def resolve(directory: PathLike, session: str | None = None) -> Path:
@@ -137,25 +265,28 @@ def resolve(directory: PathLike, session: str | None = None) -> Path:
             names the nearest ones.
     """
     if session not in (None, "", LATEST) and os.path.isfile(session):
-        return _trace_of(Path(session))
-    infos = find(directory)
-    if not infos:
+        return _trace_of(*_paths([session]))
+    found = Directory(directory)
+    newest = next(iter(found), None)
+    if newest is None:
         msg = (
             f"There are no sessions in {os.fspath(directory)}. "
             "Run an agent with a tracer, or give another directory."
         )
         raise TraceReadError(msg)
     if session in (None, "", LATEST):
-        return infos[0].path
-    return _match(infos, session, directory).path
+        return newest.path
+    return _match(found, session, directory).path
 
 
 def _trace_of(path: Path) -> Path:
     # Who names the journal means the session.
-    if split_journal_name(path.name) is None:
+    journal = split_journal_name(path.name)
+    if journal is None:
         return path
-    trace = path.with_suffix(SUFFIX)
-    return trace if trace.is_file() else path
+    stem = journal[2][: -len(_journal.SUFFIXES[0])]
+    traces = (path.with_name(stem + suffix) for suffix in SUFFIXES)
+    return next((trace for trace in traces if trace.is_file()), path)
 
 
 def _may_be_file(entry: os.DirEntry[str]) -> bool:
@@ -169,7 +300,7 @@ def _may_be_file(entry: os.DirEntry[str]) -> bool:
 def _info(
     stem: str, group: dict[int, os.DirEntry[str]], journals: list[tuple[int, str]]
 ) -> SessionInfo | None:
-    paths = [Path(group[pid].path) for pid in sorted(group)]
+    parts = tuple(group[pid].path for pid in sorted(group))
     problem, head = None, None
     sizes, written = [], []
     for entry in group.values():
@@ -186,52 +317,67 @@ def _info(
     if not sizes and problem is None:
         return None
     try:
-        head = read_head(paths[0])
+        head = read_head(parts[0])
     except TraceReadError as exc:
         problem = problem or str(exc)
-    if head is None and problem is None and not is_session_stem(stem):
+    if head is None and problem is None and not id_in(stem):
         return None
-    opened = tuple(paths[0].with_name(name) for _, name in journals)
+    directory = os.path.dirname(parts[0])
+    opened = tuple(os.path.join(directory, name) for _, name in journals)
     if head is None and opened:
-        head = journal_head(paths[0])
+        head = journal_head(parts[0])
     return SessionInfo(
-        path=paths[0],
-        header=head or header_from_name(paths[0]),
+        header=head or header_from_name(parts[0]),
         size=sum(sizes),
         stem=stem,
         modified=max([0.0, *written, *map(_modified, opened)]),
-        parts=tuple(paths),
+        parts=parts,
         problem=problem,
         journals=opened,
     )
 
 
-def _modified(journal: Path) -> float:
+def _modified(journal: str) -> float:
+    stem = journal[: -len(_journal.SUFFIXES[0])]
     times = [0.0]
     for suffix in _journal.SUFFIXES:
         try:
-            times.append(journal.with_suffix(suffix).stat().st_mtime)
+            times.append(os.stat(stem + suffix).st_mtime)
         except OSError:
             continue
     return max(times)
 
 
-def _newest(info: SessionInfo) -> tuple[str, float, str]:
-    # The name's time first: it is there for damaged files too.
-    named = header_from_name(info.path).session_id or info.header.session_id
-    return named[:15], info.header.started_at, info.stem
-
-
-def _match(infos: list[SessionInfo], wanted: str, directory: PathLike) -> SessionInfo:
+def _match(found: Directory, wanted: str, directory: PathLike) -> SessionInfo:
     name = os.path.basename(wanted)
-    stem = name[: -len(SUFFIX)] if name.endswith(SUFFIX) else name
-    exact = [info for info in infos if stem in (info.stem, info.header.session_id)]
-    near = exact or [info for info in infos if stem and stem in info.stem]
+    stem = trace_stem(name) or name
+    stems = found.stems
+    exact = [each for each in stems if stem in (each, id_in(each))]
+    near = exact or [each for each in stems if stem and stem in each]
+    info = found.look(near[0]) if len(near) == 1 else None
+    if info is not None:
+        return info
+    if len(near) > 1:
+        msg = (
+            f"{wanted!r} fits {len(near)} sessions: {_listed(near)}. "
+            "Give more of the name."
+        )
+        raise TraceReadError(msg)
+    return _match_header(found, stem, wanted, directory)
+
+
+def _match_header(
+    found: Directory, stem: str, wanted: str, directory: PathLike
+) -> SessionInfo:
+    # A file that somebody gave another name has kept the id of its session.
+    infos = list(found)
+    near = [info for info in infos if info.header.session_id == stem]
     if len(near) == 1:
         return near[0]
     if near:
+        names = [info.stem for info in near]
         msg = (
-            f"{wanted!r} fits {len(near)} sessions: {_listed(near)}. "
+            f"{wanted!r} fits {len(near)} sessions: {_listed(names)}. "
             "Give more of the name."
         )
         raise TraceReadError(msg)
@@ -244,11 +390,10 @@ def _match(infos: list[SessionInfo], wanted: str, directory: PathLike) -> Sessio
     if close:
         msg += f" Did you mean {ids.get(close[0], close[0])}?"
     else:
-        msg += f" The newest are {_listed(infos)}."
+        msg += f" The newest are {_listed(names)}."
     raise TraceReadError(msg)
 
 
-def _listed(infos: list[SessionInfo]) -> str:
-    names = [info.stem for info in infos[:_LISTED]]
-    rest = len(infos) - len(names)
-    return ", ".join(names) + (f" and {rest} more" if rest else "")
+def _listed(names: list[str]) -> str:
+    rest = len(names) - _LISTED
+    return ", ".join(names[:_LISTED]) + (f" and {rest} more" if rest > 0 else "")

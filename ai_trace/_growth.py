@@ -7,38 +7,19 @@ damaged or hostile file may hold, is put where it can be seen, and is reported.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 from ai_trace._glance import Glance
+from ai_trace._problem import Problem as Problem
 from ai_trace._usage import Usage, usage_of
 
 
 PROBLEM_LIMIT = 1_000
 NOBODY = -1
 _KEY_LENGTH = 64
-
-
-class Problem(NamedTuple):
-    """
-    Something in a trace file that is not as a tracer writes it.
-
-    Attributes:
-        where: The place, as in ``line 41, offset 8123``.
-        what: What is wrong there, as one sentence.
-        kind: What sort of problem: ``damaged``, a line that cannot be read; ``torn``,
-            the end of a line is lost; ``odd``, it can be read all the same; ``newer``,
-            a later version wrote it; ``file``, a file that cannot be read; ``journal``;
-            ``missing``, a parent; ``twin``; ``circle``; ``more``.
-    """
-
-    where: str
-    what: str
-    kind: str = "damaged"
 
 
 class Growth:
@@ -247,6 +228,8 @@ def key_of(text: str) -> str:
     # Ids are 16 digits; a hostile file's may be megabytes, and all of them are kept.
     if len(text) <= _KEY_LENGTH:
         return text
+    import hashlib
+
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
     return f"{text[:_KEY_LENGTH]}…{digest}"
 

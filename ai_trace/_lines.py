@@ -11,12 +11,10 @@ import json
 import os
 import re
 import stat
-import weakref
 from array import array
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from ai_trace._record import (
     SessionHeader,
@@ -26,6 +24,9 @@ from ai_trace._record import (
 )
 from ai_trace.exceptions import TraceReadError
 
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 LINE_LIMIT = 16 * 1024 * 1024
 _BLOCK = 64 * 1024
@@ -322,6 +323,8 @@ class LineStore:
         self._offset = array("q")
         self._size = array("i")
         self._files: dict[int, BinaryIO] = {}
+        import weakref
+
         weakref.finalize(self, _close_all, self._files)
 
     def add(self, part: int, offset: int, size: int, header: SessionHeader) -> None:

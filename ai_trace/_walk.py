@@ -6,11 +6,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain
-from pathlib import Path
-from typing import Union
 
 from ai_trace._files import (
     HEAD_LINES,
@@ -19,24 +16,47 @@ from ai_trace._files import (
     header_of,
     journal_head,
 )
-from ai_trace._glance import Glance, Look, glancer
-from ai_trace._lines import LINE_LIMIT, Line, decode_all, finish_line, open_file
-from ai_trace._open_steps import Journals
-from ai_trace._record import FORMAT, SessionHeader, StepRecord
-from ai_trace._tree import Problem
+from ai_trace._glance import glancer
+from ai_trace._lines import LINE_LIMIT, decode_all, finish_line, open_file
+from ai_trace._problem import Problem
+from ai_trace._record import FORMAT, StepRecord
 from ai_trace.exceptions import TraceReadError
 
+
+# See _files.py: this is loaded for every look at a directory.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+    from typing import Union
+
+    from ai_trace._glance import Glance, Look
+    from ai_trace._lines import Line
+    from ai_trace._open_steps import Journals
+    from ai_trace._record import SessionHeader
+
+    Item = tuple[int, int, Union[Glance, Problem]]
+    Found = tuple[int, list[Item]]
 
 # To look at lines takes a while to prepare, so fewer bytes are decoded at once.
 _WORTH_A_LOOK = 128 * 1024
 # Lists of steps are handed on, not steps: each generator would take as long as a look.
 # How many bytes their lines may have, about.
 _BATCH = 64 * 1024
+_KEY = b'"session"'
 NOWHERE = -1
 """The offset of what stands in no line."""
 
-_Item = tuple[int, int, Union[Glance, Problem]]
-Found = tuple[int, list[_Item]]
+
+def prepare(size: int) -> None:
+    """
+    Get ready to look at lines, if that is worth its while.
+
+    Args:
+        size: How many bytes are going to be read, of however many sessions.
+    """
+    if size >= _WORTH_A_LOOK:
+        glancer()
 
 
 class Walk:
@@ -45,10 +65,10 @@ class Walk:
 
     Args:
         parts: The files.
-        journals: The journals, read already.
+        journals: The journals, read already; ``None`` where there are none.
     """
 
-    def __init__(self, parts: Sequence[Path], journals: Journals) -> None:
+    def __init__(self, parts: Sequence[str | Path], journals: Journals | None) -> None:
         self._parts = parts
         self._journals = journals
         # Taken once the journals are read, so that both tell of one moment: a step
@@ -91,54 +111,60 @@ class Walk:
         Raises:
             TraceReadError: If the first file cannot be read.
         """
-        enough = sum(self._sizes) >= _WORTH_A_LOOK
-        return self._found(glancer() if enough else None)
+        prepare(sum(self._sizes))
+        is_ready = glancer.cache_info().currsize > 0
+        return self._found(glancer() if is_ready else None)
 
     def _found(self, look: Look | None) -> Iterator[Found]:
-        several, heard = len(self._parts) > 1, bool(self._journals)
+        several = len(self._parts) > 1
         for number, (path, size) in enumerate(zip(self._parts, self._sizes)):
             part = _Part(path, several, look)
             try:
                 for batch in part.batches(size):
-                    if heard:
-                        self._finish(batch, path)
+                    if self._journals:
+                        _finish(self._journals, batch, path)
                     yield number, batch
             except TraceReadError as exc:
                 if number == 0:
                     raise
-                problem = Problem(path.name, str(exc), "file")
+                problem = Problem(os.path.basename(path), str(exc), "file")
                 yield number, [(NOWHERE, 0, problem)]
-        for record in self._journals.records():
-            yield 0, [(NOWHERE, 0, record)]
-        for problem in self._journals.problems():
-            yield 0, [(NOWHERE, 0, problem)]
+        if self._journals:
+            for record in self._journals.records():
+                yield 0, [(NOWHERE, 0, record)]
+            for problem in self._journals.problems():
+                yield 0, [(NOWHERE, 0, problem)]
 
-    def _finish(self, batch: Iterable[_Item], path: Path) -> None:
-        for _, _, item in batch:
-            if not isinstance(item, Problem):
-                self._journals.finish(item, path)
+
+def _finish(journals: Journals, batch: Iterable[Item], path: str | Path) -> None:
+    from pathlib import Path
+
+    trace = Path(path)
+    for _, _, item in batch:
+        if not isinstance(item, Problem):
+            journals.finish(item, trace)
 
 
 class _Part:
     # One file, and what its lines have said so far of its session.
 
-    def __init__(self, path: Path, named: bool, look: Look | None) -> None:
+    def __init__(self, path: str | Path, named: bool, look: Look | None) -> None:
         self._path = path
-        self._prefix = f"{path.name}, " if named else ""
+        self._prefix = f"{os.path.basename(path)}, " if named else ""
         self._look = look or _look_nowhere
-        self._guessed = journal_head(path) or header_from_name(path)
-        self._header = self._guessed
+        self._is_stated = False
+        self._header: SessionHeader | None = None
 
-    def batches(self, end: int) -> Iterator[list[_Item]]:
+    def batches(self, end: int) -> Iterator[list[Item]]:
         with open_file(self._path) as file:
-            look, header = self._look, self._header
+            look, header = self._look, None
             offset = count = 0
-            batch: list[_Item] = []
+            batch: list[Item] = []
             full = _BATCH
             # The loop over a million lines; what is not plain is left to others.
             for data in iter(partial(file.readline, LINE_LIMIT + 1), b""):
                 count += 1
-                plain = look(data, header)
+                plain = look(data, header) if count > 1 else None
                 if plain is not None and offset < end:
                     size = len(data)
                     batch.append((offset, size, plain))
@@ -157,19 +183,24 @@ class _Part:
                     offset += line.size
             yield batch
 
-    def _decoded(self, line: Line, count: int) -> Iterator[_Item]:
+    def _decoded(self, line: Line, count: int) -> Iterator[Item]:
         where = f"{self._prefix}line {count}, offset {line.offset}"
-        if count <= HEAD_LINES or HEADER_MARK in line.data:
+        if HEADER_MARK in line.data or (count <= HEAD_LINES and _KEY in line.data):
             for doubt in self._hear(header_of(line.data), where):
                 yield line.offset, line.size, doubt
+        header = self._header
+        if header is None:
+            header = journal_head(self._path) or header_from_name(self._path)
+            self._header = header
         if line.data.isspace():
             return
-        for piece, item in decode_all(line, self._header):
+        for piece, item in decode_all(line, header):
             if isinstance(item, str):
                 kind = "damaged" if line.ended else "torn"
                 yield line.offset, line.size, Problem(where, item, kind)
                 continue
-            self._header = item.header or self._header
+            if item.header is not header:
+                self._header, self._is_stated = item.header, True
             yield piece.offset, piece.size, item
             if piece is line and not line.ended:
                 what = "The last line lacks its newline; it is read all the same."
@@ -184,8 +215,8 @@ class _Part:
                 f"{FORMAT}); what is unknown here is kept as it is."
             )
             yield Problem(where, what, "newer")
-        if self._header is self._guessed:
-            self._header = stated
+        if self._header is None or not self._is_stated:
+            self._header, self._is_stated = stated, True
         elif stated.session_id != self._header.session_id:
             what = (
                 "Another session begins in this file; all its steps are in this tree."
@@ -197,7 +228,7 @@ def _look_nowhere(line: bytes, header: SessionHeader | None) -> None:
     """See no line as plain."""
 
 
-def _size(part: Path) -> int:
+def _size(part: str | Path) -> int:
     try:
         return os.stat(part).st_size
     except (OSError, ValueError):

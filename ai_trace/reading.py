@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ai_trace._files import (
     find_journals,
@@ -20,9 +21,7 @@ from ai_trace._files import (
 )
 from ai_trace._find import (
     LATEST,
-    PathLike,
     SessionInfo,
-    Trace,
     find,
     journals_of,
     parts_of,
@@ -40,6 +39,10 @@ from ai_trace._open_steps import Journals
 from ai_trace._record import StepRecord
 from ai_trace._tree import Problem, Session, Writer, fold
 from ai_trace._walk import NOWHERE, Walk
+
+
+if TYPE_CHECKING:
+    from ai_trace._find import PathLike, Trace
 
 
 __all__ = [

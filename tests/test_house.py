@@ -41,6 +41,7 @@ FLOORS = {
         "_header",
         "_record",
         "_glance",
+        "_problem",
         "typing",
         "_losses",
         "_tally",

@@ -4,24 +4,29 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
-from ai_trace import reading
-from ai_trace._record import StepRecord
-from ai_trace._tree import Problem
+from ai_trace._problem import Problem
+from ai_trace._walk import Walk, prepare
 from ai_trace.cli._arguments import FOUND, add_json, positive
 from ai_trace.cli._sessions import add_agent, find_sessions
 from ai_trace.cli._style import fitting
-from ai_trace.cli._terminal import Terminal
 from ai_trace.exceptions import TraceReadError
-from ai_trace.reading import SessionInfo
-from ai_trace.render import json
 from ai_trace.render._style import Span, Style, columns
 from ai_trace.render._values import duration, local_time, size
+
+
+# Known to type checkers by this name; what is not loaded makes a list quicker.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from typing import Any
+
+    from ai_trace._find import SessionInfo
+    from ai_trace._glance import Glance
+    from ai_trace.cli._terminal import Terminal
 
 
 DESCRIPTION = """\
@@ -71,19 +76,22 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
     Returns:
         The exit status.
     """
-    infos = find_sessions(options.dir, options.agent)
-    shown = infos[: _how_many(options, terminal)]
-    ids = Counter(info.header.session_id for info in infos)
-    counted = [_Counted(info, _label(info, ids)) for info in shown]
+    limit = _how_many(options, terminal)
+    found = find_sessions(options.dir, options.agent)
+    infos = found.first(limit)
+    prepare(sum(info.size for info in infos))
+    counted = [_Counted(info, _label(info, found.ids)) for info in infos]
     for session in counted:
         _count(session, terminal)
     if options.json:
+        from ai_trace.render import json
+
         objects = [session.to_dict() for session in counted]
         terminal.write(json.encode({"sessions": objects}, indent=2))
         return FOUND
     terminal.write_all(_table(counted, fitting(terminal)))
-    if len(shown) < len(infos) and not options.n:
-        terminal.write(f"{len(infos) - len(shown)} older ones: ai-trace list --all")
+    if limit and not options.n and len(found) > limit:
+        terminal.write(f"{len(found) - limit} older ones: ai-trace list --all")
     return FOUND
 
 
@@ -107,15 +115,20 @@ class _Counted:
         self.started_at = info.header.started_at
         self.finished_at: float | None = None
 
-    def add(self, found: StepRecord | Problem) -> None:
-        """Count one line."""
-        if isinstance(found, Problem):
-            self.problems += 1
-            return
-        self.outcomes[found.outcome] += 1
-        self.started_at = self.started_at or found.started_at
-        if found.finished_at is not None:
-            self.finished_at = max(found.finished_at, self.finished_at or 0.0)
+    def add(self, found: Iterable[Glance | Problem]) -> None:
+        """Count what is found in the files."""
+        outcomes, latest = self.outcomes, 0.0
+        for item in found:
+            if isinstance(item, Problem):
+                self.problems += 1
+                continue
+            outcomes[item.outcome] += 1
+            if not self.started_at:
+                self.started_at = item.started_at
+            finished = item.finished_at
+            if finished is not None:
+                latest = max(latest, finished)
+                self.finished_at = latest
 
     @property
     def steps(self) -> int:
@@ -135,7 +148,7 @@ class _Counted:
         return {
             "session_id": header.session_id,
             "agent": header.agent,
-            "path": str(self.info.path),
+            "path": self.info.files[0],
             "started_at": self.started_at,
             "finished_at": self.finished_at,
             "duration_ms": self.duration_ms,
@@ -155,19 +168,26 @@ def _label(info: SessionInfo, ids: Mapping[str, int]) -> str:
 
 
 def _count(session: _Counted, terminal: Terminal) -> None:
-    path = session.info.path
     # One session that cannot be read is no reason to list none.
     try:
-        for found in reading.records(session.info):
-            session.add(found)
+        session.add(_steps(session.info))
     except TraceReadError as exc:
         session.is_readable = False
         terminal.complain(str(exc))
     if session.problems:
         plural = "" if session.problems == 1 else "s"
         terminal.complain(
-            f"{path} has {session.problems} problem{plural}, named by 'ai-trace view'."
+            f"{session.info.files[0]} has {session.problems} problem{plural}, named by 'ai-trace view'."
         )
+
+
+def _steps(info: SessionInfo) -> Iterator[Glance | Problem]:
+    if not info.has_journals:
+        return Walk(info.files, None).glances()
+    # Steps that are open: more to load, and of few sessions.
+    from ai_trace import reading
+
+    return reading.glances(info)
 
 
 def _table(counted: Sequence[_Counted], style: Style) -> Iterator[str]:

@@ -4,15 +4,63 @@ The sessions that a command line names.
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
+from itertools import islice
 
-from ai_trace import reading
-from ai_trace._tree import Session
+from ai_trace._find import Directory, resolve
 from ai_trace.cli._arguments import did_you_mean
-from ai_trace.cli._terminal import Terminal
 from ai_trace.exceptions import TraceReadError
-from ai_trace.reading import SessionInfo
+
+
+# Known to type checkers by this name; what is not loaded makes a list quicker.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from ai_trace._find import SessionInfo
+    from ai_trace._tree import Session
+    from ai_trace.cli._terminal import Terminal
+
+
+class Found:
+    """
+    The sessions that a command line means, newest first.
+
+    Args:
+        directory: The directory that they are in.
+        agent: The agent whose sessions are meant; ``None`` for all.
+
+    Attributes:
+        ids: How many sessions of the directory have which id.
+    """
+
+    def __init__(self, directory: Directory, agent: str | None) -> None:
+        self._directory = directory
+        self._agent = agent
+        self._infos: list[SessionInfo] | None = None
+        self.ids: Mapping[str, int] = directory.ids
+
+    def first(self, limit: int | None = None) -> list[SessionInfo]:
+        """
+        Look at the newest sessions.
+
+        Args:
+            limit: How many; ``None`` for all.
+        """
+        if self._agent is None and limit is not None:
+            return list(islice(self._directory, limit))
+        return self._all()[:limit]
+
+    def __len__(self) -> int:
+        """Return how many there are; of one agent, by a look at all."""
+        return len(self._directory if self._agent is None else self._all())
+
+    def _all(self) -> list[SessionInfo]:
+        if self._infos is None:
+            every, agent = list(self._directory), self._agent
+            self._infos = [i for i in every if agent in (None, i.header.agent)]
+        return self._infos
 
 
 def add_session(parser: argparse.ArgumentParser) -> None:
@@ -43,35 +91,33 @@ def add_agent(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def find_sessions(directory: str, agent: str | None = None) -> list[SessionInfo]:
+def find_sessions(directory: str, agent: str | None = None) -> Found:
     """
-    List the sessions of a directory.
+    Find the sessions of a directory.
 
     Args:
         directory: The trace directory.
         agent: The agent whose sessions are meant; ``None`` for all.
 
     Returns:
-        One entry or more, newest first.
+        One session or more.
 
     Raises:
         TraceReadError: If there is none.
     """
-    infos = reading.find(directory)
-    if not infos:
+    there = Directory(directory)
+    found = Found(there, agent)
+    if not there:
         msg = (
             f"There are no sessions in {directory}. Name another directory with "
             "--dir, or record a first session with 'ai-trace demo'."
         )
         raise TraceReadError(msg)
-    if agent is None:
-        return infos
-    chosen = [info for info in infos if info.header.agent == agent]
-    if not chosen:
-        agents = sorted({info.header.agent for info in infos})
+    if agent is not None and not found:
+        agents = sorted({info.header.agent for info in there})
         msg = f"No session in {directory} is of the agent {agent!r}."
         raise TraceReadError(msg + did_you_mean(agent, agents))
-    return chosen
+    return found
 
 
 def read_session(
@@ -91,7 +137,9 @@ def read_session(
     Raises:
         TraceReadError: If there is no such session, or nothing in it can be read.
     """
-    path = reading.resolve(directory, name)
+    from ai_trace import reading
+
+    path = resolve(directory, name)
     session = reading.read(path)
     for problem in session.problems:
         terminal.complain(f"{path}: {problem.where}: {problem.what}")

@@ -60,7 +60,7 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
     Returns:
         The exit status.
     """
-    infos = _readable(find_sessions(options.dir, options.agent), terminal)
+    infos = _readable(find_sessions(options.dir, options.agent).first(), terminal)
     since = options.since
     sessions: Iterable[Iterable[_Found]] = (_records(info, terminal) for info in infos)
     if since is not None:

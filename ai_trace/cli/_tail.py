@@ -141,7 +141,7 @@ class _Newest:
         known, self._names = self._names, _names(self._directory)
         if self._names <= known:
             return False
-        infos = reading.find(self._directory)
+        infos = reading.find(self._directory, limit=1)
         before, self.path = self.path, infos[0].path if infos else None
         return self.path not in (None, before)
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 import io
 import os
 import sys
-from typing import TYPE_CHECKING
 
 from ai_trace.render._escape import term
 
 
+# Known to type checkers by this name; to load typing takes as long as argparse.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import TextIO

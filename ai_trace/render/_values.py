@@ -8,10 +8,13 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timezone
-from typing import Any, Callable
+from typing import TYPE_CHECKING, Any, Callable
 
-from ai_trace._tree import Writer
-from ai_trace._usage import Usage
+
+# The types alone: ``ai-trace list`` needs no trees.
+if TYPE_CHECKING:
+    from ai_trace._tree import Writer
+    from ai_trace._usage import Usage
 
 
 _PREVIEW_DEPTH = 3

@@ -1,0 +1,25 @@
+"""
+What is wrong in the files of a session.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Problem(NamedTuple):
+    """
+    Something in a trace file that is not as a tracer writes it.
+
+    Attributes:
+        where: The place, as in ``line 41, offset 8123``.
+        what: What is wrong there, as one sentence.
+        kind: What sort of problem: ``damaged``, a line that cannot be read; ``torn``,
+            the end of a line is lost; ``odd``, it can be read all the same; ``newer``,
+            a later version wrote it; ``file``, a file that cannot be read; ``journal``;
+            ``missing``, a parent; ``twin``; ``circle``; ``more``.
+    """
+
+    where: str
+    what: str
+    kind: str = "damaged"
