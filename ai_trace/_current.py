@@ -83,13 +83,13 @@ def refused(place: Place) -> None:
 
 
 def call_is_orphan() -> None:
-    """Warn once that a traced function found no tracer, while one exists."""
+    """Warn once that a traced call found no tracer, while one exists."""
     one_is_open = any(not tracer.closed for tracer in live_tracers)
     _context.stop_watching_orphans(said=one_is_open)
     if one_is_open:
         warn(
-            "A traced function was called where no tracer is current, so it is not "
-            "recorded, though a Tracer exists. Use `with Tracer(...) as tracer:` "
+            "A traced function or client was called where no tracer is current, so it "
+            "is not recorded, though a Tracer exists. Use `with Tracer(...) as tracer:` "
             "around the call, or tracer.activate() once for the whole process; in "
             "threads, ai_trace.propagate(fn). This is said once.",
             stacklevel=4,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 from functools import partial
-from typing import Any, Callable, TypeVar
+from typing import Any, Callable, NamedTuple, TypeVar
 
 from ai_trace import _context
 from ai_trace._current import refused
@@ -88,10 +88,13 @@ class Call:
 
     def failed(self, exc: BaseException) -> None:
         """End the step with what the library raised."""
+        self.fenced(lambda: self.give(self._held_by(exc)), None)
+        self.step._end_by(exc)
+
+    def _held_by(self, exc: BaseException) -> Facts:
         # The parser of a response that was cut short raises, and holds the response.
         response = getattr(exc, "completion", None)
-        self.fenced(lambda: self.give(self._read(response) if response else {}), None)
-        self.step._end_by(exc)
+        return self.wire.answered(response) or {}
 
     def _read(self, response: Any) -> Facts:
         found = self.wire.answered(response)
@@ -115,21 +118,32 @@ class Call:
             )
             if cost is not None:
                 result = {**result, "cost": cost}
-        if result:
+        if result and self.step.outcome is None:
             self.step.set_result(result)
 
 
-def begin(
-    wire: Wire, provider: str, body: Any, server: str | None = None
-) -> Call | None:
+class Asked(NamedTuple):
+    """
+    What is asked, and whom.
+
+    Attributes:
+        provider: Who answers.
+        server: The address, if it is not known to be the provider's own.
+        body: The body of the request.
+    """
+
+    provider: str
+    server: str | None
+    body: Any
+
+
+def begin(wire: Wire, asked: Callable[[], Asked]) -> Call | None:
     """
     Start the step of a call.
 
     Args:
         wire: The endpoint.
-        provider: Who answers.
-        body: The body of the request.
-        server: The address that is asked, if it is not known to be the provider's own.
+        asked: Finds out what is asked, if anybody wants to know.
 
     Returns:
         The call; ``None`` if nothing is recorded here.
@@ -142,13 +156,12 @@ def begin(
         return None
     if recorder.muted:
         return None
-    start = partial(_started, recorder, wire, provider, body, server)
+    start = partial(_started, recorder, wire, asked)
     return recorder.dispatch.fenced(_WHERE, start, None)
 
 
-def _started(
-    recorder: Tracer, wire: Wire, provider: str, body: Any, server: str | None
-) -> Call:
+def _started(recorder: Tracer, wire: Wire, asked: Callable[[], Asked]) -> Call | None:
+    provider, server, body = asked()
     given = body if type(body) is dict else {"body": body}
     model = given.get("model")
     context: Facts = {"provider": provider, "operation": wire.operation}
@@ -160,4 +173,6 @@ def _started(
     step = CallStep(recorder, name, context, wire.kind)
     step.stop = None
     step.start()
-    return Call(step, wire, provider, model, priced=server is None)
+    is_open = step.id in recorder.open_steps
+    call = Call(step, wire, provider, model, priced=server is None)
+    return call if is_open else None

@@ -10,16 +10,18 @@ the resources that it keeps, and what others hold of it.
 from __future__ import annotations
 
 import functools
+import sys
 from typing import Any, Callable, NamedTuple
 
 from ai_trace import _context
-from ai_trace._objects import instance_dict, type_name
+from ai_trace._current import call_is_orphan
+from ai_trace._objects import type_name
 from ai_trace.exceptions import TraceConfigError
 from ai_trace.integrations import _prices
 from ai_trace.integrations._body import follow_body, read_body
-from ai_trace.integrations._call import Call, begin, in_flight
+from ai_trace.integrations._call import Asked, Call, begin, in_flight
 from ai_trace.integrations._installed import check_version, missing
-from ai_trace.integrations._servers import provider_of
+from ai_trace.integrations._servers import Server
 from ai_trace.integrations._stream import AsyncFollowed, Followed, Passing
 from ai_trace.integrations._wire import Wire
 
@@ -171,10 +173,11 @@ def _count_attempt() -> None:
 
 def _request(client: Any, library: Library) -> Callable[..., Any]:
     original = client.request
+    server = Server()
 
     @functools.wraps(original)
     def request(cast_to: Any, options: Any, *args: Any, **kwargs: Any) -> Any:
-        call = _begin(client, library, options)
+        call = _begin(client, library, server, options)
         if call is None:
             return original(cast_to, options, *args, **kwargs)
         before = in_flight.get()
@@ -194,10 +197,11 @@ def _request(client: Any, library: Library) -> Callable[..., Any]:
 
 def _async_request(client: Any, library: Library) -> Callable[..., Any]:
     original = client.request
+    server = Server()
 
     @functools.wraps(original)
     async def request(cast_to: Any, options: Any, *args: Any, **kwargs: Any) -> Any:
-        call = _begin(client, library, options)
+        call = _begin(client, library, server, options)
         if call is None:
             return await original(cast_to, options, *args, **kwargs)
         before = in_flight.get()
@@ -218,17 +222,20 @@ def _async_request(client: Any, library: Library) -> Callable[..., Any]:
 # -- a call ------------------------------------------------------------------
 
 
-def _begin(client: Any, library: Library, options: Any) -> Call | None:
-    if _context.here() is None:
-        return None
+def _begin(client: Any, library: Library, server: Server, options: Any) -> Call | None:
     url = getattr(options, "url", None)
     if type(url) is not str or getattr(options, "method", None) != "post":
         return None
     wire = library.wires.get(url.partition("?")[0])
     if wire is None:
         return None
-    provider, server = provider_of(client, library.name)
-    return begin(wire, provider, _body_of(options), server)
+    if _context.here() is None:
+        if _context.orphans_unsaid:
+            call_is_orphan()
+        return None
+    return begin(
+        wire, lambda: Asked(*server.of(client, library.name), _body_of(options))
+    )
 
 
 def _body_of(options: Any) -> Any:
@@ -253,19 +260,31 @@ def _follow(call: Call, library: Library, response: Any) -> None:
 
 
 def _followed(call: Call, library: Library, response: Any) -> bool:
-    module = _module(library)
-    if isinstance(response, (module.Stream, module.AsyncStream)):
+    cls: Any = type(response)
+    sort = _sort(cls, library.name)
+    if sort == "stream":
         return _follow_stream(call, response)
-    held = instance_dict(response)
-    raw = response if "is_stream_consumed" in held else held.get("http_response")
-    if raw is None:
+    if sort == "model":
         call.answered(response)
-    elif raw.is_closed:
+        return True
+    raw = response.http_response if sort == "raw" else response
+    if raw.is_closed:
         call.give(read_body(call, raw.content))
         call.step.finish()
     else:
         follow_body(call, raw)
     return True
+
+
+@functools.lru_cache(maxsize=512)
+def _sort(cls: type, library: str) -> str:
+    """Return what sort of answer a class is: asking it each time would take 10 µs."""
+    module = sys.modules[library]
+    if issubclass(cls, (module.Stream, module.AsyncStream)):
+        return "stream"
+    if hasattr(cls, "http_request"):
+        return "raw"
+    return "http" if hasattr(cls, "iter_bytes") else "model"
 
 
 def _follow_stream(call: Call, stream: Any) -> bool:

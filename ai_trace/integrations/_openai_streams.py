@@ -47,6 +47,9 @@ class _Choice:
         if refused:
             self.refused.append(refused)
         calls = items(field(delta, "tool_calls"))
+        old = field(delta, "function_call")
+        if old:
+            calls.append({"function": old})
         for call in calls:
             self._add_call(call)
         return bool(thought or refused or calls)
@@ -54,10 +57,10 @@ class _Choice:
     def _add_call(self, call: Any) -> None:
         index = field(call, "index")
         known = self.calls.setdefault(index, {"id": None, "name": None, "pieces": []})
-        function = field(call, "function")
+        function = field(call, "function") or extra(call, "custom")
         known["id"] = known["id"] or field(call, "id")
         known["name"] = known["name"] or field(function, "name")
-        piece = field(function, "arguments")
+        piece = field(function, "arguments") or extra(function, "input")
         if piece:
             known["pieces"].append(piece)
 

@@ -26,24 +26,37 @@ _PROVIDERS = {
 }
 
 
-def provider_of(client: Any, library: str) -> tuple[str, str | None]:
+class Server:
     """
-    Return who answers a client.
-
-    Args:
-        client: A client with a ``base_url``.
-        library: The name of its library, whose wire the server speaks in any case.
-
-    Returns:
-        The provider; and the server's address if it is none of a known provider.
+    Who answers one client; found out anew only when its address is another one.
     """
-    url = getattr(client, "base_url", None)
-    return provider_at(getattr(url, "host", None), getattr(url, "port", None), library)
+
+    def __init__(self) -> None:
+        self._url: Any = self
+        self._found: tuple[str, str | None] = ("", None)
+
+    def of(self, client: Any, library: str) -> tuple[str, str | None]:
+        """
+        Return who answers.
+
+        Args:
+            client: The client, with a ``base_url``.
+            library: The name of its library, whose wire the server speaks in any case.
+
+        Returns:
+            The provider; and the server's address if it is none of a known provider.
+        """
+        url = getattr(client, "base_url", None)
+        if url is not self._url:
+            host, port = getattr(url, "host", None), getattr(url, "port", None)
+            self._found = provider_at(host, port, library)
+            self._url = url
+        return self._found
 
 
 def provider_at(host: Any, port: Any, library: str) -> tuple[str, str | None]:
     """
-    Return who answers at an address, in the way of ``provider_of``.
+    Return who answers at an address, in the way of ``Server.of``.
 
     Args:
         host: The server's name; whatever is no text is taken for the provider's own.

@@ -88,7 +88,7 @@ class Passing:
 
     def _gave(self) -> bool:
         """Record what has come, once; tell whether this was the time."""
-        if self._is_over:
+        if self._is_over or self._call.step.outcome is not None:
             return False
         self._is_over = True
         self._call.step.stop = None

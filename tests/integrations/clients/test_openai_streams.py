@@ -133,6 +133,29 @@ def test_tool_calls_in_pieces(server: LlmServer, client: openai.OpenAI) -> None:
     assert "tool_call" == message["finish_reason"]
 
 
+def test_other_calls_in_pieces(server: LlmServer, client: openai.OpenAI) -> None:
+    """Calls of the old form, and of tools that take text, are put together too."""
+    custom = {"index": 0, "id": "call_0", "type": "custom"}
+    server.will(
+        stream(
+            chunk(None, function_call={"name": "old", "arguments": '{"a"'}),
+            chunk(None, function_call={"arguments": ": 1}"}),
+            chunk(
+                None, tool_calls=[{**custom, "custom": {"name": "sh", "input": "l"}}]
+            ),
+            chunk(None, tool_calls=[{"index": 0, "custom": {"input": "s"}}]),
+        )
+    )
+    with capture() as steps:
+        list(client.chat.completions.create(**ASKED, stream=True))
+
+    (message,) = only(steps).result["messages"]
+    assert [
+        {"type": "tool_call", "name": "old", "arguments": {"a": 1}},
+        {"type": "tool_call", "name": "sh", "id": "call_0", "arguments": "ls"},
+    ] == message["parts"]
+
+
 def test_choices_thoughts_and_refusals(
     server: LlmServer, client: openai.OpenAI
 ) -> None:

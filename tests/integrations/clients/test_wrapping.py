@@ -163,6 +163,29 @@ def test_without_a_tracer(server: LlmServer, client: openai.OpenAI) -> None:
     assert "Paris." == ask(client).choices[0].message.content
 
 
+def test_a_tracer_that_is_not_current(server: LlmServer, client: openai.OpenAI) -> None:
+    """A call that finds no current tracer, though one exists, is warned of once."""
+    server.will(answer(completion(choice())))
+    tracer = Tracer("agent", auto_save=False)
+    with pytest.warns(RuntimeWarning, match="client was called where no tracer"):
+        ask(client)
+    ask(client)
+
+    tracer.close()
+    assert [] == list(tracer.steps)
+
+
+def test_after_the_tracer_was_closed(server: LlmServer, client: openai.OpenAI) -> None:
+    """A call in a tracer that is closed goes through, and is counted as lost."""
+    server.will(answer(completion(choice())))
+    with Tracer("agent", auto_save=False) as tracer:
+        tracer.close()
+        with pytest.warns(RuntimeWarning, match="after the tracer was closed"):
+            assert "Paris." == ask(client).choices[0].message.content
+
+    assert [1] == list(tracer.health()["step"].values())
+
+
 def test_disabled(
     server: LlmServer, client: openai.OpenAI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
