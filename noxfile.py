@@ -202,7 +202,7 @@ def frameworks(session: nox.Session, library: str) -> None:
 
 
 @nox.session(python=HARDENED, requires=["package"])
-@nox.parametrize("clients", CLIENTS)
+@nox.parametrize("clients", [*CLIENTS])
 def integrations(session: nox.Session, clients: str) -> None:
     """Run the clients of OpenAI and Anthropic, of both majors, against a socket."""
     install_wheel(session, *group("tests"), "genai-prices", *CLIENTS[clients])
