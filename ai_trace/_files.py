@@ -9,7 +9,7 @@ import re
 from functools import lru_cache
 
 from ai_trace import _journal
-from ai_trace._lines import open_file, strip_bom
+from ai_trace._lines import PACKINGS, open_file, strip_bom
 from ai_trace._record import SessionHeader, read_header
 from ai_trace.exceptions import TraceReadError
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     AnyPath = str | os.PathLike[str]
 
 SUFFIX = ".jsonl"
-PACKED = (f"{SUFFIX}.gz", f"{SUFFIX}.zst")
+PACKED = tuple(SUFFIX + packing for packing in PACKINGS)
 """How the names of compressed trace files end."""
 
 SUFFIXES = (SUFFIX, *PACKED)

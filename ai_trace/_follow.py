@@ -19,7 +19,14 @@ from ai_trace._files import (
     header_of,
     journal_head,
 )
-from ai_trace._lines import LINE_LIMIT, decode_all, open_file, read_last, read_lines
+from ai_trace._lines import (
+    LINE_LIMIT,
+    PACKINGS,
+    decode_all,
+    open_anywhere,
+    read_last,
+    read_lines,
+)
 from ai_trace._open_steps import Journals
 from ai_trace._record import StepRecord
 from ai_trace._tree import Problem
@@ -151,7 +158,7 @@ class _Cursor:
     def _opened(self) -> BinaryIO | None:
         if self._file is None:
             try:
-                self._file = open_file(self._path)
+                self._file = open_anywhere(self._path)
             except TraceReadError as exc:
                 # Asking again whether it is there would ask about another moment.
                 if not isinstance(exc.__context__, FileNotFoundError):
@@ -159,6 +166,9 @@ class _Cursor:
         return self._file
 
     def _replaced(self, file: BinaryIO) -> bool:
+        # One that is compressed is finished, and what is read is a copy.
+        if self._path.name.endswith(PACKINGS):
+            return False
         try:
             now = os.stat(self._path)
         except OSError:

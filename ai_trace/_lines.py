@@ -1,5 +1,5 @@
 r"""
-The lines of trace files, forwards, backwards and by number, in bounded memory.
+The lines of trace files, forwards and backwards, in bounded memory.
 
 Lines end at ``\n`` alone and are bytes until they are decoded one by one, so that
 damage costs the damaged line. The records are decoded in one place, ``decode``.
@@ -11,10 +11,9 @@ import json
 import os
 import re
 import stat
-from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from ai_trace._record import (
     SessionHeader,
@@ -25,13 +24,11 @@ from ai_trace._record import (
 from ai_trace.exceptions import TraceReadError
 
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 LINE_LIMIT = 16 * 1024 * 1024
 _BLOCK = 64 * 1024
-_OPEN_LIMIT = 16
-_NO_PART = -1
+PACKINGS = (".gz", ".zst")
+"""How the names of compressed files end."""
+
 _BOM = b"\xef\xbb\xbf"
 # How each line of a tracer begins; no more than so many are tried in a damaged line.
 _BEGINNING = re.compile(
@@ -70,11 +67,47 @@ def open_file(path: str | os.PathLike[str]) -> BinaryIO:
         path: The file.
 
     Returns:
-        The open file, buffered.
+        The open file, buffered; of a compressed one what is unpacked, to be read
+        forwards.
 
     Raises:
         TraceReadError: If it is missing, unreadable or not a regular file.
     """
+    file = _open_raw(path)
+    if not os.fspath(path).endswith(PACKINGS):
+        return file
+    # Compressed sessions are old ones: what they need is loaded when one is met.
+    from ai_trace import _packed
+
+    try:
+        return _packed.unpacking(file, path)
+    except TraceReadError:
+        file.close()
+        raise
+
+
+def open_anywhere(path: str | os.PathLike[str]) -> BinaryIO:
+    """
+    Open a trace file to read it in any order.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The open file, buffered; of a compressed one a file of what is unpacked.
+
+    Raises:
+        TraceReadError: If it is missing, unreadable or not a regular file.
+    """
+    file = open_file(path)
+    if not os.fspath(path).endswith(PACKINGS):
+        return file
+    from ai_trace import _packed
+
+    return _packed.unpacked(file)
+
+
+def _open_raw(path: str | os.PathLike[str]) -> BinaryIO:
     # Without O_NONBLOCK the opening of a named pipe would wait for a writer.
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
@@ -305,89 +338,3 @@ def _bytes(text: str) -> bytes:
 def strip_bom(data: bytes) -> bytes:
     """Return the bytes without the mark that some editors put first."""
     return data[len(_BOM) :] if data.startswith(_BOM) else data
-
-
-class LineStore:
-    """
-    Where the lines of a session stand in its files, to load them by number.
-
-    Args:
-        paths: The files.
-    """
-
-    def __init__(self, paths: Sequence[Path]) -> None:
-        self._paths = paths
-        self._headers: dict[int, SessionHeader] = {}
-        self._kept: list[StepRecord] = []
-        self._part = array("i")
-        self._offset = array("q")
-        self._size = array("i")
-        self._files: dict[int, BinaryIO] = {}
-        import weakref
-
-        weakref.finalize(self, _close_all, self._files)
-
-    def add(self, part: int, offset: int, size: int, header: SessionHeader) -> None:
-        """
-        Remember the next line.
-
-        Args:
-            part: Index of its file.
-            offset: Where the line begins.
-            size: Its bytes.
-            header: The header of its file.
-        """
-        self._part.append(part)
-        self._offset.append(offset)
-        self._size.append(size)
-        self._headers[part] = header
-
-    def keep(self, record: StepRecord) -> None:
-        """
-        Remember a step that stands in no line.
-
-        Args:
-            record: The step.
-        """
-        self._part.append(_NO_PART)
-        self._offset.append(len(self._kept))
-        self._size.append(0)
-        # Its line alone: what it decodes to may need twenty times the memory.
-        self._kept.append(StepRecord(record.line, record.header))
-
-    def load(self, number: int) -> StepRecord:
-        """
-        Read a line again.
-
-        Args:
-            number: How many lines and steps were added before it.
-
-        Returns:
-            The record.
-
-        Raises:
-            TraceReadError: If the file is gone or has changed meanwhile.
-        """
-        part, size = self._part[number], self._size[number]
-        if part == _NO_PART:
-            kept = self._kept[self._offset[number]]
-            return StepRecord(kept.line, kept.header)
-        file = self._files.get(part) or self._open(part)
-        file.seek(self._offset[number])
-        line = Line(self._offset[number], size, file.read(size), True)
-        record = decode(line, self._headers[part])
-        if isinstance(record, str):
-            msg = f"{self._paths[part]} changed while it was shown; read it again."
-            raise TraceReadError(msg)
-        return record
-
-    def _open(self, part: int) -> BinaryIO:
-        if len(self._files) >= _OPEN_LIMIT:
-            self._files.pop(next(iter(self._files))).close()
-        self._files[part] = open_file(self._paths[part])
-        return self._files[part]
-
-
-def _close_all(files: dict[int, BinaryIO]) -> None:
-    for file in files.values():
-        file.close()

@@ -17,7 +17,7 @@ from ai_trace._files import (
     journal_head,
 )
 from ai_trace._glance import glancer
-from ai_trace._lines import LINE_LIMIT, decode_all, finish_line, open_file
+from ai_trace._lines import LINE_LIMIT, PACKINGS, decode_all, finish_line, open_file
 from ai_trace._problem import Problem
 from ai_trace._record import FORMAT, StepRecord
 from ai_trace.exceptions import TraceReadError
@@ -28,7 +28,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
-    from typing import Union
+    from typing import BinaryIO, Union
 
     from ai_trace._glance import Glance, Look
     from ai_trace._lines import Line
@@ -182,6 +182,17 @@ class _Part:
                     header = self._header
                     offset += line.size
             yield batch
+            yield from self._ended(file, offset)
+
+    def _ended(self, file: BinaryIO, offset: int) -> Iterator[list[Item]]:
+        if not os.fspath(self._path).endswith(PACKINGS):
+            return
+        from ai_trace._packed import problem_of
+
+        problem = problem_of(file)
+        if problem:
+            where = f"{self._prefix}offset {offset}"
+            yield [(offset, 0, Problem(where, problem, "file"))]
 
     def _decoded(self, line: Line, count: int) -> Iterator[Item]:
         where = f"{self._prefix}line {count}, offset {line.offset}"
@@ -229,6 +240,8 @@ def _look_nowhere(line: bytes, header: SessionHeader | None) -> None:
 
 
 def _size(part: str | Path) -> int:
+    if os.fspath(part).endswith(PACKINGS):
+        return sys.maxsize
     try:
         return os.stat(part).st_size
     except (OSError, ValueError):

@@ -29,10 +29,10 @@ from ai_trace._find import (
 )
 from ai_trace._follow import Follower, merge_last
 from ai_trace._glance import Glance
+from ai_trace._line_store import LineStore
 from ai_trace._lines import (
     LINE_LIMIT,
-    LineStore,
-    open_file,
+    open_anywhere,
     read_last,
 )
 from ai_trace._open_steps import Journals
@@ -162,7 +162,7 @@ def tail(path: Trace, n: int) -> list[StepRecord]:
     journals = Journals(journals_of(path))
     tails = []
     for part in parts_of(path):
-        with open_file(part) as file:
+        with open_anywhere(part) as file:
             header = first_header(file) or journal_head(part) or header_from_name(part)
             tails.append(read_last(file, n, header)[0])
             journals.settle(part, file)

@@ -24,7 +24,7 @@ from ai_trace._files import (
     header_from_name,
     journal_of,
 )
-from ai_trace._lines import decode_all, open_file, read_lines
+from ai_trace._lines import PACKINGS, decode_all, open_file, read_lines
 from ai_trace._open_steps import CAN_TELL, Journals
 from ai_trace._record import StepRecord, encode_line
 from ai_trace._tree import Writer
@@ -91,6 +91,10 @@ def recover(path: str | os.PathLike[str]) -> Recovery:
     found = [file for journal in journals for file in _files_of(journal)]
     if not found:
         return Recovery(first, [], [], 0)
+    for part in find_parts(first):
+        if part.name.endswith(PACKINGS):
+            msg = f"{part} is compressed. Unpack it, then recover the session."
+            raise TraceError(msg)
     open_file(first).close()
     if not CAN_TELL:  # pragma: no cover - Windows
         msg = "This system cannot tell whether a process is still writing a session."

@@ -50,7 +50,9 @@ FLOORS = {
     ],
     "grammar": ["_usage", "_growth", "_tree"],
     "reading": [
+        "_packed",
         "_lines",
+        "_line_store",
         "_files",
         "_find",
         "_open_steps",

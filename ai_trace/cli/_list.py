@@ -177,7 +177,8 @@ def _count(session: _Counted, terminal: Terminal) -> None:
     if session.problems:
         plural = "" if session.problems == 1 else "s"
         terminal.complain(
-            f"{session.info.files[0]} has {session.problems} problem{plural}, named by 'ai-trace view'."
+            f"{session.info.files[0]} has {session.problems} problem{plural}, "
+            "named by 'ai-trace view'."
         )
 
 

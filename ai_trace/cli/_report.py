@@ -8,6 +8,7 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
+from ai_trace._files import trace_stem
 from ai_trace.cli._arguments import FOUND, UsageError
 from ai_trace.cli._sessions import add_session, read_session
 from ai_trace.cli._terminal import Terminal
@@ -30,7 +31,6 @@ examples:
   ai-trace report latest -o - | less                to standard output"""
 
 _STANDARD_OUTPUT = "-"
-_TRACE = ".jsonl"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -67,12 +67,11 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
 
 
 def _beside(trace: Path) -> Path:
-    stem = trace.name[: -len(_TRACE)] if trace.name.endswith(_TRACE) else trace.name
-    return trace.with_name(f"{stem}.md")
+    return trace.with_name(f"{trace_stem(trace.name) or trace.name}.md")
 
 
 def _write(page: Path, pieces: Iterator[str]) -> None:
-    if page.suffix == _TRACE:
+    if trace_stem(page.name) is not None:
         msg = f"{str(page)!r} would be taken for a trace. Give the page another name."
         raise UsageError(msg)
     if page.is_dir() or not page.parent.is_dir():

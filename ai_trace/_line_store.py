@@ -1,0 +1,103 @@
+"""
+Where the lines of a session stand, a few bytes for each, to load them by number.
+"""
+
+from __future__ import annotations
+
+import weakref
+from array import array
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from ai_trace._lines import Line, decode, open_anywhere
+from ai_trace._record import SessionHeader, StepRecord
+from ai_trace.exceptions import TraceReadError
+
+
+_OPEN_LIMIT = 16
+_NO_PART = -1
+
+
+class LineStore:
+    """
+    Where the lines of a session stand in its files, to load them by number.
+
+    Args:
+        paths: The files.
+    """
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._paths = paths
+        self._headers: dict[int, SessionHeader] = {}
+        self._kept: list[StepRecord] = []
+        self._part = array("i")
+        self._offset = array("q")
+        self._size = array("i")
+        self._files: dict[int, BinaryIO] = {}
+        weakref.finalize(self, _close_all, self._files)
+
+    def add(self, part: int, offset: int, size: int, header: SessionHeader) -> None:
+        """
+        Remember the next line.
+
+        Args:
+            part: Index of its file.
+            offset: Where the line begins.
+            size: Its bytes.
+            header: The header of its file.
+        """
+        self._part.append(part)
+        self._offset.append(offset)
+        self._size.append(size)
+        self._headers[part] = header
+
+    def keep(self, record: StepRecord) -> None:
+        """
+        Remember a step that stands in no line.
+
+        Args:
+            record: The step.
+        """
+        self._part.append(_NO_PART)
+        self._offset.append(len(self._kept))
+        self._size.append(0)
+        # Its line alone: what it decodes to may need twenty times the memory.
+        self._kept.append(StepRecord(record.line, record.header))
+
+    def load(self, number: int) -> StepRecord:
+        """
+        Read a line again.
+
+        Args:
+            number: How many lines and steps were added before it.
+
+        Returns:
+            The record.
+
+        Raises:
+            TraceReadError: If the file is gone or has changed meanwhile.
+        """
+        part, size = self._part[number], self._size[number]
+        if part == _NO_PART:
+            kept = self._kept[self._offset[number]]
+            return StepRecord(kept.line, kept.header)
+        file = self._files.get(part) or self._open(part)
+        file.seek(self._offset[number])
+        line = Line(self._offset[number], size, file.read(size), True)
+        record = decode(line, self._headers[part])
+        if isinstance(record, str):
+            msg = f"{self._paths[part]} changed while it was shown; read it again."
+            raise TraceReadError(msg)
+        return record
+
+    def _open(self, part: int) -> BinaryIO:
+        if len(self._files) >= _OPEN_LIMIT:
+            self._files.pop(next(iter(self._files))).close()
+        self._files[part] = open_anywhere(self._paths[part])
+        return self._files[part]
+
+
+def _close_all(files: dict[int, BinaryIO]) -> None:
+    for file in files.values():
+        file.close()

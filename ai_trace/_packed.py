@@ -1,0 +1,203 @@
+"""
+Compressed trace files: unpacked while they are read, in bounded memory.
+
+A few bytes may unpack to gigabytes, and a file may be cut off or damaged anywhere. So
+what is unpacked has a bound, and what is wrong ends the file and is said.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import os
+import shutil
+import tempfile
+import zlib
+from typing import Any, BinaryIO, Callable, NamedTuple, cast
+
+from ai_trace.exceptions import TraceReadError
+
+
+_BLOCK = 64 * 1024
+# Traces become five to thirty times smaller, the most boring of them a hundred times.
+_USUAL_RATIO = 100
+_ALWAYS = 1024**3
+_GZIP = 31  # what zlib calls the format of gzip
+_ERRORS = (OSError, EOFError, ValueError, MemoryError)
+
+
+def unpacking(file: BinaryIO, path: str | os.PathLike[str]) -> BinaryIO:
+    """
+    Read a compressed file from its beginning to its end.
+
+    Args:
+        file: The open file.
+        path: Its path, whose end tells how it is compressed.
+
+    Returns:
+        A file of what is unpacked; it can only be read forwards. ``problem_of`` tells
+        how it ended.
+
+    Raises:
+        TraceReadError: If this Python cannot unpack it.
+    """
+    kind = _kind_of(path)
+    most = max(_ALWAYS, _USUAL_RATIO * os.fstat(file.fileno()).st_size)
+    return cast("BinaryIO", io.BufferedReader(_Unpacking(file, kind, most), _BLOCK))
+
+
+def unpacked(file: BinaryIO) -> BinaryIO:
+    """
+    Unpack a whole file, to read it in any order.
+
+    Args:
+        file: What ``unpacking`` has returned.
+
+    Returns:
+        A file without a name that goes when it is closed; in it is all that can be
+        unpacked.
+    """
+    whole = tempfile.TemporaryFile()  # noqa: SIM115  (the caller closes it)
+    with file:
+        shutil.copyfileobj(file, whole, _BLOCK)
+    whole.seek(0)
+    return cast("BinaryIO", whole)
+
+
+def problem_of(file: BinaryIO) -> str:
+    """
+    Tell what ended a file before its time.
+
+    Args:
+        file: Any open file that was read to its end.
+
+    Returns:
+        A sentence; empty if nothing is wrong.
+    """
+    raw = getattr(file, "raw", None)
+    return raw.problem if isinstance(raw, _Unpacking) else ""
+
+
+class _Unpacking(io.RawIOBase):
+    # Of files that were put one behind the other, all are read.
+
+    def __init__(self, file: BinaryIO, kind: _Kind, most: int) -> None:
+        self.problem = ""
+        self._file = file
+        self._kind = kind
+        self._most = most
+        self._unpacker = kind.make()
+        self._pending = b""
+        # Between two of them the file may end.
+        self._inside = True
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        if (offset, whence) not in ((self._at, io.SEEK_SET), (0, io.SEEK_CUR)):
+            msg = "It is compressed, and can only be read forwards."
+            raise io.UnsupportedOperation(msg)
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def fileno(self) -> int:
+        return self._file.fileno()
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+    def readinto(self, buffer: Any) -> int:
+        data = b"" if self.problem else self._more(len(buffer))
+        buffer[: len(data)] = data
+        self._at += len(data)
+        return len(data)
+
+    def _more(self, size: int) -> bytes:
+        left = self._most - self._at
+        if left <= 0:
+            limit = f"more than {self._most} bytes"
+            self.problem = f"It unpacks to {limit}; the rest is not read."
+            return b""
+        try:
+            return self._unpack(min(size, left))
+        except self._kind.errors as exc:
+            self.problem = f"It cannot be unpacked any further: {exc}."
+            return b""
+
+    def _unpack(self, size: int) -> bytes:
+        while True:
+            if self._unpacker.eof:
+                self._pending = self._unpacker.unused_data
+                self._unpacker, self._inside = self._kind.make(), False
+            given = b""
+            if self._unpacker.needs_input:
+                given = self._pending or self._file.read(_BLOCK)
+                self._pending = b""
+                if not given:
+                    if self._inside:
+                        self.problem = "It is cut off: the end is missing."
+                    return b""
+            self._inside = True
+            data: bytes = self._unpacker.decompress(given, size)
+            if data:
+                return data
+
+
+class _Kind(NamedTuple):
+    make: Callable[[], Any]
+    errors: tuple[type[BaseException], ...]
+
+
+class _Gzip:
+    # What zlib has, in the form that zstd's has.
+
+    def __init__(self) -> None:
+        self._inner = zlib.decompressobj(_GZIP)
+        self.needs_input = True
+
+    @property
+    def eof(self) -> bool:
+        return self._inner.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._inner.unused_data
+
+    def decompress(self, data: bytes, size: int) -> bytes:
+        unpacked = self._inner.decompress(self._inner.unconsumed_tail + data, size)
+        # It may have more to give than it was asked for, of input that it has taken.
+        self.needs_input = len(unpacked) < size and not self._inner.unconsumed_tail
+        return unpacked
+
+
+def _kind_of(path: str | os.PathLike[str]) -> _Kind:
+    if os.fspath(path).endswith(".gz"):
+        return _Kind(_Gzip, (*_ERRORS, zlib.error))
+    zstd = _zstandard()
+    if zstd is not None:
+        return _Kind(zstd.ZstdDecompressor, (*_ERRORS, zstd.ZstdError))
+    msg = (
+        f"{os.fspath(path)} cannot be read: this Python does not know Zstandard. "
+        "Install ai-decision-tracer[zstd], or unpack the file with 'zstd -d'."
+    )
+    raise TraceReadError(msg)
+
+
+def _zstandard() -> Any:
+    # Part of Python since 3.14; before that, of the extra.
+    try:
+        return importlib.import_module("compression.zstd")
+    except ImportError:
+        pass
+    try:
+        return importlib.import_module("backports.zstd")
+    except ImportError:
+        return None
