@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 import time
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -370,6 +371,15 @@ def _after_fork() -> None:
         tracer.after_fork()
         if isinstance(tracer.ids, RandomIds):
             tracer.ids.after_fork()
+    # A child of multiprocessing ends by os._exit: nothing of atexit is called there.
+    multiprocessing: Any = sys.modules.get("multiprocessing.util")
+    if multiprocessing is not None:
+        multiprocessing.register_after_fork(live_tracers, _close_at_its_end)
+
+
+def _close_at_its_end(_: object) -> None:
+    """Close the tracers of a child when multiprocessing ends it, after all else."""
+    sys.modules["multiprocessing.util"].Finalize(None, _close_all, exitpriority=-100)
 
 
 atexit.register(_close_all)

@@ -443,14 +443,15 @@ def test_the_tree_names_the_living_process(dead):
 
 
 def test_between_steps(tmp_path):
-    """A process that had nothing open died between steps."""
+    """Of a process that had nothing open it is said that it ended, not that it died."""
     write_journal(tmp_path, header_line(pid=0, host=""), start(1))
     session = reading.read(write(tmp_path, first_line(1)))
 
     when = local_time(START + 1.5)
-    assert f"a process died: last heard of {when}, between steps" == text.writer(
-        session.writers[0], PLAIN
-    )
+    assert (
+        "a process ended without closing its session: "
+        f"last heard of {when}, between steps"
+    ) == text.writer(session.writers[0], PLAIN)
 
 
 def test_the_page_names_the_process(dead):

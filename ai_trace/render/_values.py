@@ -145,17 +145,17 @@ def process(
         step: Makes the name of a step safe to show.
 
     Returns:
-        ``process 4711 on vm is running, inside decide``, or how it died.
+        ``process 4711 on vm is running, inside decide``, or how it ended.
     """
     who = f"process {writer.pid}" if writer.pid else "a process"
     if writer.host:
         who += f" on {host(writer.host[:_SHOWN])}"
-    place = "between steps"
+    place, ended = "between steps", "ended without closing its session"
     if writer.inside is not None:
-        place = f"inside {step(writer.inside[:_SHOWN])}"
+        place, ended = f"inside {step(writer.inside[:_SHOWN])}", "died"
     if writer.alive:
         return f"{who} is running, {place}"
-    return f"{who} died: last heard of {when}, {place}"
+    return f"{who} {ended}: last heard of {when}, {place}"
 
 
 def size(count: float) -> str:

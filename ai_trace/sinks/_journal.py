@@ -4,6 +4,7 @@ The journal of open steps: what a killed process was in the middle of.
 
 from __future__ import annotations
 
+import os
 import threading
 from contextlib import ExitStack
 from pathlib import Path
@@ -112,8 +113,9 @@ class Journal:
     def _create(self, header: SessionHeader | None) -> AppendFile | None:
         with self._lock:
             if self._current is None and not self._files and header is not None:
-                self._header = header
-                self._current = self._new_file(_journal.header_line(header))
+                # The header is the tracer's; a forked child is a process of its own.
+                self._header = header._replace(pid=os.getpid())
+                self._current = self._new_file(_journal.header_line(self._header))
             return self._current
 
     def _new_file(self, first_line: bytes = b"") -> AppendFile:

@@ -324,3 +324,64 @@ def test_seeds_of_the_program_do_not_repeat_ids(tmp_path: Path) -> None:
 
     assert 2 * (1 + 3 * 2 * 300) == len(lines)
     assert len(lines) == len({line["trace_id"] for line in lines})
+
+
+def test_a_child_that_is_killed_is_named(tmp_path: Path) -> None:
+    """F38: it is the child's own process id that a reader says died, and where."""
+    done = programs.run(
+        """
+        import os, signal
+        from ai_trace import Tracer, step
+
+        with Tracer("agent") as tracer:
+            child = os.fork()
+            if child == 0:
+                with step("child"):
+                    os.kill(os.getpid(), signal.SIGKILL)
+            os.waitpid(child, 0)
+        print(child)
+        """,
+        cwd=tmp_path,
+    )
+    session = reading.read(next((tmp_path / "traces").glob("*.open")))
+    figures.counts[figures.KILLS] += 1
+
+    assert [(int(done.stdout), "child", False)] == [
+        (writer.pid, writer.inside, writer.alive) for writer in session.writers
+    ]
+
+
+@pytest.mark.parametrize("pool", ["ProcessPoolExecutor", "Process"])
+def test_children_of_multiprocessing(tmp_path: Path, pool: str) -> None:
+    """F40: forked workers that end in order close their sessions: no journal stays."""
+    done = programs.run(
+        """
+        import multiprocessing, sys
+        from concurrent.futures import ProcessPoolExecutor
+        from ai_trace import Tracer, traced
+
+        @traced
+        def square(number):
+            return number * number
+
+        if __name__ == "__main__":
+            fork = multiprocessing.get_context("fork")
+            with Tracer("agent"):
+                if sys.argv[1] == "Process":
+                    for number in range(2):
+                        worker = fork.Process(target=square, args=(number,))
+                        worker.start()
+                        worker.join()
+                        print(worker.exitcode)
+                else:
+                    with ProcessPoolExecutor(2, mp_context=fork) as pool:
+                        print(*pool.map(square, range(2)), sep="\\n")
+        """,
+        pool,
+        cwd=tmp_path,
+    )
+    directory = tmp_path / "traces"
+
+    assert ("0\n0\n" if pool == "Process" else "0\n1\n") == done.stdout
+    assert [0, 1] == sorted(line["result"] for line in read_directory(directory))
+    assert [] == [path.name for path in directory.iterdir() if path.suffix == ".open"]
