@@ -57,6 +57,7 @@ FLOORS = {
         "_find",
         "_open_steps",
         "_walk",
+        "_recent",
         "_follow",
         "reading",
         "render._escape",

@@ -121,7 +121,12 @@ def find_sessions(directory: str, agent: str | None = None) -> Found:
 
 
 def read_session(
-    directory: str, name: str | None, terminal: Terminal
+    directory: str,
+    name: str | None,
+    terminal: Terminal,
+    step: str | None = None,
+    *,
+    below: bool = False,
 ) -> tuple[Path, Session]:
     """
     Read the session that a command line names, and say what is damaged in it.
@@ -130,6 +135,9 @@ def read_session(
         directory: The trace directory.
         name: The session as it was named; ``None`` is the newest.
         terminal: Where to complain.
+        step: The id of the one step that is going to be shown, if it is one: then
+            the rest need not be read.
+        below: Whether the steps below that one are shown, too.
 
     Returns:
         The session's file, and what is in it.
@@ -138,9 +146,11 @@ def read_session(
         TraceReadError: If there is no such session, or nothing in it can be read.
     """
     from ai_trace import reading
+    from ai_trace._recent import read_around
 
     path = resolve(directory, name)
-    session = reading.read(path)
+    around = None if step is None else read_around(path, step, below=below)
+    session = reading.read(path) if around is None else around
     for problem in session.problems:
         terminal.complain(f"{path}: {problem.where}: {problem.what}")
     if session.problems and not session.outcomes:

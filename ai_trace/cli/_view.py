@@ -89,7 +89,10 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
     if options.chat and options.json:
         msg = "--chat is for people; --json has the messages of each call. Choose one."
         raise UsageError(msg)
-    path, session = read_session(options.dir, options.session, terminal)
+    wanted = None if options.chat else options.step
+    path, session = read_session(
+        options.dir, options.session, terminal, wanted, below=bool(options.depth)
+    )
     top = _find_step(session, options.step) if options.step else None
     only = Selection.from_options(options)
     if options.chat:

@@ -1,0 +1,316 @@
+"""
+What reading costs, counted and not timed: files opened, bytes read, lines decoded.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from cli_runs import header, run, write_session
+from cli_runs import step as cli_step
+from trace_lines import encoded, fields, first_line, line, step_id, write
+
+from ai_trace import _lines, _recent, _walk, reading
+from ai_trace.cli import main
+from ai_trace.render import text
+from ai_trace.render._style import Style
+
+
+# --- what a command loads ----------------------------------------------------------
+
+# What may be loaded for help, and more for a list: each of them is a price paid at
+# every start. The types of the reader, trees, journals, dataclasses and paths are not.
+HELP = """
+    ai_trace ai_trace.__main__ ai_trace._version ai_trace.cli ai_trace.cli._arguments
+    ai_trace.cli._main ai_trace.cli._terminal ai_trace.exceptions ai_trace.render
+    ai_trace.render._escape
+""".split()
+LIST = """
+    ai_trace._encode ai_trace._files ai_trace._find ai_trace._glance ai_trace._header
+    ai_trace._journal ai_trace._lines ai_trace._problem ai_trace._record ai_trace._walk
+    ai_trace.cli._list ai_trace.cli._sessions ai_trace.cli._style
+    ai_trace.render._style ai_trace.render._values ai_trace.typing
+""".split()
+COSTLY = """
+    dataclasses inspect hashlib pathlib urllib urllib.parse ipaddress difflib tempfile
+    shutil weakref heapq logging threading socket subprocess wrapt typing_extensions
+    msgspec asyncio contextvars traceback zlib gzip
+""".split()
+
+LOADED = """
+import json, runpy, sys
+sys.argv = ["ai-trace", *sys.argv[1:]]
+before = set(sys.modules)
+try:
+    runpy.run_module("ai_trace", run_name="__main__")
+except SystemExit:
+    pass
+print("\\n" + json.dumps(sorted(set(sys.modules) - before)))
+"""
+
+
+def loaded(cwd, *words):
+    """Return the modules that a command loads, besides those of every start."""
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", LOADED, *words],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def ours(modules):
+    """Return the modules of this package alone."""
+    return {name for name in modules if name.split(".")[0] == "ai_trace"}
+
+
+def test_help_loads_the_command_alone(tmp_path):
+    """``ai-trace --help`` loads what says it and no more."""
+    modules = loaded(tmp_path, "--help")
+
+    assert set() == ours(modules) - set(HELP)
+    assert set() == modules & {*COSTLY, "typing", "json"}
+
+
+def test_list_loads_no_trees(tmp_path):
+    """``ai-trace list`` loads what finds sessions and counts lines, and no more."""
+    write_session(tmp_path / "traces", "bot", "20240301_143022", [cli_step("a", 1)])
+    modules = loaded(tmp_path, "list")
+
+    assert set() == ours(modules) - set(HELP) - set(LIST)
+    assert set() == modules & set(COSTLY)
+
+
+# --- how many files are opened -----------------------------------------------------
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    """Count the trace files that are opened, and the bytes read from them."""
+    paths = []
+    open_raw = _lines._open_raw
+
+    def counting(path):
+        paths.append(os.fspath(path))
+        return open_raw(path)
+
+    monkeypatch.setattr(_lines, "_open_raw", counting)
+    return paths
+
+
+@pytest.fixture
+def many(tmp_path):
+    """A directory of 300 sessions of two agents."""
+    directory = tmp_path / "many"
+    for number in range(300):
+        session_id = f"20240301_{number // 60:02d}{number % 60:02d}00"
+        write_session(directory, f"bot{number % 2}", session_id, [cli_step("a", 1)])
+    return directory
+
+
+def test_the_newest_are_opened_alone(many, opened, capsys):
+    """Of many sessions a short list opens those that it shows."""
+    assert 0 == main(["--dir", str(many), "list", "-n", "20"])
+    rows = capsys.readouterr().out.splitlines()[1:]
+
+    assert [f"20240301_04{59 - n:02d}00" for n in range(20)] == [
+        r.split()[0] for r in rows
+    ]
+    assert 20 == len(set(opened))
+    assert 40 >= len(opened)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        (None, "bot1_20240301_045900"),
+        ("latest", "bot1_20240301_045900"),
+        ("20240301_010000", "bot0_20240301_010000"),
+        ("bot0_20240301_010000.jsonl", "bot0_20240301_010000"),
+        ("0301_0100", "bot0_20240301_010000"),
+    ],
+)
+def test_a_session_is_found_by_the_names(many, opened, wanted, found):
+    """The session that is meant is found without a look into the others."""
+    assert many / f"{found}.jsonl" == reading.resolve(many, wanted)
+    assert len(opened) <= 2
+
+
+def test_a_limit_gives_the_newest(many, opened):
+    """``find`` with a limit gives what it gives without, and opens no more."""
+    first = [info.stem for info in reading.find(many, limit=7)]
+    assert len(opened) == 7
+    assert first == [info.stem for info in reading.find(many)][:7]
+
+
+def test_sessions_of_one_second_are_in_their_order(tmp_path):
+    """Of sessions that began in one second the later one is the newer, limit or not."""
+    for number, suffix in enumerate(["", "_2", "_3"]):
+        stem = f"bot_20240301_143022{suffix}"
+        session = header("bot", stem[4:], started_at=1709303422.9 - number / 10)
+        write(tmp_path, encoded({**fields(1), "session": session}), stem=stem)
+
+    assert [info.stem for info in reading.find(tmp_path)] == [
+        "bot_20240301_143022",
+        "bot_20240301_143022_2",
+        "bot_20240301_143022_3",
+    ]
+    assert "bot_20240301_143022" == reading.find(tmp_path, limit=1)[0].stem
+
+
+# --- how much of a file is read ----------------------------------------------------
+
+
+class Counting:
+    """A file that counts the bytes read from it."""
+
+    def __init__(self, file, counts):
+        self._file = file
+        self._counts = counts
+
+    def read(self, *size):
+        data = self._file.read(*size)
+        self._counts.append(len(data))
+        return data
+
+    def readline(self, *size):
+        data = self._file.readline(*size)
+        self._counts.append(len(data))
+        return data
+
+    def __getattr__(self, name):
+        return getattr(self._file, name)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc_info):
+        self._file.close()
+
+
+@pytest.fixture
+def counts(monkeypatch):
+    """The sizes of all that is read from trace files."""
+    sizes = []
+    open_raw = _lines._open_raw
+    monkeypatch.setattr(
+        _lines, "_open_raw", lambda path: Counting(open_raw(path), sizes)
+    )
+    return sizes
+
+
+def rounds(count):
+    """Return the lines of rounds: three steps in one, each ended before the next."""
+    lines = []
+    for root in range(0, 4 * count, 4):
+        lines += [line(child, root) for child in (root + 1, root + 2, root + 3)]
+        lines.append(line(root, finished_at=fields(root)["started_at"] + 3.9))
+    return [first_line(9_999_999), *lines]
+
+
+def test_the_end_is_read_alone(tmp_path, counts, capsys):
+    """What ``tail`` and ``view --step`` read does not grow with the file."""
+    read = {}
+    for count in (3_000, 6_000):
+        directory = tmp_path / str(count)
+        directory.mkdir()
+        path = write(directory, *rounds(count))
+        assert path.stat().st_size > 300 * 3_000
+        near = step_id(4 * count - 8)
+        for words in (["tail", "--no-follow"], ["view", "--step", near]):
+            counts.clear()
+            assert 0 == main(["--dir", str(directory), *words])
+            read.setdefault(words[0], []).append(sum(counts))
+    out = capsys.readouterr().out
+
+    assert "3 more below" in out
+    assert max(read["tail"]) < 200_000
+    assert max(read["view"]) < 300_000
+
+
+def shown(session, wanted, depth):
+    """Return what is shown of a step."""
+    top = session.find(wanted)
+    return list(text.tree(session, Style(), full=True, depth=depth, top=top))
+
+
+@pytest.mark.parametrize("depth", [1, None])
+def test_a_step_near_the_end_is_shown_as_by_a_reader_of_all(tmp_path, depth):
+    """A step, and what is below it, is the same whether all is read or the end."""
+    lines = rounds(200)
+    lines[-20:-20] = [b"damaged\n", line(900, 780)]
+    path = write(tmp_path, *lines)
+    whole = reading.read(path)
+
+    for number in (*range(700, 800), 900):
+        near = _recent.read_around(path, step_id(number), below=True)
+        assert near is not None
+        assert shown(whole, step_id(number), depth) == shown(
+            near, step_id(number), depth
+        )
+        assert len(near.steps) < 200
+        assert {"damaged"} >= {problem.kind for problem in near.problems}
+
+
+def test_a_step_far_from_the_end_is_looked_for_everywhere(tmp_path):
+    """An old step, a part of an id and a call to a model are read by a look at all."""
+    lines = rounds(3_000)
+    call = fields(20_000, kind="llm", context={"messages": []})
+    path = write(tmp_path, *lines, encoded(call))
+
+    for wanted in (step_id(8), "8", step_id(20_000), "f" * 16):
+        assert _recent.read_around(path, wanted) is None
+    assert (
+        "step 8" in run("--dir", ".", "view", "--step", step_id(8), cwd=tmp_path).stdout
+    )
+
+
+def test_a_step_with_much_around_it_is_found(tmp_path):
+    """A step that others overlap is shown with all that is below it."""
+    lines = [first_line(0)]
+    # A thousand of them run at once, and each has a child that ends behind it.
+    lines += [
+        line(n, finished_at=fields(n)["started_at"] + 900) for n in range(1, 1_000)
+    ]
+    lines += [line(10_000 + n, n) for n in range(1, 1_000)]
+    path = write(tmp_path, *lines)
+    whole = reading.read(path)
+
+    for number in (1, 500, 999):
+        near = _recent.read_around(path, step_id(number), below=True)
+        assert near is not None
+        assert shown(whole, step_id(number), None) == shown(near, step_id(number), None)
+
+
+# --- how many lines are decoded ----------------------------------------------------
+
+
+def test_plain_lines_are_decoded_once_at_most(tmp_path, monkeypatch, capsys):
+    """``stats`` and ``list`` decode the lines that are not plain, and no others."""
+    lines = [
+        encoded(fields(n)).replace(b", ", b",").replace(b": ", b":") for n in range(900)
+    ]
+    lines[0] = first_line(0)
+    lines[300] = b"damaged\n"
+    lines[600] = encoded({**fields(600), "later": 1})
+    write(tmp_path, *lines)
+    decoded = []
+    decode_all = _walk.decode_all
+
+    def counting(one, session):
+        decoded.append(one)
+        return decode_all(one, session)
+
+    monkeypatch.setattr(_walk, "decode_all", counting)
+    for words in (["stats"], ["list"]):
+        decoded.clear()
+        assert 0 == main(["--dir", str(tmp_path), *words])
+        assert len(decoded) in (2, 3)
+    assert "899" in capsys.readouterr().out
