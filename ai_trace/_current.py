@@ -89,9 +89,9 @@ def call_is_orphan() -> None:
     if one_is_open:
         warn(
             "A traced function or client was called where no tracer is current, so it "
-            "is not recorded, though a Tracer exists. Use `with Tracer(...) as tracer:` "
-            "around the call, or tracer.activate() once for the whole process; in "
-            "threads, ai_trace.propagate(fn). This is said once.",
+            "is not recorded, though a Tracer exists. Use `with Tracer(...) as "
+            "tracer:` around the call, or tracer.activate() once for the whole "
+            "process; in threads, ai_trace.propagate(fn). This is said once.",
             stacklevel=4,
         )
 

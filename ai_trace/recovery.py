@@ -8,9 +8,7 @@ merge it. ``recover`` makes the file whole without it.
 
 from __future__ import annotations
 
-import errno
 import os
-import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +29,7 @@ from ai_trace._tree import Writer
 from ai_trace.exceptions import TraceError, TraceReadError
 from ai_trace.sinks import _system
 from ai_trace.sinks._append import open_plain
+from ai_trace.sinks._locks import Locks
 
 
 __all__ = ["Recovery", "recover"]
@@ -100,9 +99,8 @@ def recover(path: str | os.PathLike[str]) -> Recovery:
         msg = "This system cannot tell whether a process is still writing a session."
         raise TraceError(msg)
     try:
-        with _Locks([first]) as locks:
-            _refuse_living(journals, first)
-            locks.add(found)
+        _refuse_living(journals, first)
+        with Locks([first, *found]):
             return _recover(first, journals, found)
     except BlockingIOError as exc:
         msg = f"Another process is at work on {first}. Try again when it has ended."
@@ -118,40 +116,6 @@ def recover(path: str | os.PathLike[str]) -> Recovery:
 def _files_of(journal: Path) -> list[Path]:
     paths = [journal.with_suffix(suffix) for suffix in _journal.SUFFIXES]
     return [path for path in paths if os.path.lexists(path)]
-
-
-class _Locks:
-    # Advisory locks, so that neither another recovery nor a new session of the same
-    # name comes between. Closing the files gives them back.
-
-    def __init__(self, paths: Sequence[Path]) -> None:
-        self._descriptors: list[int] = []
-        self._first = paths
-
-    def add(self, paths: Sequence[Path]) -> None:
-        flags = os.O_RDWR | os.O_NONBLOCK | getattr(os, "O_NOFOLLOW", 0)
-        for path in paths:
-            descriptor = _system.open(path, flags)
-            self._descriptors.append(descriptor)
-            if not stat.S_ISREG(_system.fstat(descriptor).st_mode):
-                raise OSError(errno.EEXIST, f"{path} is not a plain file")
-            _system.lock(descriptor)
-
-    def __enter__(self) -> _Locks:
-        try:
-            self.add(self._first)
-        except OSError:
-            self.__exit__()
-            raise
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        for descriptor in self._descriptors:
-            try:
-                _system.close(descriptor)
-            except OSError:
-                # Nothing was written through it; the lock is gone all the same.
-                continue
 
 
 def _refuse_living(journals: Sequence[Path], first: Path) -> None:

@@ -16,7 +16,15 @@ import pytest
 from cli_runs import run
 
 import ai_trace
-from ai_trace import _header, _record, diagnosis, reading, recovery, testing
+from ai_trace import (
+    _header,
+    _record,
+    diagnosis,
+    housekeeping,
+    reading,
+    recovery,
+    testing,
+)
 from ai_trace import typing as ai_trace_typing
 
 
@@ -74,7 +82,7 @@ def test_options(tmp_path: Path) -> None:
 
 def public_names() -> Iterator[str]:
     """Yield the names that users may import, as they stand on the page of the API."""
-    for module in (ai_trace, reading, recovery, diagnosis):
+    for module in (ai_trace, reading, recovery, diagnosis, housekeeping):
         yield from module.__all__
     for module in (testing, ai_trace_typing):
         yield from (

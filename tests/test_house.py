@@ -30,6 +30,7 @@ FLOORS = {
         "_limits",
         "_encode",
         "_objects",
+        "_interruption",
         "_outcome",
         "_arrays",
         "_known_types",
@@ -83,6 +84,7 @@ FLOORS = {
         "sinks._system",
         "sinks._files",
         "sinks._append",
+        "sinks._locks",
         "sinks._journal",
         "sinks._jsonl",
         "sinks._documents",
@@ -105,7 +107,14 @@ FLOORS = {
         "_traced",
     ],
     "window": [""],
-    "rooms": ["integrations/", "demo/", "testing", "recovery", "diagnosis"],
+    "rooms": [
+        "integrations/",
+        "demo/",
+        "testing",
+        "recovery",
+        "diagnosis",
+        "housekeeping",
+    ],
     "faces": ["cli/", "pytest_plugin", "__main__"],
 }
 

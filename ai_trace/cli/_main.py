@@ -39,6 +39,8 @@ VERBS = {
     "report": "one session as a Markdown page",
     "recover": "make lines of the steps that a process died in",
     "doctor": "is this session whole?",
+    "prune": "delete the sessions that nobody needs any more",
+    "compress": "make finished sessions smaller; they read the same",
     "demo": "record a small trading agent on real prices, and look at it",
 }
 

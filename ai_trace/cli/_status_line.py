@@ -52,6 +52,8 @@ class StatusLine:
         style = fitting(self._terminal)._replace(width=width)
         line = text.running(steps, time.time(), style)
         if line != self._shown:
+            # Ctrl-C may come in the middle: what may be there is taken off at the end.
+            self._shown = line or self._shown
             self._write(_CLEAR + line)
         self._shown = line
 

@@ -7,9 +7,11 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 
+from ai_trace._interruption import interrupts
 from ai_trace.sinks import _files, _system
 
 
@@ -82,7 +84,9 @@ class AppendFile:
         """
         try:
             position = _system.lseek(self._descriptor, 0, _HERE)
-        except OSError:
+        except OSError as exc:
+            if interrupts(exc):
+                raise
             return "gone"
         now = monotonic()
         if position != self._position or now >= self._look_at:
@@ -111,10 +115,9 @@ class AppendFile:
             written = _system.write(self._descriptor, line)
             if written != size:
                 self._write_rest(line, written)
-        except OSError:
-            raise
-        except BaseException:
-            self._complete(line)
+        except BaseException as exc:
+            if interrupts(exc):
+                self.complete(line)
             raise
         self._torn = False
         self._position += size
@@ -124,7 +127,7 @@ class AppendFile:
         while written < len(line):
             written += _system.write(self._descriptor, line[written:])
 
-    def _complete(self, line: bytes) -> None:
+    def complete(self, line: bytes) -> None:
         """Write a line unless it is there: an interrupted write may have done it."""
         try:
             size = _system.fstat(self._descriptor).st_size
@@ -152,6 +155,13 @@ class AppendFile:
         """
         _system.lock(self._descriptor)
 
+    def share(self) -> None:
+        """Say that the file is in use, to whoever would delete or compress it."""
+        with suppress(OSError):
+            # Without it nothing is lost: whoever deletes a file that is in use is
+            # noticed, and what it held is read back.
+            _system.share(self._descriptor)
+
     # -- what others do to it ------------------------------------------------
 
     def look(self) -> str | None:
@@ -161,7 +171,9 @@ class AppendFile:
         try:
             status = _system.fstat(self._descriptor)
             position = _system.lseek(self._descriptor, 0, os.SEEK_CUR)
-        except OSError:
+        except OSError as exc:
+            if interrupts(exc):
+                raise
             return "gone"
         if (status.st_dev, status.st_ino) != self._identity or not self._is_there():
             return "gone"
@@ -178,7 +190,9 @@ class AppendFile:
     def _is_there(self) -> bool:
         try:
             status = _system.lstat(self.path)
-        except OSError:
+        except OSError as exc:
+            if interrupts(exc):
+                raise
             return False
         return (status.st_dev, status.st_ino) == self._identity
 

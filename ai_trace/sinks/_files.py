@@ -25,7 +25,7 @@ _APPEND = os.O_RDWR | os.O_APPEND
 _SAFELY = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 _FILE_MODE = 0o600
 _DIRECTORY_MODE = 0o700
-_TEMPORARY = ".ai_trace-"
+TEMPORARY = ".ai_trace-"
 _STALE_SECONDS = 3600.0
 _PAUSES = (0.05, 0.1)
 _BLOCK = 1 << 16
@@ -170,7 +170,7 @@ def write_atomically(path: Path, pieces: Iterable[str]) -> None:
     """
     check_document(path)
     _sweep(path.parent)
-    temporary = path.with_name(f"{_TEMPORARY}{os.urandom(8).hex()}.tmp")
+    temporary = path.with_name(f"{TEMPORARY}{os.urandom(8).hex()}.tmp")
     descriptor = open_to_append(temporary, CREATE)
     try:
         _write_all(descriptor, pieces)
@@ -225,7 +225,7 @@ def _sweep(directory: Path) -> None:
     except OSError:
         return
     for name in names:
-        if name.startswith(_TEMPORARY) and name.endswith(".tmp"):
+        if name.startswith(TEMPORARY) and name.endswith(".tmp"):
             _remove_if_old(directory / name)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ai_trace._header import SessionHeader
+from ai_trace._interruption import interrupts
 from ai_trace._record import StepRecord, encode_line
 from ai_trace.exceptions import TraceConfigError
 from ai_trace.sinks import _system
@@ -87,6 +88,7 @@ class JSONLSink:
         return sink
 
     def _begin(self, file: AppendFile, durability: str, *, journal: bool) -> None:
+        file.share()
         self._file: AppendFile | None = file
         self._durability = durability
         self._synced = time.monotonic()
@@ -133,7 +135,12 @@ class JSONLSink:
             if trouble is None:
                 return
             self._recover(trouble)
-        except OSError as exc:
+        except BaseException as exc:
+            if interrupts(exc):
+                file.complete(record.line)
+                raise
+            if not isinstance(exc, OSError):
+                raise
             if exc.errno != errno.EBADF:
                 self._lose(exc)
                 raise
@@ -155,11 +162,13 @@ class JSONLSink:
             try:
                 if self._file is None:
                     self._file = make_file(self.path)
+                    self._file.share()
                 elif self._file.look() == "gone":
                     self._recover("gone")
                 self._append_dressed(self._file, record)
             except OSError as exc:
-                self._lose(exc)
+                if not interrupts(exc):
+                    self._lose(exc)
                 raise
 
     def _append_dressed(self, file: AppendFile, record: StepRecord) -> None:
@@ -169,11 +178,11 @@ class JSONLSink:
         self._lost, self._notes = 0, []
         try:
             file.append(line)
-        except OSError:
-            self._lost, self._notes = self._lost + lost, notes + self._notes
-            raise
-        except BaseException:
-            self._end_special()
+        except BaseException as exc:
+            if interrupts(exc):
+                self._end_special()
+            else:
+                self._lost, self._notes = self._lost + lost, notes + self._notes
             raise
         self._end_special()
 
@@ -212,6 +221,7 @@ class JSONLSink:
                 self._notes.append({"note": "truncated by another"})
                 return
             stranded = file.reopen()
+            file.share()
             self._notes.append({"note": "reopened"})
             self._needs_header = file.is_empty
             self._named = False
@@ -238,6 +248,8 @@ class JSONLSink:
                 _system.sync_directory(self.path.parent)
                 self._named = True
         except OSError as exc:
+            if interrupts(exc):
+                raise
             # After a failed sync the system may have dropped what it could not
             # write and call the next one a success: nothing before is certain.
             with self._lock:

@@ -47,6 +47,17 @@ def lock(descriptor: int) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+def share(descriptor: int) -> None:
+    """
+    Take an advisory lock that other writers may take too.
+
+    Raises:
+        OSError: If another process holds the file for itself.
+    """
+    if fcntl is not None:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+
+
 def out_of_the_way(descriptor: int) -> int:
     """
     Move a descriptor to a high number, and return it.

@@ -22,7 +22,17 @@ from ai_trace.sinks import _system
 # What the product may do to files. A new name has to be taught to the harness: a call
 # that it does not know would be a fault that it never tries.
 KNOWN = {
-    *("open", "close", "dup", "dup2", "lock", "flock", "out_of_the_way", "mkdir"),
+    *(
+        "open",
+        "close",
+        "dup",
+        "dup2",
+        "lock",
+        "share",
+        "flock",
+        "out_of_the_way",
+        "mkdir",
+    ),
     *("write", "pwrite", "ftruncate", "truncate", "lseek", "read", "pread"),
     *("fstat", "lstat", "stat", "fsync", "fdatasync", "replace", "unlink", "link"),
     *("fchmod", "chmod", "sync_file", "sync_directory", "listdir", "scandir"),

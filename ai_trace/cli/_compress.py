@@ -1,0 +1,108 @@
+"""
+``ai-trace compress``: make finished sessions smaller; they read the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from ai_trace.cli._arguments import FOUND, NOTHING_FOUND, add_json
+from ai_trace.cli._moment import FORMS, moment
+from ai_trace.cli._terminal import Terminal
+from ai_trace.exceptions import TraceError
+from ai_trace.housekeeping import Stored, compress, compressible, survey
+from ai_trace.render import json
+from ai_trace.render._escape import term
+from ai_trace.render._values import size
+
+
+DESCRIPTION = """\
+Compress the trace files of finished sessions to .jsonl.gz: about a tenth of the size,
+and every verb reads them as before. The original goes only when the compressed file is
+whole, read back and on the disk.
+
+A session that is being written is never touched, nor is one whose process died before
+it could end (recover it first), nor a directory that holds anything but traces."""
+
+EXAMPLES = """\
+examples:
+  ai-trace compress --older-than 1d             what nobody wrote to for a day
+  ai-trace compress --older-than 1d --dry-run   what that would be"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the words that the verb takes."""
+    parser.add_argument(
+        "--older-than",
+        metavar="WHEN",
+        type=moment,
+        help=f"only sessions that were last written before: {FORMS}",
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="say which ones, and compress nothing"
+    )
+    add_json(parser, 'one object, {"compressed": [...], "bytes_saved": N}')
+
+
+def run(options: argparse.Namespace, terminal: Terminal) -> int:
+    """
+    Compress sessions.
+
+    Args:
+        options: The parsed command line.
+        terminal: Where to write.
+
+    Returns:
+        The exit status.
+    """
+    sessions = list(compressible(survey(options.dir), before=options.older_than))[::-1]
+    total = size(sum(session.size for session in sessions))
+    count = "1 session" if len(sessions) == 1 else f"{len(sessions)} sessions"
+    verb = "would be" if options.dry_run else "will be"
+    if not options.json:
+        said = f"{count} of {total} in {options.dir} {verb} compressed."
+        nothing = f"No session in {options.dir} is to be compressed."
+        terminal.write(term(said if sessions else nothing))
+    if options.dry_run:
+        return _report([session.stem for session in sessions], 0, options, terminal)
+    return _carry_out(sessions, options, terminal)
+
+
+def _carry_out(
+    sessions: list[Stored], options: argparse.Namespace, terminal: Terminal
+) -> int:
+    status, saved, done = FOUND, 0, []
+    for number, session in enumerate(sessions, 1):
+        _show(f"{number} of {len(sessions)}: {session.stem}")
+        try:
+            saved += compress(session)
+            done.append(session.stem)
+        except TraceError as exc:
+            _show("")
+            terminal.complain(str(exc))
+            status = NOTHING_FOUND
+    _show("")
+    _report(done, saved, options, terminal)
+    return status
+
+
+def _show(progress: str) -> None:
+    """Show on a terminal how far it is."""
+    if sys.stderr is not None and sys.stderr.isatty():
+        sys.stderr.write(f"\r\x1b[K{term(progress)}")
+        sys.stderr.flush()
+
+
+def _report(
+    done: list[str], saved: int, options: argparse.Namespace, terminal: Terminal
+) -> int:
+    if options.json:
+        result = {"compressed": done, "bytes_saved": saved, "dry_run": options.dry_run}
+        terminal.write(json.encode(result, indent=2))
+    elif options.dry_run:
+        terminal.write_all(f"  {term(stem)}" for stem in done)
+    elif done:
+        count = "1 session" if len(done) == 1 else f"{len(done)} sessions"
+        terminal.write(f"{count} compressed, {size(saved)} less.")
+    return FOUND

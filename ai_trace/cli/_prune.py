@@ -1,0 +1,161 @@
+"""
+``ai-trace prune``: delete the sessions that nobody needs any more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from ai_trace.cli._arguments import (
+    FOUND,
+    NOTHING_FOUND,
+    UsageError,
+    add_json,
+    positive,
+)
+from ai_trace.cli._bytes import FORMS as SIZES
+from ai_trace.cli._bytes import number_of_bytes
+from ai_trace.cli._moment import FORMS as MOMENTS
+from ai_trace.cli._moment import moment
+from ai_trace.cli._terminal import Terminal
+from ai_trace.exceptions import TraceError
+from ai_trace.housekeeping import Stored, delete, prunable, survey
+from ai_trace.render import json
+from ai_trace.render._escape import term
+from ai_trace.render._values import size
+
+
+DESCRIPTION = """\
+Delete old sessions, or the oldest until the rest is small enough. Say which ones
+first; with --dry-run, only say it. On a terminal you are asked before anything goes.
+
+The newest of --keep-last are kept whatever else is asked. A session that is being
+written is never touched, nor is a directory that holds anything but traces."""
+
+EXAMPLES = """\
+examples:
+  ai-trace prune --older-than 30d --dry-run    what would go
+  ai-trace prune --older-than 30d --yes        without being asked, as in a cron job
+  ai-trace prune --max-size 5GB --keep-last 100
+                                               the oldest, until 5 GB are left
+  ai-trace prune --keep-last 100               all but the newest hundred"""
+
+_YES = ("y", "yes")
+
+Choice = Sequence["tuple[Stored, str]"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the words that the verb takes."""
+    parser.add_argument(
+        "--older-than",
+        metavar="WHEN",
+        type=moment,
+        help=f"sessions that were last written before: {MOMENTS}",
+    )
+    parser.add_argument(
+        "--keep-last", metavar="N", type=positive, help="keep the newest N sessions"
+    )
+    parser.add_argument(
+        "--max-size",
+        metavar="SIZE",
+        type=number_of_bytes,
+        help=f"what all sessions together may take: {SIZES}",
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="say what would go, and delete nothing"
+    )
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    add_json(parser, 'one object, {"deleted": [...], "bytes": N}')
+
+
+def run(options: argparse.Namespace, terminal: Terminal) -> int:
+    """
+    Delete sessions.
+
+    Args:
+        options: The parsed command line.
+        terminal: Where to write.
+
+    Returns:
+        The exit status.
+    """
+    if (
+        options.older_than is None
+        and not options.keep_last
+        and options.max_size is None
+    ):
+        msg = (
+            "Say which sessions may go: --older-than 30d, --max-size 5GB or "
+            "--keep-last 100. See ai-trace prune --help."
+        )
+        raise UsageError(msg)
+    chosen = prunable(
+        survey(options.dir),
+        before=options.older_than,
+        keep_last=options.keep_last,
+        max_size=options.max_size,
+    )
+    if not options.json:
+        terminal.write_all(_plan(chosen, options))
+    if chosen and _asks(options, terminal) and not _agreed(terminal):
+        terminal.write("Nothing was deleted.")
+        return NOTHING_FOUND
+    return _carry_out(chosen, options, terminal)
+
+
+def _plan(chosen: Choice, options: argparse.Namespace) -> list[str]:
+    if not chosen:
+        return [term(f"No session in {options.dir} is to go.")]
+    total = size(sum(session.size for session, _ in chosen))
+    count = _count(len(chosen))
+    verb = "would be deleted" if options.dry_run else "will be deleted"
+    lines = [f"{count} in {options.dir} {verb}, {total}:"]
+    lines += [
+        f"  {session.stem}  {size(session.size)}  ({why})" for session, why in chosen
+    ]
+    return [term(line) for line in lines]
+
+
+def _count(number: int) -> str:
+    return "1 session" if number == 1 else f"{number} sessions"
+
+
+def _asks(options: argparse.Namespace, terminal: Terminal) -> bool:
+    if options.dry_run or options.json or options.yes or not terminal.is_terminal:
+        return False
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
+def _agreed(terminal: Terminal) -> bool:
+    terminal.write_pieces(["Delete them? [y/N] "])
+    terminal.flush()
+    return sys.stdin.readline().strip().lower() in _YES
+
+
+def _carry_out(chosen: Choice, options: argparse.Namespace, terminal: Terminal) -> int:
+    status, deleted = FOUND, []
+    for session, _ in () if options.dry_run else chosen:
+        try:
+            delete(session)
+            deleted.append(session)
+        except TraceError as exc:
+            terminal.complain(str(exc))
+            status = NOTHING_FOUND
+    freed = sum(session.size for session in deleted)
+    if options.json:
+        shown = [session for session, _ in chosen] if options.dry_run else deleted
+        terminal.write(json.encode(_object(shown, dry_run=options.dry_run), indent=2))
+    elif deleted:
+        terminal.write(f"{_count(len(deleted))} deleted, {size(freed)}.")
+    return status
+
+
+def _object(sessions: Sequence[Stored], *, dry_run: bool) -> dict[str, object]:
+    return {
+        "deleted": [session.stem for session in sessions],
+        "bytes": sum(session.size for session in sessions),
+        "dry_run": dry_run,
+    }

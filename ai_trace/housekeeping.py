@@ -1,0 +1,328 @@
+"""
+Housekeeping: which sessions may go, or get smaller, and doing that.
+
+Nothing here touches a session that is being written, or a directory in which there is
+anything but traces.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from ai_trace._files import (
+    PACKED,
+    SUFFIX,
+    id_in,
+    split_journal_name,
+    split_name,
+    trace_stem,
+)
+from ai_trace._open_steps import CAN_TELL
+from ai_trace.exceptions import TraceError
+from ai_trace.sinks import _files, _system
+from ai_trace.sinks._locks import Locks
+
+
+__all__ = ["Stored", "compress", "compressible", "delete", "prunable", "survey"]
+
+_DOCUMENTS = (".json", ".md")
+_GZIP = PACKED[0]
+_SHOWN = 5
+_QUIET_SECONDS = 3600.0
+_BLOCK = 1 << 20
+_LEVEL = 6
+
+
+@dataclass(frozen=True)
+class Stored:
+    """
+    A session as it lies on the disk.
+
+    Attributes:
+        stem: The beginning that the names of its files share.
+        files: All of them: traces, journals, documents; traces last.
+        size: Their bytes.
+        modified: Epoch seconds of the last write to one of them.
+    """
+
+    stem: str
+    files: tuple[Path, ...]
+    size: int
+    modified: float
+
+    @property
+    def traces(self) -> tuple[Path, ...]:
+        """The files that hold steps: one for each process, compressed or not."""
+        return tuple(path for path in self.files if trace_stem(path.name))
+
+    @property
+    def journals(self) -> tuple[Path, ...]:
+        """The journals of steps that are open, or were when their process died."""
+        return tuple(path for path in self.files if split_journal_name(path.name))
+
+    def is_being_written(self) -> bool:
+        """
+        Tell whether a process is at work on the session, or may be.
+
+        Tracers hold a lock as long as they live. On a system without such locks, a
+        session that was written to within the last hour may still be.
+        """
+        if not CAN_TELL:  # pragma: no cover - Windows
+            return time.time() - self.modified < _QUIET_SECONDS
+        try:
+            with Locks([*self.traces, *self.journals]):
+                return False
+        except FileNotFoundError:
+            # One has gone a moment ago: somebody is at work here.
+            return True
+        except OSError:
+            return True
+
+
+def survey(directory: str | os.PathLike[str]) -> list[Stored]:
+    """
+    List what a trace directory holds.
+
+    Args:
+        directory: The trace directory.
+
+    Returns:
+        Its sessions, newest first.
+
+    Raises:
+        TraceError: If it cannot be listed, or holds anything that is no trace; the
+            message names the first of these.
+    """
+    groups: dict[str, list[os.DirEntry[str]]] = {}
+    foreign: list[str] = []
+    try:
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                stem = _stem_of(entry)
+                if stem is not None:
+                    groups.setdefault(stem, []).append(entry)
+                elif not entry.name.startswith("."):
+                    foreign.append(entry.name)
+        found = [_stored(stem, group) for stem, group in groups.items()]
+    except (OSError, ValueError) as exc:
+        reason = getattr(exc, "strerror", None) or exc
+        msg = f"The trace directory {os.fspath(directory)} cannot be listed: {reason}."
+        raise TraceError(msg) from exc
+    if foreign:
+        raise TraceError(_refusal(directory, sorted(foreign)))
+    return sorted(found, key=_newest, reverse=True)
+
+
+def _stem_of(entry: os.DirEntry[str]) -> str | None:
+    """Return the session that a file belongs to, if it is one of ours by its name."""
+    split = split_name(entry.name) or split_journal_name(entry.name)
+    stem, suffix = os.path.splitext(entry.name)
+    if split is None and suffix in _DOCUMENTS:
+        split = (stem, 0)
+    if split is None or not id_in(split[0]):
+        return None
+    return split[0] if entry.is_file(follow_symlinks=False) else None
+
+
+def _stored(stem: str, group: Sequence[os.DirEntry[str]]) -> Stored:
+    # Traces last: what is deleted half is still a session, and found again.
+    ordered = sorted(
+        group, key=lambda entry: (bool(trace_stem(entry.name)), entry.name)
+    )
+    stats = [entry.stat(follow_symlinks=False) for entry in ordered]
+    return Stored(
+        stem=stem,
+        files=tuple(Path(entry.path) for entry in ordered),
+        size=sum(each.st_size for each in stats),
+        modified=max(each.st_mtime for each in stats),
+    )
+
+
+def _newest(session: Stored) -> tuple[str, str]:
+    return id_in(session.stem), session.stem
+
+
+def _refusal(directory: str | os.PathLike[str], foreign: Sequence[str]) -> str:
+    shown = ", ".join(foreign[:_SHOWN])
+    more = f" and {len(foreign) - _SHOWN} more" if len(foreign) > _SHOWN else ""
+    return (
+        f"{os.fspath(directory)} holds what is no trace: {shown}{more}. Nothing was "
+        "touched. Name the directory of the traces, or move those files elsewhere."
+    )
+
+
+def prunable(
+    sessions: Sequence[Stored],
+    *,
+    before: float | None = None,
+    keep_last: int | None = None,
+    max_size: int | None = None,
+) -> list[tuple[Stored, str]]:
+    """
+    Choose the sessions that may go.
+
+    A session goes if it was last written before a moment, or if it is among the oldest
+    and all together are too large. The newest ones are kept whatever else is asked;
+    with nothing else asked, only they are.
+
+    Args:
+        sessions: What ``survey`` has found, newest first.
+        before: Epoch seconds.
+        keep_last: How many of the newest are kept.
+        max_size: How many bytes all that is kept may have.
+
+    Returns:
+        Those that may go, oldest first, each with the reason. Who is still writing is
+        not looked at.
+    """
+    kept = sessions[: keep_last or 0]
+    rest = sessions[len(kept) :]
+    alone = before is None and max_size is None
+    room = None if max_size is None else max_size - sum(each.size for each in kept)
+    chosen = []
+    for session in rest:
+        reason = f"not among the newest {keep_last}" if alone else ""
+        if before is not None and session.modified < before:
+            reason = "old"
+        elif room is not None:
+            room -= session.size
+            reason = "too large together" if room < 0 else ""
+        if reason:
+            chosen.append((session, reason))
+    return chosen[::-1]
+
+
+def delete(session: Stored) -> None:
+    """
+    Delete a session.
+
+    Args:
+        session: What ``survey`` has found.
+
+    Raises:
+        TraceError: If it is being written, or a file cannot be deleted; what is left
+            of it then is still a session.
+    """
+    try:
+        with _held(session):
+            for path in session.files:
+                _remove(path)
+    except OSError as exc:
+        msg = f"{session.stem} cannot be deleted: {exc.strerror or exc}."
+        raise TraceError(msg) from exc
+
+
+def _remove(path: Path) -> None:
+    try:
+        _system.unlink(path)
+    except FileNotFoundError:
+        return
+
+
+def _held(session: Stored) -> Locks:
+    if session.is_being_written():
+        msg = f"{session.stem} is being written; it was left alone."
+        raise TraceError(msg)
+    return Locks([*session.traces, *session.journals])
+
+
+def compressible(
+    sessions: Iterable[Stored], *, before: float | None = None
+) -> Iterator[Stored]:
+    """
+    Choose the sessions that can be made smaller.
+
+    Args:
+        sessions: What ``survey`` has found.
+        before: Epoch seconds: only those that were last written before.
+
+    Yields:
+        Those with a trace that is not compressed, and without journals: what a process
+        died in has to be recovered first.
+    """
+    for session in sessions:
+        is_plain = any(path.name.endswith(SUFFIX) for path in session.traces)
+        is_old = before is None or session.modified < before
+        if is_plain and is_old and not session.journals:
+            yield session
+
+
+def compress(session: Stored) -> int:
+    """
+    Compress the traces of a session; they read the same.
+
+    The compressed file is complete, read back and on the disk before the original goes,
+    so that whatever interrupts this leaves the original.
+
+    Args:
+        session: What ``survey`` has found.
+
+    Returns:
+        How many bytes less it takes.
+
+    Raises:
+        TraceError: If it is being written, or there is no room; the original is left.
+    """
+    try:
+        with _held(session):
+            return sum(
+                _compress_file(path)
+                for path in session.traces
+                if path.name.endswith(SUFFIX)
+            )
+    except OSError as exc:
+        msg = (
+            f"{session.stem} cannot be compressed: {exc.strerror or exc}. The original "
+            "is left as it was."
+        )
+        raise TraceError(msg) from exc
+
+
+def _compress_file(path: Path) -> int:
+    status = os.stat(path)
+    target = path.with_name(f"{path.name[: -len(SUFFIX)]}{_GZIP}")
+    temporary = path.with_name(f"{_files.TEMPORARY}{os.urandom(8).hex()}.tmp")
+    try:
+        _pack(path, temporary)
+        _check(path, temporary)
+        os.utime(temporary, ns=(status.st_atime_ns, status.st_mtime_ns))
+        _system.replace(temporary, target)
+    finally:
+        # It has its name by now, unless something came between.
+        _remove(temporary)
+    _system.sync_directory(path.parent)
+    _system.unlink(path)
+    return status.st_size - os.stat(target).st_size
+
+
+def _pack(source: Path, target: Path) -> None:
+    descriptor = _files.open_to_append(target, _files.CREATE)
+    with open(descriptor, "wb") as raw, open(source, "rb") as plain:
+        with gzip.GzipFile(
+            filename="", mode="wb", compresslevel=_LEVEL, fileobj=raw, mtime=0
+        ) as packed:
+            shutil.copyfileobj(plain, packed, _BLOCK)
+        raw.flush()
+        _system.fsync(raw.fileno())
+
+
+def _check(source: Path, packed: Path) -> None:
+    with open(source, "rb") as plain, gzip.open(packed, "rb") as unpacked:
+        if _digest(plain) != _digest(unpacked):
+            msg = "the compressed file does not read back the same"
+            raise OSError(msg)
+
+
+def _digest(file: BinaryIO | gzip.GzipFile) -> bytes:
+    digest = hashlib.blake2b()
+    while block := file.read(_BLOCK):
+        digest.update(block)
+    return digest.digest()

@@ -1,0 +1,307 @@
+"""
+Sessions that go, and sessions that get smaller: which ones, and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli_runs import run
+
+from ai_trace import TraceError, Tracer, housekeeping, reading
+from ai_trace.housekeeping import compress, compressible, delete, prunable, survey
+from ai_trace.testing import SetClock
+
+
+DAY = 86_400.0
+NOW = 1_709_303_422.0
+
+
+def record(directory: Path, days_ago: float, *, steps: int = 3) -> Path:
+    """Write a session that ended so many days ago; return its trace."""
+    at = time.time() - days_ago * DAY
+    tracer = Tracer("bot", directory, clock=SetClock(at))
+    with tracer:
+        for n in range(steps):
+            with tracer.step("scan", n=n, text="the market is quiet " * 20):
+                pass
+    assert tracer.path is not None
+    os.utime(tracer.path, (at, at))
+    return tracer.path
+
+
+def stems(directory: Path) -> list[str]:
+    """Return the sessions of a directory, newest first."""
+    return [session.stem for session in survey(directory)]
+
+
+@pytest.fixture
+def five(tmp_path: Path) -> list[Path]:
+    """Write sessions of 0, 10, 20, 30 and 40 days ago."""
+    return [record(tmp_path, days) for days in (0, 10, 20, 30, 40)]
+
+
+class TestWhichOnes:
+    """The rules by which sessions are chosen."""
+
+    def chosen(self, directory: Path, **rules: Any) -> list[str]:
+        """Return the names of the traces that are to go, newest first."""
+        return [held.stem for held, _ in prunable(survey(directory), **rules)][::-1]
+
+    def test_old_ones(self, tmp_path: Path, five: list[Path]) -> None:
+        """Who was last written before the moment goes."""
+        before = time.time() - 25 * DAY
+        expected = [path.stem for path in five[3:]]
+
+        assert expected == self.chosen(tmp_path, before=before)
+
+    def test_all_but_the_newest(self, tmp_path: Path, five: list[Path]) -> None:
+        """With nothing else asked, only the newest are kept."""
+        expected = [path.stem for path in five[2:]]
+
+        assert expected == self.chosen(tmp_path, keep_last=2)
+
+    def test_the_newest_are_kept_in_any_case(
+        self, tmp_path: Path, five: list[Path]
+    ) -> None:
+        """The newest stay, however old and large they are."""
+        rules = {"before": time.time() + DAY, "max_size": 0, "keep_last": 4}
+
+        assert [five[4].stem] == self.chosen(tmp_path, **rules)
+
+    def test_too_large_together(self, tmp_path: Path, five: list[Path]) -> None:
+        """The oldest go until what is left fits."""
+        size = sum(path.stat().st_size for path in five[:3])
+        expected = [path.stem for path in five[3:]]
+
+        assert expected == self.chosen(tmp_path, max_size=size)
+        assert five[2].stem in self.chosen(tmp_path, max_size=size - 1)
+
+    def test_all_files_count(self, tmp_path: Path) -> None:
+        """A session is all of its files: documents and what children wrote."""
+        path = record(tmp_path, 3)
+        others = [path.with_suffix(".md"), path.with_name(f"{path.stem}.p7.jsonl")]
+        for other in others:
+            other.write_text("x" * 100)
+
+        (held,) = survey(tmp_path)
+        assert {path, *others} == set(held.files)
+        assert path.stat().st_size + 200 == held.size
+
+
+class TestWhatIsLeftAlone:
+    """What is not ours, or still at work."""
+
+    def test_a_living_session(self, tmp_path: Path) -> None:
+        """A session that is being written is neither deleted nor compressed."""
+        with Tracer("bot", tmp_path) as tracer:
+            with tracer.step("scan"):
+                (held,) = survey(tmp_path)
+                assert held.is_being_written()
+                for act in (delete, compress):
+                    with pytest.raises(TraceError, match="being written"):
+                        act(held)
+        assert tracer.path is not None
+        assert 1 == len(tracer.path.read_bytes().splitlines())
+
+    @pytest.mark.parametrize("journal", [True, False])
+    def test_an_idle_session(self, tmp_path: Path, journal: bool) -> None:
+        """A tracer that has written nothing so far holds its file all the same."""
+        tracer = Tracer("bot", tmp_path, journal=journal)
+        (held,) = survey(tmp_path)
+
+        assert held.is_being_written()
+        tracer.close()
+        assert not held.is_being_written()
+
+    @pytest.mark.parametrize("name", ["notes.txt", "data.jsonl", "README.md", "src"])
+    def test_a_directory_of_others(
+        self, tmp_path: Path, five: list[Path], name: str
+    ) -> None:
+        """Where there is anything but traces, nothing is touched, and it is named."""
+        other = tmp_path / name
+        other.mkdir() if name == "src" else other.write_text("mine")
+
+        with pytest.raises(TraceError, match=name.replace(".", r"\.")):
+            survey(tmp_path)
+
+    def test_a_link(self, tmp_path: Path, five: list[Path]) -> None:
+        """A link is not followed, whatever its name says."""
+        (tmp_path / "bot_20240301_143022.jsonl").symlink_to(five[0])
+
+        with pytest.raises(TraceError, match="bot_20240301_143022"):
+            survey(tmp_path)
+
+    def test_hidden_files(self, tmp_path: Path, five: list[Path]) -> None:
+        """Hidden files may lie there, and stay."""
+        (tmp_path / ".gitignore").write_text("*")
+
+        assert 5 == len(survey(tmp_path))
+
+    def test_what_a_process_died_in(self, tmp_path: Path) -> None:
+        """A session with a journal is not compressed before it is recovered."""
+        path = record(tmp_path, 3)
+        path.with_suffix(".open").write_text("{}\n")
+
+        assert [] == list(compressible(survey(tmp_path)))
+
+
+class TestCompress:
+    """Smaller files that read the same."""
+
+    def test_reads_the_same(self, tmp_path: Path) -> None:
+        """The steps are the same, byte for byte, and the file is smaller."""
+        path = record(tmp_path, 3, steps=200)
+        before = [step.line for step in reading.read(path).steps]
+        stat = path.stat()
+
+        (held,) = survey(tmp_path)
+        saved = compress(held)
+
+        (info,) = reading.find(tmp_path)
+        assert f"{path.name}.gz" == info.path.name
+        assert before == [step.line for step in reading.read(info).steps]
+        assert stat.st_size - info.size == saved
+        assert 0.2 * stat.st_size > info.size
+        assert stat.st_mtime_ns == info.path.stat().st_mtime_ns
+        assert 0o600 == info.path.stat().st_mode & 0o777
+        assert [info.path] == list(tmp_path.iterdir())
+
+    def test_an_interrupted_one(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Whatever interrupts it leaves the original, and nothing else."""
+        path = record(tmp_path, 3)
+        before = path.read_bytes()
+        (held,) = survey(tmp_path)
+
+        for name in ("_pack", "_check"):
+            with monkeypatch.context() as patched:
+                patched.setattr(housekeeping, name, interrupt)
+                with pytest.raises(KeyboardInterrupt):
+                    compress(held)
+            assert [path] == list(tmp_path.iterdir())
+            assert before == path.read_bytes()
+
+    def test_killed_between_name_and_removal(self, tmp_path: Path) -> None:
+        """Where both files are there, the session is one, and is finished later."""
+        path = record(tmp_path, 3)
+        before = path.read_bytes()
+        compress(survey(tmp_path)[0])
+        path.write_bytes(before)
+
+        assert [3] == [len(reading.read(info).steps) for info in reading.find(tmp_path)]
+        compress(survey(tmp_path)[0])
+        assert [f"{path.name}.gz"] == os.listdir(tmp_path)
+
+    def test_a_damaged_copy(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A compressed file that does not read back is not kept."""
+        path = record(tmp_path, 3)
+        monkeypatch.setattr(housekeeping, "_pack", pack_half)
+
+        with pytest.raises(TraceError, match="left as it was"):
+            compress(survey(tmp_path)[0])
+        assert [path] == list(tmp_path.iterdir())
+
+
+def interrupt(*_: Any) -> None:
+    """Stand for work in which Ctrl-C comes."""
+    raise KeyboardInterrupt
+
+
+def pack_half(source: Path, target: Path) -> None:
+    """Stand for a disk that keeps something else than it was given."""
+    import gzip
+
+    target.write_bytes(gzip.compress(source.read_bytes()[:-10]))
+
+
+class TestVerbs:
+    """``prune`` and ``compress`` as they are typed."""
+
+    def test_dry_run(self, tmp_path: Path, five: list[Path]) -> None:
+        """A dry run names what would go, and deletes nothing."""
+        done = run(
+            "prune", "--older-than", "25d", "--dry-run", "--dir", ".", cwd=tmp_path
+        )
+
+        assert 0 == done.returncode
+        assert "2 sessions in . would be deleted" in done.stdout
+        assert all(path.stem in done.stdout for path in five[3:])
+        assert 5 == len(stems(tmp_path))
+
+    def test_prune(self, tmp_path: Path, five: list[Path]) -> None:
+        """It says first what will go, and then that it went."""
+        done = run("prune", "--keep-last", "3", "--dir", ".", cwd=tmp_path)
+
+        said = done.stdout.splitlines()
+        assert said[0].startswith("2 sessions in . will be deleted")
+        assert said[-1].startswith("2 sessions deleted")
+        assert [path.stem for path in five[:3]] == stems(tmp_path)
+
+    def test_for_machines(self, tmp_path: Path, five: list[Path]) -> None:
+        """With --json, one object says what went."""
+        words = ("prune", "--max-size", "0", "--keep-last", "4", "--json")
+        done = run(*words, "--dir", ".", cwd=tmp_path)
+
+        said = json.loads(done.stdout)
+        assert [five[4].stem] == said["deleted"]
+        assert said["bytes"] > 0
+
+    def test_without_a_rule(self, tmp_path: Path) -> None:
+        """Without a rule nothing goes: it is a mistake."""
+        done = run("prune", "--dir", ".", cwd=tmp_path)
+
+        assert 2 == done.returncode
+        assert "--older-than 30d" in done.stderr
+
+    @pytest.mark.parametrize("size", ["much", "-1", "5 XB", "1e9"])
+    def test_no_size(self, tmp_path: Path, size: str) -> None:
+        """What is no size is refused, with the forms that are."""
+        done = run("prune", f"--max-size={size}", "--dir", ".", cwd=tmp_path)
+
+        assert 2 == done.returncode
+        assert "5GB" in done.stderr
+
+    def test_a_living_session_is_named(self, tmp_path: Path) -> None:
+        """A session that is being written is named and stays; the others go."""
+        record(tmp_path, 40)
+        with Tracer("bot", tmp_path) as tracer:
+            words = ("prune", "--older-than", "0s", "--dir", ".")
+            done = run(*words, cwd=tmp_path)
+
+        assert tracer.path is not None
+        assert 1 == done.returncode
+        assert f"{tracer.path.stem} is being written" in done.stderr
+        assert [tracer.path.stem] == stems(tmp_path)
+
+    def test_compress(self, tmp_path: Path, five: list[Path]) -> None:
+        """What nobody wrote to since is compressed; the rest stays as it is."""
+        done = run("compress", "--older-than", "15d", "--dir", ".", cwd=tmp_path)
+
+        assert 0 == done.returncode
+        assert "3 sessions compressed" in done.stdout
+        names = sorted(os.listdir(tmp_path))
+        packed = [f"{path.name}.gz" for path in five[2:]]
+        assert sorted([*packed, *(path.name for path in five[:2])]) == names
+
+    def test_nothing_to_do(self, tmp_path: Path) -> None:
+        """Where there is nothing to do, that is said."""
+        assert "No session" in run("compress", "--dir", ".", cwd=tmp_path).stdout
+
+    def test_a_directory_of_others(self, tmp_path: Path, five: list[Path]) -> None:
+        """A directory that holds anything else is refused in one line."""
+        (tmp_path / "thesis.docx").write_text("mine")
+        done = run("prune", "--keep-last", "1", "--dir", ".", cwd=tmp_path)
+
+        assert 1 == done.returncode
+        assert "thesis.docx" in done.stderr
+        assert 1 == done.stderr.count("\n")
+        assert all(path.exists() for path in five)
