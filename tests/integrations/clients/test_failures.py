@@ -25,6 +25,7 @@ from llm_replies import (
 from llm_server import LlmServer, Reply, answer, stream
 
 from ai_trace import StepRecord
+from ai_trace.integrations import _call
 from ai_trace.integrations.anthropic import wrap_anthropic
 from ai_trace.integrations.openai import wrap_openai
 from ai_trace.testing import CapturedSteps, capture
@@ -96,6 +97,24 @@ def test_retries_of_anthropic(
     assert [("ok", 1), ("ok", 1)] == [
         (step.outcome, step.result["retries"]) for step in steps
     ]
+
+
+def test_calls_inside_calls(server: LlmServer, client: openai.OpenAI) -> None:
+    """A call that another one makes on its way counts its own attempts alone."""
+    server.will(BUSY, BUSY, answer(completion(choice())))
+    inner = client.with_options(max_retries=3)
+    prepare = client._prepare_request
+
+    def asking(request: Any) -> None:
+        inner.chat.completions.create(**{**ASKED, "model": "inner"})
+        prepare(request)
+
+    with capture() as steps, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(client, "_prepare_request", asking)
+        client.chat.completions.create(**ASKED)
+
+    assert [2, None] == [step.result.get("retries") for step in steps]
+    assert _call.in_flight.get() is None
 
 
 def test_no_retries_are_not_counted(server: LlmServer, client: openai.OpenAI) -> None:
