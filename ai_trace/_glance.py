@@ -45,50 +45,62 @@ class Glance(Protocol):
     @property
     def name(self) -> str:
         """What the step is called."""
+        ...
 
     @property
     def kind(self) -> str:
         """What sort of step it is."""
+        ...
 
     @property
     def id(self) -> str:
         """Its id; empty where it has none."""
+        ...
 
     @property
     def parent_id(self) -> str | None:
         """The id of the step that it was made in."""
+        ...
 
     @property
     def seq(self) -> int:
         """The order of starts in its process."""
+        ...
 
     @property
     def started_at(self) -> float:
         """Epoch seconds."""
+        ...
 
     @property
     def finished_at(self) -> float | None:
         """Epoch seconds; ``None`` while it runs."""
+        ...
 
     @property
     def duration_ms(self) -> float | None:
         """Milliseconds; ``None`` while it runs."""
+        ...
 
     @property
     def outcome(self) -> str:
         """How it ended."""
+        ...
 
     @property
     def context(self) -> dict[str, Any]:
         """What it saw; not decoded until it is asked for."""
+        ...
 
     @property
     def result(self) -> Any:
         """What it returned; not decoded until it is asked for."""
+        ...
 
     @property
     def header(self) -> SessionHeader | None:
         """The session that it belongs to."""
+        ...
 
 
 @functools.cache
