@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from ai_trace._copy import BIG, SMALL, Copy, Names, Note, below, make_note
 from ai_trace._encode import encode_strict, encode_text, plain_encoder
+from ai_trace._interruption import interrupts
 from ai_trace._limits import Limits
 from ai_trace._objects import plain_text, short_name, type_of
 from ai_trace._redact import Redaction
@@ -123,10 +124,14 @@ class Capture:
             text = self._encode(value)
             if not text.isascii():
                 text.encode()
-        except Exception:
+        except RecursionError:
+            # No room on the stack, not even to ask what it is.
+            return None
+        except Exception as exc:
+            if interrupts(exc):
+                raise
             # A container that changes under our hands, a text that is no
-            # Unicode, an interpreter at the end of its stack: the long way
-            # says in its notes what it was.
+            # Unicode: the long way says in its notes what it was.
             return None
         return text if len(text) <= self._value_bytes else None
 
@@ -226,6 +231,8 @@ class Capture:
         try:
             return self._within(limit, value, path)
         except Exception as exc:
+            if interrupts(exc):
+                raise
             # The last fence: a value that defeats even the copy costs itself.
             note = make_note(path, "failed", error=short_name(type(exc)))
             return Captured(encode_text(f"<{type_of(value)}>"), [note])

@@ -12,6 +12,7 @@ from typing import Any, Callable
 
 from ai_trace._arrays import Summary
 from ai_trace._encode import encode_strict, encode_text
+from ai_trace._interruption import interrupts
 from ai_trace._known_types import UNKNOWN, Sequence, describe
 from ai_trace._limits import Limits
 from ai_trace._objects import plain_text, short_name, type_of
@@ -121,6 +122,8 @@ class Copy:
             self._say(path, "redacted", kind="replace")
             return self._leaf_or_container(given, path)
         except Exception as exc:
+            if interrupts(exc):
+                raise
             self._say(path, "failed", what="redaction", error=short_name(type(exc)))
             return self._placeholder(FAILED)
         finally:
@@ -130,6 +133,8 @@ class Copy:
         try:
             return self._leaf_or_container(value, path)
         except Exception as exc:
+            if interrupts(exc):
+                raise
             # One bad leaf costs that leaf, never the step.
             error = short_name(type(exc))
             self._say(path, "failed", error=error)
@@ -351,7 +356,9 @@ class Copy:
                 return list(islice(walk(), self._limits.items))
             except RecursionError:
                 raise
-            except RuntimeError:
+            except RuntimeError as exc:
+                if interrupts(exc):
+                    raise
                 # Another thread added or took items meanwhile.
                 self._say(path, "changed")
         return list(islice(walk(), self._limits.items))

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any, Callable, NamedTuple, TypeVar
 
 from ai_trace._context import InSink, current
+from ai_trace._interruption import interrupts
 from ai_trace._losses import Losses as Losses
 from ai_trace._losses import cause_of as cause_of
 from ai_trace._losses import message_of
@@ -104,7 +105,7 @@ class Dispatch:
                 # Nothing was taken out: not even the call had room.
                 pass
         rest = iter(calls)
-        sink = ""
+        sink = "sinks"
         try:
             for call in rest:
                 sink, method, ours = call
@@ -115,6 +116,8 @@ class Dispatch:
                         # Our sinks had no room on the stack to begin with: whoever
                         # has more of it tells them.
                         self._undelivered.append((call, event))
+                    elif interrupts(exc):
+                        raise
                     else:
                         self._report(sink, exc)
         except BaseException as stop:
@@ -137,6 +140,8 @@ class Dispatch:
                 waiting.appendleft((call, event))
                 return
             except Exception as exc:
+                if interrupts(exc):
+                    raise
                 self._report(call.sink, exc)
 
     def lose_log(self, step: OpenStep) -> None:
@@ -168,6 +173,8 @@ class Dispatch:
         try:
             return call()
         except Exception as exc:
+            if interrupts(exc):
+                raise
             self._report(where, exc)
             return otherwise
 

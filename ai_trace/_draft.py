@@ -10,6 +10,7 @@ from typing import Any
 from ai_trace._copy import Note
 from ai_trace._encode import encode_strict, encode_text
 from ai_trace._header import SessionHeader
+from ai_trace._interruption import interrupts
 from ai_trace._objects import plain_text, type_of
 from ai_trace._recorder import Recorder
 
@@ -96,6 +97,8 @@ class Draft:
             try:
                 text, notes = capture.full(value, path, room)
             except Exception as exc:
+                if interrupts(exc):
+                    raise
                 return self._failed(path, exc, "null")
             self._add_notes(notes)
         return text
@@ -120,6 +123,8 @@ class Draft:
         try:
             text, notes = capture.fields(given, path, room)
         except Exception as exc:
+            if interrupts(exc):
+                raise
             return self._failed(path, exc, "{}")
         self._add_notes(notes)
         return text
@@ -311,7 +316,9 @@ def text_of(value: object) -> str:
     """Return any object as text, whatever its class does."""
     try:
         return plain_text(str(value))
-    except Exception:
+    except Exception as exc:
+        if interrupts(exc):
+            raise
         return f"<{type_of(value)}>"
 
 

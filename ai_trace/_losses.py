@@ -8,6 +8,8 @@ import errno
 import threading
 import warnings
 
+from ai_trace._interruption import interrupts
+
 
 class Losses:
     """
@@ -66,7 +68,9 @@ def message_of(exc: BaseException) -> str:
     """Return what an exception says, if it can."""
     try:
         return str(exc)
-    except Exception:
+    except Exception as broken:
+        if interrupts(broken):
+            raise
         return "<message cannot be shown>"
 
 
@@ -76,8 +80,9 @@ def say(message: str) -> None:
 
     try:
         logging.getLogger("ai_trace").warning(message)
-    except Exception:
-        return
+    except Exception as exc:
+        if interrupts(exc):
+            raise
 
 
 def warn(message: str, *, stacklevel: int = 3) -> None:
@@ -89,5 +94,7 @@ def warn(message: str, *, stacklevel: int = 3) -> None:
     """
     try:
         warnings.warn(message, RuntimeWarning, stacklevel=stacklevel)
-    except Exception:
+    except Exception as exc:
+        if interrupts(exc):
+            raise
         say(message)

@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Iterator
 from typing import Any
 
+from ai_trace._interruption import interrupts
 from ai_trace._objects import (
     class_dict,
     instance_dict,
@@ -89,6 +90,8 @@ def message_of(exc: BaseException) -> str:
     try:
         message = plain_text(str(exc))
     except Exception as broken:
+        if interrupts(broken):
+            raise
         return f"<message cannot be shown: {short_name(type(broken))}>"
     if len(message) > _MAX_MESSAGE:
         return f"{message[:_MAX_MESSAGE]}… of {len(message)} characters"

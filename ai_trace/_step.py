@@ -13,6 +13,7 @@ from ai_trace import _context
 from ai_trace._context import InSink, Place, current
 from ai_trace._dispatch import warn
 from ai_trace._draft import Draft, text_of
+from ai_trace._interruption import interrupts
 from ai_trace._objects import short_name
 from ai_trace._outcome import error_text, outcome_of, traceback_text
 from ai_trace._record import OUTCOMES, StepRecord
@@ -82,7 +83,7 @@ class Step(Draft):
         try:
             self._begin()
         except Exception as exc:
-            self._lose("start", exc)
+            self._lose_unless_interrupted("start", exc)
         return self
 
     def _begin(self) -> None:
@@ -135,7 +136,7 @@ class Step(Draft):
         try:
             self._log(fields)
         except Exception as exc:
-            self._lose("log", exc)
+            self._lose_unless_interrupted("log", exc)
         return self
 
     def _log(self, fields: dict[str, Any]) -> None:
@@ -213,7 +214,7 @@ class Step(Draft):
             if self._state == _OPEN:
                 self._end(how, _name(exc))
             self._lose("traceback", broken)
-            if not isinstance(broken, Exception):
+            if interrupts(broken):
                 raise
 
     def _end(
@@ -245,7 +246,7 @@ class Step(Draft):
             # The steps further up have more of the stack: they write this one.
             self._defer(error, traceback)
         except Exception as exc:
-            self._lose("end", exc)
+            self._lose_unless_interrupted("end", exc)
 
     def _defer(self, error: str | None, traceback: str | None) -> None:
         """Leave it to whatever step ends next, or to the close, to write this one."""
@@ -270,11 +271,12 @@ class Step(Draft):
                 line = self.line()
             else:
                 line = self.line_of_failure(error, traceback)
-        except Exception:
+        except RecursionError:
             raise
-        except BaseException:
+        except BaseException as exc:
             # Ctrl-C goes on; no sink has been told of the step yet.
-            self._defer(error, traceback)
+            if interrupts(exc):
+                self._defer(error, traceback)
             raise
         recorder = self.recorder
         recorder.tally.add(self.outcome or "", self.duration_ms or 0.0)
@@ -370,6 +372,11 @@ class Step(Draft):
         first = self.recorder.losses.count("step", f"not recorded: {why}")
         if closed or first:
             warn(f"Step {self.name!r} is not recorded: {why}.", stacklevel=5)
+
+    def _lose_unless_interrupted(self, what: str, exc: Exception) -> None:
+        if interrupts(exc):
+            raise exc
+        self._lose(what, exc)
 
     def _lose(self, what: str, exc: BaseException) -> None:
         try:

@@ -18,6 +18,7 @@ from ai_trace import _context
 from ai_trace._context import Place, current
 from ai_trace._current import call_is_orphan, refused
 from ai_trace._definition import Definition, check_callable
+from ai_trace._interruption import interrupts
 from ai_trace._items import Items
 from ai_trace._step import Step
 from ai_trace._traced_function import TracedFunction
@@ -133,6 +134,8 @@ def _made(
             recorder, definition.name, context, definition.kind, definition.function
         )
     except Exception as exc:
+        if interrupts(exc):
+            raise
         recorder.losses.count("step", f"not recorded: {type(exc).__name__}")
         return None
 

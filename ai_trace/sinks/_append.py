@@ -116,7 +116,7 @@ class AppendFile:
             if written != size:
                 self._write_rest(line, written)
         except BaseException as exc:
-            if interrupts(exc):
+            if interrupts(exc) or not isinstance(exc, OSError):
                 self.complete(line)
             raise
         self._torn = False

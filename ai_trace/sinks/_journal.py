@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ai_trace import _journal
 from ai_trace._header import SessionHeader
+from ai_trace._interruption import interrupts
 from ai_trace.sinks._append import AppendFile, make_file
 from ai_trace.typing import OpenStep
 
@@ -108,6 +109,8 @@ class Journal:
             if self._bytes > self._limit:
                 self._make_anew()
         except OSError as exc:
+            if interrupts(exc):
+                raise
             raise PartError(exc, "JSONLSink journal") from exc
 
     def _create(self, header: SessionHeader | None) -> AppendFile | None:

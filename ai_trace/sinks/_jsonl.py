@@ -179,7 +179,7 @@ class JSONLSink:
         try:
             file.append(line)
         except BaseException as exc:
-            if interrupts(exc):
+            if interrupts(exc) or not isinstance(exc, OSError):
                 self._end_special()
             else:
                 self._lost, self._notes = self._lost + lost, notes + self._notes

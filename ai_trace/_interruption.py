@@ -1,0 +1,71 @@
+"""
+Tells what interrupts the program from what fails in our code.
+
+Ctrl-C and ``SystemExit`` are told by their class. An alarm's ``TimeoutError`` is an
+ordinary exception, and a fence around our code would take it for a failure of ours:
+what tells it is the function of the signal in its traceback.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from inspect import CO_VARARGS
+from types import FrameType
+from typing import Any
+
+
+_traceback: Any = BaseException.__dict__["__traceback__"]
+
+
+def interrupts(exc: BaseException) -> bool:
+    """
+    Tell whether an exception is on its way to the program, through our code.
+
+    Args:
+        exc: What a fence has caught.
+
+    Returns:
+        ``True`` if it is no ``Exception``, or was raised by the function of a signal,
+        or below it.
+    """
+    kind = type(exc)
+    if issubclass(kind, (RecursionError, MemoryError)):
+        # There is hardly room to ask, and no function of a signal raises them.
+        return False
+    if not issubclass(kind, Exception):
+        return True
+    signals: Any = sys.modules.get("signal")
+    if signals is None:
+        return False
+    entry = _traceback.__get__(exc)
+    while entry is not None:
+        if _is_of_signal(entry.tb_frame, signals):
+            return True
+        entry = entry.tb_next
+    return False
+
+
+def _is_of_signal(frame: FrameType, signals: Any) -> bool:
+    # The interpreter calls it with the number and with the frame that it came upon,
+    # which is the frame below it on the stack: nobody else calls a function so.
+    number: object = None
+    for value in _arguments(frame):
+        if value is not None and value is frame.f_back and type(number) is int:
+            known = 0 < number < signals.NSIG
+            return known and callable(signals.getsignal(number))
+        number = value
+    return False
+
+
+def _arguments(frame: FrameType) -> Iterator[object]:
+    code = frame.f_code
+    if code.co_argcount < 2 and not code.co_flags & CO_VARARGS:
+        return
+    values = frame.f_locals
+    for name in code.co_varnames[: code.co_argcount]:
+        yield values.get(name)
+    if code.co_flags & CO_VARARGS:
+        rest = values.get(code.co_varnames[code.co_argcount + code.co_kwonlyargcount])
+        if type(rest) is tuple:
+            yield from rest

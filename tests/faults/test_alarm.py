@@ -1,0 +1,254 @@
+"""
+Alarms whose function raises an ordinary exception, at any moment.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+from faults import programs
+from faults.system_calls import Call, Proceed, intercepted
+from recorded import read_file
+
+from ai_trace import MemorySink, StepRecord, Tracer, current_step, step
+
+
+pytestmark = pytest.mark.timeout(60)
+
+
+class Overtime(Exception):
+    """What a program's own alarm raises."""
+
+
+ERRORS = [TimeoutError, Overtime, RuntimeError]
+
+
+def plain(error: Exception) -> Callable[..., None]:
+    """Return a signal's function as most programs write it."""
+
+    def on_alarm(number: int, frame: Any) -> None:
+        raise error
+
+    return on_alarm
+
+
+def gathering(error: Exception) -> Callable[..., None]:
+    """Return a signal's function that takes whatever it is given."""
+
+    def on_alarm(*given: object) -> None:
+        plain(error)(*given)
+
+    return on_alarm
+
+
+def bound(error: Exception) -> Callable[..., None]:
+    """Return a method as a signal's function."""
+
+    class Watch:
+        def on_alarm(self, number: int, frame: Any) -> None:
+            raise error
+
+    return Watch().on_alarm
+
+
+def partial(error: Exception) -> Callable[..., None]:
+    """Return a partial of a function that raises in another one."""
+
+    def on_alarm(wanted: Exception, number: int, frame: Any) -> None:
+        plain(wanted)(0, None)
+
+    return functools.partial(on_alarm, error)
+
+
+@pytest.fixture
+def alarm() -> Iterator[Callable[[Callable[..., None]], None]]:
+    """Install the function of SIGUSR1 for the time of a test."""
+    before = signal.getsignal(signal.SIGUSR1)
+    yield lambda function: signal.signal(signal.SIGUSR1, function) and None
+    signal.signal(signal.SIGUSR1, before)
+
+
+class Ringing:
+    """A value in whose text the alarm goes off."""
+
+    def __str__(self) -> str:
+        signal.raise_signal(signal.SIGUSR1)
+        return "no alarm"
+
+    __repr__ = __str__
+
+
+class RingingSink:
+    """A sink in which the alarm goes off."""
+
+    def on_finish(self, record: StepRecord) -> None:
+        signal.raise_signal(signal.SIGUSR1)
+
+
+def in_a_name() -> None:
+    """Let the alarm go off while a step is made."""
+    with step(Ringing()):  # type: ignore[arg-type]
+        pass
+
+
+def in_a_reason() -> None:
+    """Let it go off while the reason of a failure is put into words."""
+    step("scan").start().fail(Ringing())
+
+
+def in_a_message() -> None:
+    """Let it go off while an exception is asked for its message."""
+
+    class Late(Exception):
+        __str__ = Ringing.__str__
+
+    with step("scan"):
+        raise Late
+
+
+@pytest.mark.parametrize("made", [plain, gathering, bound, partial])
+@pytest.mark.parametrize("kind", ERRORS)
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_in_a_write(
+    tmp_path: Path, alarm: Any, made: Any, kind: type[Exception], when: str
+) -> None:
+    """F57: an alarm in a write reaches the program as it is; no line is missing."""
+    error = kind("late")
+    alarm(made(error))
+    rung: list[Call] = []
+
+    def ringing(call: Call, proceed: Proceed) -> Any:
+        if call.name != "write" or not call.path.endswith(".jsonl") or rung:
+            return proceed()
+        rung.append(call)
+        if when == "after":
+            proceed()
+        signal.raise_signal(signal.SIGUSR1)
+        return None
+
+    others = MemorySink()
+    with Tracer("agent", tmp_path, sinks=[others]) as tracer:
+        with intercepted(ringing):
+            with pytest.raises(kind) as caught:
+                with step("first"):
+                    pass
+            with step("second"):
+                pass
+        health = tracer.health()
+
+    assert error is caught.value
+    assert ["first", "second"] == [line["name"] for line in read_file(tracer.path)]
+    assert ["first", "second"] == [record.name for record in others.records]
+    assert {"JSONLSink": {f"interrupted: {kind.__name__}": 1}} == health
+
+
+@pytest.mark.parametrize("ring", [in_a_name, in_a_reason, in_a_message])
+@pytest.mark.parametrize("kind", ERRORS)
+def test_in_code_that_we_call(
+    tmp_path: Path, alarm: Any, ring: Callable[[], None], kind: type[Exception]
+) -> None:
+    """F57: an alarm in a value's own code is no failure of that value."""
+    error = kind("late")
+    alarm(plain(error))
+    with Tracer("agent", tmp_path):
+        with pytest.raises(kind) as caught:
+            ring()
+
+    assert error is caught.value
+
+
+@pytest.mark.parametrize("kind", ERRORS)
+def test_in_a_sink(tmp_path: Path, alarm: Any, kind: type[Exception]) -> None:
+    """F57: an alarm in a sink of the program goes on once the others are told."""
+    error = kind("late")
+    alarm(plain(error))
+    after = MemorySink()
+    with Tracer("agent", tmp_path, sinks=[RingingSink(), after]):
+        with pytest.raises(kind) as caught:
+            with step("scan"):
+                pass
+        current = current_step()
+
+    assert error is caught.value
+    assert ["scan"] == [record.name for record in after.records]
+    assert current is None
+
+
+@pytest.mark.parametrize("kind", ERRORS)
+def test_what_is_no_alarm(tmp_path: Path, alarm: Any, kind: type[Exception]) -> None:
+    """F45: the same exceptions are failures of a sink where no signal raised them."""
+    error = kind("late")
+    alarm(plain(error))
+
+    class Broken:
+        def on_finish(self, record: StepRecord) -> None:
+            self.write(signal.SIGUSR1, None)
+
+        def write(self, number: int, frame: Any) -> None:
+            raise error
+
+    with Tracer("agent", tmp_path, sinks=[Broken()]) as tracer:
+        with step("scan"):
+            pass
+
+    assert ["Broken"] == list(tracer.health())
+
+
+def test_at_any_moment(tmp_path: Path) -> None:
+    """F57: of a thousand alarms at random moments each reaches the program."""
+    done = programs.run(
+        """
+        import ast, gc, json, random, signal, unicodedata
+        from ai_trace import Tracer, step, traced
+
+        class Odd:
+            pass
+
+        @traced
+        def same(value):
+            return value
+
+        def on_alarm(number, frame):
+            kind = kinds[len(rung) % len(kinds)]
+            rung.append(kind(f"alarm {len(rung)}"))
+            raise rung[-1]
+
+        kinds = [TimeoutError, ValueError, RuntimeError]
+        rung, caught = [], []
+        # Python itself loses what is raised inside of a collection.
+        gc.disable()
+        with Tracer("agent", "traces") as tracer:
+            try:
+                # Nothing is imported for the first time later on, as ``ast`` by
+                # tracebacks: an import loses what is raised inside of it.
+                with step("warm", odd=Odd(), some={1, 2}, raw=b"raw"):
+                    same(Odd())
+                    raise ValueError("warm")
+            except ValueError:
+                pass
+            signal.signal(signal.SIGALRM, on_alarm)
+            while len(rung) < 1_000:
+                try:
+                    signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-6, 2e-4))
+                    with step("work", odd=Odd(), some={1, 2}, raw=b"raw") as work:
+                        work.log(odd=Odd())
+                        same(Odd())
+                except Exception as exc:
+                    caught.append(exc)
+                finally:
+                    try:
+                        signal.setitimer(signal.ITIMER_REAL, 0)
+                    except Exception as exc:
+                        caught.append(exc)
+            print(json.dumps([str(one) for one in rung if one not in caught]))
+        """,
+        cwd=tmp_path,
+    )
+
+    assert [] == json.loads(done.stdout)
