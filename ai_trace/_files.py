@@ -8,8 +8,10 @@ import os
 import re
 from functools import lru_cache
 
-from ai_trace import _journal
-from ai_trace._lines import PACKINGS, open_file, strip_bom
+from ai_trace._lines import open_file, strip_bom
+from ai_trace._names import JOURNAL, SUFFIXES
+from ai_trace._names import PACKED as PACKED
+from ai_trace._names import SUFFIX as SUFFIX
 from ai_trace._record import SessionHeader, read_header
 from ai_trace.exceptions import TraceReadError
 
@@ -22,13 +24,6 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     AnyPath = str | os.PathLike[str]
-
-SUFFIX = ".jsonl"
-PACKED = tuple(SUFFIX + packing for packing in PACKINGS)
-"""How the names of compressed trace files end."""
-
-SUFFIXES = (SUFFIX, *PACKED)
-"""Where several files hold the same, the first of these is read."""
 
 HEAD_LIMIT = 1024 * 1024
 HEAD_LINES = 3
@@ -131,11 +126,11 @@ def split_journal_name(name: str) -> tuple[str, int, str] | None:
         first process, and the name of the journal's first file; ``None`` if the name
         is not that of a journal.
     """
-    for suffix in _journal.SUFFIXES:
+    for suffix in JOURNAL:
         stem = name[: -len(suffix)]
         split = split_name(stem + SUFFIX) if name.endswith(suffix) else None
         if split is not None:
-            return (*split, stem + _journal.SUFFIXES[0])
+            return (*split, stem + JOURNAL[0])
     return None
 
 
@@ -249,7 +244,7 @@ def journal_files(part: AnyPath) -> list[str]:
     """Return where the files of the journal of a trace file are, if there is one."""
     directory, name = os.path.split(part)
     stem = trace_stem(name) or os.path.splitext(name)[0]
-    return [os.path.join(directory, stem + suffix) for suffix in _journal.SUFFIXES]
+    return [os.path.join(directory, stem + suffix) for suffix in JOURNAL]
 
 
 def journal_head(part: AnyPath) -> SessionHeader | None:

@@ -11,9 +11,7 @@ import os
 from collections import Counter
 from itertools import chain, islice
 
-from ai_trace import _journal
 from ai_trace._files import (
-    SUFFIXES,
     find_journals,
     find_parts,
     header_from_name,
@@ -25,6 +23,7 @@ from ai_trace._files import (
     split_name,
     trace_stem,
 )
+from ai_trace._names import JOURNAL, SUFFIXES
 from ai_trace.exceptions import TraceReadError
 
 
@@ -284,7 +283,7 @@ def _trace_of(path: Path) -> Path:
     journal = split_journal_name(path.name)
     if journal is None:
         return path
-    stem = journal[2][: -len(_journal.SUFFIXES[0])]
+    stem = journal[2][: -len(JOURNAL[0])]
     traces = (path.with_name(stem + suffix) for suffix in SUFFIXES)
     return next((trace for trace in traces if trace.is_file()), path)
 
@@ -338,9 +337,9 @@ def _info(
 
 
 def _modified(journal: str) -> float:
-    stem = journal[: -len(_journal.SUFFIXES[0])]
+    stem = journal[: -len(JOURNAL[0])]
     times = [0.0]
-    for suffix in _journal.SUFFIXES:
+    for suffix in JOURNAL:
         try:
             times.append(os.stat(stem + suffix).st_mtime)
         except OSError:

@@ -24,6 +24,7 @@ from typing import Any
 
 from ai_trace._encode import encode_strict
 from ai_trace._header import SessionHeader, is_in_range
+from ai_trace._names import JOURNAL
 from ai_trace._record import (
     StepRecord,
     TraceLineError,
@@ -34,7 +35,7 @@ from ai_trace._record import (
 from ai_trace.typing import OpenStep
 
 
-SUFFIXES = (".open", ".open2")
+SUFFIXES = JOURNAL
 
 # A tracer keeps its journal at a few times what is open; more is not its work.
 _MAX_BYTES = 256 * 1024 * 1024

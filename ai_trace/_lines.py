@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import BinaryIO, NamedTuple
 
+from ai_trace._names import PACKINGS as PACKINGS
 from ai_trace._record import (
     SessionHeader,
     StepRecord,
@@ -26,9 +27,6 @@ from ai_trace.exceptions import TraceReadError
 
 LINE_LIMIT = 16 * 1024 * 1024
 _BLOCK = 64 * 1024
-PACKINGS = (".gz", ".zst")
-"""How the names of compressed files end."""
-
 _BOM = b"\xef\xbb\xbf"
 # How each line of a tracer begins; no more than so many are tried in a damaged line.
 _BEGINNING = re.compile(

@@ -16,7 +16,6 @@ from ai_trace._files import (
     header_of,
     journal_head,
 )
-from ai_trace._glance import glancer
 from ai_trace._lines import LINE_LIMIT, PACKINGS, decode_all, finish_line, open_file
 from ai_trace._problem import Problem
 from ai_trace._record import FORMAT, StepRecord
@@ -48,6 +47,10 @@ NOWHERE = -1
 """The offset of what stands in no line."""
 
 
+# What looks at lines, once that was worth its while.
+_look: Look | None = None
+
+
 def prepare(size: int) -> None:
     """
     Get ready to look at lines, if that is worth its while.
@@ -55,8 +58,11 @@ def prepare(size: int) -> None:
     Args:
         size: How many bytes are going to be read, of however many sessions.
     """
-    if size >= _WORTH_A_LOOK:
-        glancer()
+    global _look
+    if _look is None and size >= _WORTH_A_LOOK:
+        from ai_trace._glance import glancer
+
+        _look = glancer()
 
 
 class Walk:
@@ -112,8 +118,7 @@ class Walk:
             TraceReadError: If the first file cannot be read.
         """
         prepare(sum(self._sizes))
-        is_ready = glancer.cache_info().currsize > 0
-        return self._found(glancer() if is_ready else None)
+        return self._found(_look)
 
     def _found(self, look: Look | None) -> Iterator[Found]:
         several = len(self._parts) > 1

@@ -38,6 +38,7 @@ FLOORS = {
         "_capture",
     ],
     "words": [
+        "_names",
         "_ids",
         "_header",
         "_record",

@@ -15,7 +15,8 @@ from cli_runs import step as cli_step
 from trace_lines import encoded, fields, first_line, line, step_id, write
 
 from ai_trace import _lines, _recent, _walk, reading
-from ai_trace.cli import main
+from ai_trace.cli import _list, main
+from ai_trace.cli._arguments import Parser
 from ai_trace.render import text
 from ai_trace.render._style import Style
 
@@ -26,19 +27,19 @@ from ai_trace.render._style import Style
 # every start. The types of the reader, trees, journals, dataclasses and paths are not.
 HELP = """
     ai_trace ai_trace.__main__ ai_trace._version ai_trace.cli ai_trace.cli._arguments
-    ai_trace.cli._main ai_trace.cli._terminal ai_trace.exceptions ai_trace.render
-    ai_trace.render._escape
+    ai_trace.cli._main ai_trace.cli._terminal ai_trace.cli._words ai_trace.exceptions
+    ai_trace.render ai_trace.render._escape
 """.split()
 LIST = """
-    ai_trace._encode ai_trace._files ai_trace._find ai_trace._glance ai_trace._header
-    ai_trace._journal ai_trace._lines ai_trace._problem ai_trace._record ai_trace._walk
+    ai_trace._encode ai_trace._files ai_trace._find ai_trace._header
+    ai_trace._names ai_trace._lines ai_trace._problem ai_trace._record ai_trace._walk
     ai_trace.cli._list ai_trace.cli._sessions ai_trace.cli._style
-    ai_trace.render._style ai_trace.render._values ai_trace.typing
+    ai_trace.render._style ai_trace.render._values
 """.split()
 COSTLY = """
     dataclasses inspect hashlib pathlib urllib urllib.parse ipaddress difflib tempfile
     shutil weakref heapq logging threading socket subprocess wrapt typing_extensions
-    msgspec asyncio contextvars traceback zlib gzip
+    argparse gettext locale datetime msgspec asyncio contextvars traceback zlib gzip
 """.split()
 
 LOADED = """
@@ -76,7 +77,8 @@ def test_help_loads_the_command_alone(tmp_path):
     modules = loaded(tmp_path, "--help")
 
     assert set() == ours(modules) - set(HELP)
-    assert set() == modules & {*COSTLY, "typing", "json"}
+    unneeded = {*COSTLY, "typing", "json"} - {"argparse", "gettext", "locale"}
+    assert set() == modules & unneeded
 
 
 def test_list_loads_no_trees(tmp_path):
@@ -86,6 +88,14 @@ def test_list_loads_no_trees(tmp_path):
 
     assert set() == ours(modules) - set(HELP) - set(LIST)
     assert set() == modules & set(COSTLY)
+
+
+def test_a_verb_without_words_has_its_defaults():
+    """The arguments that are taken for a list without words are those of its parser."""
+    parser = Parser("ai-trace list", "", "")
+    _list.add_arguments(parser)
+
+    assert vars(parser.parse([])) == _list.DEFAULTS
 
 
 # --- how many files are opened -----------------------------------------------------

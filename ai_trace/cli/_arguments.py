@@ -5,7 +5,17 @@ What the verbs' command lines have in common.
 from __future__ import annotations
 
 import argparse
-import os
+
+from ai_trace.cli._words import CLOSED_PIPE as CLOSED_PIPE
+from ai_trace.cli._words import FOUND as FOUND
+from ai_trace.cli._words import NOT_WHOLE as NOT_WHOLE
+from ai_trace.cli._words import NOTHING_FOUND as NOTHING_FOUND
+from ai_trace.cli._words import STOPPED as STOPPED
+from ai_trace.cli._words import USAGE as USAGE
+from ai_trace.cli._words import Answered as Answered
+from ai_trace.cli._words import UsageError as UsageError
+from ai_trace.cli._words import default_dir as default_dir
+from ai_trace.cli._words import did_you_mean as did_you_mean
 
 
 # Known to type checkers by this name; to load typing takes as long as argparse.
@@ -14,13 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import NoReturn
 
-
-FOUND = 0
-NOTHING_FOUND = 1
-USAGE = 2
-NOT_WHOLE = 3
-CLOSED_PIPE = 141
-STOPPED = 130
 
 _HELP_WIDTH = 80
 
@@ -84,42 +87,11 @@ class Parser(argparse.ArgumentParser):
         return [word for word in words if word.startswith("-")]
 
 
-class Answered(Exception):  # noqa: N818  (nothing went wrong)
-    """
-    The words asked for help or the version, and have got it.
-    """
-
-
-class UsageError(Exception):
-    """
-    The command line is wrong; the message says how.
-    """
-
-
 class _Formatter(argparse.RawDescriptionHelpFormatter):
     # A fixed width: help reads the same everywhere, and argparse need not load
     # what it measures terminals with.
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=22, width=_HELP_WIDTH)
-
-
-def did_you_mean(word: str, known: Sequence[str]) -> str:
-    """
-    Suggest the known word that is most like a mistyped one.
-
-    Args:
-        word: What was typed.
-        known: What would have been understood.
-
-    Returns:
-        A question such as `` Did you mean 'list'?``, or nothing, to be put behind a
-        sentence.
-    """
-    # Needed after a mistake only, so not at start-up.
-    import difflib
-
-    close = difflib.get_close_matches(word, known, n=1)
-    return f" Did you mean {close[0]!r}?" if close else ""
 
 
 def add_dir(parser: argparse.ArgumentParser) -> None:
@@ -136,11 +108,6 @@ def add_dir(parser: argparse.ArgumentParser) -> None:
         default=argparse.SUPPRESS,
         help="directory of the traces (default: AI_TRACE_DIR, else 'traces')",
     )
-
-
-def default_dir() -> str:
-    """Return the directory that is meant where none is named."""
-    return os.environ.get("AI_TRACE_DIR") or "traces"
 
 
 def add_json(parser: argparse.ArgumentParser, what: str) -> None:

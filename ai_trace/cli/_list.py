@@ -5,16 +5,17 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections import Counter
 
 from ai_trace._problem import Problem
 from ai_trace._walk import Walk, prepare
-from ai_trace.cli._arguments import FOUND, add_json, positive
 from ai_trace.cli._sessions import add_agent, find_sessions
 from ai_trace.cli._style import fitting
+from ai_trace.cli._words import FOUND
 from ai_trace.exceptions import TraceReadError
 from ai_trace.render._style import Span, Style, columns
-from ai_trace.render._values import duration, local_time, size
+from ai_trace.render._values import duration, size
 
 
 # Known to type checkers by this name; what is not loaded makes a list quicker.
@@ -42,17 +43,20 @@ examples:
   ai-trace --dir /var/log/agent/traces list    in another directory
   ai-trace list --json                         for machines"""
 
+DEFAULTS = {"n": None, "all": False, "agent": None, "json": False}
+
 _SCREENFUL = 20
 _HEAD = ("SESSION", "AGENT", "STARTED", "TOOK", "STEPS", "ERRORS", "SIZE")
 _AGENT, _FIRST_NUMBER, _ERRORS = 1, 3, 5
 _GAP = "  "
-_TO_THE_MINUTE = len("2024-03-01 14:30")
 _NARROWEST = 8
 _BOUNDLESS = sys.maxsize
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the words that the verb takes."""
+    from ai_trace.cli._arguments import add_json, positive
+
     how_many = parser.add_mutually_exclusive_group()
     how_many.add_argument(
         "-n",
@@ -206,12 +210,21 @@ def _row(session: _Counted, style: Style) -> tuple[str, ...]:
     return (
         style.clean(session.label),
         style.clean(header.agent),
-        local_time(session.started_at or None)[:_TO_THE_MINUTE],
+        _minute(session.started_at),
         style.signs(duration(session.duration_ms)) or "?",
         str(session.steps) if session.is_readable else "?",
         str(session.outcomes["error"]) if session.is_readable else "?",
         size(session.info.size),
     )
+
+
+def _minute(epoch: float) -> str:
+    # By time and not by datetime, which takes longer to load than to use.
+    try:
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(epoch))
+    except (OverflowError, OSError, ValueError):
+        when = ""
+    return when if epoch and when else "unknown"
 
 
 def _spans(

@@ -4,33 +4,40 @@ The command line: which verb is called, and how it all ends.
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
-from collections.abc import Sequence
 from importlib import import_module
+from types import SimpleNamespace
 
 from ai_trace._version import __version__
-from ai_trace.cli._arguments import (
+from ai_trace.cli._terminal import OutputError, Terminal
+from ai_trace.cli._words import (
     CLOSED_PIPE,
     FOUND,
     NOTHING_FOUND,
     STOPPED,
     USAGE,
     Answered,
-    Parser,
     UsageError,
-    add_dir,
     default_dir,
     did_you_mean,
 )
-from ai_trace.cli._terminal import OutputError, Terminal
 from ai_trace.exceptions import TraceError
+
+
+# Known to type checkers by this name; to load typing takes as long as argparse.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from ai_trace.cli._arguments import Parser
 
 
 # Each verb is a file ``_<verb>.py`` with DESCRIPTION, EXAMPLES, ``add_arguments``
 # and ``run``. It is loaded when it is called, so here stands all of it that
-# ``ai-trace --help`` needs.
+# ``ai-trace --help`` needs. One that is often called by its name alone has DEFAULTS,
+# what its arguments are then: argparse takes as long as a short list.
 VERBS = {
     "list": "the sessions, newest first",
     "view": "one session as a tree: what the agent saw and decided",
@@ -117,6 +124,8 @@ def _run(words: Sequence[str], terminal: Terminal) -> int:
 
 
 def _dispatch(words: Sequence[str], terminal: Terminal) -> int:
+    if len(words) == 1 and words[0] in VERBS:
+        return _run_verb(words[0], [], None, terminal)
     front = _front_parser()
     if not words:
         front.print_help(sys.stderr)
@@ -127,14 +136,23 @@ def _dispatch(words: Sequence[str], terminal: Terminal) -> int:
 
 
 def _run_verb(
-    verb: str, words: list[str], namespace: argparse.Namespace, terminal: Terminal
+    verb: str,
+    words: list[str],
+    namespace: argparse.Namespace | None,
+    terminal: Terminal,
 ) -> int:
     module = import_module(f"ai_trace.cli._{verb}")
+    defaults = getattr(module, "DEFAULTS", None)
+    if namespace is None and defaults is not None:
+        options = SimpleNamespace(dir=default_dir(), **defaults)
+        return int(module.run(options, terminal))
+    from ai_trace.cli._arguments import Parser, add_dir
+
     parser = Parser(f"ai-trace {verb}", module.DESCRIPTION, module.EXAMPLES)
     module.add_arguments(parser)
     add_dir(parser)
-    status: int = module.run(parser.parse(words, namespace), terminal)
-    return status
+    parser.set_defaults(dir=default_dir())
+    return int(module.run(parser.parse(words, namespace), terminal))
 
 
 def _known(verb: str) -> str:
@@ -148,6 +166,10 @@ def _known(verb: str) -> str:
 
 
 def _front_parser() -> Parser:
+    import argparse
+
+    from ai_trace.cli._arguments import Parser, add_dir
+
     width = max(map(len, VERBS)) + 2
     verbs = "\n".join(f"  {verb:{width}}{what}" for verb, what in VERBS.items())
     parser = Parser("ai-trace", _DESCRIPTION, _EPILOG.format(verbs=verbs))

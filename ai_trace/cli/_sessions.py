@@ -7,7 +7,7 @@ from __future__ import annotations
 from itertools import islice
 
 from ai_trace._find import Directory, resolve
-from ai_trace.cli._arguments import did_you_mean
+from ai_trace.cli._words import did_you_mean
 from ai_trace.exceptions import TraceReadError
 
 

@@ -7,12 +7,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Callable
 
 
 # The types alone: ``ai-trace list`` needs no trees.
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from ai_trace._tree import Writer
     from ai_trace._usage import Usage
 
@@ -253,6 +254,8 @@ def moment(epoch: Any) -> datetime | None:
     Returns:
         The time in UTC; ``None`` for what is no time.
     """
+    from datetime import datetime, timezone
+
     if isinstance(epoch, bool) or not isinstance(epoch, (int, float)):
         return None
     try:

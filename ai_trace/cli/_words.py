@@ -1,0 +1,57 @@
+"""
+How a command line ends, and what is wrong with its words; without argparse.
+"""
+
+from __future__ import annotations
+
+import os
+
+
+# Known to type checkers by this name; to load typing takes as long as argparse.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+FOUND = 0
+NOTHING_FOUND = 1
+USAGE = 2
+NOT_WHOLE = 3
+CLOSED_PIPE = 141
+STOPPED = 130
+
+
+class Answered(Exception):  # noqa: N818  (nothing went wrong)
+    """
+    The words asked for help or the version, and have got it.
+    """
+
+
+class UsageError(Exception):
+    """
+    The command line is wrong; the message says how.
+    """
+
+
+def did_you_mean(word: str, known: Sequence[str]) -> str:
+    """
+    Suggest the known word that is most like a mistyped one.
+
+    Args:
+        word: What was typed.
+        known: What would have been understood.
+
+    Returns:
+        A question such as `` Did you mean 'list'?``, or nothing, to be put behind a
+        sentence.
+    """
+    # Needed after a mistake only, so not at start-up.
+    import difflib
+
+    close = difflib.get_close_matches(word, known, n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""
+
+
+def default_dir() -> str:
+    """Return the directory that is meant where none is named."""
+    return os.environ.get("AI_TRACE_DIR") or "traces"
