@@ -265,6 +265,12 @@ class Draft:
         # Said once, for the journal: a start may be written again, later and the same.
         self._noted = self._notes_text(named) if named or self._notes else ""
 
+    def write_bare_start(self, exc: Exception) -> None:
+        """Write the start without what the step saw: memory did not suffice for it."""
+        self._context = self._failed("$.context", exc, "{}")
+        self._used = 0
+        self.write_start()
+
     def line(self, rest: str = "") -> str:
         """
         Return what is known of the step as a line.

@@ -84,6 +84,9 @@ class Step(Draft):
             self._begin()
         except Exception as exc:
             self._lose_unless_interrupted("start", exc)
+            if self._state == _OPEN and not self._first:
+                self._origin = self.recorder.monotonic()
+                self.write_bare_start(exc)
         return self
 
     def _begin(self) -> None:
