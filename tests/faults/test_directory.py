@@ -177,11 +177,13 @@ def test_a_pipe_takes_the_place_of_the_file(tmp_path: Path) -> None:
     assert len(made) + 1 <= stated_losses(tracer, [])
 
 
-@pytest.mark.parametrize(
-    "agent", ["é" * 130, "a\0b", "a\nb", "../../x", ".", "CON", "-rf", "a" * 300, "🤖"]
-)
+NAMES = ["é" * 130, "a\0b", "a\nb", "../../x", ".", "CON", "-rf", "a" * 300, "🤖"]
+NAMES += ["../../.ssh/authorized_keys", "/etc/x", "..\\..\\x", "a:b", "a/b", "~"]
+
+
+@pytest.mark.parametrize("agent", NAMES)
 def test_any_name_of_an_agent(tmp_path: Path, agent: str) -> None:
-    """F26: a name that no file can have becomes one, and is kept in the header."""
+    """F26, S32: a name that no file can have becomes one; the header keeps it."""
     directory = tmp_path / "traces"
     with Tracer(agent, directory) as tracer:
         with tracer.step("scan"):
@@ -191,6 +193,21 @@ def test_any_name_of_an_agent(tmp_path: Path, agent: str) -> None:
     assert [directory] == list(tmp_path.iterdir())
     assert len(os.fsencode(tracer.path.name)) <= 130
     assert agent == reading.read(tracer.path).header.agent
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("\xe9", "e\u0301"), ("a:b", "a/b"), ("a b", "a_b"), ("x", "./x"), ("a", "a ")],
+)
+def test_names_that_look_alike(tmp_path: Path, one: str, other: str) -> None:
+    """S33: two names that become one file name but for the hash have two files."""
+    with Tracer(one, tmp_path) as first, Tracer(other, tmp_path) as second:
+        stems = [
+            tracer.path.stem.replace(tracer.session_id, "")
+            for tracer in (first, second)
+        ]
+
+    assert 2 == len(set(stems))
 
 
 PROCESS = """
