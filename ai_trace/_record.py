@@ -292,7 +292,7 @@ def decode_line(line: bytes) -> dict[str, Any]:
         msg = "nested too deeply"
         raise TraceLineError(msg) from None
     except json.JSONDecodeError as exc:
-        msg = f"not JSON ({exc.msg} at character {exc.pos})"
+        msg = f"not JSON ({exc.msg.removesuffix(' at')} at character {exc.pos})"
         raise TraceLineError(msg) from None
     except TraceLineError:
         raise
