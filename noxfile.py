@@ -198,7 +198,7 @@ def frameworks(session: nox.Session, library: str) -> None:
         what = [FRAMEWORKS, f"--ignore={FRAMEWORKS}/test_litellm.py"]
         what += [f"docs/how-to/{name}.md" for name in FRAMEWORK_PAGES]
         what += [shown.format(name) for name in FRAMEWORK_CLASSES]
-    session.run("pytest", *what, "-q", *session.posargs)
+    session.run("pytest", *what, "--numprocesses=auto", "-q", *session.posargs)
 
 
 @nox.session(python=HARDENED, requires=["package"])
@@ -228,7 +228,8 @@ def docs(session: nox.Session) -> None:
     others = [
         f"--ignore=docs/how-to/{name}.md" for name in ["litellm", *FRAMEWORK_PAGES]
     ]
-    session.run("pytest", "README.md", "docs", *others, "-q", *session.posargs)
+    what = ["README.md", "docs", *others, "--numprocesses=auto"]
+    session.run("pytest", *what, "-q", *session.posargs)
 
 
 @nox.session(python=HARDENED, requires=["package"])
