@@ -9,7 +9,7 @@ import re
 from functools import lru_cache
 
 from ai_trace._lines import open_file, strip_bom
-from ai_trace._names import JOURNAL, SUFFIXES
+from ai_trace._names import DOCUMENTS, JOURNAL, SUFFIXES
 from ai_trace._names import PACKED as PACKED
 from ai_trace._names import SUFFIX as SUFFIX
 from ai_trace._record import SessionHeader, read_header
@@ -132,6 +132,27 @@ def split_journal_name(name: str) -> tuple[str, int, str] | None:
         if split is not None:
             return (*split, stem + JOURNAL[0])
     return None
+
+
+def trace_beside(path: Path) -> Path:
+    """
+    Return the trace that is meant by the name of a journal, or of a document.
+
+    Args:
+        path: Any file.
+
+    Returns:
+        The trace beside it, if there is one; else the file itself.
+    """
+    journal = split_journal_name(path.name)
+    if journal is not None:
+        stem = journal[2][: -len(JOURNAL[0])]
+    elif path.suffix in DOCUMENTS:
+        stem = path.stem
+    else:
+        return path
+    traces = (path.with_name(stem + suffix) for suffix in SUFFIXES)
+    return next((trace for trace in traces if trace.is_file()), path)
 
 
 def find_journals(path: Path) -> list[Path]:

@@ -21,9 +21,10 @@ from ai_trace._files import (
     read_head,
     split_journal_name,
     split_name,
+    trace_beside,
     trace_stem,
 )
-from ai_trace._names import JOURNAL, SUFFIXES
+from ai_trace._names import JOURNAL
 from ai_trace.exceptions import TraceReadError
 
 
@@ -264,7 +265,7 @@ def resolve(directory: PathLike, session: str | None = None) -> Path:
             names the nearest ones.
     """
     if session not in (None, "", LATEST) and os.path.isfile(session):
-        return _trace_of(*_paths([session]))
+        return trace_beside(*_paths([session]))
     found = Directory(directory)
     newest = next(iter(found), None)
     if newest is None:
@@ -276,16 +277,6 @@ def resolve(directory: PathLike, session: str | None = None) -> Path:
     if session in (None, "", LATEST):
         return newest.path
     return _match(found, session, directory).path
-
-
-def _trace_of(path: Path) -> Path:
-    # Who names the journal means the session.
-    journal = split_journal_name(path.name)
-    if journal is None:
-        return path
-    stem = journal[2][: -len(JOURNAL[0])]
-    traces = (path.with_name(stem + suffix) for suffix in SUFFIXES)
-    return next((trace for trace in traces if trace.is_file()), path)
 
 
 def _may_be_file(entry: os.DirEntry[str]) -> bool:

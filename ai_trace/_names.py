@@ -17,5 +17,8 @@ PACKED = tuple(SUFFIX + packing for packing in PACKINGS)
 SUFFIXES = (SUFFIX, *PACKED)
 """Where several trace files of one name are there, the first of these is read."""
 
+DOCUMENTS = (".json", ".md")
+"""What ``save()`` and ``save_markdown()`` write."""
+
 JOURNAL = (".open", ".open2")
 """The two files of a journal of open steps."""

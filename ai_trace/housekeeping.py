@@ -17,14 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from ai_trace._files import (
-    PACKED,
-    SUFFIX,
-    id_in,
-    split_journal_name,
-    split_name,
-    trace_stem,
-)
+from ai_trace._files import id_in, split_journal_name, split_name, trace_stem
+from ai_trace._names import DOCUMENTS, PACKED, SUFFIX
 from ai_trace._open_steps import CAN_TELL
 from ai_trace.exceptions import TraceError
 from ai_trace.sinks import _files, _system
@@ -33,7 +27,6 @@ from ai_trace.sinks._locks import Locks
 
 __all__ = ["Stored", "compress", "compressible", "delete", "prunable", "survey"]
 
-_DOCUMENTS = (".json", ".md")
 _GZIP = PACKED[0]
 _SHOWN = 5
 _QUIET_SECONDS = 3600.0
@@ -125,7 +118,7 @@ def _stem_of(entry: os.DirEntry[str]) -> str | None:
     """Return the session that a file belongs to, if it is one of ours by its name."""
     split = split_name(entry.name) or split_journal_name(entry.name)
     stem, suffix = os.path.splitext(entry.name)
-    if split is None and suffix in _DOCUMENTS:
+    if split is None and suffix in DOCUMENTS:
         split = (stem, 0)
     if split is None or not id_in(split[0]):
         return None

@@ -584,6 +584,16 @@ def test_resolve_takes_a_path(traces, tmp_path_factory):
     assert path == reading.resolve("nowhere", str(path))
 
 
+@pytest.mark.parametrize("suffix", [".json", ".md"])
+def test_resolve_takes_a_document(traces, suffix):
+    """Who names a document that a tracer saved means the session beside it."""
+    (trace, *_) = sorted(traces.glob("*.jsonl"))
+    document = trace.with_suffix(suffix)
+    document.write_text("# a page", encoding="utf-8")
+
+    assert trace == reading.resolve("nowhere", str(document))
+
+
 @pytest.mark.parametrize(
     ("wanted", "said"),
     [

@@ -17,6 +17,7 @@ from ai_trace import _context
 from ai_trace._context import InSink, Place, current
 from ai_trace._dispatch import cause_of, say
 from ai_trace._draft import text_of
+from ai_trace._interruption import interrupts
 from ai_trace._recorder import Recorder
 from ai_trace._step import Step
 
@@ -251,6 +252,8 @@ def _asked(lookup: Callable[[], ForeignStep | None]) -> ForeignStep | None:
     try:
         return lookup()
     except Exception as exc:
+        if interrupts(exc):
+            raise
         _report(lookup.__module__, exc)
         return None
 
@@ -270,6 +273,8 @@ def hook(method: Hook) -> Hook:
         try:
             return method(*args, **kwargs)
         except Exception as exc:
+            if interrupts(exc):
+                raise
             _report(method.__qualname__, exc)
 
     return cast("Hook", fenced)
