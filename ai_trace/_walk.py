@@ -16,7 +16,14 @@ from ai_trace._files import (
     header_of,
     journal_head,
 )
-from ai_trace._lines import LINE_LIMIT, PACKINGS, decode_all, finish_line, open_file
+from ai_trace._lines import (
+    LINE_LIMIT,
+    PACKINGS,
+    Line,
+    decode_all,
+    finish_line,
+    open_file,
+)
 from ai_trace._problem import Problem
 from ai_trace._record import FORMAT, StepRecord
 from ai_trace.exceptions import TraceReadError
@@ -30,7 +37,6 @@ if TYPE_CHECKING:
     from typing import BinaryIO, Union
 
     from ai_trace._glance import Glance, Look
-    from ai_trace._lines import Line
     from ai_trace._open_steps import Journals
     from ai_trace._record import SessionHeader
 
@@ -47,22 +53,21 @@ NOWHERE = -1
 """The offset of what stands in no line."""
 
 
-# What looks at lines, once that was worth its while.
-_look: Look | None = None
-
-
-def prepare(size: int) -> None:
+def worth_a_look(size: int) -> Look | None:
     """
-    Get ready to look at lines, if that is worth its while.
+    Return what looks at lines, if that is worth its while.
 
     Args:
         size: How many bytes are going to be read, of however many sessions.
-    """
-    global _look
-    if _look is None and size >= _WORTH_A_LOOK:
-        from ai_trace._glance import glancer
 
-        _look = glancer()
+    Returns:
+        For fewer bytes than it takes to get ready, ``None``: they are decoded.
+    """
+    if size < _WORTH_A_LOOK:
+        return None
+    from ai_trace._glance import glancer
+
+    return glancer()
 
 
 class Walk:
@@ -96,15 +101,18 @@ class Walk:
                 if isinstance(item, (StepRecord, Problem)):
                     yield item
 
-    def glances(self) -> Iterator[Glance | Problem]:
+    def glances(self, look: Look | None = None) -> Iterator[Glance | Problem]:
         """
         Do what ``records`` does, and decode no more of each line than has to be.
+
+        Args:
+            look: What looks at lines, if it is there already.
 
         Returns:
             An iterator over what each step says at a glance, and what is wrong.
         """
-        batches = ([item for _, _, item in batch] for _, batch in self.places())
-        return chain.from_iterable(batches)
+        found = self._found(look) if look else self.places()
+        return chain.from_iterable([item for _, _, item in batch] for _, batch in found)
 
     def places(self) -> Iterator[Found]:
         """
@@ -117,8 +125,7 @@ class Walk:
         Raises:
             TraceReadError: If the first file cannot be read.
         """
-        prepare(sum(self._sizes))
-        return self._found(_look)
+        return self._found(worth_a_look(sum(self._sizes)))
 
     def _found(self, look: Look | None) -> Iterator[Found]:
         several = len(self._parts) > 1
@@ -157,37 +164,43 @@ class _Part:
         self._path = path
         self._prefix = f"{os.path.basename(path)}, " if named else ""
         self._look = look or _look_nowhere
+        self._count = 0
         self._is_stated = False
         self._header: SessionHeader | None = None
 
     def batches(self, end: int) -> Iterator[list[Item]]:
         with open_file(self._path) as file:
-            look, header = self._look, None
-            offset = count = 0
-            batch: list[Item] = []
-            full = _BATCH
-            # The loop over a million lines; what is not plain is left to others.
+            lines: list[bytes] = []
+            begin = size = 0
             for data in iter(partial(file.readline, LINE_LIMIT + 1), b""):
-                count += 1
-                plain = look(data, header) if count > 1 else None
-                if plain is not None and offset < end:
-                    size = len(data)
-                    batch.append((offset, size, plain))
-                    offset += size
-                    if offset < full:
-                        continue
-                yield batch
-                batch, full = [], offset + _BATCH
-                if offset >= end:
-                    return
-                if plain is None:
-                    line = finish_line(file, offset, data)
-                    for item in self._decoded(line, count):
-                        yield [item]
-                    header = self._header
-                    offset += line.size
-            yield batch
-            yield from self._ended(file, offset)
+                if begin + size >= end:
+                    break
+                lines.append(data)
+                size += len(data)
+                if size < _BATCH:
+                    continue
+                beyond = lines.pop() if len(data) > LINE_LIMIT else b""
+                yield self._judged(lines, begin)
+                begin, size, lines = begin + size - len(beyond), 0, []
+                if beyond:
+                    line = finish_line(file, begin, beyond)
+                    begin += line.size
+                    yield list(self._decoded(line))
+            yield self._judged(lines, begin)
+            yield from self._ended(file, begin + size)
+
+    def _judged(self, lines: Sequence[bytes], begin: int) -> list[Item]:
+        items: list[Item] = []
+        for data, plain in zip(lines, self._look(lines)):
+            size = len(data)
+            if plain is None:
+                items += self._decoded(Line(begin, size, data, data[-1:] == b"\n"))
+            else:
+                self._count += 1
+                plain.line, plain.header = data, self._header or self._guessed()
+                items.append((begin, size, plain))
+            begin += size
+        return items
 
     def _ended(self, file: BinaryIO, offset: int) -> Iterator[list[Item]]:
         if not os.fspath(self._path).endswith(PACKINGS):
@@ -199,15 +212,14 @@ class _Part:
             where = f"{self._prefix}offset {offset}"
             yield [(offset, 0, Problem(where, problem, "file"))]
 
-    def _decoded(self, line: Line, count: int) -> Iterator[Item]:
+    def _decoded(self, line: Line) -> Iterator[Item]:
+        self._count += 1
+        count = self._count
         where = f"{self._prefix}line {count}, offset {line.offset}"
         if HEADER_MARK in line.data or (count <= HEAD_LINES and _KEY in line.data):
             for doubt in self._hear(header_of(line.data), where):
                 yield line.offset, line.size, doubt
-        header = self._header
-        if header is None:
-            header = journal_head(self._path) or header_from_name(self._path)
-            self._header = header
+        header = self._header or self._guessed()
         if line.data.isspace():
             return
         for piece, item in decode_all(line, header):
@@ -221,6 +233,10 @@ class _Part:
             if piece is line and not line.ended:
                 what = "The last line lacks its newline; it is read all the same."
                 yield line.offset, line.size, Problem(where, what, "odd")
+
+    def _guessed(self) -> SessionHeader:
+        self._header = journal_head(self._path) or header_from_name(self._path)
+        return self._header
 
     def _hear(self, stated: SessionHeader | None, where: str) -> Iterator[Problem]:
         if stated is None:
@@ -240,8 +256,9 @@ class _Part:
             yield Problem(where, what, "odd")
 
 
-def _look_nowhere(line: bytes, header: SessionHeader | None) -> None:
+def _look_nowhere(lines: Sequence[bytes]) -> Sequence[Glance | None]:
     """See no line as plain."""
+    return [None] * len(lines)
 
 
 def _size(part: str | Path) -> int:

@@ -44,6 +44,14 @@ VALUES = st.recursive(
 OBJECTS = st.dictionaries(st.text(), VALUES, max_size=4)
 
 
+def glance(look, line):
+    """Return what a look at one line sees."""
+    (seen,) = look([line])
+    if seen is not None:
+        seen.line = line
+    return seen
+
+
 def plain(**more):
     """Return a line as a tracer writes it: each key in its place."""
     line = fields(1)
@@ -67,7 +75,7 @@ def why_damaged(line):
 
 def check(look, line):
     """See that a look at a line is right, if it is taken at all."""
-    seen = look(line, None)
+    seen = glance(look, line)
     if seen is not None:
         assert said(StepRecord.from_line(line)) == said(seen)
     return seen
@@ -116,7 +124,7 @@ def test_any_damage(look, flips, cuts):
     if not said_of_it:
         check(look, line)
     elif "stands twice" not in said_of_it:
-        assert look(line, None) is None
+        assert glance(look, line) is None
 
 
 UNUSUAL = {
@@ -148,7 +156,7 @@ UNUSUAL = {
 @pytest.mark.parametrize("line", UNUSUAL.values(), ids=UNUSUAL.keys())
 def test_what_is_not_plain_is_left_to_the_decoder(look, line):
     """Whatever is unusual is not judged at a glance."""
-    assert look(line, None) is None
+    assert glance(look, line) is None
 
 
 @each_look
@@ -159,7 +167,39 @@ def test_a_late_failure_takes_linear_time(look):
     line = encode_line(plain(context={"values": values}))
 
     assert 50_000 < len(line) < 64 * 1024
-    assert look(line[:-2] + b"!\n", None) is None
+    assert glance(look, line[:-2] + b"!\n") is None
+
+
+def test_a_key_that_stands_twice(tmp_path):
+    """In a large file it is not seen; the last one counts, and the step is shown."""
+    twice = encode_line(plain(context={"a": 1})).replace(b'"a":1', b'"a":1,"a":2')
+    lines = [encode_line(plain(seq=n)) for n in range(600)]
+    path = tmp_path / "bot_20240301_143022.jsonl"
+    path.write_bytes(b"".join(lines) + twice)
+
+    session = reading.read(path)
+
+    assert 128 * 1024 < path.stat().st_size
+    assert [] == [each for each in session.problems if each.kind == "damaged"]
+    assert {"a": 2} in [step.context for step in session.steps]
+
+
+@each_look
+def test_many_lines_at_once(look):
+    """Lines that are looked at together are seen as each of them by itself."""
+    sound = [encode_line(plain(seq=n)) for n in range(5)]
+    joined = [sound[0][:-1] + sound[1], b'{"name":"a",\n', b'"outcome":"ok"}\n']
+    for lines in (
+        sound,
+        [*sound, *UNUSUAL.values()],
+        [*sound, b"\n", *sound],
+        [sound[0], b"\n"],
+        [*sound, *joined],
+        [sound[0][:-1] + sound[0], b"{\n", sound[0][1:]],
+        [sound[0][:-1] + b" " + sound[0], b'{"name":"a","outcome":"ok"}\n'[:13]],
+    ):
+        each = [glance(look, line) is not None for line in lines]
+        assert each == [seen is not None for seen in look(lines)]
 
 
 def test_figures_are_those_of_the_records(tmp_path):
@@ -186,7 +226,7 @@ def test_figures_are_those_of_the_records(tmp_path):
 def test_the_rest_is_decoded_when_it_is_asked_for():
     """Context and result of a plain line are there, as for the figures of calls."""
     line = encode_line(plain(context={"model": "m"}, result={"usage": {"x": 1}}))
-    seen = _glance.glancer()(line, None)
+    seen = glance(_glance.glancer(), line)
 
     assert seen is not None
     assert json.loads(line)["context"] == seen.context

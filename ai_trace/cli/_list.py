@@ -9,7 +9,7 @@ import time
 from collections import Counter
 
 from ai_trace._problem import Problem
-from ai_trace._walk import Walk, prepare
+from ai_trace._walk import Walk, worth_a_look
 from ai_trace.cli._sessions import add_agent, find_sessions
 from ai_trace.cli._style import fitting
 from ai_trace.cli._words import FOUND
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ai_trace._find import SessionInfo
-    from ai_trace._glance import Glance
+    from ai_trace._glance import Glance, Look
     from ai_trace.cli._terminal import Terminal
 
 
@@ -83,10 +83,10 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
     limit = _how_many(options, terminal)
     found = find_sessions(options.dir, options.agent)
     infos = found.first(limit)
-    prepare(sum(info.size for info in infos))
+    look = worth_a_look(sum(info.size for info in infos))
     counted = [_Counted(info, _label(info, found.ids)) for info in infos]
     for session in counted:
-        _count(session, terminal)
+        _count(session, look, terminal)
     if options.json:
         from ai_trace.render import json
 
@@ -171,10 +171,10 @@ def _label(info: SessionInfo, ids: Mapping[str, int]) -> str:
     return session_id if session_id and ids[session_id] == 1 else info.stem
 
 
-def _count(session: _Counted, terminal: Terminal) -> None:
+def _count(session: _Counted, look: Look | None, terminal: Terminal) -> None:
     # One session that cannot be read is no reason to list none.
     try:
-        session.add(_steps(session.info))
+        session.add(_steps(session.info, look))
     except TraceReadError as exc:
         session.is_readable = False
         terminal.complain(str(exc))
@@ -186,9 +186,9 @@ def _count(session: _Counted, terminal: Terminal) -> None:
         )
 
 
-def _steps(info: SessionInfo) -> Iterator[Glance | Problem]:
+def _steps(info: SessionInfo, look: Look | None) -> Iterator[Glance | Problem]:
     if not info.has_journals:
-        return Walk(info.files, None).glances()
+        return Walk(info.files, None).glances(look)
     # Steps that are open: more to load, and of few sessions.
     from ai_trace import reading
 
