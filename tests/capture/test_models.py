@@ -197,7 +197,7 @@ def test_msgspec_structs(show):
         "msgspec", reason="msgspec, the extra `fast`, is not installed"
     )
     leg = msgspec.defstruct("Leg", [("name", str), ("side", object, None)])
-    other = msgspec.defstruct("Far", [("size", int)], bases=(leg,), frozen=True)
+    other = msgspec.defstruct("Far", [("size", int, 0)], bases=(leg,), frozen=True)
 
     assert {"name": "a", "side": [1]} == show(leg("a", (1,))).value
     assert {"name": "a", "side": None, "size": 2} == show(other("a", None, 2)).value
