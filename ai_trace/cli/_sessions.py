@@ -15,11 +15,11 @@ from ai_trace.exceptions import TraceReadError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from ai_trace._find import SessionInfo
-    from ai_trace._tree import Session
+    from ai_trace._tree import Problem, Session
     from ai_trace.cli._terminal import Terminal
 
 
@@ -151,9 +151,16 @@ def read_session(
     path = resolve(directory, name)
     around = None if step is None else read_around(path, step, below=below)
     session = reading.read(path) if around is None else around
+    if session.problems and not session.outcomes:
+        raise _unreadable(path, session.problems)
     for problem in session.problems:
         terminal.complain(f"{path}: {problem.where}: {problem.what}")
-    if session.problems and not session.outcomes:
-        msg = f"Nothing in {path} can be read as a step."
-        raise TraceReadError(msg)
     return path, session
+
+
+def _unreadable(path: Path, problems: Sequence[Problem]) -> TraceReadError:
+    first, rest = problems[0], len(problems) - 1
+    more = f" So it is with {rest} more." if rest else ""
+    return TraceReadError(
+        f"Nothing in {path} can be read as a step: {first.where}: {first.what}{more}"
+    )
