@@ -96,6 +96,8 @@ TEXT = [
         "tree",
     )
 ]
+# This needs a large library, whose installation takes longer than all its tests.
+TABLES = "tests/capture/test_arrays.py"
 # These need the libraries that agents are made with.
 REAL_PARTS = ["tests/integrations", "tests/e2e"]
 FRAMEWORKS = "tests/integrations/frameworks"
@@ -180,11 +182,12 @@ def package(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests on one version of Python; on the newest with the faster encoder."""
     newest = session.python == FOUND[-1]
-    elsewhere = [*HOSTILE, *REAL_PARTS, *(() if newest else TEXT)]
-    if not newest:
-        session.log(f"Run on Python {FOUND[-1]} alone: {', '.join(TEXT)}")
+    alone = [] if newest else [*TEXT, TABLES]
+    if alone:
+        session.log(f"Run on Python {FOUND[-1]} alone: {', '.join(alone)}")
+    elsewhere = [*HOSTILE, *REAL_PARTS, *alone]
     what = ["tests", *(f"--ignore={path}" for path in elsewhere)]
-    run_tests(session, what, *(EXTRAS["fast"] if newest else ()))
+    run_tests(session, what, *([*EXTRAS["fast"], *group("tables")] if newest else ()))
 
 
 @nox.session(python=FOUND[:1] or False, requires=["package"])
