@@ -22,6 +22,7 @@ from typing import Any
 
 import pytest
 from sybil import Document, Example, Region, Sybil
+from sybil.integration.pytest import SybilItem
 from sybil.parsers.myst import CodeBlockParser, PythonCodeBlockParser, SkipParser
 
 import ai_trace
@@ -156,3 +157,10 @@ pytest_collect_file = Sybil(
     teardown=leave_directory,
     fixtures=["model"],
 ).pytest()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the examples of a page in one process: each starts where the last ended."""
+    for item in items:
+        if isinstance(item, SybilItem):
+            item.add_marker(pytest.mark.xdist_group(str(item.path)))

@@ -96,6 +96,9 @@ TEXT = [
         "tree",
     )
 ]
+# What values become hangs on the interpreter a little: the oldest, the newest and one
+# between them.
+CAPTURE = "tests/capture"
 # This needs a large library, whose installation takes longer than all its tests.
 TABLES = "tests/capture/test_arrays.py"
 # These need the libraries that agents are made with.
@@ -111,6 +114,8 @@ CLIENTS = {
     "old": ["openai==2.*", "anthropic==1.*"],
     "new": ["openai==3.*", "anthropic==2.*"],
 }
+# The examples of one page stay together: each starts where the one before it ended.
+ALL_CORES = ["--numprocesses=auto", "--dist=loadgroup"]
 HARDENED = "3.11" if "3.11" in FOUND else (FOUND or PYTHONS)[-1]
 
 
@@ -144,7 +149,7 @@ def group(name: str) -> tuple[str, ...]:
 def run_tests(session: nox.Session, what: list[str], *requirements: str) -> None:
     """Run tests against the wheel, on all cores."""
     install_wheel(session, *group("tests"), *requirements)
-    session.run("pytest", *what, "--numprocesses=auto", "-q", *session.posargs)
+    session.run("pytest", *what, *ALL_CORES, "-q", *session.posargs)
 
 
 @nox.session
@@ -182,10 +187,12 @@ def package(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests on one version of Python; on the newest with the faster encoder."""
     newest = session.python == FOUND[-1]
-    alone = [] if newest else [*TEXT, TABLES]
-    if alone:
-        session.log(f"Run on Python {FOUND[-1]} alone: {', '.join(alone)}")
-    elsewhere = [*HOSTILE, *REAL_PARTS, *alone]
+    left = [] if newest else [*TEXT, TABLES]
+    if session.python not in (FOUND[0], HARDENED, FOUND[-1]):
+        left.append(CAPTURE)
+    if left:
+        session.log(f"Run on other versions of Python: {', '.join(left)}")
+    elsewhere = [*HOSTILE, *REAL_PARTS, *left]
     what = ["tests", *(f"--ignore={path}" for path in elsewhere)]
     run_tests(session, what, *([*EXTRAS["fast"], *group("tables")] if newest else ()))
 
@@ -199,7 +206,9 @@ def lowest(session: nox.Session) -> None:
             "Install one of them, so that a command such as python3.12 starts it."
         )
     floors = [name.replace(">=", "==") for name in PROJECT["project"]["dependencies"]]
-    run_tests(session, ["tests/fidelity", "tests/test_predecessor.py"], *floors)
+    leaning = ["shapes", "generators", "async_generators", "recursion"]
+    what = [f"tests/fidelity/test_{subject}.py" for subject in leaning]
+    run_tests(session, [*what, "tests/test_predecessor.py"], *floors)
 
 
 @nox.session(python=HARDENED, requires=["package"])
@@ -229,7 +238,7 @@ def frameworks(session: nox.Session, library: str) -> None:
         what = [FRAMEWORKS, f"--ignore={FRAMEWORKS}/test_litellm.py"]
         what += [f"docs/how-to/{name}.md" for name in FRAMEWORK_PAGES]
         what += [shown.format(name) for name in FRAMEWORK_CLASSES]
-    session.run("pytest", *what, "--numprocesses=auto", "-q", *session.posargs)
+    session.run("pytest", *what, *ALL_CORES, "-q", *session.posargs)
 
 
 @nox.session(python=HARDENED, requires=["package"])
@@ -237,7 +246,7 @@ def frameworks(session: nox.Session, library: str) -> None:
 def integrations(session: nox.Session, clients: str) -> None:
     """Run the clients of OpenAI and Anthropic, of both majors, against a socket."""
     install_wheel(session, *group("tests"), "genai-prices", *CLIENTS[clients])
-    what = ["tests/integrations/clients", "--numprocesses=auto"]
+    what = ["tests/integrations/clients", *ALL_CORES]
     session.run("pytest", *what, "-q", *session.posargs)
 
 
@@ -259,7 +268,7 @@ def docs(session: nox.Session) -> None:
     others = [
         f"--ignore=docs/how-to/{name}.md" for name in ["litellm", *FRAMEWORK_PAGES]
     ]
-    what = ["README.md", "docs", *others, "--numprocesses=auto"]
+    what = ["README.md", "docs", *others, *ALL_CORES]
     session.run("pytest", *what, "-q", *session.posargs)
 
 
