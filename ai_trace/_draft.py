@@ -7,16 +7,33 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from ai_trace._context import InSink, Place
 from ai_trace._copy import Note
-from ai_trace._encode import encode_strict, encode_text
+from ai_trace._encode import encode_text
 from ai_trace._header import SessionHeader
 from ai_trace._interruption import interrupts
+from ai_trace._moments import (
+    EPOCH,
+    MICROSECONDS,
+    Second,
+    milliseconds_text,
+    moment_text,
+)
 from ai_trace._objects import plain_text, type_of
 from ai_trace._recorder import Recorder
+from ai_trace._remarks import Remarks
 
 
-_MAX_NOTES = 200
-_MICROSECONDS = 1_000_000
+NEW, OPEN, DONE, DROPPED = range(4)
+
+LEFT: Place = InSink(lambda: None)
+"""Stands for the place before in a step that is not current, or no more."""
+
+_STAMP = 30
+"""More characters than the moment of a log entry takes, with its key."""
+
+_LEAST_LOG = 70
+"""A log entry for which there is less room than this is counted as lost."""
 
 
 class Draft:
@@ -25,31 +42,36 @@ class Draft:
 
     Everything it is given is captured on the spot, so it holds text of JSON and no
     reference to a value of the program.
+
+    Attributes:
+        start_line: The start as one line of JSON: a record without its end.
+        log_entries: The log entries so far, as JSON text.
+        remarks: What was done to what the step was given; ``None`` if nothing was.
     """
 
     __slots__ = (
         "_context",
-        "_first",
         "_function",
-        "_logs",
-        "_logs_lost",
-        "_named",
-        "_noted",
-        "_notes",
-        "_notes_left",
-        "_notes_lost",
+        "_micro",
+        "_origin",
+        "_previous",
         "_result",
+        "_second",
+        "_size",
+        "_state",
+        "_took",
         "_used",
-        "duration_ms",
         "error",
         "id",
         "kind",
+        "log_entries",
         "name",
         "outcome",
         "parent_id",
         "recorder",
+        "remarks",
         "seq",
-        "started_at",
+        "start_line",
         "trace_id",
     )
 
@@ -58,9 +80,10 @@ class Draft:
         recorder: Recorder,
         name: str,
         context: dict[str, Any],
-        kind: str,
-        function: str | None,
+        kind: str = "step",
+        function: str | None = None,
     ) -> None:
+        # Here for the live step, too: a constructor of its own would take 0.2 µs.
         self.recorder = recorder
         self.name = name if type(name) is str else text_of(name)
         self.kind = kind
@@ -68,22 +91,22 @@ class Draft:
         self.parent_id: str | None = None
         self.trace_id = ""
         self.seq = 0
-        self.started_at = 0.0
         self.outcome: str | None = None
         self.error: str | None = None
-        self.duration_ms: float | None = None
+        self.start_line = b""
+        self.log_entries: list[str] = []
+        self.remarks: Remarks | None = None
         self._function = function
-        self._first = ""
-        self._logs: list[str] = []
-        self._logs_lost = 0
+        self._state = NEW
+        self._previous: Place | None = LEFT
+        self._origin = 0.0
+        self._took: int | None = None
+        self._second = EPOCH
+        self._micro = 0
         self._result: str | None = None
-        self._named: list[Note] = []
-        self._notes: list[Note] = []
-        self._notes_left = recorder.capture.notes_room
-        self._notes_lost = 0
         self._used = 0
-        self._context = self.captured_fields(context, "$.context")
-        self._used = len(self._context)
+        self._context = text = self.captured_fields(context, "$.context")
+        self._used = len(text)
 
     # -- what goes in --------------------------------------------------------
 
@@ -129,29 +152,30 @@ class Draft:
         self._add_notes(notes)
         return text
 
-    def add_log(self, now: float, fields: dict[str, Any]) -> str | None:
+    def add_log(self, second: Second, micro: int, fields: dict[str, Any]) -> str | None:
         """
         Add one log entry.
 
         Args:
-            now: Epoch seconds.
+            second: The moment: where it is counted from.
+            micro: Microseconds from there.
             fields: What to say, by name.
 
         Returns:
             The entry as JSON text, or ``None`` if the step is full.
         """
-        stamp = f'{{"_t":{seconds_text(int(now * _MICROSECONDS + 0.5))}'
-        self._used += len(stamp) + 2
-        if self._used >= self.recorder.capture.logs_room:
-            self._used -= len(stamp) + 2
-            self._logs_lost += 1
+        if self._used + _LEAST_LOG > self.recorder.capture.logs_room:
+            self._remarks().logs_lost += 1
             return None
+        self._used += _STAMP
         if "_t" in fields:
             fields = _without_stamp(fields)
-        text = self.captured_fields(fields, "$.logs", len(self._logs))
-        entry = f"{stamp}}}" if text == "{}" else f"{stamp},{text[1:]}"
+        entries = self.log_entries
+        text = self.captured_fields(fields, "$.logs", len(entries))
+        at = moment_text(second, micro)
+        entry = f'{{"_t":{at}}}' if text == "{}" else f'{{"_t":{at},{text[1:]}'
         self._used += len(text)
-        self._logs.append(entry)
+        entries.append(entry)
         return entry
 
     def result_room(self) -> int:
@@ -169,14 +193,14 @@ class Draft:
         self._add_notes([{"path": path, "note": note, **more}])
 
     def _add_notes(self, notes: list[Note]) -> None:
-        for note in notes:
-            self._notes_left -= len(encode_strict(note))
-            if "path" not in note:
-                self._notes_lost += note["count"]
-            elif self._notes_left < 0 or len(self._notes) >= _MAX_NOTES:
-                self._notes_lost += 1
-            else:
-                self._notes.append(note)
+        if notes:
+            self._remarks().add(notes)
+
+    def _remarks(self) -> Remarks:
+        remarks = self.remarks
+        if remarks is None:
+            remarks = self.remarks = Remarks(self.recorder.capture.notes_room)
+        return remarks
 
     # -- what can be read ----------------------------------------------------
 
@@ -189,7 +213,17 @@ class Draft:
     @property
     def logs(self) -> list[dict[str, Any]]:
         """The log entries so far; ``_t`` is epoch seconds."""
-        return [json.loads(entry) for entry in self._logs]
+        return [json.loads(entry) for entry in self.log_entries]
+
+    @property
+    def started_at(self) -> float:
+        """When it started, in epoch seconds."""
+        return (self._second[0] * MICROSECONDS + self._micro) / MICROSECONDS
+
+    @property
+    def duration_ms(self) -> float | None:
+        """Milliseconds, once it has ended."""
+        return None if self._took is None else self._took / 1000
 
     @property
     def has_result(self) -> bool:
@@ -202,37 +236,76 @@ class Draft:
         return self.recorder.header
 
     @property
-    def log_entries(self) -> list[str]:
-        """The log entries so far, as JSON text."""
-        return self._logs
-
-    @property
-    def start_line(self) -> bytes:
-        """The start as one line of JSON: a record without its end."""
-        return f"{self._first}{self._noted}}}\n".encode()
+    def logs_lost(self) -> int:
+        """How many log entries found the step full."""
+        return 0 if self.remarks is None else self.remarks.logs_lost
 
     def notes_of_log(self, n: int) -> list[Note]:
         """Return what was done to the n-th log entry."""
-        if not self._notes:
-            return []
-        path = f"$.logs[{n}]"
-        return [note for note in self._notes if note["path"].startswith(path)]
-
-    @property
-    def logs_lost(self) -> int:
-        """How many log entries found the step full."""
-        return self._logs_lost
+        return [] if self.remarks is None else self.remarks.below(f"$.logs[{n}]")
 
     def to_dict(self) -> dict[str, Any]:
         """Return what is known of the step so far, in the form of its record."""
-        if not self._first:
+        if not self.start_line:
             self.write_start()
         line: dict[str, Any] = json.loads(self.line())
         return line
 
     # -- the line ------------------------------------------------------------
 
-    def line_of_failure(self, error: str | None, traceback: str | None) -> str:
+    def write_start(self) -> None:
+        """Compose the first part of the line, for the journal and the record."""
+        recorder, name, kind = self.recorder, self.name, self.kind
+        known = recorder.heads.get((name, kind, self._function))
+        head, on_name = known or recorder.new_head(name, kind, self._function)
+        parent = f'"{self.parent_id}"' if self.parent_id else "null"
+        at = moment_text(self._second, self._micro)
+        context = self._context
+        first = (
+            f'{head}{self.id}","parent_id":{parent},"trace_id":"{self.trace_id}",'
+            f'"seq":{self.seq},"context":{context},"started_at":{at}'
+        )
+        self._used += len(first) - len(context)
+        if on_name:
+            self._remarks().on_name(on_name)
+        if self.remarks is None:
+            self.start_line = line = f"{first}}}\n".encode()
+            self._size = len(line) - 2
+        else:
+            # Said once, for the journal: a start may be written again, and the same.
+            self._size = len(first.encode())
+            self.start_line = f"{first}{self.remarks.text()}}}\n".encode()
+
+    def write_bare_start(self, exc: Exception) -> None:
+        """Write the start without what the step saw: memory did not suffice for it."""
+        self._context = self._failed("$.context", exc, "{}")
+        self._used = 0
+        self.write_start()
+
+    def line(self, rest: str = "") -> bytes:
+        """
+        Return what is known of the step as a line.
+
+        Args:
+            rest: Further fields, each after a comma.
+        """
+        took, at, ms = self._took, "null", "null"
+        if took is not None:
+            at = moment_text(self._second, self._micro + took)
+            ms = milliseconds_text(took)
+        outcome = f'"{self.outcome}"' if self.outcome is not None else "null"
+        error = "null" if self.error is None else encode_text(self.error)
+        if self._result is not None:
+            rest = f'{rest},"result":{self._result}'
+        if self.remarks is not None:
+            rest += self.remarks.text()
+        end = (
+            f',"finished_at":{at},"duration_ms":{ms},"outcome":{outcome},'
+            f'"error":{error},"logs":[{",".join(self.log_entries)}]{rest}}}\n'
+        )
+        return self.start_line[: self._size] + end.encode()
+
+    def line_of_failure(self, error: str | None, traceback: str | None) -> bytes:
         """Return the whole line, what went wrong included."""
         rest = ""
         if error is not None:
@@ -250,72 +323,6 @@ class Draft:
         encoded = encode_text(shown)
         self._used += len(encoded)
         return encoded
-
-    def write_start(self) -> None:
-        """Compose the first part of the line, for the journal and the record."""
-        head, named = self.recorder.head(self.name, self.kind, self._function)
-        parent = f'"{self.parent_id}"' if self.parent_id else "null"
-        at = seconds_text(int(self.started_at * _MICROSECONDS + 0.5))
-        self._first = (
-            f'{head}{self.id}","parent_id":{parent},"trace_id":"{self.trace_id}",'
-            f'"seq":{self.seq},"context":{self._context},"started_at":{at}'
-        )
-        self._named = named
-        self._used += len(self._first) - len(self._context)
-        # Said once, for the journal: a start may be written again, later and the same.
-        self._noted = self._notes_text(named) if named or self._notes else ""
-
-    def write_bare_start(self, exc: Exception) -> None:
-        """Write the start without what the step saw: memory did not suffice for it."""
-        self._context = self._failed("$.context", exc, "{}")
-        self._used = 0
-        self.write_start()
-
-    def line(self, rest: str = "") -> str:
-        """
-        Return what is known of the step as a line.
-
-        Args:
-            rest: Further fields, each after a comma.
-        """
-        ms, at, outcome = self.duration_ms, "null", "null"
-        if ms is not None:
-            finished_at = self.started_at + ms / 1000
-            at = seconds_text(int(finished_at * _MICROSECONDS + 0.5))
-        if self.outcome is not None:
-            outcome = f'"{self.outcome}"'
-        error = "null" if self.error is None else encode_text(self.error)
-        if self._result is not None:
-            rest = f'{rest},"result":{self._result}'
-        if self._notes or self._named or self._logs_lost or self._notes_lost:
-            rest += self._notes_text(self._named)
-        return (
-            f'{self._first},"finished_at":{at},"duration_ms":'
-            f'{"null" if ms is None else ms},"outcome":{outcome},"error":{error},'
-            f'"logs":[{",".join(self._logs)}]{rest}}}\n'
-        )
-
-    def _notes_text(self, named: list[Note]) -> str:
-        notes = named + self._notes
-        if self._logs_lost:
-            lost = {"path": "$.logs", "note": "lost", "count": self._logs_lost}
-            notes = [*notes, lost]
-        if self._notes_lost:
-            notes = [*notes, {"note": "more notes", "count": self._notes_lost}]
-        return f',"notes":{encode_strict(notes)}' if notes else ""
-
-
-def seconds_text(microseconds: int) -> str:
-    """
-    Write a time as seconds: integers take a third of the time that floats take.
-
-    Args:
-        microseconds: Since the epoch.
-    """
-    if microseconds < _MICROSECONDS:
-        return f"{microseconds / _MICROSECONDS:.6f}"
-    digits = str(microseconds)
-    return f"{digits[:-6]}.{digits[-6:]}"
 
 
 def text_of(value: object) -> str:

@@ -16,18 +16,17 @@ _STEP_ID_BYTES = 8
 _POOL_SIZE = 256
 
 
-def _random_texts(digits: int) -> list[str]:
-    text = os.urandom(digits * _POOL_SIZE // 2).hex()
-    return [text[i : i + digits] for i in range(0, len(text), digits)]
+def _random_texts(size: int) -> list[str]:
+    return os.urandom(size * _POOL_SIZE).hex(" ", size).split()
 
 
 def _random_step_ids() -> Iterator[str]:
-    return iter(_random_texts(2 * _STEP_ID_BYTES))
+    return iter(_random_texts(_STEP_ID_BYTES))
 
 
 def _random_trace_ends() -> Iterator[str]:
     # Version 7 and 12 random bits; the variant and 62 random bits, two of them zero.
-    return iter([f"7{text[:3]}8{text[3:]}" for text in _random_texts(18)])
+    return iter([f"7{text[:3]}8{text[3:]}" for text in _random_texts(9)])
 
 
 class RandomIds:
@@ -40,9 +39,11 @@ class RandomIds:
     never get the same id.
     """
 
-    __slots__ = ("_pool", "_trace_ends")
+    __slots__ = ("_millisecond", "_pool", "_trace_ends")
 
     def __init__(self) -> None:
+        # When a millisecond begins, when it is over, and its text.
+        self._millisecond = (0.0, 0.0, "")
         self.after_fork()
 
     def after_fork(self) -> None:
@@ -65,8 +66,14 @@ class RandomIds:
         is RFC 9562, section 5.7: 48 bits of milliseconds, version, 12 random
         bits, variant, 62 random bits, of which two are left at zero.
         """
-        milliseconds = time.time_ns() // 1_000_000
-        for end in self._trace_ends:
-            return f"{milliseconds:012x}{end}"
+        now = time.time()
+        begin, end, text = self._millisecond
+        if not begin <= now < end:
+            number = int(max(now, 0.0) * 1000)
+            # Formatting takes 0.3 µs, which the steps of one millisecond share.
+            text = f"{number:012x}"
+            self._millisecond = (number / 1000, (number + 1) / 1000, text)
+        for rest in self._trace_ends:
+            return f"{text}{rest}"
         self._trace_ends = ends = _random_trace_ends()
-        return f"{milliseconds:012x}{next(ends)}"
+        return f"{text}{next(ends)}"

@@ -37,8 +37,13 @@ class Items:
         """Count an item, and capture it as it is now while there is room."""
         self._count += 1
         if self._shown and self._room > 0 and len(self._kept) < _MAX_KEPT:
-            path = f"$.result.items[{self._count - 1}]"
-            text = self._step.captured(item, path, self._room)
+            try:
+                path = f"$.result.items[{self._count - 1}]"
+                text = self._step.captured(item, path, self._room)
+            except RecursionError:
+                # The items before it are kept, and that there are more is said.
+                self._room = 0
+                return
             self._room -= len(text)
             self._kept.append(text)
 

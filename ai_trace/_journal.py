@@ -60,6 +60,8 @@ def log_line(step: OpenStep, n: int, entry: str) -> bytes:
         n: Its number in the step, from 0.
         entry: The entry as JSON text.
     """
+    if step.remarks is None:
+        return f'{{"log":"{step.id}","n":{n},"entry":{entry}}}\n'.encode()
     notes = step.notes_of_log(n)
     noted = f',"notes":{encode_strict(notes)}' if notes else ""
     return f'{{"log":"{step.id}","n":{n},"entry":{entry}{noted}}}\n'.encode()

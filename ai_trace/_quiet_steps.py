@@ -8,7 +8,22 @@ from typing import Any
 
 from typing_extensions import Self
 
+from ai_trace._capture import Capture
+from ai_trace._draft import NEW
+from ai_trace._moments import EPOCH
 from ai_trace._step import Step
+
+
+class NoCapture(Capture):
+    """
+    Captures nothing: what a disabled tracer has for values.
+    """
+
+    __slots__ = ()
+
+    def plain(self, value: Any) -> str:
+        """Look at nothing."""
+        return "{}"
 
 
 class MutedStep(Step):
@@ -18,18 +33,9 @@ class MutedStep(Step):
 
     __slots__ = ()
 
-    def captured(self, value: Any, path: str, room: int | None = None) -> str:
-        """Capture nothing."""
-        return "null"
-
-    def captured_fields(
-        self, given: dict[str, Any], path: str, number: int | None = None
-    ) -> str:
-        """Capture nothing."""
-        return "{}"
-
-    def _log(self, fields: dict[str, Any]) -> None:
-        return
+    def log(self, /, **fields: Any) -> Self:
+        """Record nothing."""
+        return self
 
     def _emit(self, error: str | None, traceback: str | None) -> None:
         self.error = error
@@ -44,14 +50,17 @@ class NoStep(Step):
 
     def __init__(self) -> None:
         self.name, self.kind, self.id, self.trace_id = "", "step", "", ""
-        self.parent_id = self.outcome = self.error = self.duration_ms = None
-        self._context, self._logs, self._state = "{}", [], 0
+        self.parent_id = self.outcome = self.error = self._took = self.remarks = None
+        self._context, self.log_entries, self._state = "{}", [], NEW
+        self._second, self._micro = EPOCH, 0
 
-    def _begin(self) -> None:
-        return
+    def start(self) -> Self:
+        """Do nothing."""
+        return self
 
-    def _log(self, fields: dict[str, Any]) -> None:
-        return
+    def log(self, /, **fields: Any) -> Self:
+        """Do nothing."""
+        return self
 
     def set_result(self, value: Any) -> Self:
         """Do nothing."""

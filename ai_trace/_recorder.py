@@ -15,6 +15,7 @@ from typing import Any, Callable
 from ai_trace._capture import Capture
 from ai_trace._dispatch import Dispatch, Losses
 from ai_trace._encode import encode_text
+from ai_trace._moments import Moments
 from ai_trace._record import SessionHeader
 from ai_trace._tally import Tally as Tally
 from ai_trace.typing import Clock, Ids
@@ -44,6 +45,9 @@ class Recorder:
         open_steps: The steps that have started and not finished, by id. Taking a
             step out is what makes it finish only once, whoever tries.
         next_seq: Returns the number of the next start.
+        split: Takes a moment apart.
+        heads: The constant part of a step's line, and the notes on its name, by name,
+            kind and function. Kept, it takes 0.1 µs a step instead of 0.9 µs.
         closed: Whether the session has ended.
         muted: Whether nothing is recorded, by ``AI_TRACE_DISABLED``.
     """
@@ -70,29 +74,22 @@ class Recorder:
         self.muted = False
         self.tally = Tally()
         self.next_seq: Callable[[], int] = itertools.count(1).__next__
-        self._heads: dict[tuple[str, str, str | None], tuple[str, list[Any]]] = {}
+        self.split = Moments().split
+        self.heads: dict[tuple[str, str, str | None], tuple[str, list[Any]]] = {}
 
-    def head(self, name: str, kind: str, function: str | None) -> tuple[str, list[Any]]:
-        """
-        Return the constant part of a step's line, and the notes on its name.
-
-        Kept for each name: 0.1 µs a step instead of 0.9 µs.
-        """
-        head = self._heads.get((name, kind, function))
-        return head if head is not None else self._new_head(name, kind, function)
-
-    def _new_head(
+    def new_head(
         self, name: str, kind: str, function: str | None
     ) -> tuple[str, list[Any]]:
+        """Make the constant part of a step's line, and keep it for the next one."""
         shown, notes = self.capture.text(name, "$.name", limit=_NAME_LIMIT)
         text = f'{{"name":{encode_text(shown)},"kind":{encode_text(kind)},'
         if function is not None:
             text = f'{text}"function":{encode_text(function)},'
         text = f'{text}"id":"'
-        if len(self._heads) >= _MAX_HEADS:
-            self._heads.clear()
+        if len(self.heads) >= _MAX_HEADS:
+            self.heads.clear()
         if len(name) <= _NAME_LIMIT:
-            self._heads[name, kind, function] = (text, notes)
+            self.heads[name, kind, function] = (text, notes)
         return text, notes
 
     def after_fork(self) -> None:

@@ -12,19 +12,11 @@ from typing_extensions import Self
 from ai_trace import _context
 from ai_trace._context import InSink, Place, current
 from ai_trace._dispatch import warn
-from ai_trace._draft import Draft, text_of
+from ai_trace._draft import DONE, DROPPED, LEFT, NEW, OPEN, Draft, text_of
 from ai_trace._interruption import interrupts
 from ai_trace._objects import short_name
 from ai_trace._outcome import error_text, outcome_of, traceback_text
-from ai_trace._record import OUTCOMES, StepRecord
-from ai_trace._recorder import Recorder
-
-
-_NEW, _OPEN, _DONE, _DROPPED = range(4)
-
-
-_LEFT: Place = InSink(lambda: None)
-"""Stands for the place before in a step that is not current, or no more."""
+from ai_trace._record import OUTCOMES
 
 
 class Step(Draft):
@@ -54,20 +46,7 @@ class Step(Draft):
         'ok'
     """
 
-    __slots__ = ("__weakref__", "_origin", "_previous", "_state")
-
-    def __init__(
-        self,
-        recorder: Recorder,
-        name: str,
-        context: dict[str, Any],
-        kind: str = "step",
-        function: str | None = None,
-    ) -> None:
-        super().__init__(recorder, name, context, kind, function)
-        self._state = _NEW
-        self._origin = 0.0
-        self._previous: Place | None = _LEFT
+    __slots__ = ("__weakref__",)
 
     # -- start ---------------------------------------------------------------
 
@@ -81,48 +60,55 @@ class Step(Draft):
             The step.
         """
         try:
-            self._begin()
+            recorder = self.recorder
+            if self._state != NEW or recorder.closed:
+                self._refuse_start()
+                return self
+            place = current.get() or _context.active
+            if _context.inner is not None:
+                place = _context.inner(place)
+            if place is not None and place.recorder is recorder:
+                self.parent_id = place.id
+                self.trace_id = place.trace_id or recorder.ids.trace_id()
+            elif isinstance(place, InSink):
+                self._drop("it was made inside a sink", closed=False)
+                return self
+            else:
+                self.trace_id = recorder.ids.trace_id()
+            self.id = recorder.ids.step_id()
+            self.open_at(recorder.time())
+        except RecursionError:
+            self._drop_at_limit()
         except Exception as exc:
             self._lose_unless_interrupted("start", exc)
-            if self._state == _OPEN and not self._first:
+            if self._state == OPEN and not self.start_line:
                 self._origin = self.recorder.monotonic()
                 self.write_bare_start(exc)
         return self
 
-    def _begin(self) -> None:
-        if self._state != _NEW:
-            self._misused("was started twice; make a new step for each start")
-            return
-        recorder = self.recorder
-        if recorder.closed:
+    def _drop_at_limit(self) -> None:
+        # No room on the stack for more than this.
+        if not self.start_line:
+            self._state = DROPPED
+            self.recorder.open_steps.pop(self.id, None)
+            self.recorder.at_limit.append(None)
+
+    def _refuse_start(self) -> None:
+        if self._state == NEW:
             self._drop("it was started after the tracer was closed", closed=True)
-            return
-        place = current.get() or _context.active
-        if _context.inner is not None:
-            place = _context.inner(place)
-        if place is not None and place.recorder is recorder:
-            self.parent_id = place.id
-            self.trace_id = place.trace_id or recorder.ids.trace_id()
-        elif isinstance(place, InSink):
-            self._drop("it was made inside a sink", closed=False)
-            return
         else:
-            self.trace_id = recorder.ids.trace_id()
-        self.id = recorder.ids.step_id()
-        self.open_at(recorder.time())
+            self._misused("was started twice; make a new step for each start")
 
     def open_at(self, now: float) -> None:
         """Open the step, whose place is settled: the journal and sinks are told."""
         recorder = self.recorder
         self.seq = recorder.next_seq()
-        self._state = _OPEN
+        self._state = OPEN
         recorder.open_steps[self.id] = self
-        self.started_at = int(now * 1_000_000 + 0.5) / 1_000_000
+        self._second, self._micro = recorder.split(now)
         self.write_start()
         self._origin = recorder.monotonic()
-        dispatch = recorder.dispatch
-        if dispatch.on_start:
-            dispatch.tell(dispatch.on_start, self)
+        recorder.dispatch.tell_start(self)
 
     # -- inside --------------------------------------------------------------
 
@@ -137,22 +123,19 @@ class Step(Draft):
             The step.
         """
         try:
-            self._log(fields)
+            if self._state != OPEN:
+                self._misused("was given a log entry while it was not open", lost="log")
+                return self
+            recorder = self.recorder
+            passed = int((recorder.monotonic() - self._origin) * 1_000_000)
+            entry = self.add_log(self._second, self._micro + passed, fields)
+            if entry is not None:
+                recorder.dispatch.tell_log(self, entry)
+            else:
+                recorder.dispatch.lose_log(self)
         except Exception as exc:
             self._lose_unless_interrupted("log", exc)
         return self
-
-    def _log(self, fields: dict[str, Any]) -> None:
-        if self._state != _OPEN:
-            self._misused("was given a log entry while it was not open", lost="log")
-            return
-        recorder = self.recorder
-        now = self.started_at + recorder.monotonic() - self._origin
-        entry = self.add_log(now, fields)
-        if entry is not None:
-            recorder.dispatch.tell(recorder.dispatch.on_log, self, entry)
-        else:
-            recorder.dispatch.lose_log(self)
 
     def set_result(self, value: Any) -> Self:
         """
@@ -164,7 +147,7 @@ class Step(Draft):
         Returns:
             The step.
         """
-        if self._state == _OPEN:
+        if self._state == OPEN:
             self.give_result_text(self.captured(value, "$.result"))
         else:
             self._misused("was given a result while it was not open", lost="result")
@@ -183,7 +166,10 @@ class Step(Draft):
             The step.
         """
         if type(outcome) is not str or outcome not in OUTCOMES:
-            self.note("$.outcome", "replaced", was=text_of(outcome)[:100])
+            capture = self.recorder.capture
+            was, notes = capture.text(text_of(outcome), "$.outcome", limit=100)
+            self.note("$.outcome", "replaced", was=was)
+            self._add_notes(notes)
             outcome = "ok"
         self._end(outcome)
         return self
@@ -214,7 +200,7 @@ class Step(Draft):
         except BaseException as broken:
             # At the very end of the stack even the traceback has no room. What
             # interrupts the program goes on, once the step is written.
-            if self._state == _OPEN:
+            if self._state == OPEN:
                 self._end(how, _name(exc))
             self._lose("traceback", broken)
             if interrupts(broken):
@@ -239,10 +225,9 @@ class Step(Draft):
         if recorder.open_steps.pop(self.id, None) is None:
             self._not_open("was finished")
             return
-        # Rounded by integers: 0.1 µs instead of 0.4 µs.
-        self.duration_ms = int((ended - self._origin) * 1_000_000 + 0.5) / 1000
+        self._took = int((ended - self._origin) * 1_000_000 + 0.5)
         self.outcome = outcome
-        self._state = _DONE
+        self._state = DONE
         try:
             self._emit(error, traceback)
         except RecursionError:
@@ -255,18 +240,18 @@ class Step(Draft):
         """Leave it to whatever step ends next, or to the close, to write this one."""
         recorder = self.recorder
         recorder.open_steps[self.id] = self
-        self._state = _OPEN
+        self._state = OPEN
         recorder.deferred.append((self, (self.outcome or "ok", error, traceback)))
 
     def end_late(self, outcome: str, error: str | None, traceback: str | None) -> None:
         """End a step that was left to others, unless it has ended meanwhile."""
-        if self._state == _OPEN:
+        if self._state == OPEN:
             self._end_once(outcome, error, traceback)
 
     def abandon(self) -> None:
         """End the step because its tracer ends; what comes after is ignored."""
         self._end("unfinished")
-        self._state = _DROPPED
+        self._state = DROPPED
 
     def _emit(self, error: str | None, traceback: str | None) -> None:
         try:
@@ -282,24 +267,27 @@ class Step(Draft):
                 self._defer(error, traceback)
             raise
         recorder = self.recorder
-        recorder.tally.add(self.outcome or "", self.duration_ms or 0.0)
-        dispatch = recorder.dispatch
-        record = StepRecord(line.encode(), recorder.header, self.id, self.parent_id)
-        dispatch.tell(dispatch.on_finish, record)
+        recorder.tally.add(self.outcome or "", self._took or 0)
+        recorder.dispatch.tell_finish(self, line)
 
     # -- the current step ----------------------------------------------------
 
     def __enter__(self) -> Self:
         """Start the step and make it the current one."""
-        self.start()
-        if self._previous is _LEFT and self._state != _DROPPED:
+        try:
+            self.start()
+        except RecursionError:
+            # Not even for that call; the block may have it.
+            self._state = DROPPED
+            self.recorder.at_limit.append(None)
+        if self._previous is LEFT and self._state != DROPPED:
             self._previous = current.get()
             current.set(self)
         return self
 
     def place_or(self, before: Place | None, inside: Place | None) -> Place | None:
         """Return where the frame of this step stands, unless it is not recorded."""
-        return before if self._state == _DROPPED else inside
+        return before if self._state == DROPPED else inside
 
     def __exit__(
         self,
@@ -309,12 +297,12 @@ class Step(Draft):
     ) -> None:
         """End the step by how the block ended; the exception goes on."""
         try:
-            if self._state == _OPEN:
+            if self._state == OPEN:
                 if exc is None:
                     self._end("ok")
                 else:
                     self._end_by(exc)
-            elif self._previous is _LEFT:
+            elif self._previous is LEFT:
                 self._not_open("was left")
         finally:
             self._leave()
@@ -324,8 +312,8 @@ class Step(Draft):
             # Left out of order, or in another task or thread: whoever stands here
             # now skips this step when it leaves in its turn.
             return
-        previous, self._previous = self._previous, _LEFT
-        if previous is _LEFT:
+        previous, self._previous = self._previous, LEFT
+        if previous is LEFT:
             # A signal's function has just left this step itself.
             return
         while previous is not None and previous.is_over():
@@ -334,11 +322,11 @@ class Step(Draft):
 
     def is_over(self) -> bool:
         """Tell whether the step has ended without having been left."""
-        return self._state in (_DONE, _DROPPED) and self._previous is not _LEFT
+        return self._state in (DONE, DROPPED) and self._previous is not LEFT
 
     def give_back(self) -> Place | None:
         """Return the place that was current before, for good."""
-        previous, self._previous = self._previous, _LEFT
+        previous, self._previous = self._previous, LEFT
         return previous
 
     async def __aenter__(self) -> Self:
@@ -357,21 +345,21 @@ class Step(Draft):
     # -- wrong uses ----------------------------------------------------------
 
     def _not_open(self, what: str) -> None:
-        if self._state == _OPEN or self._state == _DROPPED:
+        if self._state == OPEN or self._state == DROPPED:
             # Open, yet taken out of the list: a fork gave this process a copy of
             # its parent's step, which the parent will finish.
             return
-        when = "before it was started" if self._state == _NEW else "twice"
+        when = "before it was started" if self._state == NEW else "twice"
         self._misused(f"{what} {when}")
 
     def _misused(self, what: str, lost: str | None = None) -> None:
-        if lost or self._state != _DROPPED:
+        if lost or self._state != DROPPED:
             self.recorder.losses.count("step", f"{lost or 'call'} ignored: it {what}")
-        if self._state != _DROPPED:
+        if self._state != DROPPED:
             warn(f"Step {self.name!r} {what}; the call is ignored.", stacklevel=4)
 
     def _drop(self, why: str, *, closed: bool) -> None:
-        self._state = _DROPPED
+        self._state = DROPPED
         first = self.recorder.losses.count("step", f"not recorded: {why}")
         if closed or first:
             warn(f"Step {self.name!r} is not recorded: {why}.", stacklevel=5)

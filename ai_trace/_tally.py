@@ -21,29 +21,30 @@ class Tally:
     into sums is done rarely, by whoever finds it long.
     """
 
-    __slots__ = ("_counts", "_lock", "_milliseconds", "_new")
+    __slots__ = ("_counts", "_lock", "_microseconds", "_new")
 
     def __init__(self) -> None:
-        self._new: deque[tuple[str, float]] = deque()
+        self._new: deque[tuple[str, int]] = deque()
         self._counts: dict[str, int] = dict.fromkeys((*OUTCOMES, "unfinished"), 0)
-        self._milliseconds = 0.0
+        self._microseconds = 0
         self.after_fork()
 
     def after_fork(self) -> None:
         """Make the lock anew: another thread may have held it at the fork."""
         self._lock = threading.RLock()
 
-    def add(self, outcome: str, milliseconds: float) -> None:
+    def add(self, outcome: str, microseconds: int) -> None:
         """Count a step that has finished."""
-        self._new.append((outcome, milliseconds))
-        if len(self._new) >= _FOLD_AT:
+        new = self._new
+        new.append((outcome, microseconds))
+        if len(new) >= _FOLD_AT:
             self.fold()
 
     def fold(self) -> tuple[dict[str, int], float]:
         """Return the count of each outcome and the sum of all durations in ms."""
         with self._lock:
             while self._new:
-                outcome, milliseconds = self._new.popleft()
+                outcome, microseconds = self._new.popleft()
                 self._counts[outcome] += 1
-                self._milliseconds += milliseconds
-            return dict(self._counts), self._milliseconds
+                self._microseconds += microseconds
+            return dict(self._counts), self._microseconds / 1000

@@ -119,7 +119,8 @@ def _made(
     """
     Capture the arguments of a call in a new step.
 
-    Returns ``None`` where nothing is to be recorded; that is counted.
+    Returns ``None`` where nothing is to be recorded; that is counted. Raises
+    ``RecursionError`` where there is no room on the stack even for that.
     """
     recorder = place.recorder
     if not isinstance(recorder, Tracer):
@@ -133,6 +134,8 @@ def _made(
         return recorder.step_class(
             recorder, definition.name, context, definition.kind, definition.function
         )
+    except RecursionError:
+        raise
     except Exception as exc:
         if interrupts(exc):
             raise
@@ -209,7 +212,11 @@ def _deferred_body(definition: Definition, drive: Callable[..., Any]) -> Body:
             if _context.orphans_unsaid:
                 call_is_orphan()
             return wrapped(*args, **kwargs)
-        step = _made(definition, place, instance, args, kwargs)
+        try:
+            step = _made(definition, place, instance, args, kwargs)
+        except RecursionError:
+            place.recorder.at_limit.append(None)
+            step = None
         if step is None:
             # Among them a call that does not fit: its TypeError is raised here
             # and now, as ever, not when the driver first runs.
@@ -229,6 +236,7 @@ async def _drive_coroutine(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
 ) -> Any:
+    before = current.get()
     step.__enter__()
     try:
         result = await wrapped(*args, **kwargs)
@@ -238,8 +246,13 @@ async def _drive_coroutine(
         except RecursionError:
             how = ("error", type(exc).__name__, None)
             step.recorder.deferred.append((step, how))
+            current.set(before)
         raise
-    _end_with(step, definition, result)
+    try:
+        _end_with(step, definition, result)
+    except RecursionError:
+        step.recorder.deferred.append((step, ("ok", None, None)))
+        current.set(before)
     return result
 
 
@@ -265,7 +278,10 @@ def _drive_generator(
             item = resume(sent)
         except StopIteration as stop:
             current.set(before)
-            items.returned(stop.value)
+            try:
+                items.returned(stop.value)
+            except RecursionError:
+                step.recorder.deferred.append((step, ("ok", None, None)))
             # A frame that keeps the exception which keeps the frame is freed by
             # the collector only, and late.
             sent = None
@@ -311,7 +327,10 @@ async def _drive_async_generator(
             item = await awaitable
         except StopAsyncIteration:
             current.set(before)
-            items.returned(None)
+            try:
+                items.returned(None)
+            except RecursionError:
+                step.recorder.deferred.append((step, ("ok", None, None)))
             sent = awaitable = None
             return
         except BaseException as exc:

@@ -22,7 +22,7 @@ from ai_trace._context import Place, current
 from ai_trace._dispatch import warn
 from ai_trace._ids import RandomIds
 from ai_trace._limits import Limits
-from ai_trace._quiet_steps import MutedStep
+from ai_trace._quiet_steps import MutedStep, NoCapture
 from ai_trace._record import StepRecord
 from ai_trace._recorder import Recorder, SystemClock
 from ai_trace._redact import Redaction
@@ -115,10 +115,11 @@ class Tracer(Recorder):
         self.agent = agent
         self.trace_dir = directory_of(trace_dir)
         self.path: Path | None = None
-        capture = Capture(limits or Limits(), redaction_of(redact))
+        muted = os.environ.get("AI_TRACE_DISABLED", "") not in ("", "0")
+        making = NoCapture if muted else Capture
+        capture = making(limits or Limits(), redaction_of(redact))
         started_at = clock.time()
         wanted = time.strftime("%Y%m%d_%H%M%S", time.gmtime(started_at))
-        muted = os.environ.get("AI_TRACE_DISABLED", "") not in ("", "0")
         own: tuple[JSONLSink | MemorySink, ...] = ()
         if auto_save and not muted:
             own = (self._own_file(wanted, durability, journal=journal),)

@@ -58,6 +58,11 @@ class OpenStep(Protocol):
         ...
 
     @property
+    def remarks(self) -> object | None:
+        """What was done to what it was given; ``None`` if nothing was."""
+        ...
+
+    @property
     def logs_lost(self) -> int:
         """How many log entries found the step full."""
         ...

@@ -40,6 +40,8 @@ FLOORS = {
     "words": [
         "_names",
         "_ids",
+        "_moments",
+        "_remarks",
         "_header",
         "_record",
         "_glance",

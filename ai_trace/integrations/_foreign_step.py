@@ -40,17 +40,17 @@ class ForeignStep(Step):
         facts: What the integration gathers of it until its end.
     """
 
-    __slots__ = ("_milliseconds", "_passing", "facts", "outer")
+    __slots__ = ("_lasted", "_passing", "facts", "outer")
 
     facts: dict[str, Any]
     outer: Place | None
-    _milliseconds: float | None
+    _lasted: int | None
     _passing: int
 
     def stand_below(self, place: Place, step_id: str, trace_id: str) -> None:
         """Take a parent and ids; empty ones are made here."""
         recorder = self.recorder
-        self._milliseconds = None
+        self._lasted = None
         self.facts = {}
         self._passing = id(sys.exc_info()[1])
         self.outer = current.get()
@@ -76,8 +76,9 @@ class ForeignStep(Step):
             kind: One of the kinds of steps.
             context: What it saw; captured now.
         """
-        self._used -= len(self._first)
-        self._notes = [note for note in self._notes if not _is_of_context(note)]
+        self._used -= len(self.start_line[: self._size].decode())
+        if self.remarks is not None:
+            self.remarks.forget(_is_of_context)
         self.name, self.kind = name, kind
         self._context = self.captured_fields(context, "$.context")
         self._used += len(self._context)
@@ -91,10 +92,11 @@ class ForeignStep(Step):
             at: Epoch seconds.
             fields: What to say, by name.
         """
-        entry = self.add_log(at, fields) if self.is_open() else None
+        if not self.is_open():
+            return
+        entry = self.add_log(*self.recorder.split(at), fields)
         if entry is not None:
-            dispatch = self.recorder.dispatch
-            dispatch.tell(dispatch.on_log, self, entry)
+            self.recorder.dispatch.tell_log(self, entry)
 
     def end(
         self,
@@ -114,7 +116,7 @@ class ForeignStep(Step):
             seconds: How long it took; by default, until now.
         """
         if seconds is not None:
-            self._milliseconds = round(max(seconds, 0.0) * 1000, 3)
+            self._lasted = int(max(seconds, 0.0) * 1_000_000 + 0.5)
         if self.is_open():
             self._end(outcome, error, traceback)
 
@@ -141,8 +143,8 @@ class ForeignStep(Step):
             self.end_by(passing)
 
     def _emit(self, error: str | None, traceback: str | None) -> None:
-        if self._milliseconds is not None:
-            self.duration_ms = self._milliseconds
+        if self._lasted is not None:
+            self._took = self._lasted
         super()._emit(error, traceback)
 
 

@@ -82,19 +82,30 @@ class AppendFile:
         Raises:
             OSError: If the line could not be written whole.
         """
+        descriptor = self._descriptor
         try:
-            position = _system.lseek(self._descriptor, 0, _HERE)
+            position = _system.lseek(descriptor, 0, _HERE)
         except OSError as exc:
             if interrupts(exc):
                 raise
             return "gone"
         now = monotonic()
-        if position != self._position or now >= self._look_at:
+        if position != self._position or now >= self._look_at or self._torn:
             self._look_at = now + _LOOK_EVERY_SECONDS
             trouble = self.look()
-            if trouble is not None:
-                return trouble
-        self.append(line)
+            if trouble is None:
+                self.append(line)
+            return trouble
+        # As in ``append``: the call would take 0.1 µs.
+        try:
+            written = _system.write(descriptor, line)
+            if written != len(line):
+                self._write_rest(line, written)
+        except BaseException as exc:
+            self._complete_if_interrupted(line, exc)
+            raise
+        self._torn = False
+        self._position = position + len(line)
         return None
 
     def append(self, line: bytes) -> None:
@@ -110,17 +121,19 @@ class AppendFile:
         """
         if self._torn:
             line = b"\n" + line
-        size = len(line)
         try:
             written = _system.write(self._descriptor, line)
-            if written != size:
+            if written != len(line):
                 self._write_rest(line, written)
         except BaseException as exc:
-            if interrupts(exc) or not isinstance(exc, OSError):
-                self.complete(line)
+            self._complete_if_interrupted(line, exc)
             raise
         self._torn = False
-        self._position += size
+        self._position += len(line)
+
+    def _complete_if_interrupted(self, line: bytes, exc: BaseException) -> None:
+        if interrupts(exc) or not isinstance(exc, OSError):
+            self.complete(line)
 
     def _write_rest(self, line: bytes, written: int) -> None:
         self._torn = True

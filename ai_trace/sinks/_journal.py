@@ -44,6 +44,10 @@ class Journal:
 
     Args:
         trace: The path of the trace file; the journal stands beside it.
+
+    Attributes:
+        open_steps: The steps that have started, by id. Whoever writes the line of a
+            step takes it out.
     """
 
     def __init__(self, trace: Path) -> None:
@@ -54,7 +58,7 @@ class Journal:
         self._paths = [trace.with_suffix(suffix) for suffix in _journal.SUFFIXES]
         self._current: AppendFile | None = None
         self._header: SessionHeader | None = None
-        self._open: dict[str, OpenStep] = {}
+        self.open_steps: dict[str, OpenStep] = {}
         self._bytes = 0
         self._limit = _COMPACT_BYTES
         self._lock = threading.RLock()
@@ -68,8 +72,8 @@ class Journal:
         """
         # First the list, then the file: whoever makes the journal anew meanwhile
         # finds the step in the list.
-        self._open[step.id] = step
-        self._append(step.start_line, step.header)
+        self.open_steps[step.id] = step
+        self._append(step.start_line, step)
 
     def log(self, step: OpenStep, entry: str) -> None:
         """
@@ -78,7 +82,8 @@ class Journal:
         Raises:
             PartError: If that cannot be written.
         """
-        self._append(_journal.log_line(step, len(step.log_entries) - 1, entry))
+        n = len(step.log_entries) - 1
+        self._append(_journal.log_line(step, n, entry))
 
     def lose_log(self, step: OpenStep) -> None:
         """
@@ -91,17 +96,14 @@ class Journal:
         if lost & (lost - 1) == 0:
             self._append(_journal.lost_line(step))
 
-    def finish(self, step_id: str) -> None:
-        """Forget a step that has a line of its own."""
-        self._open.pop(step_id, None)
-
-    def _append(self, line: bytes, header: SessionHeader | None = None) -> None:
+    def _append(self, line: bytes, started: OpenStep | None = None) -> None:
         try:
             file = self._current
             if file is None:
-                file = self._create(header)
-            if file is None:
-                return
+                # The first start makes the journal.
+                file = self._create(started.header) if started is not None else None
+                if file is None:
+                    return
             if file.append_if_sound(line) is not None:
                 self._go_on(file)
                 file.append(line)
@@ -113,9 +115,9 @@ class Journal:
                 raise
             raise PartError(exc, "JSONLSink journal") from exc
 
-    def _create(self, header: SessionHeader | None) -> AppendFile | None:
+    def _create(self, header: SessionHeader) -> AppendFile | None:
         with self._lock:
-            if self._current is None and not self._files and header is not None:
+            if self._current is None and not self._files:
                 # The header is the tracer's; a forked child is a process of its own.
                 self._header = header._replace(pid=os.getpid())
                 self._current = self._new_file(_journal.header_line(self._header))
@@ -135,9 +137,7 @@ class Journal:
 
     def _go_on(self, file: AppendFile) -> None:
         """Write all that is open again, after somebody removed or cut the file."""
-        if file.look() == "gone":
-            file.reopen()
-            file.lock()
+        _regain(file)
         file.append(self._all_lines())
 
     def _make_anew(self) -> None:
@@ -149,6 +149,7 @@ class Journal:
             if len(self._files) < len(self._paths):
                 self._new_file()
             other = self._files[1] if full is self._files[0] else self._files[0]
+            _regain(other)
             other.empty()
             self._current = other
             data = self._all_lines()
@@ -156,13 +157,14 @@ class Journal:
             self._bytes = len(data)
             self._limit = max(_COMPACT_BYTES, 2 * len(data))
             if full is not None:
+                _regain(full)
                 full.empty()
         finally:
             self._lock.release()
 
     def _all_lines(self) -> bytes:
         lines = [_journal.header_line(self._header)] if self._header else []
-        for step in list(self._open.values()):
+        for step in list(self.open_steps.values()):
             lines += _journal.all_lines(step)
         return b"".join(lines)
 
@@ -178,7 +180,7 @@ class Journal:
         with ExitStack() as last_things:
             for file in files:
                 last_things.callback(file.close)
-                if not self._open:
+                if not self.open_steps:
                     last_things.callback(file.remove)
 
     def let_go(self) -> None:
@@ -192,3 +194,10 @@ class Journal:
         """Let go of the parent's journal, in a forked child, for one of its own."""
         self.let_go()
         self._begin(trace)
+
+
+def _regain(file: AppendFile) -> None:
+    """Open a file again that somebody closed, removed or renamed: it was idle."""
+    if file.look() == "gone":
+        file.reopen()
+        file.lock()

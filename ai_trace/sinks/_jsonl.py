@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import threading
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from ai_trace._header import SessionHeader
 from ai_trace._interruption import interrupts
@@ -24,6 +25,28 @@ from ai_trace.sinks._journal import Journal, PartError
 DURABILITIES = ("cache", "interval", "step")
 
 _INTERVAL_SECONDS = 1.0
+_OF_CHILD = re.compile(r"\.p[0-9]+\Z")
+
+
+class Finished(Protocol):
+    """
+    What has to be known of a step beside its line: the step itself tells, or its record.
+    """
+
+    @property
+    def id(self) -> str:
+        """16 hex digits."""
+        ...
+
+    @property
+    def parent_id(self) -> str | None:
+        """The step that it was made in."""
+        ...
+
+    @property
+    def header(self) -> SessionHeader | None:
+        """The session that it belongs to."""
+        ...
 
 
 class JSONLSink:
@@ -91,6 +114,7 @@ class JSONLSink:
         file.share()
         self._file: AppendFile | None = file
         self._durability = durability
+        self._syncs = durability != "cache"
         self._synced = time.monotonic()
         self._named = False
         self._lock = threading.RLock()
@@ -117,35 +141,45 @@ class JSONLSink:
         Raises:
             OSError: If it cannot be written; the tracer counts that.
         """
+        self.on_line(record.line, record)
+
+    def on_line(self, line: bytes, step: Finished) -> None:
+        """
+        Append the line of a step.
+
+        Raises:
+            OSError: If it cannot be written; the tracer counts that.
+        """
         try:
-            self._write(record)
+            file = self._file
+            is_there = False
+            if file is not None and not self._special:
+                try:
+                    trouble = file.append_if_sound(line)
+                    is_there = trouble is None
+                    if trouble is not None:
+                        self._recover(trouble)
+                except BaseException as exc:
+                    self._despair_of(exc, file, line)
+            if not is_there:
+                self._write_specially(line, step)
         finally:
             if self._journal is not None:
-                self._journal.finish(record.id)
-        if self._durability != "cache":
-            self._sync(record)
+                self._journal.open_steps.pop(step.id, None)
+        if self._syncs:
+            self._sync(step)
 
-    def _write(self, record: StepRecord) -> None:
-        file = self._file
-        if self._special or file is None:
-            self._write_specially(record)
-            return
-        try:
-            trouble = file.append_if_sound(record.line)
-            if trouble is None:
-                return
-            self._recover(trouble)
-        except BaseException as exc:
-            if interrupts(exc):
-                file.complete(record.line)
-                raise
-            if not isinstance(exc, OSError):
-                raise
-            if exc.errno != errno.EBADF:
-                self._lose(exc)
-                raise
-            # Another thread is just reopening the file.
-        self._write_specially(record)
+    def _despair_of(self, exc: BaseException, file: AppendFile, line: bytes) -> None:
+        """Raise what came of a write, unless the line may be written once more."""
+        if interrupts(exc):
+            file.complete(line)
+            raise exc
+        if not isinstance(exc, OSError):
+            raise exc
+        if exc.errno != errno.EBADF:
+            self._lose(exc)
+            raise exc
+        # Another thread is just reopening the file.
 
     def _lose(self, exc: OSError) -> None:
         with self._lock:
@@ -155,24 +189,24 @@ class JSONLSink:
 
     # -- lines that say more -------------------------------------------------
 
-    def _write_specially(self, record: StepRecord) -> None:
+    def _write_specially(self, line: bytes, step: Finished) -> None:
         """Write a line that carries the header, or what was lost before it."""
         with self._lock:
-            self._header = record.header
+            self._header = step.header
             try:
                 if self._file is None:
                     self._file = make_file(self.path)
                     self._file.share()
                 elif self._file.look() == "gone":
                     self._recover("gone")
-                self._append_dressed(self._file, record)
+                self._append_dressed(self._file, line)
             except OSError as exc:
                 if not interrupts(exc):
                     self._lose(exc)
                 raise
 
-    def _append_dressed(self, file: AppendFile, record: StepRecord) -> None:
-        line, lost, notes = self._dressed(record), self._lost, self._notes
+    def _append_dressed(self, file: AppendFile, line: bytes) -> None:
+        line, lost, notes = self._dressed(line), self._lost, self._notes
         # Before the write: a signal's function that traces inside of it says neither
         # again. The header it does say, for its line may be the first.
         self._lost, self._notes = 0, []
@@ -190,17 +224,16 @@ class JSONLSink:
         self._needs_header = False
         self._special = bool(self._lost or self._notes)
 
-    def _dressed(self, record: StepRecord) -> bytes:
+    def _dressed(self, line: bytes) -> bytes:
         notes = list(self._notes)
         if self._lost:
             notes.append({"note": "gap", "lost": self._lost, "error": self._cause})
-        line = record.line
         if notes:
-            data = record.to_dict()
+            data = StepRecord(line).to_dict()
             line = encode_line({**data, "notes": [*data.get("notes", ()), *notes]})
-        if not self._needs_header or record.header is None:
+        if not self._needs_header or self._header is None:
             return line
-        header = encode_line(self._described(record.header))
+        header = encode_line(self._described(self._header))
         return line[:-2] + b',"session":' + header[:-1] + b"}\n"
 
     def _described(self, header: SessionHeader) -> dict[str, Any]:
@@ -226,14 +259,15 @@ class JSONLSink:
             self._needs_header = file.is_empty
             self._named = False
             for line in stranded.splitlines(keepends=True):
-                self._write_specially(StepRecord.from_line(line, self._header))
+                record = StepRecord.from_line(line, self._header)
+                self._write_specially(record.line, record)
 
     # -- durability ----------------------------------------------------------
 
-    def _sync(self, record: StepRecord) -> None:
+    def _sync(self, step: Finished) -> None:
         if self._durability == "interval":
             now = time.monotonic()
-            if now - self._synced < _INTERVAL_SECONDS and record.parent_id is not None:
+            if now - self._synced < _INTERVAL_SECONDS and step.parent_id is not None:
                 return
             self._synced = now
         self._sync_now()
@@ -264,7 +298,9 @@ class JSONLSink:
         """Leave the parent's files; the child's own are made at its first step."""
         self._lock = threading.RLock()
         self._let_go()
-        name = f"{self.path.stem}.p{os.getpid()}{self.path.suffix}"
+        # A child's child stands beside its parent, not below it.
+        stem = _OF_CHILD.sub("", self.path.stem)
+        name = f"{stem}.p{os.getpid()}{self.path.suffix}"
         self.path = self.path.with_name(name)
         self._special = self._needs_header = True
         self._named = False
@@ -288,7 +324,7 @@ class JSONLSink:
     def _last_look(self) -> None:
         if self._file is not None and not self._lost:
             self._recover(self._file.look())
-        if self._durability != "cache":
+        if self._syncs:
             self._sync_now()
         if self._notes:
             msg = f"the file was {self._notes[-1]['note']}"

@@ -1,0 +1,74 @@
+"""
+Moments as they stand in a record: seconds since the epoch, six digits behind the point.
+
+A moment is a whole second and microseconds from there, so that the end of a step is
+its start plus its duration to the last digit. The text of the second is kept as long
+as it lasts: 0.1 µs a moment instead of 0.4 µs.
+"""
+
+from __future__ import annotations
+
+
+Second = tuple[int, str]
+"""A second since the epoch: the number, and its text with the point."""
+
+EPOCH: Second = (0, "0.")
+
+MICROSECONDS = 1_000_000
+
+THREE_DIGITS = tuple(f"{number:03}" for number in range(1000))
+"""The numbers below a thousand with their zeros: a third of what formatting takes."""
+
+
+class Moments:
+    """
+    Takes moments apart.
+    """
+
+    __slots__ = ("_second",)
+
+    def __init__(self) -> None:
+        self._second = EPOCH
+
+    def split(self, seconds: float) -> tuple[Second, int]:
+        """
+        Return a moment as a whole second, and the microseconds from there.
+
+        Args:
+            seconds: Since the epoch.
+        """
+        second = self._second
+        micro = int((seconds - second[0]) * 1_000_000 + 0.5)
+        if not 0 <= micro < MICROSECONDS:
+            number = int(max(seconds, 0.0))
+            self._second = second = (number, f"{number}.")
+            micro = int((seconds - number) * 1_000_000 + 0.5)
+        return second, micro
+
+
+def moment_text(second: Second, micro: int) -> str:
+    """
+    Write a moment.
+
+    Args:
+        second: Where it is counted from.
+        micro: Microseconds from there, any number of them.
+    """
+    if 0 <= micro < MICROSECONDS:
+        return f"{second[1]}{THREE_DIGITS[micro // 1000]}{THREE_DIGITS[micro % 1000]}"
+    late = second[0] * MICROSECONDS + micro
+    if late < 0:
+        return f"{late / MICROSECONDS:.6f}"
+    return f"{late // MICROSECONDS}.{late % MICROSECONDS:06}"
+
+
+def milliseconds_text(micro: int) -> str:
+    """
+    Write a duration in milliseconds.
+
+    Args:
+        micro: Microseconds.
+    """
+    if micro < 0:
+        return f"{micro / 1000:.3f}"
+    return f"{micro // 1000}.{THREE_DIGITS[micro % 1000]}"
