@@ -768,7 +768,7 @@ def test_the_table_shows_the_figures():
     assert [
         "sessions  1",
         "steps     4",
-        "  ✔ ok  3",
+        "  ✔ ok     3",
         "  ✘ error  1",
         "damaged   1 lines passed over",
         "",
