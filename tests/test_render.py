@@ -541,7 +541,10 @@ def test_the_page_looks_like_the_old_one():
         0,
         name="market_scan",
         duration_ms=142.3,
-        logs=[{"_t": 1709303422.1, "signal": 0.87}],
+        logs=[
+            {"_t": 1709303422.1, "signal": 0.87},
+            {"_t": 1709303422.2, "action": "BUY", "size": "1"},
+        ],
     )
     session = fold(
         [step], header(agent="trading_agent", meta={"run": "night"}, started_at=START)
@@ -570,6 +573,7 @@ def test_the_page_looks_like_the_old_one():
 
 **Logs:**
 - `14:30:22.100Z` — `signal=0.87`
+- `14:30:22.200Z` — `action='BUY'`, `size='1'`
 """ == page_of(session)
 
 
