@@ -101,3 +101,21 @@ class SessionHeader(NamedTuple):
             started_at=take("started_at", _NUMBER, 0.0),
             more=rest,
         )
+
+
+def begun(header: SessionHeader, earliest: float) -> float:
+    """
+    Tell when a session began, from its header and its steps.
+
+    Args:
+        header: The session's header.
+        earliest: Epoch seconds of the earliest start of a step, 0.0 where unknown.
+
+    Returns:
+        Epoch seconds, 0.0 where unknown.
+    """
+    # What a file's name says is cut to the second: a step in that second knows more.
+    from_name = not header.version
+    if not header.started_at or (from_name and 0 <= earliest - header.started_at < 1):
+        return earliest
+    return header.started_at

@@ -95,6 +95,20 @@ def test_an_old_file_is_read(tmp_path):
         session.header.session_id,
     )
     assert ["market_scan", "market_scan"] == [step.name for step in session.roots]
+    assert (START, 142.3) == (session.started_at, session.average_ms)
+
+
+@pytest.mark.parametrize(
+    ("first", "started"),
+    [(START + 0.7, START + 0.7), (START + 30, START), (START - 1, START)],
+    ids=["in that second", "later", "earlier"],
+)
+def test_a_name_tells_the_start_to_the_second(tmp_path, first, started):
+    """Where no header tells the start, a step in the second of the name does."""
+    step = {**fields(0), "started_at": first, "finished_at": first + 0.25}
+    path = write(tmp_path, encoded(step))
+
+    assert started == reading.read(path).started_at
 
 
 def test_an_empty_file_is_a_session_without_steps(tmp_path):
