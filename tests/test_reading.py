@@ -627,6 +627,22 @@ def test_resolve_helps_with_a_wrong_name(traces, wanted, said):
     assert said in str(caught.value)
 
 
+@pytest.mark.parametrize("directory", ["traces", "missing"])
+def test_resolve_names_a_path_that_is_not_there(traces, directory):
+    """A path that leads nowhere is named, whatever there is in the directory."""
+    with pytest.raises(TraceReadError) as caught:
+        reading.resolve(traces.with_name(directory), "elsewhere/fox.jsonl")
+
+    assert "'elsewhere/fox.jsonl'" in str(caught.value)
+
+
+@pytest.mark.parametrize("directory", ["traces", "missing"])
+def test_resolve_says_that_a_directory_is_no_session(traces, directory):
+    """Who names a directory in the place of a session is told where it belongs."""
+    with pytest.raises(TraceReadError, match=r"is a directory: name it with --dir\."):
+        reading.resolve(traces.with_name(directory), str(traces))
+
+
 def test_resolve_says_when_there_is_nothing(tmp_path):
     """An empty directory is named as one."""
     with pytest.raises(TraceReadError, match="no sessions in"):
