@@ -119,3 +119,13 @@ def begun(header: SessionHeader, earliest: float) -> float:
     if not header.started_at or (from_name and 0 <= earliest - header.started_at < 1):
         return earliest
     return header.started_at
+
+
+def newer(header: SessionHeader) -> str:
+    """Say that a header is of a newer format; empty if it is not."""
+    if header.format <= FORMAT:
+        return ""
+    return (
+        f"It is written by a newer ai_trace (format {header.format}, this is "
+        f"{FORMAT}); what is unknown here is kept as it is."
+    )

@@ -339,6 +339,16 @@ class TestDamage:
         assert "Nothing in notes.txt can be read" in done.stderr.splitlines()[-1]
         assert "Traceback" not in done.stderr
 
+    @pytest.mark.parametrize("suffix", [".json", ".md"])
+    def test_document(self, here: Path, suffix: str) -> None:
+        """A document whose session is gone is said to be one."""
+        (here / f"saved{suffix}").write_text('{\n"agent": "bot"\n}\n')
+        done = run("view", f"saved{suffix}", cwd=here)
+
+        assert (1, "", 1) == (done.returncode, done.stdout, done.stderr.count("\n"))
+        assert f"saved{suffix} is a document made of a session" in done.stderr
+        assert "saved.jsonl" in done.stderr
+
     def test_lost_parent(self, here: Path) -> None:
         """A step whose parent is not recorded stands below a placeholder."""
         write_session(
