@@ -27,7 +27,7 @@ class _DocumentSink:
     traces_nothing = True
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
+        self.path = _files.path_of(type(self).__name__, path)
         _files.make_directory(self.path.parent)
         try:
             _files.check_document(self.path)
