@@ -103,6 +103,8 @@ class TestWords:
             (["stats", "--since", "soon"], "'soon' is no point in time"),
             (["view", "one", "two"], "There is a word too many: 'two'."),
             (["view", "--depth"], "expected one argument"),
+            (["--dir", "", "list"], "'' is not the name of a directory"),
+            (["list", "--dir="], "'' is not the name of a directory"),
         ],
     )
     def test_mistyped(self, traces: Path, words: list[str], hint: str) -> None:

@@ -167,6 +167,17 @@ class TestTree:
 
         assert (1, "", 1) == (done.returncode, done.stdout, done.stderr.count("\n"))
 
+    @pytest.mark.parametrize(
+        ("kind", "hint"),
+        [("tols", "Did you mean 'tool'?"), ("LLM", "'llm'?"), ("llm", "asked for.\n")],
+    )
+    def test_mistyped_kind(self, here: Path, kind: str, hint: str) -> None:
+        """A kind that does not exist is answered with the one that was meant."""
+        done = run("view", "trading", "--kind", kind, cwd=here)
+
+        assert (1, "") == (done.returncode, done.stdout)
+        assert done.stderr.strip().endswith(hint.strip())
+
     def test_full(self, here: Path) -> None:
         """--full shows ids, context, logs, result and traceback of each step."""
         done = run("view", "trading", "--full", cwd=here)
