@@ -185,7 +185,7 @@ class HalfClock:
         ({"ids": 42}, "step_id"),
         ({"ids": ["a", "b"]}, "step_id"),
     ],
-    ids=str,
+    ids=["clock", "half a clock", "ids", "list of ids"],
 )
 def test_clocks_and_ids_have_their_methods(tmp_path, given, lacking):
     """A clock or a source of ids that lacks a method is refused; no file is left."""
