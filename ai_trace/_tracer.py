@@ -308,6 +308,11 @@ class Tracer(Recorder):
         if current.get() is self:
             current.set(self.give_back())
         self.close()
+        # Where a step was entered and never left, it stands here, and ended just now.
+        here = current.get()
+        while here is not None and here.is_over():
+            here = here.give_back()
+        current.set(here)
 
     def is_over(self) -> bool:
         """Tell whether the tracer was closed without having been left."""
