@@ -118,7 +118,8 @@ class TestTail:
         write_session(tmp_path / "traces", "bot", SESSION_ID, steps, format=7)
         done = run("tail", "--no-follow", cwd=tmp_path)
 
-        assert (0, 1) == (done.returncode, done.stderr.count("newer ai_trace"))
+        assert (0, 1) == (done.returncode, done.stderr.count("\n"))
+        assert f"{SESSION_ID}: It is written by a newer ai_trace" in done.stderr
 
     def test_live(self, here: Path) -> None:
         """Steps are shown as they finish, and Ctrl-C ends quietly with status 130."""

@@ -101,7 +101,7 @@ def _show_last(options: argparse.Namespace, output: _Output, terminal: Terminal)
     if problems and not steps:
         raise unreadable(path, problems)
     for problem in problems:
-        output.complain(problem)
+        terminal.complain(f"{path}: {problem.where}: {problem.what}")
     for step in steps:
         output.show(step)
     if steps or not options.n:
@@ -191,7 +191,7 @@ class _Output:
             last=last,
             poll=_POLL,
             stop=stop,
-            on_problem=self.complain,
+            on_problem=self._complain,
             on_open=self._show_open,
         )
         with self._status:
@@ -230,7 +230,7 @@ class _Output:
         if header is not None and header != self._header:
             self._header = header
             if newer(header):
-                self._terminal.complain(newer(header))
+                self._terminal.complain(f"{header.session_id}: {newer(header)}")
 
     def _object(self, step: StepRecord) -> str:
         header = step.header
@@ -239,7 +239,6 @@ class _Output:
         self._session = (header.agent, header.session_id)
         return f'{json.line(step)[:-1]}, "session": {json.encode(header.to_dict())}}}'
 
-    def complain(self, problem: Problem) -> None:
-        """Say what is wrong with a line."""
+    def _complain(self, problem: Problem) -> None:
         self._status.clear()
         self._terminal.complain(f"{problem.where}: {problem.what}")
