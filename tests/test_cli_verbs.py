@@ -97,10 +97,9 @@ class TestTail:
         assert (0, 6) == (done.returncode, done.stdout.count("\n"))
         offset = path.stat().st_size - len(b'garbage\n{"name": "torn')
         first, second = done.stderr.splitlines()
-        assert first.startswith(f"ai-trace: offset {offset}: The line is damaged: ")
-        assert second.startswith(
-            f"ai-trace: offset {offset + 8}: The last line is torn"
-        )
+        start = f"ai-trace: traces/{STEM}.jsonl: offset"
+        assert first.startswith(f"{start} {offset}: The line is damaged: ")
+        assert second.startswith(f"{start} {offset + 8}: The last line is torn")
 
     def test_nothing_that_can_be_read(self, here: Path) -> None:
         """A file without a step that can be read is named, with the reason."""
