@@ -22,7 +22,6 @@ from typing import Any
 
 import pytest
 from sybil import Document, Example, Region, Sybil
-from sybil.integration.pytest import SybilItem
 from sybil.parsers.myst import CodeBlockParser, PythonCodeBlockParser, SkipParser
 
 import ai_trace
@@ -159,9 +158,19 @@ pytest_collect_file = Sybil(
 ).pytest()
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the examples of a page in one process: each starts where the last ended."""
-    for item in items:
-        if isinstance(item, SybilItem):
-            item.add_marker(pytest.mark.xdist_group(str(item.path)))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """
+    Keep the examples of a page in one process: each starts where the last ended.
+
+    By the marks that ``--dist=loadgroup`` is made for they would not stay together:
+    pytest-xdist 3.8 writes those into names that pytest 9.2 does not read.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByPage(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            page, _, _ = nodeid.partition("::")
+            return page if page.endswith(".md") else nodeid
+
+    return ByPage(config, log) if config.getoption("dist") == "loadgroup" else None

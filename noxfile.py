@@ -114,8 +114,9 @@ CLIENTS = {
     "old": ["openai==2.*", "anthropic==1.*"],
     "new": ["openai==3.*", "anthropic==2.*"],
 }
-# The examples of one page stay together: each starts where the one before it ended.
-ALL_CORES = ["--numprocesses=auto", "--dist=loadgroup"]
+ALL_CORES = ["--numprocesses=auto"]
+# The examples of one page stay together: see conftest.py.
+PAGES = [*ALL_CORES, "--dist=loadgroup"]
 HARDENED = "3.11" if "3.11" in FOUND else (FOUND or PYTHONS)[-1]
 
 
@@ -238,7 +239,7 @@ def frameworks(session: nox.Session, library: str) -> None:
         what = [FRAMEWORKS, f"--ignore={FRAMEWORKS}/test_litellm.py"]
         what += [f"docs/how-to/{name}.md" for name in FRAMEWORK_PAGES]
         what += [shown.format(name) for name in FRAMEWORK_CLASSES]
-    session.run("pytest", *what, *ALL_CORES, "-q", *session.posargs)
+    session.run("pytest", *what, *PAGES, "-q", *session.posargs)
 
 
 @nox.session(python=HARDENED, requires=["package"])
@@ -268,7 +269,7 @@ def docs(session: nox.Session) -> None:
     others = [
         f"--ignore=docs/how-to/{name}.md" for name in ["litellm", *FRAMEWORK_PAGES]
     ]
-    what = ["README.md", "docs", *others, *ALL_CORES]
+    what = ["README.md", "docs", *others, *PAGES]
     session.run("pytest", *what, "-q", *session.posargs)
 
 

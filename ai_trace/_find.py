@@ -85,7 +85,7 @@ class SessionInfo:
     @property
     def path(self) -> Path:
         """The session's file (the first of them, after a fork)."""
-        return _paths(self._parts[:1])[0]
+        return self.parts[0]
 
     @property
     def parts(self) -> tuple[Path, ...]:
@@ -264,9 +264,16 @@ def resolve(directory: PathLike, session: str | None = None) -> Path:
         TraceReadError: If nothing or more than one session matches; the message
             names the nearest ones.
     """
-    if session not in (None, "", LATEST) and os.path.isfile(session):
-        return trace_beside(*_paths([session]))
-    found = Directory(directory)
+    wanted = None if session in ("", LATEST) else session
+    if wanted is not None and os.path.isfile(wanted):
+        return trace_beside(*_paths([wanted]))
+    try:
+        found = Directory(directory)
+    except TraceReadError as exc:
+        if wanted is None:
+            raise
+        msg = _is_directory(wanted) or f"There is no file {wanted!r}. {exc}"
+        raise TraceReadError(msg) from exc
     newest = next(iter(found), None)
     if newest is None:
         msg = (
@@ -274,9 +281,14 @@ def resolve(directory: PathLike, session: str | None = None) -> Path:
             "Run an agent with a tracer, or give another directory."
         )
         raise TraceReadError(msg)
-    if session in (None, "", LATEST):
+    if wanted is None:
         return newest.path
-    return _match(found, session, directory).path
+    return _match(found, wanted, directory).path
+
+
+def _is_directory(session: str) -> str:
+    is_one = os.path.isdir(session)
+    return f"{session!r} is a directory: name it with --dir." if is_one else ""
 
 
 def _may_be_file(entry: os.DirEntry[str]) -> bool:
@@ -343,17 +355,13 @@ def _match(found: Directory, wanted: str, directory: PathLike) -> SessionInfo:
     stem = trace_stem(name) or name
     stems = found.stems
     exact = [each for each in stems if stem in (each, id_in(each))]
-    near = exact or [each for each in stems if stem and stem in each]
-    info = found.look(near[0]) if len(near) == 1 else None
-    if info is not None:
-        return info
+    # Who gives a path means that file, and not another with a part of its name.
+    whole = not stem or os.path.dirname(wanted)
+    near = exact or [each for each in stems if not whole and stem in each]
     if len(near) > 1:
-        msg = (
-            f"{wanted!r} fits {len(near)} sessions: {_listed(near)}. "
-            "Give more of the name."
-        )
-        raise TraceReadError(msg)
-    return _match_header(found, stem, wanted, directory)
+        raise _ambiguous(wanted, near)
+    info = found.look(near[0]) if near else None
+    return info or _match_header(found, stem, wanted, directory)
 
 
 def _match_header(
@@ -365,12 +373,9 @@ def _match_header(
     if len(near) == 1:
         return near[0]
     if near:
-        names = [info.stem for info in near]
-        msg = (
-            f"{wanted!r} fits {len(near)} sessions: {_listed(names)}. "
-            "Give more of the name."
-        )
-        raise TraceReadError(msg)
+        raise _ambiguous(wanted, [info.stem for info in near])
+    if _is_directory(wanted):
+        raise TraceReadError(_is_directory(wanted))
     import difflib
 
     msg = f"There is no session {wanted!r} in {os.fspath(directory)}."
@@ -382,6 +387,11 @@ def _match_header(
     else:
         msg += f" The newest are {_listed(names)}."
     raise TraceReadError(msg)
+
+
+def _ambiguous(wanted: str, names: list[str]) -> TraceReadError:
+    fits = f"{wanted!r} fits {len(names)} sessions: {_listed(names)}"
+    return TraceReadError(f"{fits}. Give more of the name.")
 
 
 def _listed(names: list[str]) -> str:

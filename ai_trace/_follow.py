@@ -132,7 +132,9 @@ class _Cursor:
             return []
         stated = first_header(file) or journal_head(self._path)
         self._header = stated or self._header
-        steps, self._offset = read_last(file, last, self._header, whole=True)
+        steps, self._offset, problems = read_last(file, last, self._header, whole=True)
+        for problem in problems:
+            self._report(problem)
         return steps
 
     def settle(self, journals: Journals, path: Path) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 
 from ai_trace._glance import Glance
 from ai_trace._problem import Problem as Problem
+from ai_trace._record import WITHOUT_END
 from ai_trace._usage import Usage, usage_of
 
 
@@ -107,7 +108,7 @@ class Growth:
         finished = record.finished_at
         if finished is not None and math.isfinite(finished):
             self.latest = max(finished, self.latest or finished)
-        if record.duration_ms is not None and finished is not None:
+        if record.duration_ms is not None and record.outcome not in WITHOUT_END:
             self.timed += 1
             self.total_ms += record.duration_ms
 

@@ -101,3 +101,31 @@ class SessionHeader(NamedTuple):
             started_at=take("started_at", _NUMBER, 0.0),
             more=rest,
         )
+
+
+def begun(header: SessionHeader, earliest: float) -> float:
+    """
+    Tell when a session began, from its header and its steps.
+
+    Args:
+        header: The session's header.
+        earliest: Epoch seconds of the earliest start of a step, 0.0 where unknown.
+
+    Returns:
+        Epoch seconds, 0.0 where unknown.
+    """
+    # What a file's name says is cut to the second: a step in that second knows more.
+    from_name = not header.version
+    if not header.started_at or (from_name and 0 <= earliest - header.started_at < 1):
+        return earliest
+    return header.started_at
+
+
+def newer(header: SessionHeader) -> str:
+    """Say that a header is of a newer format; empty if it is not."""
+    if header.format <= FORMAT:
+        return ""
+    return (
+        f"It is written by a newer ai_trace (format {header.format}, this is "
+        f"{FORMAT}); what is unknown here is kept as it is."
+    )

@@ -16,6 +16,7 @@ from itertools import islice
 from typing import BinaryIO, NamedTuple
 
 from ai_trace._names import PACKINGS as PACKINGS
+from ai_trace._problem import Problem
 from ai_trace._record import (
     SessionHeader,
     StepRecord,
@@ -205,7 +206,7 @@ def _join(offset: int, end: int, pieces: list[bytes]) -> Line:
 
 def read_last(
     file: BinaryIO, n: int, header: SessionHeader, *, whole: bool = False
-) -> tuple[list[StepRecord], int]:
+) -> tuple[list[StepRecord], int, list[Problem]]:
     """
     Read the last steps of a file from its end.
 
@@ -216,9 +217,11 @@ def read_last(
         whole: Whether a last line without its newline is left out.
 
     Returns:
-        The steps in the order of the file, and where its last whole line ends.
+        The steps in the order of the file, where its last whole line ends, and what
+        is wrong with the damaged lines.
     """
     steps: list[StepRecord] = []
+    problems: list[Problem] = []
     end = resume = os.fstat(file.fileno()).st_size
     for line in read_lines_back(file, end):
         if not line.ended:
@@ -227,11 +230,16 @@ def read_last(
                 continue
         if len(steps) >= n:
             break
+        if line.data.isspace():
+            continue
         found = [item for _, item in decode_all(line, header)]
         steps += [item for item in reversed(found) if isinstance(item, StepRecord)]
+        where = f"offset {line.offset}"
+        problems += [Problem(where, item) for item in found if isinstance(item, str)]
     del steps[n:]
     steps.reverse()
-    return steps, resume
+    problems.reverse()
+    return steps, resume, problems
 
 
 def decode(line: Line, header: SessionHeader) -> StepRecord | str:

@@ -29,6 +29,7 @@ from ai_trace._redact import Redaction
 from ai_trace._step import Step
 from ai_trace._tracer_arguments import (
     check_arguments,
+    check_sources,
     checked_sinks,
     directory_of,
     header_of,
@@ -109,6 +110,7 @@ class Tracer(Recorder):
         ids: Ids | None = None,
     ) -> None:
         check_arguments(agent, meta, limits)
+        check_sources(clock, ids)
         check_durability("Tracer", durability)
         given_sinks = checked_sinks(sinks)
         clock = clock or SystemClock()
@@ -307,6 +309,11 @@ class Tracer(Recorder):
         if current.get() is self:
             current.set(self.give_back())
         self.close()
+        # Where a step was entered and never left, it stands here, and ended just now.
+        here = current.get()
+        while here is not None and here.is_over():
+            here = here.give_back()
+        current.set(here)
 
     def is_over(self) -> bool:
         """Tell whether the tracer was closed without having been left."""

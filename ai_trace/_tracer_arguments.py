@@ -23,6 +23,9 @@ from ai_trace.sinks._files import unusable
 from ai_trace.typing import Sink
 
 
+_SOURCES = {"clock": ("time", "monotonic"), "ids": ("step_id", "trace_id")}
+
+
 def check_arguments(agent: object, meta: object, limits: object) -> None:
     """Refuse an agent, meta or limits of the wrong type."""
     if not isinstance(agent, str) or not agent.strip():
@@ -40,6 +43,18 @@ def check_arguments(agent: object, meta: object, limits: object) -> None:
     if limits is not None and not isinstance(limits, Limits):
         msg = f"Tracer(limits={limits!r}): give a Limits object, or leave it out."
         raise TraceConfigError(msg)
+
+
+def check_sources(clock: object, ids: object) -> None:
+    """Refuse a clock or a source of ids that lacks a method."""
+    for name, given in (("clock", clock), ("ids", ids)):
+        lacking = [m for m in _SOURCES[name] if not callable(getattr(given, m, None))]
+        if given is not None and lacking:
+            msg = (
+                f"Tracer({name}={given!r}): it has no method {lacking[0]}(). Give an "
+                f"object with {' and '.join(_SOURCES[name])}, or leave it out."
+            )
+            raise TraceConfigError(msg)
 
 
 def redaction_of(redact: object) -> Redaction | None:

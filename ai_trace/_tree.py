@@ -22,6 +22,7 @@ from typing import Any, NamedTuple, overload
 
 from ai_trace._glance import Glance
 from ai_trace._growth import NOBODY, Growth, Problem, key_of, shorten
+from ai_trace._header import begun
 from ai_trace._record import SessionHeader, StepRecord
 
 
@@ -132,7 +133,7 @@ class Session:
         self.path = path
         self.problems = problems
         self.outcomes: Mapping[str, int] = grown.outcomes
-        self.started_at = header.started_at or grown.earliest
+        self.started_at = begun(header, grown.earliest)
         self.finished_at = grown.latest
         self.average_ms = grown.total_ms / grown.timed if grown.timed else None
         self.usage = grown.usage

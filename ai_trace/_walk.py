@@ -16,6 +16,7 @@ from ai_trace._files import (
     header_of,
     journal_head,
 )
+from ai_trace._header import newer
 from ai_trace._lines import (
     LINE_LIMIT,
     PACKINGS,
@@ -25,7 +26,7 @@ from ai_trace._lines import (
     open_file,
 )
 from ai_trace._problem import Problem
-from ai_trace._record import FORMAT, StepRecord
+from ai_trace._record import StepRecord
 from ai_trace.exceptions import TraceReadError
 
 
@@ -241,12 +242,8 @@ class _Part:
     def _hear(self, stated: SessionHeader | None, where: str) -> Iterator[Problem]:
         if stated is None:
             return
-        if stated.format > FORMAT:
-            what = (
-                f"It is written by a newer ai_trace (format {stated.format}, this is "
-                f"{FORMAT}); what is unknown here is kept as it is."
-            )
-            yield Problem(where, what, "newer")
+        if newer(stated):
+            yield Problem(where, newer(stated), "newer")
         if self._header is None or not self._is_stated:
             self._header, self._is_stated = stated, True
         elif stated.session_id != self._header.session_id:

@@ -140,7 +140,9 @@ def glances(path: Trace) -> Iterator[Glance | Problem]:
     return Walk(parts_of(path), Journals(journals_of(path))).glances()
 
 
-def tail(path: Trace, n: int) -> list[StepRecord]:
+def tail(
+    path: Trace, n: int, *, on_problem: Callable[[Problem], None] | None = None
+) -> list[StepRecord]:
     """
     Return the last steps of a session, in the order of their finishing.
 
@@ -152,6 +154,7 @@ def tail(path: Trace, n: int) -> list[StepRecord]:
     Args:
         path: Any file of the session, or what ``find`` said of it.
         n: How many steps that have finished.
+        on_problem: Called for each damaged line among them and behind them.
 
     Returns:
         The steps, fewer where the session has fewer.
@@ -164,8 +167,12 @@ def tail(path: Trace, n: int) -> list[StepRecord]:
     for part in parts_of(path):
         with open_anywhere(part) as file:
             header = first_header(file) or journal_head(part) or header_from_name(part)
-            tails.append(read_last(file, n, header)[0])
+            steps, _, problems = read_last(file, n, header)
             journals.settle(part, file)
+        tails.append(steps)
+        if on_problem is not None:
+            for problem in problems:
+                on_problem(problem)
     return merge_last(tails, n) + list(journals.records())
 
 

@@ -15,7 +15,15 @@ from pathlib import Path
 import pytest
 from recorded import read_directory
 
-from ai_trace import MemorySink, Tracer, current_tracer, step, traced
+from ai_trace import (
+    JSONSink,
+    MarkdownSink,
+    MemorySink,
+    Tracer,
+    current_tracer,
+    step,
+    traced,
+)
 from ai_trace.exceptions import TraceConfigError, TraceError
 
 
@@ -160,6 +168,43 @@ def test_limits_are_limits(tmp_path, limits):
         Tracer("agent", tmp_path, limits=limits)
 
     check_message(caught.value, "imits")
+
+
+class HalfClock:
+    """A clock that knows the time of day alone."""
+
+    def time(self):
+        return 0.0
+
+
+@pytest.mark.parametrize(
+    ("given", "lacking"),
+    [
+        ({"clock": 42}, "time"),
+        ({"clock": HalfClock()}, "monotonic"),
+        ({"ids": 42}, "step_id"),
+        ({"ids": ["a", "b"]}, "step_id"),
+    ],
+    ids=["clock", "half a clock", "ids", "list of ids"],
+)
+def test_clocks_and_ids_have_their_methods(tmp_path, given, lacking):
+    """A clock or a source of ids that lacks a method is refused; no file is left."""
+    with pytest.raises(TraceConfigError) as caught:
+        Tracer("agent", tmp_path / "traces", **given)
+
+    ((name, value),) = given.items()
+    check_message(caught.value, name, repr(value), lacking)
+    assert [] == list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("path", [42, None, b"x.md", ""])
+@pytest.mark.parametrize("make", [JSONSink, MarkdownSink])
+def test_documents_have_a_path(make, path):
+    """A sink's path that is none is refused with the value."""
+    with pytest.raises(TraceConfigError) as caught:
+        make(path)
+
+    check_message(caught.value, make.__name__, repr(path))
 
 
 # -- decoration ---------------------------------------------------------------------

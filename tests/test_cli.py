@@ -103,6 +103,8 @@ class TestWords:
             (["stats", "--since", "soon"], "'soon' is no point in time"),
             (["view", "one", "two"], "There is a word too many: 'two'."),
             (["view", "--depth"], "expected one argument"),
+            (["--dir", "", "list"], "'' is not the name of a directory"),
+            (["list", "--dir="], "'' is not the name of a directory"),
         ],
     )
     def test_mistyped(self, traces: Path, words: list[str], hint: str) -> None:
@@ -263,6 +265,17 @@ class TestList:
             f"{size / 1000:.1f}",
             "kB",
         ] == row.split()
+
+    def test_old_session(self, tmp_path: Path) -> None:
+        """A session without a header took no longer than its steps did."""
+        path = tmp_path / f"trading_agent_{SESSION_ID}.jsonl"
+        path.write_bytes(
+            line(step("b", 0, started_at=STARTED + 0.9, finished_at=STARTED + 0.95))
+            + line(step("a", 0, started_at=STARTED + 0.8, finished_at=STARTED + 0.96))
+        )
+        done = run("list", "--dir", ".", cwd=tmp_path)
+
+        assert ["160", "ms"] == done.stdout.splitlines()[1].split()[4:6]
 
     def test_newest_first(self, two_sessions: Path) -> None:
         """Sessions are listed from the newest to the oldest."""

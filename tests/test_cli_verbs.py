@@ -87,6 +87,39 @@ class TestTail:
         assert (1, "") == (done.returncode, done.stdout)
         assert "young_20240301_163022.jsonl" in done.stderr
 
+    def test_damage(self, here: Path) -> None:
+        """Damage among the last steps is named, and the steps are shown."""
+        path = here / "traces" / f"{STEM}.jsonl"
+        with path.open("ab") as file:
+            file.write(b'garbage\n{"name": "torn')
+        done = run("tail", "--no-follow", cwd=here)
+
+        assert (0, 6) == (done.returncode, done.stdout.count("\n"))
+        offset = path.stat().st_size - len(b'garbage\n{"name": "torn')
+        first, second = done.stderr.splitlines()
+        start = f"ai-trace: traces/{STEM}.jsonl: offset"
+        assert first.startswith(f"{start} {offset}: The line is damaged: ")
+        assert second.startswith(f"{start} {offset + 8}: The last line is torn")
+
+    def test_nothing_that_can_be_read(self, here: Path) -> None:
+        """A file without a step that can be read is named, with the reason."""
+        (here / "traces" / "bad_20240301_163022.jsonl").write_text("hello\nworld\n")
+        done = run("tail", "--no-follow", cwd=here)
+
+        assert (1, "", 1) == (done.returncode, done.stdout, done.stderr.count("\n"))
+        assert (
+            "bad_20240301_163022.jsonl can be read as a step: offset 0" in done.stderr
+        )
+
+    def test_newer_format(self, tmp_path: Path) -> None:
+        """A file of a newer format is said to be one, once, and shown."""
+        steps = trading_steps()
+        write_session(tmp_path / "traces", "bot", SESSION_ID, steps, format=7)
+        done = run("tail", "--no-follow", cwd=tmp_path)
+
+        assert (0, 1) == (done.returncode, done.stderr.count("\n"))
+        assert f"{SESSION_ID}: It is written by a newer ai_trace" in done.stderr
+
     def test_live(self, here: Path) -> None:
         """Steps are shown as they finish, and Ctrl-C ends quietly with status 130."""
         path = here / "traces" / f"{STEM}.jsonl"

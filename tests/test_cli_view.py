@@ -167,6 +167,17 @@ class TestTree:
 
         assert (1, "", 1) == (done.returncode, done.stdout, done.stderr.count("\n"))
 
+    @pytest.mark.parametrize(
+        ("kind", "hint"),
+        [("tols", "Did you mean 'tool'?"), ("LLM", "'llm'?"), ("llm", "asked for.\n")],
+    )
+    def test_mistyped_kind(self, here: Path, kind: str, hint: str) -> None:
+        """A kind that does not exist is answered with the one that was meant."""
+        done = run("view", "trading", "--kind", kind, cwd=here)
+
+        assert (1, "") == (done.returncode, done.stdout)
+        assert done.stderr.strip().endswith(hint.strip())
+
     def test_full(self, here: Path) -> None:
         """--full shows ids, context, logs, result and traceback of each step."""
         done = run("view", "trading", "--full", cwd=here)
@@ -338,6 +349,16 @@ class TestDamage:
         assert (1, "") == (done.returncode, done.stdout)
         assert "Nothing in notes.txt can be read" in done.stderr.splitlines()[-1]
         assert "Traceback" not in done.stderr
+
+    @pytest.mark.parametrize("suffix", [".json", ".md"])
+    def test_document(self, here: Path, suffix: str) -> None:
+        """A document whose session is gone is said to be one."""
+        (here / f"saved{suffix}").write_text('{\n"agent": "bot"\n}\n')
+        done = run("view", f"saved{suffix}", cwd=here)
+
+        assert (1, "", 1) == (done.returncode, done.stdout, done.stderr.count("\n"))
+        assert f"saved{suffix} is a document made of a session" in done.stderr
+        assert "saved.jsonl" in done.stderr
 
     def test_lost_parent(self, here: Path) -> None:
         """A step whose parent is not recorded stands below a placeholder."""

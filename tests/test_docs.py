@@ -182,3 +182,17 @@ def test_pages_are_listed() -> None:
     files = {path.name for path in (ROOT / "docs" / "how-to").glob("*.md")}
 
     assert {"index.md"} == {name for name in files if f"]({name})" not in listed}
+
+
+def test_sessions_of_nox() -> None:
+    """CONTRIBUTING.md names the sessions that nox runs, in their order."""
+    tree = ast.parse((ROOT / "noxfile.py").read_text(encoding="utf-8"))
+    (wanted,) = [
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        and ast.unparse(node.targets[0]) == "nox.options.sessions"
+    ]
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+
+    assert wanted == re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)

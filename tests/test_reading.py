@@ -95,6 +95,20 @@ def test_an_old_file_is_read(tmp_path):
         session.header.session_id,
     )
     assert ["market_scan", "market_scan"] == [step.name for step in session.roots]
+    assert (START, 142.3) == (session.started_at, session.average_ms)
+
+
+@pytest.mark.parametrize(
+    ("first", "started"),
+    [(START + 0.7, START + 0.7), (START + 30, START), (START - 1, START)],
+    ids=["in that second", "later", "earlier"],
+)
+def test_a_name_tells_the_start_to_the_second(tmp_path, first, started):
+    """Where no header tells the start, a step in the second of the name does."""
+    step = {**fields(0), "started_at": first, "finished_at": first + 0.25}
+    path = write(tmp_path, encoded(step))
+
+    assert started == reading.read(path).started_at
 
 
 def test_an_empty_file_is_a_session_without_steps(tmp_path):
@@ -611,6 +625,22 @@ def test_resolve_helps_with_a_wrong_name(traces, wanted, said):
 
     assert repr(wanted) in str(caught.value)
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("directory", ["traces", "missing"])
+def test_resolve_names_a_path_that_is_not_there(traces, directory):
+    """A path that leads nowhere is named, whatever there is in the directory."""
+    with pytest.raises(TraceReadError) as caught:
+        reading.resolve(traces.with_name(directory), "elsewhere/fox.jsonl")
+
+    assert "'elsewhere/fox.jsonl'" in str(caught.value)
+
+
+@pytest.mark.parametrize("directory", ["traces", "missing"])
+def test_resolve_says_that_a_directory_is_no_session(traces, directory):
+    """Who names a directory in the place of a session is told where it belongs."""
+    with pytest.raises(TraceReadError, match=r"is a directory: name it with --dir\."):
+        reading.resolve(traces.with_name(directory), str(traces))
 
 
 def test_resolve_says_when_there_is_nothing(tmp_path):

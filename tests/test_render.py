@@ -385,6 +385,23 @@ def test_times_beyond_the_calendar_are_shown_as_unknown():
     assert "--:--:--.---" in "".join(markdown.session(session))
 
 
+def test_what_an_old_step_lacks_is_left_out():
+    """A step of the 0.2 line has no id and no times, and nothing is said of them."""
+    old = {"name": "scan", "outcome": "ok", "duration_ms": 142.3, "context": {"n": 1}}
+    step = StepRecord.from_dict(old)
+
+    assert ["--:--:--.--- ✔ scan 142 ms  n=1"] == list(text.step(step, PLAIN))
+    shown = list(text.tree(fold([step], header()), PLAIN, full=True))
+    assert ["✔ scan 142 ms", "  context", "    n: 1"] == shown[-3:]
+
+
+def test_an_arrow_follows_the_duration_where_nothing_was_seen():
+    """What a step without context came to stands one space behind its duration."""
+    step = record(0, context={}, result="hold")
+
+    assert "✔ step 0 500 ms → 'hold'" == next(text.step(step, PLAIN)).split(" ", 1)[1]
+
+
 def test_problems_are_lines(session):
     """Each problem is a line that begins with its place."""
     assert [
@@ -541,7 +558,10 @@ def test_the_page_looks_like_the_old_one():
         0,
         name="market_scan",
         duration_ms=142.3,
-        logs=[{"_t": 1709303422.1, "signal": 0.87}],
+        logs=[
+            {"_t": 1709303422.1, "signal": 0.87},
+            {"_t": 1709303422.2, "action": "BUY", "size": "1"},
+        ],
     )
     session = fold(
         [step], header(agent="trading_agent", meta={"run": "night"}, started_at=START)
@@ -570,6 +590,7 @@ def test_the_page_looks_like_the_old_one():
 
 **Logs:**
 - `14:30:22.100Z` — `signal=0.87`
+- `14:30:22.200Z` — `action='BUY'`, `size='1'`
 """ == page_of(session)
 
 
@@ -768,7 +789,7 @@ def test_the_table_shows_the_figures():
     assert [
         "sessions  1",
         "steps     4",
-        "  ✔ ok  3",
+        "  ✔ ok     3",
         "  ✘ error  1",
         "damaged   1 lines passed over",
         "",

@@ -105,9 +105,18 @@ def add_dir(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dir",
         metavar="DIR",
+        type=_directory,
         default=argparse.SUPPRESS,
         help="directory of the traces (default: AI_TRACE_DIR, else 'traces')",
     )
+
+
+def _directory(text: str) -> str:
+    # A shell makes an empty word of a variable that is not set.
+    if not text:
+        msg = "'' is not the name of a directory"
+        raise argparse.ArgumentTypeError(msg)
+    return text
 
 
 def add_json(parser: argparse.ArgumentParser, what: str) -> None:

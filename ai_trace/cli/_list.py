@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections import Counter
 
+from ai_trace._header import begun
 from ai_trace._problem import Problem
 from ai_trace._walk import Walk, worth_a_look
 from ai_trace.cli._sessions import add_agent, find_sessions
@@ -116,23 +118,28 @@ class _Counted:
         self.outcomes: Counter[str] = Counter()
         self.problems = 0
         self.is_readable = True
-        self.started_at = info.header.started_at
         self.finished_at: float | None = None
+        self._earliest = 0.0
 
     def add(self, found: Iterable[Glance | Problem]) -> None:
         """Count what is found in the files."""
-        outcomes, latest = self.outcomes, 0.0
+        outcomes, latest, earliest = self.outcomes, 0.0, self._earliest
         for item in found:
             if isinstance(item, Problem):
                 self.problems += 1
                 continue
             outcomes[item.outcome] += 1
-            if not self.started_at:
-                self.started_at = item.started_at
+            if 0.0 < item.started_at < (earliest or math.inf):
+                self._earliest = earliest = item.started_at
             finished = item.finished_at
             if finished is not None:
                 latest = max(latest, finished)
                 self.finished_at = latest
+
+    @property
+    def started_at(self) -> float:
+        """Epoch seconds of the session's start, 0.0 where unknown."""
+        return begun(self.info.header, self._earliest)
 
     @property
     def steps(self) -> int:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from itertools import islice
 
 from ai_trace._find import Directory, resolve
+from ai_trace._names import DOCUMENTS, SUFFIX
 from ai_trace.cli._words import did_you_mean
 from ai_trace.exceptions import TraceReadError
 
@@ -152,13 +153,29 @@ def read_session(
     around = None if step is None else read_around(path, step, below=below)
     session = reading.read(path) if around is None else around
     if session.problems and not session.outcomes:
-        raise _unreadable(path, session.problems)
+        raise unreadable(path, session.problems)
     for problem in session.problems:
         terminal.complain(f"{path}: {problem.where}: {problem.what}")
     return path, session
 
 
-def _unreadable(path: Path, problems: Sequence[Problem]) -> TraceReadError:
+def unreadable(path: Path, problems: Sequence[Problem]) -> TraceReadError:
+    """
+    Say that nothing in a file is a step, and why.
+
+    Args:
+        path: The file.
+        problems: What is wrong in it, one problem or more.
+
+    Returns:
+        What to raise.
+    """
+    if path.suffix in DOCUMENTS:
+        trace = path.with_suffix(SUFFIX).name
+        return TraceReadError(
+            f"{path} is a document made of a session. What is read is the session "
+            f"itself, {trace}, which is not beside it."
+        )
     first, rest = problems[0], len(problems) - 1
     more = f" So it is with {rest} more." if rest else ""
     return TraceReadError(

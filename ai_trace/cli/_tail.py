@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ai_trace import reading
+from ai_trace._header import SessionHeader, newer
 from ai_trace._record import StepRecord
 from ai_trace._tree import Problem, Writer
 from ai_trace.cli._arguments import (
@@ -20,7 +21,7 @@ from ai_trace.cli._arguments import (
     add_json,
     count,
 )
-from ai_trace.cli._sessions import add_session
+from ai_trace.cli._sessions import add_session, unreadable
 from ai_trace.cli._status_line import StatusLine
 from ai_trace.cli._style import fitting
 from ai_trace.cli._terminal import Terminal
@@ -95,7 +96,12 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
 
 def _show_last(options: argparse.Namespace, output: _Output, terminal: Terminal) -> int:
     path = reading.resolve(options.dir, options.session)
-    steps = reading.tail(path, options.n)
+    problems: list[Problem] = []
+    steps = reading.tail(path, options.n, on_problem=problems.append)
+    if problems and not steps:
+        raise unreadable(path, problems)
+    for problem in problems:
+        terminal.complain(f"{path}: {problem.where}: {problem.what}")
     for step in steps:
         output.show(step)
     if steps or not options.n:
@@ -164,6 +170,7 @@ class _Output:
         self._terminal = terminal
         self._style = fitting(terminal)
         self._session: tuple[str, str] | None = None
+        self._header: SessionHeader | None = None
         self._status = StatusLine(terminal, wanted=not options.json)
         self._unfinished: set[str] = set()
         self._dead: set[Path] = set()
@@ -212,11 +219,18 @@ class _Output:
     def show(self, step: StepRecord) -> None:
         """Show one step."""
         self._status.clear()
+        self._warn_of(step.header)
         if self._json:
             self._terminal.write(self._object(step))
         else:
             lines = text.step(step, self._style, full=self._full)
             self._terminal.write_all(lines)
+
+    def _warn_of(self, header: SessionHeader | None) -> None:
+        if header is not None and header != self._header:
+            self._header = header
+            if newer(header):
+                self._terminal.complain(f"{header.session_id}: {newer(header)}")
 
     def _object(self, step: StepRecord) -> str:
         header = step.header

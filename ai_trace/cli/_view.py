@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
-from ai_trace._record import StepRecord
+from ai_trace._record import KINDS, StepRecord
 from ai_trace._tree import Session
 from ai_trace.cli._arguments import (
     FOUND,
@@ -22,6 +22,7 @@ from ai_trace.cli._selection import Selection, add_selection
 from ai_trace.cli._sessions import add_session, read_session
 from ai_trace.cli._style import fitting
 from ai_trace.cli._terminal import Terminal
+from ai_trace.cli._words import did_you_mean
 from ai_trace.exceptions import TraceReadError
 from ai_trace.render import chat, json, text
 
@@ -98,7 +99,9 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
     if options.chat:
         return _print_chat(session, top, only, options, terminal)
     if not _shows_any(session, top, options.depth, only):
-        terminal.complain(f"No step of {path} is as asked for.")
+        unknown = options.kind and options.kind not in KINDS
+        hint = did_you_mean(options.kind.lower(), KINDS) if unknown else ""
+        terminal.complain(f"No step of {path} is as asked for.{hint}")
         return NOTHING_FOUND
     if options.json:
         _print_json(session, top, options.depth, only, terminal)

@@ -44,8 +44,10 @@ def details(
     Yields:
         The lines.
     """
-    yield Span(f"id {record.id}", "quiet")
-    yield Span(f"started {local_time(record.started_at or None)}", "quiet")
+    if record.id:
+        yield Span(f"id {record.id}", "quiet")
+    if record.started_at:
+        yield Span(f"started {local_time(record.started_at)}", "quiet")
     if record.function:
         yield Span(f"function {record.function}", "quiet")
     sections = _values(record) if call is None else _talk(record, call, known, earlier)

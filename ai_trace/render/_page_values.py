@@ -32,13 +32,14 @@ def log_entry(entry: Mapping[str, Any]) -> Iterator[str]:
     logged = {key: value for key, value in entry.items() if key != "_t"}
     large = {key: value for key, value in logged.items() if not _fits(value)}
     small = {key: value for key, value in logged.items() if key not in large}
-    yield f"- {md_inline(clock(entry.get('_t'), utc=True))} — {pairs(small)}\n"
+    shown = pairs({key: _quoted(value) for key, value in small.items()})
+    yield f"- {md_inline(clock(entry.get('_t'), utc=True))} — {shown}\n"
     yield from fields(large, "  ")
 
 
 def pairs(named: Mapping[str, Any]) -> str:
     """
-    Render short values on one line.
+    Render short values on one line, texts without quotes.
 
     Args:
         named: The values by their names.
@@ -48,6 +49,10 @@ def pairs(named: Mapping[str, Any]) -> str:
 
 def _bare(value: Any) -> str:
     return value if isinstance(value, str) else brief(value, _INLINE_LIMIT)
+
+
+def _quoted(value: Any) -> str:
+    return f"'{value}'" if isinstance(value, str) else brief(value, _INLINE_LIMIT)
 
 
 def fields(named: Mapping[str, Any], indent: str) -> Iterator[str]:

@@ -18,7 +18,7 @@ from ai_trace._tree import Problem
 from ai_trace._usage import CALL_KINDS
 from ai_trace.render._columns import figures
 from ai_trace.render._model_stats import ModelStats, ModelTally, model_table
-from ai_trace.render._style import Span, Style
+from ai_trace.render._style import Span, Style, columns
 from ai_trace.render._values import duration
 
 
@@ -30,6 +30,7 @@ OTHER_NAMES = "(other names)"
 _NAME_LENGTH = 200
 _OUTCOME_LENGTH = 40
 _OUTCOME_LIMIT = 100
+_OUTCOME_WIDTH = len("interrupted")
 _TITLES = ("count", "errors", "median", "p95", "max", "total")
 _DISPENSABLE = ("p95", "max", "median")
 
@@ -131,9 +132,7 @@ def table(stats: Stats, style: Style) -> Iterator[str]:
     """
     yield style.line([Span(f"sessions  {stats.sessions}")])
     yield style.line([Span(f"steps     {stats.steps}")])
-    for outcome, count in stats.outcomes.items():
-        text = f" {style.clean(outcome)}  {count}"
-        yield style.line([Span("  "), style.mark(outcome), Span(text)])
+    yield from _outcome_table(stats.outcomes, style)
     if stats.problems:
         text = f"damaged   {stats.problems} lines passed over"
         yield style.line([Span(text, "odd")])
@@ -246,6 +245,17 @@ def _median(durations: Sequence[float]) -> float | None:
 
 def _rounded(milliseconds: float | None) -> float | None:
     return None if milliseconds is None else round(milliseconds, 3)
+
+
+def _outcome_table(outcomes: Mapping[str, int], style: Style) -> Iterator[str]:
+    words = {outcome: style.clean(outcome) for outcome in outcomes}
+    # Of a hostile file's endless word, the others need not be pushed aside.
+    width = min(max(map(columns, words.values()), default=0), _OUTCOME_WIDTH)
+    digits = len(str(max(outcomes.values(), default=0)))
+    for outcome, count in outcomes.items():
+        gap = " " * max(0, width - columns(words[outcome]))
+        text = f" {words[outcome]}{gap}  {count:>{digits}}"
+        yield style.line([Span("  "), style.mark(outcome), Span(text)])
 
 
 def _name_table(names: Sequence[NameStats], style: Style) -> Iterator[str]:

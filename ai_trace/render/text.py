@@ -113,7 +113,8 @@ def step(record: StepRecord, style: Style, *, full: bool = False) -> Iterator[st
         Lines, without their newlines.
     """
     when = record.started_at if record.finished_at is None else record.finished_at
-    start = Span(clock(when, utc=False) + " ", "quiet")
+    # A line of the 0.2 line may have no times: 0.0 is none, not the year 1970.
+    start = Span(clock(when or None, utc=False) + " ", "quiet")
     yield from _step_lines(record, style, Guides(style, start), _Shown(full))
 
 
@@ -343,8 +344,9 @@ def _preview(record: StepRecord, call: Call | None, style: Style, taken: int) ->
         half = room // 2
         decided = _decision(record, max(half, room - len(saw)))
         saw = brief_fields(record.context, max(half, room - len(decided)))
+    before = f"  {saw}" if saw else ""
     arrow = f" → {decided}" if decided else ""
-    return style.clean(f"  {saw}{arrow}") if saw or decided else ""
+    return style.clean(f"{before}{arrow}")
 
 
 def _decision(record: StepRecord, room: int) -> str:

@@ -7,7 +7,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ai_trace._record import SessionHeader, StepRecord
@@ -27,7 +26,7 @@ class _DocumentSink:
     traces_nothing = True
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
+        self.path = _files.path_of(type(self).__name__, path)
         _files.make_directory(self.path.parent)
         try:
             _files.check_document(self.path)

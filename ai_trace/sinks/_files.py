@@ -55,6 +55,23 @@ def slug(agent: str) -> str:
     return f"{safe}-{digest}" if safe else digest
 
 
+def path_of(sink: str, given: object) -> Path:
+    """
+    Return the path that a sink was given.
+
+    Args:
+        sink: The sink's name, for the error.
+        given: What stands in the path's place.
+
+    Raises:
+        TraceConfigError: If it is no path.
+    """
+    if not isinstance(given, (str, os.PathLike)) or not str(given):
+        msg = f"{sink}(path={given!r}): path is the path of a file. Give one."
+        raise TraceConfigError(msg)
+    return Path(given)
+
+
 def make_directory(directory: Path) -> None:
     """
     Create the trace directory, for its owner only, unless it is there.

@@ -190,6 +190,21 @@ def test_never_exited(record):
     assert 2 == len(recording.lines)
 
 
+@pytest.mark.parametrize("depth", [1, 3])
+def test_entered_and_never_exited(recording, record, depth):
+    """A step that was entered and never left is current no more after its tracer."""
+    with step("outer") as outer:
+        with record() as inner:
+            for level in range(depth):
+                step(f"level {level}").__enter__()
+        assert current_step() is outer
+        with step("after"):
+            pass
+
+    assert depth * ["unfinished"] == [line["outcome"] for line in inner.lines]
+    assert ["outer"] == recording.parents()["after"]
+
+
 def test_never_exited_and_dropped(record):
     """A started step that nobody holds any more is still one line in the end."""
     with record() as recording:
