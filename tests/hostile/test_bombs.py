@@ -335,6 +335,54 @@ def test_a_line_that_unfolds(tmp_path, piece):
     assert "too large for the memory" in answers["doctor"][1]
 
 
+LESS_AND_LESS = """
+import contextlib, io, json, resource, sys
+from ai_trace import TraceReadError, reading
+from ai_trace.cli import main
+answers = []
+for megabytes in range(300, 50, -50):
+    session = reading.read(sys.argv[1])
+    text = io.StringIO()
+    limit = megabytes * 1024 * 1024
+    resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
+    try:
+        loaded = session.steps[0].name
+    except TraceReadError as exc:
+        loaded = str(exc)
+    with contextlib.redirect_stdout(text), contextlib.redirect_stderr(text):
+        status = main(["view", sys.argv[1], "--full"])
+    unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+    resource.setrlimit(resource.RLIMIT_AS, unlimited)
+    answers.append((status, loaded, text.getvalue()[-300:]))
+    del session
+print(json.dumps(answers))
+"""
+
+
+@linux
+@pytest.mark.timeout(120)
+def test_memory_that_ends_while_a_line_is_shown(tmp_path):
+    """S45: a line that could be read, and cannot any more, is an answer too."""
+    inside = b"[" + b'"ab",' * 600_000 + b"0]"
+    path = write(tmp_path, first_line(1, name="large", result=0))
+    path.write_bytes(path.read_bytes().replace(b'"result": 0', b'"result": ' + inside))
+    done = subprocess.run(
+        [sys.executable, "-c", LESS_AND_LESS, str(path)],
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+    assert 0 == done.returncode, done.stderr[-2_000:]
+    answers = json.loads(done.stdout)
+
+    assert {0, 1} == {status for status, _, _ in answers}
+    named = [loaded for _, loaded, _ in answers if loaded != "large"]
+    assert named
+    assert all("too large for the memory" in text for text in named)
+    assert all("memory" in shown for status, _, shown in answers if status)
+
+
 @linux
 @pytest.mark.timeout(240)
 def test_many_lines_that_unfold(tmp_path):
