@@ -26,7 +26,7 @@ OPENING = (
     r"(?:[bBrRuUfF]{1,2}(?=[\"'\\]))?(?P<quote>\\{0,3}[\"'])?"
 )
 PAIR = r"\( ?b?(\\{0,3}[\"'])([\w-]{1,64})\1, ?b?\1"
-VALUE = r"alue(\\{0,3}[\"']|) ?: ?"
+VALUE = r"lue(\\{0,3}[\"']|) ?: ?"
 LABEL = r"(?:name|key|Name|Key)(\\{0,3}[\"']|) ?: ?\1([\w. -]{1,64})\Z"
 SCHEME = r"(?:Bearer|Basic|Token|Digest|ApiKey|Negotiate|bearer|basic|token) {1,4}"
 PLAIN = r"[^\s\"'`,;&)}\]<\\\[]*"
@@ -107,7 +107,7 @@ def paired(text: str, names: Names) -> Iterator[Span]:
 
 def signed(text: str) -> str:
     """Return a text with a sign behind each word that may name a value further on."""
-    if "alue" not in text or _value.search(text) is None:
+    if "lue" not in text or _value.search(text) is None:
         return text
     return text.replace(",", ":").replace("\n", ":")
 
@@ -121,7 +121,7 @@ def named(text: str, names: Names) -> Iterator[Span]:
     done = 0
     for found in _value.finditer(text):
         start, quote = found.end(), found[1]
-        before = text[max(0, found.start() - _BEFORE) : found.start() - 1]
+        before = text[max(0, found.start() - _BEFORE) : found.start()]
         says = names.end_says(_name_before(before, quote)) if start >= done else OPEN
         if not says or not text.startswith(quote, start):
             continue
@@ -139,9 +139,11 @@ def named(text: str, names: Names) -> Iterator[Span]:
 
 
 def _name_before(text: str, quote: str) -> str:
-    """Return what is named at the end of a text, just before the key of its value."""
-    parts = text.removesuffix(quote).rstrip().removesuffix(",")
-    if not text.endswith(quote) or not parts.endswith(quote):
+    """Return what is named at the end of a text, just before "va" of "value"."""
+    parts = text[: -2 - len(quote)].rstrip().removesuffix(",")
+    if text[-2:] not in ("va", "Va") or not parts.endswith(quote):
+        return ""
+    if not text[:-2].endswith(quote):
         return ""
     label = _label(parts.removesuffix(quote))
     return label[2] if label is not None and label[1] == quote else ""

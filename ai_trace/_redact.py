@@ -146,7 +146,7 @@ class Redaction:
             calls = told_value(mapping)
             names = (calls.get(key, key) for key in mapping)
             return not any(map(self.key_kind, names, mapping.values()))
-        if "alue" in keys and (told := told_value(mapping)):
+        if "lue" in keys and (told := told_value(mapping)):
             return not any(self.key_kind(told[key], mapping[key]) for key in told)
         if len(keys) <= _KEYS_LENGTH and len(self.plain_keys) < _MAX_KEYS:
             self.plain_keys.add(keys)
