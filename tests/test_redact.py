@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import string
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ai_trace import Limits
+from ai_trace import Limits, Tracer, traced
 from ai_trace._capture import Capture
 from ai_trace._redact import Redaction
 from ai_trace._secret_names import OPEN, Names
@@ -495,6 +496,45 @@ def test_every_known_name_is_found_in_text():
 
 
 # -- where secrets pass -------------------------------------------------------------
+
+
+def tell_everywhere(tracer, secret):
+    """Record a secret in every place that a program can put it."""
+    source = f"def call():\n    client({secret!r})\n"
+    file = tracer.trace_dir.parent / "source.py"
+    file.write_text(source)
+    names = {"client": int}
+    exec(compile(source, str(file), "exec"), names)
+    with tracer.step(f"call {secret}", kept=secret, **{secret: 1}) as made:
+        made.log(note=f"with {secret}", inside=json.dumps({"a": json.dumps([secret])}))
+        made.log(**{secret: [{"deep": secret.encode()}]})
+        made.set_result({"url": f"https://example.org/?q={secret}&page=2"})
+        copy = b"".join(path.read_bytes() for path in tracer.trace_dir.iterdir())
+    tracer.step("by hand").start().fail(f"refused: {secret}")
+    with contextlib.suppress(KeyError, ValueError), tracer.step("raises"):
+        try:
+            names["call"]()
+        except ValueError as exc:
+            raise KeyError(f"no {secret}") from exc
+    traced(name=f"traced {secret}")(lambda given: given)([secret])
+    return copy
+
+
+@pytest.mark.parametrize(("secret", "kind"), SHAPES[:36:5])
+def test_no_file_holds_a_secret(tmp_path, secret, kind):
+    """S40: trace, journal, documents and their names: a secret is in none of them."""
+    directory = tmp_path / "traces"
+    meta = {"url": f"https://example.org/{secret}", secret: 1}
+    with Tracer(f"bot {secret}", directory, meta=meta) as tracer:
+        written = tell_everywhere(tracer, secret)
+        tracer.save()
+        tracer.save_markdown()
+    for path in directory.iterdir():
+        written += path.name.encode() + path.read_bytes()
+
+    assert 3 == len(list(directory.iterdir()))
+    assert written.count(f"[redacted:{kind}]".encode()) > 40
+    assert secret[4:].encode() not in written
 
 
 def test_secret_in_a_key():
