@@ -18,11 +18,16 @@ Span = tuple[int, int]
 _JUDGED = 256
 """A value is judged by its first characters, so that a text is read only once."""
 
+_BEFORE = 256
+"""So far before its value an object may name it."""
+
 OPENING = (
     r"(?P<sign>[=:]{1,3}>?)(?P<gap>[ \t]{0,8})(?:[\[(](?=b?\\{0,3}[\"']))?"
     r"(?:[bBrRuUfF]{1,2}(?=[\"'\\]))?(?P<quote>\\{0,3}[\"'])?"
 )
 PAIR = r"\( ?b?(\\{0,3}[\"'])([\w-]{1,64})\1, ?b?\1"
+VALUE = r"lue(\\{0,3}[\"']|) ?: ?"
+LABEL = r"(?:name|key|Name|Key)(\\{0,3}[\"']|) ?: ?\1([\w. -]{1,64})\Z"
 SCHEME = r"(?:Bearer|Basic|Token|Digest|ApiKey|Negotiate|bearer|basic|token) {1,4}"
 PLAIN = r"[^\s\"'`,;&)}\]<\\\[]*"
 COOKIES = r"[^\s\"'\\=;]{1,64}=[^\r\n\"'\\]+"
@@ -49,6 +54,8 @@ IDENTIFIER = r"[A-Za-z_][\w.]{0,80}(?![^\s,;)}\]\"'])"
 
 _opening = re.compile(OPENING).match
 _pairs = re.compile(PAIR).finditer
+_value = re.compile(VALUE)
+_label = re.compile(LABEL).search
 _scheme = re.compile(SCHEME).match
 _plain = re.compile(PLAIN).match
 _cookies = re.compile(COOKIES).match
@@ -98,6 +105,50 @@ def paired(text: str, names: Names) -> Iterator[Span]:
                 yield start, end
 
 
+def signed(text: str) -> str:
+    """Return a text with a sign behind each word that may name a value further on."""
+    if "lue" not in text or _value.search(text) is None:
+        return text
+    return text.replace(",", ":").replace("\n", ":")
+
+
+def named(text: str, names: Names) -> Iterator[Span]:
+    """
+    Yield where the values of objects that name them begin and end.
+
+    In JSON ``{"name": "Cookie", "value": "sid=1"}``, in YAML on two lines.
+    """
+    done = 0
+    for found in _value.finditer(text):
+        start, quote = found.end(), found[1]
+        before = text[max(0, found.start() - _BEFORE) : found.start()]
+        says = names.end_says(_name_before(before, quote)) if start >= done else OPEN
+        if not says or not text.startswith(quote, start):
+            continue
+        start += len(quote)
+        if _placeholder(text, start):
+            continue
+        end = (
+            _end_of_quoted(text, start, quote)
+            if quote
+            else _plain_span(text, start, len(text))[1]
+        )
+        if _is_given(text, start, end, says):
+            done = end
+            yield start, end
+
+
+def _name_before(text: str, quote: str) -> str:
+    """Return what is named at the end of a text, just before "va" of "value"."""
+    parts = text[: -2 - len(quote)].rstrip().removesuffix(",")
+    if text[-2:] not in ("va", "Va") or not parts.endswith(quote):
+        return ""
+    if not text[:-2].endswith(quote):
+        return ""
+    label = _label(parts.removesuffix(quote))
+    return label[2] if label is not None and label[1] == quote else ""
+
+
 def flagged(text: str) -> Iterator[Span]:
     """Yield where the values of secret options of a command line begin and end."""
     done = 0
@@ -128,7 +179,10 @@ def _value_after(text: str, at: int, says: int, names: Names) -> Span | None:
         return None
     if opening["quote"]:
         end = _end_of_quoted(text, start, opening["quote"])
-        return (start, end) if _is_given(text, start, end, says) else None
+        # In HTML, the key to press for a link.
+        is_secret = end - start > 1 or not said.endswith("accesskey")
+        given = is_secret and _is_given(text, start, end, says)
+        return (start, end) if given else None
     is_colon = ":" in opening["sign"]
     if _is_code(text, start, at, names) or _is_place(text, start, at, said):
         return None

@@ -17,6 +17,7 @@ from ai_trace._known_types import UNKNOWN, Sequence, describe
 from ai_trace._limits import Limits
 from ai_trace._objects import plain_text, short_name, type_of
 from ai_trace._redact import FAILED, MARGIN, Redaction
+from ai_trace._secret_names import told_value
 
 
 Note = dict[str, Any]
@@ -271,14 +272,15 @@ class Copy:
         count = dict.__len__(value)
         items = self._kept(lambda: iter(dict.items(value)), path)
         # A text keeps its own name, whatever other key is shown by the same text.
-        names = Names({key for key, _ in items if type(key) is str})
+        by_name = {key: child for key, child in items if type(key) is str}
+        names, told = Names(set(by_name)), told_value(by_name)
         copied: dict[str, Any] = {}
         for key, child in items:
             room = self._room
             self._room -= 2
             name = self._key(key, path, names)
             here = below(path, name)
-            said = key if type(key) is str or type(key) is bytes else name
+            said = told.get(name) or (key if type(key) in (str, bytes) else name)
             shown = self._unless_secret(said, child, here)
             if self._room < 0:
                 self._room = min(room, 0)

@@ -31,7 +31,10 @@ HEADER_MARK = b'"session":{"format":'
 """What every line with a header has in it, as tracers write it."""
 
 _END_OF_TIME = 253_402_300_800.0  # the year 10000
-_PART = re.compile(r"(?P<stem>.+)\.p(?P<pid>\d{1,10})", re.ASCII | re.DOTALL)
+# A child of a child bears the name of both.
+_PART = re.compile(
+    r"(?P<stem>.+?)(?:\.p\d{1,10})*\.p(?P<pid>\d{1,10})", re.ASCII | re.DOTALL
+)
 _STEM = re.compile(
     r"(?P<agent>.+)_(?P<id>\d{8}_\d{6}(?:_\d{1,9})?)", re.ASCII | re.DOTALL
 )

@@ -29,6 +29,9 @@ _TOO_LONG = re.compile(rb"[0-9]{401}")
 _OPENING = ord("{")
 # Neither fits into so few bytes.
 _SHORT = 2 * _DEEPEST
+# Steps are smaller, by the limits that hold if no others are set. What such a line
+# unfolds to may need more memory than there is, and that is to be known at once.
+_LARGEST = 4 * 1024 * 1024
 # The state of a match that fails late is kept for each repetition.
 _PLAIN_BYTES = 64 * 1024
 # Of objects in objects; each level doubles the expression.
@@ -277,6 +280,8 @@ def _are_short(lines: Sequence[bytes]) -> bool:
 
 
 def _is_beyond(line: bytes) -> bool:
+    if len(line) > _LARGEST:
+        return True
     if line.count(b"[") + line.count(b"{") > _DEEPEST:
         return True
     return _TOO_LONG.search(line) is not None

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ai_trace._glance import glancer
-from ai_trace._lines import Line, decode, open_anywhere
+from ai_trace._lines import TOO_LARGE, Line, decode, open_anywhere
 from ai_trace._record import SessionHeader, StepRecord
 from ai_trace.exceptions import TraceReadError
 
@@ -77,23 +77,34 @@ class LineStore:
             The record.
 
         Raises:
-            TraceReadError: If the file is gone or has changed meanwhile.
+            TraceReadError: If the file is gone or has changed meanwhile, or the
+                memory is too small for the line.
         """
         part, size = self._part[number], self._size[number]
         if part == _NO_PART:
             kept = self._kept[self._offset[number]]
             return StepRecord(kept.line, kept.header)
         file = self._files.get(part) or self._open(part)
-        file.seek(self._offset[number])
-        line = Line(self._offset[number], size, file.read(size), True)
+        offset = self._offset[number]
+        file.seek(offset)
+        try:
+            line = Line(offset, size, file.read(size), True)
+        except MemoryError:
+            raise self._too_large(part, offset) from None
         record = decode(line, self._headers[part])
         if isinstance(record, StepRecord):
             return record
+        if TOO_LARGE in record:
+            raise self._too_large(part, offset)
         # At a glance a key may stand twice: then the last one counts.
         if glancer()([line.data])[0] is None:
             msg = f"{self._paths[part]} changed while it was shown; read it again."
             raise TraceReadError(msg)
         return StepRecord(line.data, self._headers[part])
+
+    def _too_large(self, part: int, offset: int) -> TraceReadError:
+        path = self._paths[part]
+        return TraceReadError(f"{path}, offset {offset}: a line is {TOO_LARGE}.")
 
     def _open(self, part: int) -> BinaryIO:
         if len(self._files) >= _OPEN_LIMIT:

@@ -27,6 +27,9 @@ from ai_trace.exceptions import TraceReadError
 
 
 LINE_LIMIT = 16 * 1024 * 1024
+TOO_LARGE = "too large for the memory"
+"""Said of a line for which there is not enough memory just now."""
+
 _BLOCK = 64 * 1024
 _BOM = b"\xef\xbb\xbf"
 # How each line of a tracer begins; no more than so many are tried in a damaged line.
@@ -255,12 +258,12 @@ def decode(line: Line, header: SessionHeader) -> StepRecord | str:
     """
     if line.size > LINE_LIMIT:
         return f"The line has {line.size} bytes; no more than {LINE_LIMIT} are read."
-    if not line.data.strip(b"\0\r\n"):
-        return f"{line.size} zero bytes: the end was lost, as when power fails."
     try:
+        if not line.data.strip(b"\0\r\n"):
+            return f"{line.size} zero bytes: the end was lost, as when power fails."
         return StepRecord.from_line(strip_bom(line.data), header)
     except MemoryError:
-        reason = "too large for the memory"
+        reason = TOO_LARGE
     except RecursionError:
         reason = "nested too deeply"
     except TraceLineError as exc:

@@ -9,9 +9,16 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Callable
 
-from ai_trace._assigned import assigned, flagged, paired
+from ai_trace._assigned import assigned, flagged, named, paired, signed
 from ai_trace._patterns import may_be_empty, why_not_linear
-from ai_trace._secret_names import PASSWORD, TOKEN, Names, looks_drawn, spelled
+from ai_trace._secret_names import (
+    PASSWORD,
+    TOKEN,
+    Names,
+    looks_drawn,
+    spelled,
+    told_value,
+)
 from ai_trace._secret_shapes import may_hold_shape, taken_out, without_shapes
 from ai_trace.exceptions import TraceConfigError
 
@@ -40,10 +47,11 @@ class Redaction:
 
     Known without being told: the values of ``password``, ``api_key``,
     ``Authorization``, ``cookie`` and the like, as keys of mappings and dataclasses,
-    pairs of headers, options of command lines, and inside of text; tokens of known
-    shape, such as those of OpenAI, Anthropic, AWS, GitHub and Slack; JSON web tokens,
-    private keys, and passwords in URLs. Only the secret is replaced, by its kind:
-    ``[redacted:openai-key]``. Each replacement leaves a note in the record.
+    headers in pairs or by name and value, options of command lines, and inside of
+    text; tokens of known shape, such as those of OpenAI, Anthropic, AWS, GitHub and
+    Slack; JSON web tokens, private keys, and passwords in URLs. Only the secret is
+    replaced, by its kind: ``[redacted:openai-key]``. Each replacement leaves a note in
+    the record.
 
     What looks like any other text cannot be known: a password in the middle of a
     sentence stays.
@@ -112,7 +120,9 @@ class Redaction:
         )
 
     def _gives_value(self, text: str) -> bool:
-        return self._names.may_be_in(text) and any(assigned(text, self._names))
+        if not self._names.may_be_in(signed(text)):
+            return False
+        return any(assigned(text, self._names)) or any(named(text, self._names))
 
     def _has_pair(self, text: str) -> bool:
         has_quote = "'" in text or '"' in text
@@ -133,7 +143,11 @@ class Redaction:
         if self.suspects(keys):
             return False
         if self._names.may_be_among(keys):
-            return not any(map(self.key_kind, mapping.keys(), mapping.values()))
+            calls = told_value(mapping)
+            names = (calls.get(key, key) for key in mapping)
+            return not any(map(self.key_kind, names, mapping.values()))
+        if "lue" in keys and (told := told_value(mapping)):
+            return not any(self.key_kind(told[key], mapping[key]) for key in told)
         if len(keys) <= _KEYS_LENGTH and len(self.plain_keys) < _MAX_KEYS:
             self.plain_keys.add(keys)
         return True
@@ -216,6 +230,7 @@ class Redaction:
         if "(" in text or "[" in text:
             text = _without_spans(text, paired(text, self._names), found)
         if "=" in text or ":" in text:
+            text = _without_spans(text, named(text, self._names), found)
             text = _without_spans(text, assigned(text, self._names), found)
         return text
 

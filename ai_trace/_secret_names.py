@@ -5,7 +5,7 @@ Names that say that a value is a secret.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
 
@@ -20,6 +20,9 @@ _SECRETS = (
     *("signingkey", "encryptionkey", "masterkey", "sshkey", "authkey"),
     *("subscriptionkey", "accesstoken", "refreshtoken", "idtoken", "authtoken"),
     *("bearertoken", "apitoken", "sessiontoken", "securitytoken"),
+    # Not every word with this end: bypass, first_pass.
+    *("dbpass", "userpass", "smtppass", "mailpass", "ftppass", "mysqlpass"),
+    *("adminpass", "rootpass", "proxypass", "passwords", "passphrases"),
 )
 # Cursors of pages are no secrets.
 _OPEN_TOKENS = ("nexttoken", "pagetoken", "continuationtoken", "synctoken")
@@ -50,6 +53,26 @@ def looks_drawn(text: str) -> bool:
     return len(text) >= 6 and has_digit and any(map(str.isalpha, text))
 
 
+def told_value(fields: Mapping[str, object]) -> dict[str, str]:
+    """
+    Return what an object says of itself that its value is.
+
+    Headers, settings and tags are listed as ``{"name": "Cookie", "value": "sid=1"}``.
+
+    Args:
+        fields: What the object holds, by names.
+
+    Returns:
+        The name of its value to what the value is called; empty for other objects.
+    """
+    for value, *names in (("value", "name", "key"), ("Value", "Name", "Key")):
+        for name in names if value in fields else ():
+            told = fields.get(name)
+            if type(told) is str:
+                return {value: told}
+    return {}
+
+
 def _end_says(name: str) -> int:
     bare = name.lower().translate(_SEPARATORS)
     if bare[-1:].isdigit():
@@ -69,8 +92,8 @@ _end_of_key_says = lru_cache(maxsize=4096)(_end_says)
 # What may stand between a name and its colon: nothing, a quote, space or digit, an
 # escaped quote as in JSON that is carried in JSON, the end of an index.
 _TAILS = ("", "[\"' 0-9]", r"[\\\"'][\"' \]]", r"[\"']\] ", r"\\\\\\[\"']")
-_ANY_END = "[ospreakiOSPREAKI][rweitsaylnoRWEITSAYLNO][dtnesylgDTNESYLG]"
-_ENDS = "word sswd cret rets oken okie kies tial ials rase keys ring".split()
+_ANY_END = "[ospreakiOSPREAKI][rweitsaylnodRWEITSAYLNOD][dtnesylgDTNESYLG]"
+_ENDS = "word ords sswd cret rets oken okie kies tial ials rase keys ring pass".split()
 _ENDS_4 = "|".join([*_ENDS, *map(str.upper, _ENDS)])
 
 

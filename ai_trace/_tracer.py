@@ -120,13 +120,17 @@ class Tracer(Recorder):
         muted = os.environ.get("AI_TRACE_DISABLED", "") not in ("", "0")
         making = NoCapture if muted else Capture
         capture = making(limits or Limits(), redaction_of(redact))
+        # Names of files are read by everybody who may read the directory.
+        self._file_agent = capture.text(agent, "$.agent", limit=len(agent))[0]
         started_at = clock.time()
         wanted = time.strftime("%Y%m%d_%H%M%S", time.gmtime(started_at))
         own: tuple[JSONLSink | MemorySink, ...] = ()
         if auto_save and not muted:
             own = (self._own_file(wanted, durability, journal=journal),)
         else:
-            self.session_id = _files.free_session_id(self.trace_dir, agent, wanted)
+            self.session_id = _files.free_session_id(
+                self.trace_dir, self._file_agent, wanted
+            )
             own = () if muted else (MemorySink(),)
         header = header_of(agent, self.session_id, meta, capture, started_at)
         super().__init__(header, capture, clock, ids or RandomIds())
@@ -142,7 +146,7 @@ class Tracer(Recorder):
     def _own_file(self, wanted: str, durability: str, *, journal: bool) -> JSONLSink:
         """Reserve the session's id, and make the sink that its steps are read from."""
         self.session_id, self.path, descriptor = _files.reserve(
-            self.trace_dir, self.agent, wanted
+            self.trace_dir, self._file_agent, wanted
         )
         try:
             return JSONLSink.on_descriptor(
@@ -253,7 +257,7 @@ class Tracer(Recorder):
         return self._save(".md", render)
 
     def _save(self, suffix: str, render: Callable[[Session], Iterator[str]]) -> Path:
-        stem = f"{_files.slug(self.agent)}_{self.session_id}"
+        stem = f"{_files.slug(self._file_agent)}_{self.session_id}"
         path = self.trace_dir / f"{stem}{suffix}"
         if self.muted:
             return path

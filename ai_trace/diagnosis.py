@@ -176,18 +176,22 @@ class _Seen:
         self.names: dict[str, list[str]] = {how: [] for how in _WITHOUT_END}
         self.losses: list[str] = []
         self.unlisted = 0
-        self.holes = 0
+        self.holes: Counter[int] = Counter()
+        self.died: set[int] = set()
         self._last: dict[int, int] = {}
 
     def add(self, record: StepRecord) -> None:
+        pid = record.header.pid if record.header else 0
         if record.outcome in WITHOUT_END:
-            self._add_open(_how_open(record), record.name[:_SHOWN])
+            how = _how_open(record)
+            self._add_open(how, record.name[:_SHOWN])
+            if how in ("unfinished", "recovered"):
+                self.died.add(pid)
         for note in record.notes:
             kind = note.get("note")
             self._add_note(record, kind if isinstance(kind, str) else "(no word)")
-        pid = record.header.pid if record.header else 0
         last = self._last.setdefault(pid, record.seq)
-        self.holes += max(0, record.seq - last - 1)
+        self.holes[pid] += max(0, record.seq - last - 1)
         self._last[pid] = max(last, record.seq)
 
     def _add_open(self, how: str, name: str) -> None:
@@ -258,8 +262,12 @@ def _gaps(session: Session, seen: _Seen) -> Finding:
     if seen.unlisted:
         details.append(f"{seen.unlisted} more.")
     lives = any(writer.alive for writer in session.writers)
-    if seen.holes and not lives:
-        details.append(f"{_are(seen.holes, 'step')} missing by the count of starts.")
+    holes = sum(seen.holes.values())
+    if holes and not lives:
+        # A step is counted just before it is written down.
+        starting = any(seen.holes[pid] for pid in seen.died)
+        why = ": lost, or just starting when the process died" if starting else ""
+        details.append(f"{_are(holes, 'step')} missing by the count of starts{why}.")
     if details:
         return Finding("gaps", BAD, "Something was lost or is elsewhere.", details)
     return Finding("gaps", GOOD, "No gap is noted, and the count of starts has none.")

@@ -3,6 +3,9 @@ Reading traces back: which sessions there are, and what is in them.
 
 Everything here streams and treats the files as hostile: a damaged line is named
 and the rest is read. Nothing here needs a tracer.
+
+What steps recorded is untrusted: text of users, models and tools. It is there to be
+shown and measured, not to be run or obeyed; who hands it to a model marks it as data.
 """
 
 from __future__ import annotations

@@ -193,6 +193,17 @@ def test_steps_that_left_no_trace_are_counted(traces):
     assert "3 steps are missing by the count of starts." in finding(diagnosis, "gaps")
 
 
+def test_steps_may_be_missing_because_their_process_died(traces):
+    """A step is counted before it is written: a kill in between leaves a number."""
+    path = write_private(traces, first_line(1), line(3))
+    write_journal(traces, header_line(), start(4))
+    said = "missing by the count of starts: lost, or just starting when the process"
+
+    assert f"1 step is {said} died." in finding(examine(path), "gaps")
+    recover(path)
+    assert f"1 step is {said} died." in finding(examine(path), "gaps")
+
+
 def test_each_process_counts_for_itself(traces):
     """A forked child goes on where its parent was; that is no gap."""
     path = write_private(traces, first_line(1), line(2), line(3))

@@ -231,3 +231,10 @@ def test_the_rest_is_decoded_when_it_is_asked_for():
     assert seen is not None
     assert json.loads(line)["context"] == seen.context
     assert {"usage": {"x": 1}} == seen.result
+
+
+@each_look
+def test_what_may_unfold_beyond_the_memory_is_decoded(look):
+    """A line that no step fills by default is not taken at a glance."""
+    assert glance(look, encode_line(plain(result="x" * 100))) is not None
+    assert glance(look, encode_line(plain(result="x" * (4 * 1024 * 1024)))) is None

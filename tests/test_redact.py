@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import string
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ai_trace import Limits
+from ai_trace import Limits, Tracer, traced
 from ai_trace._capture import Capture
 from ai_trace._redact import Redaction
 from ai_trace._secret_names import OPEN, Names
@@ -193,6 +194,14 @@ ASSIGNED = [
     ("password => {hunter2}", "key"),
     ("connection_string='{Server=db}'", "key"),
     ("pwd: {hunter2}", "key"),
+    ("SMTP_PASS={hunter2}", "key"),
+    ('{{"passwords": "{hunter2}"}}', "key"),
+    ('{{"name": "Authorization", "value": "{Bearer abc}"}}', "key"),
+    ('{{"name":"DB_PASSWORD", "value":"{hunter2}"}}', "key"),
+    ('{{"key": "api_key",\n "value": "{opaque}"}}', "key"),
+    ('{{"Key": "secret", "Value": "{opaque}"}}', "key"),
+    ('{{"a": "{{\\"name\\": \\"cookie\\", \\"value\\": \\"{x=1}\\"}}"}}', "key"),
+    ("env:\n- name: DB_PASSWORD\n  value: {hunter2}\n- name: B\n  value: c", "key"),
 ]
 
 
@@ -267,6 +276,11 @@ STAYS = [
     "ai-driven, at-the-money, half-hearted: hf_dataset_loader, hub-pat-terns",
     # code
     "sorted(rows, key=lambda row: row.token)",
+    '{"name": "symbol", "value": "BTC"}, {"name": "token", "value": "ETH"}',
+    '{"name": "password", "value": ""}, {"key": "sort_key", "value": "price"}',
+    "- name: password\n  valueFrom:\n    secretKeyRef: x",
+    "first_pass: gpt-4o-mini, bypass: abc123def, pass: test_case_1",
+    '<a accesskey="n" href="x.html">Next</a>',
     "def connect(user: str, password: str, token: Optional[str] = None) -> None:",
     "connect(password=password, api_key=self.api_key, token=settings.token)",
     "client = OpenAI(api_key=os.environ['OPENAI_API_KEY'])",
@@ -322,7 +336,8 @@ proxy-authorization Proxy-Authorization cookie Cookie cookies set-cookie Set-Coo
 private_key privateKey client_secret clientSecret credentials credential
 connection_string connectionString ConnectionString openai_api_key OPENAI-API-KEY
 OPENAI_API_KEY_2 dbPassword DB_PASSWORD db.password user_password newPassword
-password1 AWS_SECRET_ACCESS_KEY aws_secret_access_key SecretAccessKey secret_key
+password1 passwords DB_PASS smtpPass user-pass AWS_SECRET_ACCESS_KEY
+aws_secret_access_key SecretAccessKey secret_key
 access_key signing_key encryption_key master_key webhook_secret jwt_secret pAsSwOrD
 """.split()
 
@@ -331,7 +346,7 @@ max_tokens token_count tokens prompt_tokens total_tokens author authors session_
 keys keyboard monkey turkey secretary passenger password_hint password_length
 secret_name primary_key cache_key sort_key foreign_key public_key key_id
 private_key_id tokenizer authorized authority cookie_count next_token page_token
-bypass compass symbol price name
+bypass compass first_pass pass symbol price name
 """.split()
 
 
@@ -396,6 +411,23 @@ def test_a_key_without_a_value_does_not_stop_the_short_way():
     capture = Capture(Limits(), Redaction())
 
     assert '{"token":5,"api_key":null}' == capture.plain({"token": 5, "api_key": None})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("name", "value"), ("key", "value"), ("Key", "Value")]
+)
+def test_headers_as_objects(name, value):
+    """An object that names its value is read as a header, on both ways."""
+    headers = [{name: "Authorization", value: "opaque"}, {name: "Host", value: "x"}]
+    plain = {name: "symbol", value: "opaque"}
+
+    for _ in range(2):
+        found, notes = redacted(headers)
+        assert [{name: "Authorization", value: "[redacted:key]"}, headers[1]] == found
+        path = f"$.context[0].{value}"
+        assert [{"path": path, "note": "redacted", "kind": "key"}] == notes
+        assert (plain, []) == redacted(plain)
+    assert "[redacted:key]" == redacted([*headers, object()])[0][0][value]
 
 
 @pytest.mark.parametrize("pair", [list, tuple])
@@ -464,6 +496,45 @@ def test_every_known_name_is_found_in_text():
 
 
 # -- where secrets pass -------------------------------------------------------------
+
+
+def tell_everywhere(tracer, secret):
+    """Record a secret in every place that a program can put it."""
+    source = f"def call():\n    client({secret!r})\n"
+    file = tracer.trace_dir.parent / "source.py"
+    file.write_text(source)
+    names = {"client": int}
+    exec(compile(source, str(file), "exec"), names)
+    with tracer.step(f"call {secret}", kept=secret, **{secret: 1}) as made:
+        made.log(note=f"with {secret}", inside=json.dumps({"a": json.dumps([secret])}))
+        made.log(**{secret: [{"deep": secret.encode()}]})
+        made.set_result({"url": f"https://example.org/?q={secret}&page=2"})
+        copy = b"".join(path.read_bytes() for path in tracer.trace_dir.iterdir())
+    tracer.step("by hand").start().fail(f"refused: {secret}")
+    with contextlib.suppress(KeyError, ValueError), tracer.step("raises"):
+        try:
+            names["call"]()
+        except ValueError as exc:
+            raise KeyError(f"no {secret}") from exc
+    traced(name=f"traced {secret}")(lambda given: given)([secret])
+    return copy
+
+
+@pytest.mark.parametrize(("secret", "kind"), SHAPES[:36:5])
+def test_no_file_holds_a_secret(tmp_path, secret, kind):
+    """S40: trace, journal, documents and their names: a secret is in none of them."""
+    directory = tmp_path / "traces"
+    meta = {"url": f"https://example.org/{secret}", secret: 1}
+    with Tracer(f"bot {secret}", directory, meta=meta) as tracer:
+        written = tell_everywhere(tracer, secret)
+        tracer.save()
+        tracer.save_markdown()
+    for path in directory.iterdir():
+        written += path.name.encode() + path.read_bytes()
+
+    assert 3 == len(list(directory.iterdir()))
+    assert written.count(f"[redacted:{kind}]".encode()) > 40
+    assert secret[4:].encode() not in written
 
 
 def test_secret_in_a_key():

@@ -32,7 +32,8 @@ password secret api_key= api_key=f( token token: token= token="x authorization: 
 cookie: cookie:a= sk- sk-ant- eyJ -eyJ eyJaaaaaaaaaaa. AKIA AIza SG. xoxb- ghp_ glpat-
 -----BEGIN -----BEGIN\x20PRIVATE\x20KEY----- Bearer Basic :// ://a:b ://a:b@ ('token','
 ["token",' --password --a-token \\ \\\\a " ' \\" = : - _ A J é password=\\n token:\\"
-password=password=\\n token=a[redacted: {{ ${ 1 %3DeyJ [0meyJ
+password=password=\\n token=a[redacted: {{ ${ 1 %3DeyJ [0meyJ value: "value":
+"name":"token","value":"x name:\x20cookie\\nvalue:\x20
 """.split()
 """What an attacker would repeat: the beginnings of secrets that never come."""
 

@@ -116,6 +116,9 @@ def _run(words: Sequence[str], terminal: Terminal) -> int:
         terminal.abandon_output()
         terminal.complain(str(exc))
         return NOTHING_FOUND
+    except MemoryError:
+        terminal.complain("There is not enough memory to read or show all of this.")
+        return NOTHING_FOUND
     except BrokenPipeError:
         raise
     except OSError as exc:

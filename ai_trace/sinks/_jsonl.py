@@ -30,7 +30,7 @@ _OF_CHILD = re.compile(r"\.p[0-9]+\Z")
 
 class Finished(Protocol):
     """
-    What has to be known of a step beside its line: the step itself tells, or its record.
+    What has to be known of a step beside its line: a step tells, or its record.
     """
 
     @property

@@ -182,6 +182,42 @@ def test_a_link_that_comes_later(tmp_path: Path) -> None:
     assert tracer.health()
 
 
+@pytest.mark.parametrize("suffix", [".json", ".md"])
+def test_a_link_where_the_temporary_file_is_made(
+    tracer: Tracer, said: Callable[[], list[str]], suffix: str
+) -> None:
+    """S36: a link that is planted under the temporary name is not written through."""
+    mine = tracer.trace_dir / "mine"
+    mine.write_text("mine")
+    names = []
+
+    def plant(call: Call, proceed: Proceed) -> Any:
+        if call.name == "open" and call.path.endswith(".tmp"):
+            names.append(call.path)
+            os.symlink(mine, call.path)
+        return proceed()
+
+    with intercepted(plant):
+        path = (tracer.save if suffix == ".json" else tracer.save_markdown)()
+        (tracer.save if suffix == ".json" else tracer.save_markdown)()
+
+    assert ("mine", False) == (mine.read_text(), path.exists())
+    assert 2 == len(set(names)), "the temporary name can be guessed"
+    assert tracer.health()
+    assert 1 == len(said())
+
+
+def test_documents_are_for_their_owner_alone(tracer: Tracer) -> None:
+    """S37: whatever the umask says, nobody else reads a document."""
+    before = os.umask(0)
+    try:
+        paths = [tracer.save(), tracer.save_markdown()]
+    finally:
+        os.umask(before)
+
+    assert [0o600, 0o600] == [path.stat().st_mode & 0o777 for path in paths]
+
+
 def test_documents_are_synced_before_they_are_named(tracer: Tracer) -> None:
     """F20: a document is with the disk before it gets its name, and its name after."""
     order: list[str] = []

@@ -183,6 +183,37 @@ def test_children_of_children(tmp_path: Path) -> None:
     }
 
 
+def test_children_of_children_are_read(tmp_path: Path) -> None:
+    """F38: what a child's child recorded, and died in, is in the session's tree."""
+    programs.run(
+        """
+        import os
+        from ai_trace import Tracer, step
+
+        with Tracer("agent"), step("root"):
+            if os.fork() == 0:
+                with step("child"):
+                    if os.fork() == 0:
+                        with step("finished"):
+                            pass
+                        with step("died"):
+                            os._exit(0)
+                    os.wait()
+                os._exit(0)
+            os.wait()
+        """,
+        cwd=tmp_path,
+    )
+    (info,) = reading.find(tmp_path / "traces")
+    session = reading.read(info.path)
+
+    assert {"finished": "ok", "died": "unfinished", "child": "ok", "root": "ok"} == {
+        record.name: record.outcome for record in session.steps
+    }
+    assert ["root"] == [record.name for record in session.roots]
+    assert [] == list(session.problems)
+
+
 WAITING = """
 import os, subprocess, sys
 from ai_trace import Tracer, step

@@ -28,14 +28,19 @@ COMMANDS = (
     ("view", "--full"),
     ("view", "--json"),
     ("view", "--errors"),
+    ("view", "--chat", "--full"),
+    ("view", "--grep", "a", "--name", "*", "--kind", "step"),
     ("view", "--depth", "2", "--json"),
     ("stats",),
     ("stats", "--json"),
     ("tail", "--no-follow"),
+    ("tail", "--no-follow", "--full"),
     ("tail", "--no-follow", "--json", "-n", "3"),
     ("report", "-o", "-"),
     ("doctor",),
     ("doctor", "--json"),
+    ("compress", "--dry-run"),
+    ("prune", "--dry-run", "--keep-last", "1"),
 )
 STATUSES = {0, 1, 3}
 
