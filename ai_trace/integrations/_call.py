@@ -17,6 +17,7 @@ from ai_trace._step import Step
 from ai_trace._tracer import Tracer
 from ai_trace.integrations import _prices
 from ai_trace.integrations._fields import plain
+from ai_trace.integrations._media import without_media
 from ai_trace.integrations._wire import Facts, Wire
 
 
@@ -83,7 +84,7 @@ class Call:
 
     def answered(self, response: Any) -> None:
         """End the step with a whole response."""
-        self.fenced(lambda: self.give(self._read(response)), None)
+        self.fenced(lambda: self.give(self.read(response)), None)
         self.step.finish()
 
     def failed(self, exc: BaseException) -> None:
@@ -96,11 +97,12 @@ class Call:
         response = getattr(exc, "completion", None)
         return self.wire.answered(response) or {}
 
-    def _read(self, response: Any) -> Facts:
+    def read(self, response: Any) -> Facts:
+        """Return what a response says; one of an unknown shape is kept as it is."""
         found = self.wire.answered(response)
         if found is None:
             self.step.note("$.result.response", "unknown shape")
-            return {"response": plain(response)}
+            return {"response": without_media(plain(response))}
         return found
 
     def give(self, result: Facts) -> None:

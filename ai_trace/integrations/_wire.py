@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any, Callable, NamedTuple, Protocol
 
 from ai_trace.integrations._fields import field, plain
+from ai_trace.integrations._media import without_media
 from ai_trace.integrations._messages import Message
 from ai_trace.integrations._usage import Usage
 
@@ -54,7 +55,9 @@ def told(**facts: Any) -> Facts:
 
 def parameters(body: Facts, *taken: str) -> Facts | None:
     """Return what else was asked, apart from what stands elsewhere in the context."""
-    rest = {key: value for key, value in body.items() if key not in taken}
+    rest = {
+        key: without_media(value) for key, value in body.items() if key not in taken
+    }
     return rest or None
 
 
