@@ -73,7 +73,10 @@ def _hook(client: Any, library: Library, *, is_async: bool) -> None:
         return
     request = _async_request if is_async else _request
     copy = functools.partial(_copy, library, is_async)
-    hooks = {"request": request(client, library)}
+    hooks = {
+        "request": request(client, library),
+        "__reduce_ex__": functools.partial(_reduced, client, library, is_async),
+    }
     for name, hook in (
         ("_prepare_request", _async_prepare if is_async else _prepare),
         ("copy", copy),
@@ -145,6 +148,29 @@ def _copy(
         return made
 
     return copy
+
+
+def _reduced(client: Any, library: Library, is_async: bool, protocol: int) -> Any:
+    """
+    Return what ``copy`` and ``pickle`` make another client of, which is wrapped too.
+
+    Without the hooks: they would send what the copy is asked by way of this client.
+    """
+    cls: Any = type(client)
+    make, arguments, state, *more = cls.__reduce_ex__(client, protocol)
+    if type(state) is dict:
+        hooks, before = state.get(_MARK, ((), {}))
+        own = {key: state[key] for key in state if key not in (*hooks, _MARK)}
+        state = {**own, **before}
+    return (_remade, (library, is_async, make, *arguments), state, *more)
+
+
+def _remade(
+    library: Library, is_async: bool, make: Callable[..., Any], *arguments: Any
+) -> Any:
+    made = make(*arguments)
+    _hook(made, library, is_async=is_async)
+    return made
 
 
 def _prepare(original: Callable[..., Any]) -> Callable[..., Any]:
