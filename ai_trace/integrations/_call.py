@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from functools import partial
 from typing import Any, Callable, NamedTuple, TypeVar
 
-from ai_trace import _context
+from ai_trace._context import Place
 from ai_trace._current import refused
 from ai_trace._step import Step
 from ai_trace._tracer import Tracer
@@ -82,11 +82,6 @@ class Call:
 
     # -- its ends ------------------------------------------------------------
 
-    def answered(self, response: Any) -> None:
-        """End the step with a whole response."""
-        self.fenced(lambda: self.give(self.read(response)), None)
-        self.step.finish()
-
     def failed(self, exc: BaseException) -> None:
         """End the step with what the library raised."""
         self.fenced(lambda: self.give(self._held_by(exc)), None)
@@ -139,22 +134,22 @@ class Asked(NamedTuple):
     body: Any
 
 
-def begin(wire: Wire, asked: Callable[[], Asked]) -> Call | None:
+def begin(place: Place, wire: Wire, asked: Callable[[], Asked]) -> Call | None:
     """
     Start the step of a call.
 
     Args:
+        place: Where we are.
         wire: The endpoint.
-        asked: Finds out what is asked, if anybody wants to know.
+        asked: Finds out what is asked, if anybody wants to know; what it raises is
+            counted.
 
     Returns:
         The call; ``None`` if nothing is recorded here.
     """
-    place = _context.here()
-    recorder = place.recorder if place is not None else None
+    recorder = place.recorder
     if not isinstance(recorder, Tracer):
-        if place is not None:
-            refused(place)
+        refused(place)
         return None
     if recorder.muted:
         return None

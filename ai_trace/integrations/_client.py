@@ -255,12 +255,13 @@ def _begin(client: Any, library: Library, server: Server, options: Any) -> Call 
     wire = library.wires.get(url.partition("?")[0])
     if wire is None:
         return None
-    if _context.here() is None:
+    place = _context.here()
+    if place is None:
         if _context.orphans_unsaid:
             call_is_orphan()
         return None
     return begin(
-        wire, lambda: Asked(*server.of(client, library.name), _body_of(options))
+        place, wire, lambda: Asked(*server.of(client, library.name), _body_of(options))
     )
 
 
@@ -291,7 +292,8 @@ def _followed(call: Call, library: Library, response: Any) -> bool:
     if sort == "stream":
         return _follow_stream(call, response)
     if sort == "model":
-        call.answered(response)
+        call.give(call.read(response))
+        call.step.finish()
         return True
     raw = response.http_response if sort == "raw" else response
     if raw.is_closed:

@@ -23,6 +23,9 @@ from ai_trace.integrations._messages import (
 )
 
 
+_TOOL_ROLES = ("tool", "function")
+
+
 def chat_messages(given: Any) -> Any:
     """Return the messages of a request; what is no list is left as it is."""
     if type(given) not in (list, tuple):
@@ -38,10 +41,14 @@ def chat_message(given: Any, finish_reason: Any = None) -> Message:
         given: The message.
         finish_reason: Why the model stopped, if this is its answer.
     """
-    facts = fields(given)
+    facts = {key: value for key, value in fields(given).items() if value is not None}
     role, content = facts.get("role"), facts.get("content")
+    is_of_tool = role in _TOOL_ROLES
+    if len(facts) == 2 and role and content and type(content) is str and not is_of_tool:
+        # Most messages are no more than that, and a history has many.
+        return message(role, [text(content)], finish_reason=finish_reason)
     name = facts.get("name")
-    if role == "tool" or role == "function":
+    if is_of_tool:
         call_id = facts.get("tool_call_id") or name
         parts = [tool_call_response(_response(content), call_id)]
     else:

@@ -10,13 +10,18 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, Callable, NamedTuple, Union
 
-from ai_trace.integrations._fields import field
+from ai_trace.integrations._fields import fields
 from ai_trace.integrations._usage import Usage
 
 
 _prices: Any = None
 _NORMAL_TIERS = (None, "auto", "default", "standard")
 _DECIMALS = 12
+_PRICED_APART = (
+    ("cache_creation", "ephemeral_1h_input_tokens"),
+    ("prompt_tokens_details", "audio_tokens"),
+    ("completion_tokens_details", "audio_tokens"),
+)
 # What the table calls those whom the conventions call otherwise.
 _NAMES = {
     "azure.ai.openai": "azure",
@@ -220,12 +225,9 @@ def _dollars(amount: Any) -> float:
 
 def _is_priced_apart(raw: Any) -> bool:
     """Tell whether tokens were counted that have prices of their own."""
-    if raw is None:
-        return False
-    if field(raw, "service_tier") not in _NORMAL_TIERS:
+    given = fields(raw)
+    if given.get("service_tier") not in _NORMAL_TIERS:
         return True
-    kept_long = field(field(raw, "cache_creation"), "ephemeral_1h_input_tokens")
-    return bool(kept_long) or any(
-        field(field(raw, details), "audio_tokens")
-        for details in ("prompt_tokens_details", "completion_tokens_details")
+    return any(
+        fields(given[name]).get(count) for name, count in _PRICED_APART if name in given
     )
