@@ -274,19 +274,27 @@ def docs(session: nox.Session) -> None:
     session.run("pytest", *what, "-q", *session.posargs)
 
 
+def environment(session: nox.Session, name: str, *wanted: str) -> str:
+    """Make an environment of its own; return its interpreter."""
+    place = Path(session.create_tmp()).resolve() / name
+    session.run("python", "-m", "venv", "--clear", str(place))
+    python = str(place / "bin" / "python")
+    session.run(python, "-m", "pip", "install", "-q", *wanted, external=True)
+    return python
+
+
 @nox.session(python=HARDENED, requires=["package"])
 def bench(session: nox.Session) -> None:
     """Measure what recording costs, here and elsewhere; asked for by name."""
-    here = Path(__file__).parent
+    here = Path(__file__).parent / "benchmarks"
     (wheel,) = artefacts(session).glob("*.whl")
-    peers = Path(session.create_tmp()).resolve() / "peers"
-    standard = Path(session.create_tmp()).resolve() / "standard"
     session.install(str(wheel), *EXTRAS["fast"])
-    pythons = [str(Path(session.bin) / "python")]
-    for place, wanted in ((standard, [str(wheel)]), (peers, group("peers"))):
-        session.run("python", "-m", "venv", "--clear", str(place))
-        python = str(place / "bin" / "python")
-        session.run(python, "-m", "pip", "install", "-q", *wanted, external=True)
-        pythons.append(python)
-    results = here / "benchmarks" / "results.md"
-    session.run("python", str(here / "benchmarks" / "table.py"), *pythons, str(results))
+    standard = environment(session, "standard", str(wheel))
+    peers = environment(session, "peers", *group("peers"))
+    clients = environment(
+        session, "clients", str(wheel), "genai-prices", *CLIENTS["new"]
+    )
+    ours = str(Path(session.bin) / "python")
+    results = str(here / "results.md")
+    session.run("python", str(here / "table.py"), ours, standard, peers, results)
+    session.run(clients, str(here / "clients.py"), external=True)

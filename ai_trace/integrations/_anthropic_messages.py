@@ -7,7 +7,13 @@ from __future__ import annotations
 from typing import Any
 
 from ai_trace.integrations._fields import field, plain
-from ai_trace.integrations._media import blob, from_file, from_url, modality_of
+from ai_trace.integrations._media import (
+    as_it_is,
+    blob,
+    from_file,
+    from_url,
+    modality_of,
+)
 from ai_trace.integrations._messages import (
     Message,
     Part,
@@ -37,13 +43,13 @@ def block_parts(content: Any) -> list[Part]:
         return [text(content)]
     if type(content) in (list, tuple):
         return [block_part(one) for one in content]
-    return [_as_it_is(content)]
+    return [as_it_is(content)]
 
 
 def block_part(given: Any) -> Part:
     """Return one content block."""
     read = _BLOCKS.get(field(given, "type"))
-    return _as_it_is(given) if read is None else read(given)
+    return as_it_is(given) if read is None else read(given)
 
 
 def answer_message(content: Any, stop_reason: Any) -> list[Message]:
@@ -67,13 +73,6 @@ def _tool(given: Any) -> Any:
     return tool(
         field(given, "name"), field(given, "description"), field(given, "input_schema")
     )
-
-
-def _as_it_is(given: Any) -> Part:
-    part = plain(given)
-    if type(part) is dict and "type" in part:
-        return part
-    return {"type": "unknown", "content": part}
 
 
 def _text(given: Any) -> Part:
@@ -118,7 +117,7 @@ def _source(given: Any) -> Part:
     elif kind == "text":
         part = text(field(source, "data"))
     else:
-        return _as_it_is(given)
+        return as_it_is(given)
     if field(given, "title"):
         part["title"] = field(given, "title")
     return part

@@ -14,7 +14,7 @@ from typing import Any, Callable
 
 from ai_trace.integrations._call import Call
 from ai_trace.integrations._stream import AsyncFollowed, Followed, Passing
-from ai_trace.integrations._wire import Facts, Fold, Wire
+from ai_trace.integrations._wire import Facts, Fold
 
 
 _MAX_BYTES = 16_777_216
@@ -25,8 +25,8 @@ class WholeBody:
     A body of JSON.
     """
 
-    def __init__(self, wire: Wire) -> None:
-        self._wire = wire
+    def __init__(self, call: Call) -> None:
+        self._call = call
         self._pieces: list[bytes] = []
         self._size = 0
 
@@ -41,11 +41,15 @@ class WholeBody:
 
     def result(self) -> Facts:
         """Return what the body says, if all of it has come."""
-        try:
-            response = json.loads(b"".join(self._pieces))
-        except ValueError:
+        if self._size > _MAX_BYTES:
+            self._call.step.note("$.result", "too large to read", bytes=self._size)
             return {}
-        return self._wire.answered(response) or {"response": response}
+        whole = b"".join(self._pieces)
+        try:
+            response = json.loads(whole)
+        except ValueError:
+            response = whole.decode("utf-8", "replace")
+        return self._call.read(response) if whole else {}
 
 
 class EventBody:
@@ -107,7 +111,7 @@ def follow_body(call: Call, response: Any) -> None:
     if make is not None and "event-stream" in response.headers.get("content-type", ""):
         passing = PassingBody(call, EventBody(make()), response)
     else:
-        passing = PassingBody(call, WholeBody(call.wire), response)
+        passing = PassingBody(call, WholeBody(call), response)
     for name, wrap in (("iter_bytes", Followed), ("aiter_bytes", AsyncFollowed)):
         read = getattr(response, name)
         setattr(response, name, partial(_followed, read, wrap, passing))
@@ -125,6 +129,6 @@ def _followed(
 
 def read_body(call: Call, body: bytes) -> Facts:
     """Return what a body says that was read already."""
-    whole = WholeBody(call.wire)
+    whole = WholeBody(call)
     whole.add(body)
     return whole.result()

@@ -11,12 +11,13 @@ from contextvars import ContextVar
 from functools import partial
 from typing import Any, Callable, NamedTuple, TypeVar
 
-from ai_trace import _context
+from ai_trace._context import Place
 from ai_trace._current import refused
 from ai_trace._step import Step
 from ai_trace._tracer import Tracer
 from ai_trace.integrations import _prices
 from ai_trace.integrations._fields import plain
+from ai_trace.integrations._media import without_media
 from ai_trace.integrations._wire import Facts, Wire
 
 
@@ -81,11 +82,6 @@ class Call:
 
     # -- its ends ------------------------------------------------------------
 
-    def answered(self, response: Any) -> None:
-        """End the step with a whole response."""
-        self.fenced(lambda: self.give(self._read(response)), None)
-        self.step.finish()
-
     def failed(self, exc: BaseException) -> None:
         """End the step with what the library raised."""
         self.fenced(lambda: self.give(self._held_by(exc)), None)
@@ -96,11 +92,12 @@ class Call:
         response = getattr(exc, "completion", None)
         return self.wire.answered(response) or {}
 
-    def _read(self, response: Any) -> Facts:
+    def read(self, response: Any) -> Facts:
+        """Return what a response says; one of an unknown shape is kept as it is."""
         found = self.wire.answered(response)
         if found is None:
             self.step.note("$.result.response", "unknown shape")
-            return {"response": plain(response)}
+            return {"response": without_media(plain(response))}
         return found
 
     def give(self, result: Facts) -> None:
@@ -137,22 +134,22 @@ class Asked(NamedTuple):
     body: Any
 
 
-def begin(wire: Wire, asked: Callable[[], Asked]) -> Call | None:
+def begin(place: Place, wire: Wire, asked: Callable[[], Asked]) -> Call | None:
     """
     Start the step of a call.
 
     Args:
+        place: Where we are.
         wire: The endpoint.
-        asked: Finds out what is asked, if anybody wants to know.
+        asked: Finds out what is asked, if anybody wants to know; what it raises is
+            counted.
 
     Returns:
         The call; ``None`` if nothing is recorded here.
     """
-    place = _context.here()
-    recorder = place.recorder if place is not None else None
+    recorder = place.recorder
     if not isinstance(recorder, Tracer):
-        if place is not None:
-            refused(place)
+        refused(place)
         return None
     if recorder.muted:
         return None

@@ -73,7 +73,10 @@ def _hook(client: Any, library: Library, *, is_async: bool) -> None:
         return
     request = _async_request if is_async else _request
     copy = functools.partial(_copy, library, is_async)
-    hooks = {"request": request(client, library)}
+    hooks = {
+        "request": request(client, library),
+        "__reduce_ex__": functools.partial(_reduced, client, library, is_async),
+    }
     for name, hook in (
         ("_prepare_request", _async_prepare if is_async else _prepare),
         ("copy", copy),
@@ -145,6 +148,29 @@ def _copy(
         return made
 
     return copy
+
+
+def _reduced(client: Any, library: Library, is_async: bool, protocol: int) -> Any:
+    """
+    Return what ``copy`` and ``pickle`` make another client of, which is wrapped too.
+
+    Without the hooks: they would send what the copy is asked by way of this client.
+    """
+    cls: Any = type(client)
+    make, arguments, state, *more = cls.__reduce_ex__(client, protocol)
+    if type(state) is dict:
+        hooks, before = state.get(_MARK, ((), {}))
+        own = {key: state[key] for key in state if key not in (*hooks, _MARK)}
+        state = {**own, **before}
+    return (_remade, (library, is_async, make, *arguments), state, *more)
+
+
+def _remade(
+    library: Library, is_async: bool, make: Callable[..., Any], *arguments: Any
+) -> Any:
+    made = make(*arguments)
+    _hook(made, library, is_async=is_async)
+    return made
 
 
 def _prepare(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -229,12 +255,13 @@ def _begin(client: Any, library: Library, server: Server, options: Any) -> Call 
     wire = library.wires.get(url.partition("?")[0])
     if wire is None:
         return None
-    if _context.here() is None:
+    place = _context.here()
+    if place is None:
         if _context.orphans_unsaid:
             call_is_orphan()
         return None
     return begin(
-        wire, lambda: Asked(*server.of(client, library.name), _body_of(options))
+        place, wire, lambda: Asked(*server.of(client, library.name), _body_of(options))
     )
 
 
@@ -265,7 +292,8 @@ def _followed(call: Call, library: Library, response: Any) -> bool:
     if sort == "stream":
         return _follow_stream(call, response)
     if sort == "model":
-        call.answered(response)
+        call.give(call.read(response))
+        call.step.finish()
         return True
     raw = response.http_response if sort == "raw" else response
     if raw.is_closed:

@@ -7,11 +7,32 @@ from __future__ import annotations
 from typing import Any
 
 
+Facts = dict[str, Any]
+
+
 def field(owner: Any, name: str) -> Any:
     """Return what an object or a dictionary holds under a name; ``None`` if nothing."""
     if type(owner) is dict:
         return owner.get(name)
     return getattr(owner, name, None)
+
+
+def fields(owner: Any) -> Facts:
+    """
+    Return all that a library's model or a dictionary holds, by name.
+
+    To look into a model for several names, most of which it has not, takes as long
+    as all the rest of reading it: here it is looked into once.
+    """
+    if type(owner) is dict:
+        return owner
+    try:
+        own = vars(owner)
+    except TypeError:
+        return {}
+    # What a provider sent besides what its library has fields for.
+    more = getattr(owner, "__pydantic_extra__", None)
+    return {**own, **more} if more else own
 
 
 def items(value: Any) -> list[Any]:

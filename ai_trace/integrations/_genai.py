@@ -281,7 +281,7 @@ def _part(given: Part) -> Part:
     if kind == "tool_call_response" and "response" not in given:
         # The prose of the conventions says "result", their schema "response".
         named = {key: value for key, value in given.items() if key != "result"}
-        return {**named, "response": given.get("result")}
+        return {**named, "response": _media.without_media(given.get("result"))}
     if kind == "thinking":
         return _messages.reasoning(content)
     if kind in ("blob", "binary"):
@@ -291,4 +291,5 @@ def _part(given: Part) -> Part:
         return {**given, **_media.from_url(given.get("modality", ""), given.get("uri"))}
     if type(kind) is str and kind.endswith("-url"):
         return _media.from_url(kind[: -len("-url")], given.get("url"))
-    return given
+    rest: Part = _media.without_media(given)
+    return rest

@@ -10,7 +10,13 @@ from __future__ import annotations
 from typing import Any, Callable
 
 from ai_trace.integrations._fields import field, items
-from ai_trace.integrations._media import blob, from_file, from_url
+from ai_trace.integrations._media import (
+    as_it_is,
+    blob,
+    from_file,
+    from_url,
+    without_media,
+)
 from ai_trace.integrations._messages import (
     Message,
     Part,
@@ -36,12 +42,16 @@ def is_message(value: Any) -> bool:
 
 def readable(value: Any) -> Any:
     """Return what went into or came out of a run, with messages in the common shape."""
+    return _readable(without_media(value))
+
+
+def _readable(value: Any) -> Any:
     if is_message(value):
         return message_of(value)
     if type(value) is dict:
-        return {key: readable(one) for key, one in value.items()}
+        return {key: _readable(one) for key, one in value.items()}
     if type(value) in (list, tuple):
-        return [readable(one) for one in value]
+        return [_readable(one) for one in value]
     return value
 
 
@@ -87,7 +97,7 @@ def _part(block: Any) -> Part:
     read = _PARTS.get(kind)
     if read is not None:
         return read(block)
-    return _media(kind, block) if kind in _MEDIA else block
+    return _media(kind, block) if kind in _MEDIA else as_it_is(block)
 
 
 def _text(block: Any) -> Part:

@@ -8,11 +8,13 @@ import binascii
 import hashlib
 from typing import Any
 
+from ai_trace.integrations._fields import plain
 from ai_trace.integrations._messages import Part
 
 
 _DATA = "data:"
 _BASE64 = ";base64"
+_MAX_PREFIX = 200
 
 
 def blob(modality: str, mime_type: Any, data: Any) -> Part:
@@ -37,6 +39,31 @@ def blob(modality: str, mime_type: Any, data: Any) -> Part:
     return part
 
 
+class BlobPieces:
+    """
+    Media that come in pieces, of which none is kept.
+
+    Args:
+        modality: ``image``, ``audio`` or ``video``.
+    """
+
+    def __init__(self, modality: str) -> None:
+        self._modality = modality
+        self._size = 0
+        self._hash = hashlib.sha256()
+
+    def add(self, data: Any) -> None:
+        """Take a piece: bytes, or base64 text that can be read by itself."""
+        raw = _bytes_of(data) or b""
+        self._size += len(raw)
+        self._hash.update(raw)
+
+    def part(self) -> Part:
+        """Return the part that stands for all that has come."""
+        about = {"bytes": self._size, "sha256": self._hash.hexdigest()}
+        return {**blob(self._modality, None, None), **about}
+
+
 def _bytes_of(data: Any) -> bytes | None:
     if type(data) is bytes:
         return data
@@ -49,13 +76,22 @@ def _bytes_of(data: Any) -> bytes | None:
 
 
 def from_url(modality: str, url: Any) -> Part:
-    """Return a part for media that a URL leads to, or that a data URL holds."""
+    """
+    Return a part for media that a URL leads to, or that a data URL holds.
+
+    Args:
+        modality: As in ``blob``; empty if only the MIME type tells.
+        url: The URL.
+    """
     if type(url) is not str or not url.startswith(_DATA):
         return {"type": "uri", "modality": modality, "uri": url}
     kind, _, data = url[len(_DATA) :].partition(",")
+    content: Any = data
     if kind.endswith(_BASE64):
-        return blob(modality, kind[: -len(_BASE64)] or None, data)
-    return blob(modality, kind or None, data.encode("utf-8", "surrogatepass"))
+        kind = kind[: -len(_BASE64)]
+    else:
+        content = data.encode("utf-8", "surrogatepass")
+    return blob(modality or modality_of(kind), kind or None, content)
 
 
 def from_file(modality: str, file_id: Any) -> Part:
@@ -67,3 +103,74 @@ def modality_of(mime_type: Any) -> str:
     """Return what sort of media a MIME type is of."""
     main = mime_type.partition("/")[0] if type(mime_type) is str else ""
     return main if main in ("image", "audio", "video") else "document"
+
+
+# -- wherever they stand -------------------------------------------------------
+
+_MAX_DEPTH = 50
+_MIME_TYPES = ("media_type", "mime_type", "mimeType")
+_AUDIO = ("aac", "flac", "mp3", "opus", "pcm16", "wav")
+# Where providers put base64 that no MIME type stands beside.
+_INLINE = {
+    "b64_json": "image",
+    "file_data": "document",
+    "partial_image_b64": "image",
+}
+
+
+def as_it_is(given: Any) -> Part:
+    """Return a part of a kind that is not known, as the provider gave it."""
+    part = without_media(plain(given))
+    if type(part) is dict and "type" in part:
+        return part
+    return {"type": "unknown", "content": part}
+
+
+def without_media(value: Any, depth: int = 0) -> Any:
+    """
+    Return JSON of an unknown shape with parts in the place of media.
+
+    Args:
+        value: The JSON; what is no dictionary, list or text stays as it is.
+        depth: How deep it lies in what was given.
+    """
+    kind = type(value)
+    if kind is str:
+        return from_url("", value) if _is_data_url(value) else value
+    if depth > _MAX_DEPTH:
+        return value
+    if kind is dict:
+        return _without_media(value, depth + 1)
+    if kind is list or kind is tuple:
+        return [without_media(one, depth + 1) for one in value]
+    return value
+
+
+def _without_media(given: dict[Any, Any], depth: int) -> Any:
+    data, kind = given.get("data"), given.get("type")
+    if type(data) is str and kind != "text":
+        mime_type = _mime_type_beside(given)
+        if mime_type is not None:
+            return blob(modality_of(mime_type), mime_type, data)
+    made = {key: without_media(one, depth) for key, one in given.items()}
+    for key, modality in _INLINE.items():
+        if type(made.get(key)) is str:
+            made[key] = blob(modality, None, made[key])
+    if kind == "image_generation_call" and type(made.get("result")) is str:
+        form = made.get("output_format")
+        made["result"] = blob(
+            "image", f"image/{form}" if form else None, made["result"]
+        )
+    return made
+
+
+def _mime_type_beside(given: dict[Any, Any]) -> str | None:
+    """Return what stands beside data to say what they are."""
+    for name in _MIME_TYPES:
+        if type(given.get(name)) is str:
+            return str(given[name])
+    return f"audio/{given['format']}" if given.get("format") in _AUDIO else None
+
+
+def _is_data_url(value: str) -> bool:
+    return value.startswith(_DATA) and _BASE64 in value[:_MAX_PREFIX]

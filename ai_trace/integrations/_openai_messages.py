@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ai_trace.integrations._fields import extra, field, items, plain
-from ai_trace.integrations._media import blob, from_file, from_url
+from ai_trace.integrations._fields import Facts, field, fields, items, plain
+from ai_trace.integrations._media import as_it_is, blob, from_file, from_url
 from ai_trace.integrations._messages import (
     Message,
     Part,
@@ -21,6 +21,9 @@ from ai_trace.integrations._messages import (
     tool_call,
     tool_call_response,
 )
+
+
+_TOOL_ROLES = ("tool", "function")
 
 
 def chat_messages(given: Any) -> Any:
@@ -38,14 +41,18 @@ def chat_message(given: Any, finish_reason: Any = None) -> Message:
         given: The message.
         finish_reason: Why the model stopped, if this is its answer.
     """
-    role = field(given, "role")
-    content = field(given, "content")
-    if role == "tool" or role == "function":
-        call_id = field(given, "tool_call_id") or field(given, "name")
+    facts = {key: value for key, value in fields(given).items() if value is not None}
+    role, content = facts.get("role"), facts.get("content")
+    is_of_tool = role in _TOOL_ROLES
+    if len(facts) == 2 and role and content and type(content) is str and not is_of_tool:
+        # Most messages are no more than that, and a history has many.
+        return message(role, [text(content)], finish_reason=finish_reason)
+    name = facts.get("name")
+    if is_of_tool:
+        call_id = facts.get("tool_call_id") or name
         parts = [tool_call_response(_response(content), call_id)]
     else:
-        parts = _thoughts(given) + content_parts(content) + _asked(given)
-    name = extra(given, "name")
+        parts = _thoughts(facts) + content_parts(content) + _asked(facts)
     return message(role, parts, name=name, finish_reason=finish_reason)
 
 
@@ -57,29 +64,30 @@ def _response(content: Any) -> Any:
     return parts
 
 
-def _thoughts(given: Any) -> list[Part]:
+def _thoughts(given: Facts) -> list[Part]:
     # Not OpenAI's own: DeepSeek, llama.cpp and others answer with it.
-    thought = extra(given, "reasoning_content") or extra(given, "reasoning")
+    thought = given.get("reasoning_content") or given.get("reasoning")
     return [reasoning(thought)] if type(thought) is str else []
 
 
-def _asked(given: Any) -> list[Part]:
+def _asked(given: Facts) -> list[Part]:
     """Return what an assistant's message holds besides its content."""
     parts: list[Part] = []
-    said = field(given, "refusal")
+    said = given.get("refusal")
     if said:
         parts.append(refusal(said))
-    parts += [_tool_call(one) for one in items(field(given, "tool_calls"))]
-    old = field(given, "function_call")
+    parts += [_tool_call(one) for one in items(given.get("tool_calls"))]
+    old = given.get("function_call")
     if old:
         parts.append(tool_call(field(old, "name"), field(old, "arguments")))
-    audio = field(given, "audio")
+    audio = given.get("audio")
     if audio and field(audio, "data"):
         parts.append(blob("audio", None, field(audio, "data")))
         parts.append(text(field(audio, "transcript")))
     elif audio:
         parts.append(from_file("audio", field(audio, "id")))
-    return parts
+    # Not OpenAI's own: other servers send what the model has drawn beside the text.
+    return parts + [content_part(one) for one in items(given.get("images"))]
 
 
 def _tool_call(given: Any) -> Part:
@@ -110,14 +118,6 @@ def content_part(given: Any) -> Part:
         return text(given)
     read = _PARTS.get(field(given, "type"))
     return as_it_is(given) if read is None else read(given)
-
-
-def as_it_is(given: Any) -> Part:
-    """Return a part of a kind that is not known, as the provider gave it."""
-    part = plain(given)
-    if type(part) is dict and "type" in part:
-        return part
-    return {"type": "unknown", "content": part}
 
 
 def _image(given: Any) -> Part:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from ai_trace.integrations._fields import field, items
+from ai_trace.integrations._media import as_it_is
 from ai_trace.integrations._messages import (
     Message,
     Part,
@@ -16,7 +17,7 @@ from ai_trace.integrations._messages import (
     tool_call,
     tool_call_response,
 )
-from ai_trace.integrations._openai_messages import as_it_is, content_parts
+from ai_trace.integrations._openai_messages import content_parts
 
 
 def input_messages(given: Any) -> Any:

@@ -4,9 +4,10 @@ OpenAI's streams, gathered chunk by chunk.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Callable
 
-from ai_trace.integrations._fields import extra, field, items, plain
+from ai_trace.integrations._fields import extra, field, fields, items, plain
+from ai_trace.integrations._media import BlobPieces, blob
 from ai_trace.integrations._messages import (
     Message,
     Part,
@@ -16,9 +17,38 @@ from ai_trace.integrations._messages import (
     text,
     tool_call,
 )
+from ai_trace.integrations._openai_messages import content_part, content_parts
 from ai_trace.integrations._openai_responses import item_parts, output_messages
 from ai_trace.integrations._usage import openai_usage
 from ai_trace.integrations._wire import Facts, answer
+
+
+class _PiecedCall:
+    """
+    One call of a tool, whose arguments come in pieces.
+    """
+
+    def __init__(self) -> None:
+        self.call_id: Any = None
+        self.name: Any = None
+        self.pieces: list[str] = []
+
+    def is_another(self, call_id: Any, name: Any) -> bool:
+        """Tell whether a piece under the same index begins another call."""
+        # Some servers count all calls as the first, others give each piece a new id.
+        return bool(call_id and name and self.name) and call_id != self.call_id
+
+    def add(self, call_id: Any, name: Any, function: Any) -> None:
+        """Take a piece."""
+        self.call_id = self.call_id or call_id
+        self.name = self.name or name
+        piece = field(function, "arguments") or extra(function, "input")
+        if type(piece) is str:
+            self.pieces.append(piece)
+
+    def part(self) -> Part:
+        """Return what has come of it."""
+        return tool_call(self.name, "".join(self.pieces), self.call_id)
 
 
 class _Choice:
@@ -30,53 +60,102 @@ class _Choice:
         self.role: Any = "assistant"
         self.said: list[str] = []
         self.thought: list[str] = []
+        self.thought_elsewhere: list[str] = []
         self.refused: list[str] = []
-        self.calls: dict[Any, dict[str, Any]] = {}
+        self.calls: list[_PiecedCall] = []
+        self.latest: dict[Any, _PiecedCall] = {}
+        self.sound: BlobPieces | None = None
+        self.heard: list[str] = []
+        self.images: list[Part] = []
         self.finish_reason: Any = None
 
     def add(self, delta: Any) -> bool:
         """Take what a chunk adds; return whether it says something."""
-        piece = field(delta, "content")
-        if piece:
-            self.said.append(piece)
-            return True
-        thought = extra(delta, "reasoning_content") or extra(delta, "reasoning")
-        refused = field(delta, "refusal")
-        if thought:
-            self.thought.append(thought)
-        if refused:
-            self.refused.append(refused)
-        calls = items(field(delta, "tool_calls"))
-        old = field(delta, "function_call")
-        if old:
-            calls.append({"function": old})
-        for call in calls:
-            self._add_call(call)
-        return bool(thought or refused or calls)
+        speaks = False
+        for name, given in fields(delta).items():
+            take = _TAKES.get(name) if given else None
+            if take is not None:
+                take(self, given)
+                speaks = True
+        return speaks
 
-    def _add_call(self, call: Any) -> None:
-        index = field(call, "index")
-        known = self.calls.setdefault(index, {"id": None, "name": None, "pieces": []})
-        function = field(call, "function") or extra(call, "custom")
-        known["id"] = known["id"] or field(call, "id")
-        known["name"] = known["name"] or field(function, "name")
-        piece = field(function, "arguments") or extra(function, "input")
-        if piece:
-            known["pieces"].append(piece)
+    def _add_content(self, given: Any) -> None:
+        if type(given) is str:
+            self.said.append(given)
+            return
+        # Not OpenAI's own: Mistral's thoughts come as parts.
+        for part in content_parts(given):
+            if type(part.get("content")) is str:
+                self.said.append(part["content"])
+
+    def _add_thought(self, given: str) -> None:
+        self.thought.append(given)
+
+    def _add_thought_elsewhere(self, given: Any) -> None:
+        if type(given) is str:
+            self.thought_elsewhere.append(given)
+
+    def _add_refusal(self, given: str) -> None:
+        self.refused.append(given)
+
+    def _add_sound(self, given: Any) -> None:
+        data, transcript = field(given, "data"), field(given, "transcript")
+        if data:
+            self.sound = self.sound or BlobPieces("audio")
+            self.sound.add(data)
+        if transcript:
+            self.heard.append(transcript)
+
+    def _add_images(self, given: Any) -> None:
+        self.images += [content_part(one) for one in items(given)]
+
+    def _add_old_call(self, given: Any) -> None:
+        self._add_calls([{"function": given}])
+
+    def _add_calls(self, given: Any) -> None:
+        for piece in items(given):
+            index, call_id = field(piece, "index"), field(piece, "id")
+            function = field(piece, "function") or extra(piece, "custom")
+            name = field(function, "name")
+            known = self.latest.get(index)
+            if known is None or known.is_another(call_id, name):
+                known = self.latest[index] = _PiecedCall()
+                self.calls.append(known)
+            known.add(call_id, name, function)
 
     def message(self) -> Message:
         """Return what has come of it."""
         parts: list[Part] = []
-        if self.thought:
-            parts.append(reasoning("".join(self.thought)))
+        # Some servers send the same under both names.
+        thought = self.thought or self.thought_elsewhere
+        if thought:
+            parts.append(reasoning("".join(thought)))
         if self.said:
             parts.append(text("".join(self.said)))
         if self.refused:
             parts.append(refusal("".join(self.refused)))
-        for call in self.calls.values():
-            arguments = "".join(call["pieces"])
-            parts.append(tool_call(call["name"], arguments, call["id"]))
+        parts += [call.part() for call in self.calls]
+        if self.sound is not None:
+            parts.append(self.sound.part())
+        if self.heard:
+            parts.append(text("".join(self.heard)))
+        parts += self.images
         return message(self.role, parts, finish_reason=self.finish_reason)
+
+
+_TAKES: dict[str, Callable[[_Choice, Any], None]] = {
+    "content": _Choice._add_content,
+    "reasoning_content": _Choice._add_thought,
+    "reasoning": _Choice._add_thought_elsewhere,
+    "refusal": _Choice._add_refusal,
+    "tool_calls": _Choice._add_calls,
+    "function_call": _Choice._add_old_call,
+    "audio": _Choice._add_sound,
+    "images": _Choice._add_images,
+}
+
+
+_ABOUT = ("model", "id", "service_tier")
 
 
 class ChatFold:
@@ -91,27 +170,29 @@ class ChatFold:
 
     def add(self, chunk: Any) -> bool:
         """Take a chunk; return whether the model says something in it."""
+        facts = fields(chunk)
         if not self._about:
-            self._about = _about(chunk)
-        usage = field(chunk, "usage")
+            self._about = {name: facts.get(name) for name in _ABOUT}
+        usage = facts.get("usage")
         if usage is not None:
             # The last chunk holds it, and often no choice at all.
             self._usage = plain(usage)
         speaks = False
-        for given in items(field(chunk, "choices")):
-            index = field(given, "index")
+        for given in items(facts.get("choices")):
+            told = fields(given)
+            index = told.get("index")
             choice = self._choices.get(index)
             if choice is None:
                 choice = self._choices[index] = _Choice()
-            if self._add(choice, given):
+            if choice.add(self._delta(told)):
                 speaks = True
-            reason = field(given, "finish_reason")
+            reason = told.get("finish_reason")
             if reason is not None:
                 choice.finish_reason = reason
         return speaks
 
-    def _add(self, choice: _Choice, given: Any) -> bool:
-        return choice.add(field(given, "delta"))
+    def _delta(self, choice: Facts) -> Any:
+        return choice.get("delta")
 
     def result(self) -> Facts:
         """Return what has come so far."""
@@ -124,12 +205,8 @@ class CompletionFold(ChatFold):
     The chunks of a legacy completion, whose choices are plain text.
     """
 
-    def _add(self, choice: _Choice, given: Any) -> bool:
-        return choice.add({"content": field(given, "text")})
-
-
-def _about(chunk: Any) -> Facts:
-    return {name: field(chunk, name) for name in ("model", "id", "service_tier")}
+    def _delta(self, choice: Facts) -> Any:
+        return {"content": choice.get("text")}
 
 
 class ResponseFold:
@@ -203,6 +280,8 @@ class ResponseFold:
                 parts.append(tool_call(name, piece, call_id))
             elif "reasoning" in kind:
                 parts.append(reasoning(piece))
+            elif kind == "response.audio.delta":
+                parts.append(blob("audio", None, piece))
             elif "refusal" in kind:
                 parts.append(refusal(piece))
             else:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ai_trace.integrations._fields import field
+from ai_trace.integrations._fields import fields
 
 
 Usage = dict[str, int]
@@ -22,6 +22,11 @@ _KEYS = (
     "cache_creation_input_tokens",
     "reasoning_output_tokens",
 )
+
+
+# What OpenAI's endpoints call the tokens that went in and came out.
+_CHAT = ("prompt_tokens", "completion_tokens")
+_RESPONSES = ("input_tokens", "output_tokens")
 
 
 def usage(
@@ -47,31 +52,26 @@ def usage(
 
 def openai_usage(raw: Any) -> Usage:
     """Return the counts of OpenAI's usage: of chat, responses or embeddings."""
-    went_in = field(raw, "prompt_tokens")
-    if went_in is not None:
-        details = field(raw, "prompt_tokens_details")
-        came_out = field(raw, "completion_tokens")
-        more = field(raw, "completion_tokens_details")
-    else:
-        went_in = field(raw, "input_tokens")
-        details = field(raw, "input_tokens_details")
-        came_out = field(raw, "output_tokens")
-        more = field(raw, "output_tokens_details")
+    given = fields(raw)
+    is_chat = given.get("prompt_tokens") is not None
+    went_in, came_out = _CHAT if is_chat else _RESPONSES
+    details = fields(given.get(f"{went_in}_details"))
     return usage(
-        went_in,
-        came_out,
-        field(details, "cached_tokens"),
-        field(details, "cache_write_tokens"),
-        field(more, "reasoning_tokens"),
+        given.get(went_in),
+        given.get(came_out),
+        details.get("cached_tokens"),
+        details.get("cache_write_tokens"),
+        fields(given.get(f"{came_out}_details")).get("reasoning_tokens"),
     )
 
 
 def anthropic_usage(raw: Any) -> Usage:
     """Return the counts of Anthropic's usage, which counts cached tokens apart."""
-    went_in = field(raw, "input_tokens")
-    read = field(raw, "cache_read_input_tokens")
-    written = field(raw, "cache_creation_input_tokens")
+    given = fields(raw)
+    went_in = given.get("input_tokens")
+    read = given.get("cache_read_input_tokens")
+    written = given.get("cache_creation_input_tokens")
     if type(went_in) is int:
         went_in += sum(n for n in (read, written) if type(n) is int)
-    thought = field(field(raw, "output_tokens_details"), "thinking_tokens")
-    return usage(went_in, field(raw, "output_tokens"), read, written, thought)
+    thought = fields(given.get("output_tokens_details")).get("thinking_tokens")
+    return usage(went_in, given.get("output_tokens"), read, written, thought)

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from typing import Any, Callable, NamedTuple, Protocol
 
-from ai_trace.integrations._fields import field, plain
+from ai_trace.integrations._fields import fields, plain
+from ai_trace.integrations._media import without_media
 from ai_trace.integrations._messages import Message
 from ai_trace.integrations._usage import Usage
 
@@ -54,7 +55,9 @@ def told(**facts: Any) -> Facts:
 
 def parameters(body: Facts, *taken: str) -> Facts | None:
     """Return what else was asked, apart from what stands elsewhere in the context."""
-    rest = {key: value for key, value in body.items() if key not in taken}
+    rest = {
+        key: without_media(value) for key, value in body.items() if key not in taken
+    }
     return rest or None
 
 
@@ -70,13 +73,14 @@ def answer(
         usage: The counts of tokens.
         raw_usage: The provider's own usage.
     """
+    given = fields(response)
     reasons = [one["finish_reason"] for one in messages if "finish_reason" in one]
     return told(
-        model=field(response, "model"),
-        id=field(response, "id"),
+        model=given.get("model"),
+        id=given.get("id"),
         messages=messages,
         finish_reasons=reasons or None,
         usage=usage or None,
         raw_usage=plain(raw_usage),
-        service_tier=field(response, "service_tier"),
+        service_tier=given.get("service_tier"),
     )

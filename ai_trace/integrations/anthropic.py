@@ -11,16 +11,31 @@ from ai_trace.integrations._anthropic_wires import WIRES
 
 
 if TYPE_CHECKING:
+    from typing import Union
+
     from anthropic import Anthropic, AsyncAnthropic
-    from anthropic.lib.bedrock import AnthropicBedrock, AsyncAnthropicBedrock
+    from anthropic.lib.bedrock import (
+        AnthropicBedrock,
+        AnthropicBedrockMantle,
+        AsyncAnthropicBedrock,
+        AsyncAnthropicBedrockMantle,
+    )
     from anthropic.lib.vertex import AnthropicVertex, AsyncAnthropicVertex
+
+    AnyAnthropic = Union[
+        Anthropic,
+        AsyncAnthropic,
+        AnthropicBedrock,
+        AsyncAnthropicBedrock,
+        AnthropicBedrockMantle,
+        AsyncAnthropicBedrockMantle,
+        AnthropicVertex,
+        AsyncAnthropicVertex,
+    ]
 
 __all__ = ["unwrap", "wrap_anthropic"]
 
-Client = TypeVar(
-    "Client",
-    bound="Anthropic | AsyncAnthropic | AnthropicBedrock | AsyncAnthropicBedrock | AnthropicVertex | AsyncAnthropicVertex",  # noqa: E501
-)
+Client = TypeVar("Client", bound="AnyAnthropic")
 
 
 def _load() -> Any:
@@ -29,12 +44,19 @@ def _load() -> Any:
     return anthropic
 
 
+# Those for other clouds are made from Anthropic itself.
+_CLIENTS = (
+    "Anthropic",
+    "AnthropicBedrock",
+    "AnthropicBedrockMantle",
+    "AnthropicVertex",
+)
 _LIBRARY = _client.Library(
     name="anthropic",
     load=_load,
     versions=((1,), (3,)),
-    clients=("Anthropic", "AnthropicBedrock", "AnthropicVertex"),
-    async_clients=("AsyncAnthropic", "AsyncAnthropicBedrock", "AsyncAnthropicVertex"),
+    clients=_CLIENTS,
+    async_clients=tuple(f"Async{name}" for name in _CLIENTS),
     wires=WIRES,
 )
 
@@ -51,8 +73,8 @@ def wrap_anthropic(client: Client) -> Client:
     other client is touched. Wrapping twice is the same as once.
 
     Args:
-        client: An ``Anthropic`` or ``AsyncAnthropic``, or one of those for Bedrock and
-            Vertex.
+        client: An ``Anthropic`` or ``AsyncAnthropic``, or one of those for Bedrock,
+            Vertex and other clouds.
 
     Returns:
         The same client.

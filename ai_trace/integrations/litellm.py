@@ -16,6 +16,7 @@ from ai_trace.integrations._fields import plain
 from ai_trace.integrations._foreign_step import ForeignStep, begin, hook
 from ai_trace.integrations._hooked_calls import server_of, with_cost
 from ai_trace.integrations._installed import check_version, missing
+from ai_trace.integrations._media import without_media
 from ai_trace.integrations._openai_wires import WIRES
 from ai_trace.integrations._wire import Facts, Wire, told
 
@@ -192,7 +193,7 @@ def _answered(call: Facts, response: Any) -> Facts:
     wire = _WIRES.get(_kind_of_call(call))
     found = wire.answered(response) if wire is not None else None
     if found is None:
-        found = {"response": plain(response)}
+        found = {"response": without_media(plain(response))}
     if call.get("cache_hit"):
         found = {**found, "cache_hit": True}
     return found

@@ -5,7 +5,7 @@ Wrapped clients as type checkers see them. Never run: mypy and pyright read it.
 from __future__ import annotations
 
 from anthropic import Anthropic, AsyncAnthropic
-from anthropic.lib.bedrock import AnthropicBedrock
+from anthropic.lib.bedrock import AnthropicBedrock, AsyncAnthropicBedrockMantle
 from anthropic.lib.vertex import AsyncAnthropicVertex
 from openai import AsyncAzureOpenAI, AsyncOpenAI, AzureOpenAI, OpenAI, Stream
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
@@ -26,6 +26,7 @@ assert_type(unwrap_openai(wrap_openai(AsyncAzureOpenAI())), AsyncAzureOpenAI)
 assert_type(wrap_anthropic(Anthropic()), Anthropic)
 assert_type(wrap_anthropic(AsyncAnthropic()), AsyncAnthropic)
 assert_type(wrap_anthropic(AnthropicBedrock()), AnthropicBedrock)
+assert_type(wrap_anthropic(AsyncAnthropicBedrockMantle()), AsyncAnthropicBedrockMantle)
 assert_type(unwrap_anthropic(AsyncAnthropicVertex()), AsyncAnthropicVertex)
 
 

@@ -9,10 +9,12 @@ from typing import Any
 import genai_prices
 import openai
 import pytest
+from genai_prices.data import providers
+from genai_prices.data_snapshot import DataSnapshot, set_custom_snapshot
 from llm_replies import QUESTION, choice, completion
 from llm_server import LlmServer, answer
 
-from ai_trace.integrations import _prices
+from ai_trace.integrations import _prices, _usage
 from ai_trace.integrations._prices import cost
 from ai_trace.integrations._usage import anthropic_usage, openai_usage
 from ai_trace.integrations.openai import wrap_openai
@@ -123,6 +125,75 @@ def test_cached_tokens_are_counted_once() -> None:
 def test_tokens_with_prices_of_their_own(raw: dict[str, Any]) -> None:
     """Where other prices hold there is no cost rather than a wrong one."""
     assert cost("anthropic", "claude-haiku-4-5", anthropic_usage(raw), raw) is None
+
+
+PROVIDERS = ("anthropic", "deepseek", "google", "openai", "perplexity")
+COUNTS = [(9, 1, 0, 0), (9_000, 700, 4_000, 0), (2_000_000, 9, 1_000_000, 500_000)]
+
+
+def told_by_the_table(
+    provider: str, model: str, counts: tuple[int, ...]
+) -> list[float] | None:
+    """Return what the table says of a call: all, input, output."""
+    names = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
+    usage = genai_prices.Usage(**{name: n for name, n in zip(names, counts) if n})
+    try:
+        price = genai_prices.calc_price(usage, model, provider_id=provider)
+    except LookupError:
+        return None
+    amounts = (price.total_price, price.input_price, price.output_price)
+    return [float(round(amount, 12)) for amount in amounts]
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_each_price_is_that_of_the_table(provider: str) -> None:
+    """Of each model the cost is the table's own, be it by count, by time or by call."""
+    (found,) = [one for one in providers if one.id == provider]
+    names = [name for name in _usage._KEYS if not name.startswith("reasoning")]
+    for model in found.models:
+        for counts in COUNTS:
+            paid = cost(provider, model.id, dict(zip(names, counts)))
+
+            assert told_by_the_table(provider, model.id, counts) == (
+                paid and [paid["usd"], paid["input_usd"], paid["output_usd"]]
+            )
+
+
+@pytest.mark.parametrize("model", ["gpt-4o", "my-finetuned-thing"])
+def test_table_is_asked_once_a_model(
+    monkeypatch: pytest.MonkeyPatch, model: str
+) -> None:
+    """What a token costs is asked once, not in each call: the table is slow."""
+    monkeypatch.setattr(_prices, "_learnt", {})
+    asked: list[str] = []
+    calc_price = genai_prices.calc_price
+
+    def counting(*args: Any, **kwargs: Any) -> Any:
+        asked.append(args[1])
+        return calc_price(*args, **kwargs)
+
+    monkeypatch.setattr(genai_prices, "calc_price", counting)
+    usage = {"input_tokens": 9, "output_tokens": 9}
+    first = cost("openai", model, usage)
+    count = len(asked)
+
+    assert [first] * 50 == [cost("openai", model, usage) for _ in range(50)]
+    assert 0 < count == len(asked)
+
+
+def test_table_that_was_replaced() -> None:
+    """A program may set another table: its prices hold from then on."""
+    usage = {"input_tokens": 9, "output_tokens": 9}
+    before = cost("openai", "gpt-4o", usage)
+    others = [one for one in providers if one.id != "openai"]
+    set_custom_snapshot(DataSnapshot(providers=others, from_auto_update=False))
+    try:
+        assert cost("openai", "gpt-4o", usage) is None
+    finally:
+        set_custom_snapshot(None)
+
+    assert before is not None
+    assert before == cost("openai", "gpt-4o", usage)
 
 
 def test_counts_that_contradict_each_other() -> None:

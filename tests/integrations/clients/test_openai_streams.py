@@ -194,6 +194,34 @@ def test_choices_thoughts_and_refusals(
     ] == only(steps).result["messages"]
 
 
+def test_chunks_of_other_servers(server: LlmServer, client: openai.OpenAI) -> None:
+    """What other servers do otherwise is understood: nothing is lost or doubled."""
+
+    def called(number: int, **function: Any) -> dict[str, Any]:
+        return {"index": 0, "id": f"call_{number}", "function": function}
+
+    thought = {"reasoning": "Hm.", "reasoning_content": "Hm."}
+    in_parts: Any = [{"type": "text", "text": "Now."}]
+    server.will(
+        stream(
+            chunk(None, **thought),
+            # A text and a call in one chunk; two calls under one index; an id a piece.
+            chunk("Wait. ", tool_calls=[called(0, name="a", arguments="{}")]),
+            chunk(in_parts, tool_calls=[called(1, name="b", arguments='{"n"')]),
+            chunk(None, tool_calls=[called(2, arguments=": 1}")]),
+        )
+    )
+    with capture() as steps:
+        list(client.chat.completions.create(**ASKED, stream=True))
+
+    assert [
+        {"type": "reasoning", "content": "Hm."},
+        {"type": "text", "content": "Wait. Now."},
+        {"type": "tool_call", "name": "a", "id": "call_0", "arguments": {}},
+        {"type": "tool_call", "name": "b", "id": "call_1", "arguments": {"n": 1}},
+    ] == only(steps).result["messages"][0]["parts"]
+
+
 def test_chunks_of_unknown_shape(server: LlmServer, client: openai.OpenAI) -> None:
     """Chunks that nobody knows are handed on and counted, and break nothing."""
     server.will(stream({"surprise": 1}, chunk("Paris."), {"choices": 3}))

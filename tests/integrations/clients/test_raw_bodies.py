@@ -22,9 +22,10 @@ from llm_replies import (
     message,
     message_stream,
 )
-from llm_server import LlmServer, Reply, answer
+from llm_server import LlmServer, Reply, answer, plain
 
 from ai_trace import StepRecord
+from ai_trace.integrations import _body
 from ai_trace.integrations.openai import wrap_openai
 from ai_trace.testing import CapturedSteps, capture
 
@@ -161,6 +162,51 @@ def test_unread(server: LlmServer, client: openai.OpenAI) -> None:
         gc.collect()
 
     assert ["closed", "closed"] == [step.outcome for step in steps]
+
+
+@pytest.mark.parametrize(
+    ("reply", "recorded"),
+    [
+        (answer({"outcome": "42"}), {"outcome": "42"}),
+        (plain("<html>busy</html>", "text/html"), "<html>busy</html>"),
+    ],
+    ids=["JSON", "page"],
+)
+@pytest.mark.parametrize("read", [True, False], ids=["raw", "streaming"])
+def test_unknown_shape(
+    server: LlmServer, client: openai.OpenAI, reply: Reply, recorded: Any, read: bool
+) -> None:
+    """A body that nobody knows is recorded as it is, with a note."""
+    server.will(reply)
+    completions = client.chat.completions
+    with capture() as steps:
+        if read:
+            completions.with_raw_response.create(**ASKED)
+        else:
+            with completions.with_streaming_response.create(**ASKED) as given:
+                given.read()
+
+    assert recorded == only(steps).result["response"]
+    assert [{"path": "$.result.response", "note": "unknown shape"}] == list(
+        steps[0].notes
+    )
+
+
+def test_too_large(
+    server: LlmServer, client: openai.OpenAI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A body that is too large to be kept until it can be read is said to be so."""
+    monkeypatch.setattr(_body, "_MAX_BYTES", 100)
+    reply = answer(completion(choice("Paris. " * 50)))
+    server.will(reply)
+    with capture() as steps:
+        given = client.chat.completions.with_raw_response.create(**ASKED)
+        assert "Paris. " * 50 == given.parse().choices[0].message.content
+
+    size = sum(len(piece) for piece in reply.pieces if isinstance(piece, bytes))
+    assert [{"path": "$.result", "note": "too large to read", "bytes": size}] == list(
+        only(steps).notes
+    )
 
 
 def test_http_response(server: LlmServer, client: openai.OpenAI) -> None:

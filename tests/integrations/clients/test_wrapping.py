@@ -5,6 +5,7 @@ A wrapped client is the client that it was.
 from __future__ import annotations
 
 import asyncio
+import copy
 import inspect
 import pickle
 import subprocess
@@ -96,6 +97,22 @@ def test_pickling_is_as_before(cls: Any, wrap: Any, undo: Any) -> None:
             return type(exc)
 
     assert attempt(cls(api_key="x")) is attempt(wrap(cls(api_key="x")))
+
+
+def test_copies_are_as_before(server: LlmServer, client: openai.OpenAI) -> None:
+    """A copy asks for itself, not by way of the client that it was made from."""
+    server.will(answer(completion(choice())))
+    with capture() as steps:
+        other = copy.copy(client)
+        other.api_key = "sk-other"
+        ask(other)
+        ask(client)
+        ask(unwrap(other))
+
+    keys = [request.headers["authorization"] for request in server.requests]
+    assert ["Bearer sk-other", "Bearer sk-test", "Bearer sk-other"] == keys
+    assert ["chat gpt-5-mini"] * 2 == steps.names
+    assert vars(unwrap(client)).keys() == vars(other).keys()
 
 
 def test_no_other_client_is_touched(server: LlmServer, client: openai.OpenAI) -> None:
@@ -325,3 +342,29 @@ def test_answers_of_an_async_client(
     assert ["Paris."] * 4 == [one.content[0].text for one in answers]
     assert [f"chat claude-{n}" for n in range(4)] == sorted(steps.names)
     assert {"ok"} == {step.outcome for step in steps}
+
+
+CLOUDS: dict[str, dict[str, Any]] = {
+    "AnthropicAWS": {"api_key": "x", "workspace_id": "w"},
+    "AnthropicBedrock": {"api_key": "x"},
+    "AnthropicBedrockMantle": {"api_key": "x"},
+    "AnthropicFoundry": {"api_key": "x"},
+    "AnthropicVertex": {"access_token": "x", "project_id": "p"},
+}
+
+
+@pytest.mark.parametrize("name", CLOUDS)
+def test_clients_for_other_clouds(server: LlmServer, name: str) -> None:
+    """The clients for other clouds are recorded, whichever class they are made from."""
+    server.will(answer(message(block())))
+    options = {"aws_region": "eu-west-1", "region": "eu-west-1"}
+    parameters = inspect.signature(getattr(anthropic, name)).parameters
+    given = {key: options[key] for key in options if key in parameters}
+    client = getattr(anthropic, name)(
+        base_url=server.address, max_retries=0, **CLOUDS[name], **given
+    )
+    with wrap_anthropic(client), capture() as steps:
+        client.messages.create(model="claude", max_tokens=9, messages=QUESTION)
+
+    assert ["chat claude"] == steps.names
+    assert "ok" == steps[0].outcome

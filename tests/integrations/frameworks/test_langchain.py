@@ -30,7 +30,7 @@ from typing_extensions import TypedDict
 
 from ai_trace import current_step, step, traced
 from ai_trace.integrations import _langchain_runs
-from ai_trace.integrations._langchain_messages import message_of
+from ai_trace.integrations._langchain_messages import message_of, readable
 from ai_trace.integrations.langchain import LangChainSteps
 from ai_trace.testing import capture
 
@@ -329,6 +329,19 @@ def test_media() -> None:
         found["parts"][1]["mime_type"],
     )
     assert [{"type": "reasoning", "content": "Hm."}] == message_of(thought)["parts"]
+
+
+def test_media_anywhere() -> None:
+    """What is inline in a state of a graph, or in a block of any kind, is not kept."""
+    url = "data:image/png;base64,iVBORw=="
+    blob = message_of(HumanMessage([{"type": "image", "base64": "iVBORw=="}]))
+    sent = HumanMessage([{"type": "hologram", "seen": url}])
+
+    found = readable({"seen": [url], "messages": [sent]})
+
+    assert "iVBOR" not in str((found, blob))
+    assert blob["parts"][0]["sha256"] == found["seen"][0]["sha256"]
+    assert blob["parts"][0]["sha256"] in str(found["messages"])
 
 
 def test_nothing_is_kept() -> None:

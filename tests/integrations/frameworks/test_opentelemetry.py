@@ -28,6 +28,7 @@ from opentelemetry.trace import (
 )
 
 from ai_trace import Tracer, reading, step
+from ai_trace.integrations import _genai
 from ai_trace.integrations.opentelemetry import OpenTelemetrySteps
 from ai_trace.testing import CapturedSteps, capture
 
@@ -509,6 +510,26 @@ def test_without_a_tracer(tracer: otel.Tracer) -> None:
 
     assert [("late", "unfinished")] == [(r.name, r.outcome) for r in steps]
     assert steps_of.force_flush()
+
+
+def test_media_anywhere() -> None:
+    """What is inline in a part of any kind, or in a tool's result, is not kept."""
+    url = "data:image/png;base64,iVBORw=="
+    given = [
+        {"type": "tool_call_response", "id": "1", "result": [{"image_url": url}]},
+        {"type": "tool_call_response", "id": "2", "response": url},
+        {"type": "hologram", "seen": {"mime_type": "image/png", "data": "iVBORw=="}},
+    ]
+
+    found = _genai.parts(given)
+
+    assert found is not None
+    assert "iVBOR" not in str(found)
+    assert [4, 4, 4] == [
+        found[0]["response"][0]["image_url"]["bytes"],
+        found[1]["response"]["bytes"],
+        found[2]["seen"]["bytes"],
+    ]
 
 
 def test_ten_thousand_spans(tracer: otel.Tracer) -> None:

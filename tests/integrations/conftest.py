@@ -1,0 +1,27 @@
+"""
+Clients that are made in no time.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator
+
+import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def few_authorities(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """
+    Trust one certificate authority only, where there are any.
+
+    Each client reads all of them when it is made, which takes longer than most tests;
+    the servers of the tests speak HTTP without TLS.
+    """
+    known = ssl.create_default_context().get_ca_certs(binary_form=True)
+    with pytest.MonkeyPatch.context() as patch:
+        if known:
+            file = tmp_path_factory.mktemp("tls") / "authorities.pem"
+            file.write_text(ssl.DER_cert_to_PEM_cert(known[0]), encoding="ascii")
+            patch.setenv("SSL_CERT_FILE", str(file))
+        yield
