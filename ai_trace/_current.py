@@ -92,7 +92,6 @@ def call_is_orphan() -> None:
             "is not recorded, though a Tracer exists. Use `with Tracer(...) as "
             "tracer:` around the call, or tracer.activate() once for the whole "
             "process; in threads, ai_trace.propagate(fn). This is said once.",
-            stacklevel=4,
         )
 
 

@@ -68,7 +68,9 @@ class Definition:
         parameters = _parameters(function)
         show = _shown(wrapped, parameters, args, exclude)
         self._free = Binder(parameters, show)
-        self._bound = Binder(parameters[1:] if parameters else parameters, show)
+        # A method that is bound already tells its parameters without the object.
+        bound = parameters if inspect.ismethod(function) else parameters[1:]
+        self._bound = Binder(bound, show)
         self._skips_first = _takes_itself(wrapped, self.name, parameters)
 
     def bind(
@@ -276,12 +278,6 @@ def check_callable(wrapped: Any, kind: str, name: object) -> None:
         msg = (
             f"traced cannot wrap a class, and {wrapped.__qualname__} is one. "
             "Decorate its methods, __init__ or __call__ among them."
-        )
-        raise TraceConfigError(msg)
-    if isinstance(wrapped, property):
-        msg = (
-            "traced cannot wrap a property. Put @property above @traced, so that "
-            "the function below it is traced."
         )
         raise TraceConfigError(msg)
     if not callable(wrapped) and not isinstance(wrapped, (staticmethod, classmethod)):

@@ -5,8 +5,10 @@ What was lost: counted by place and cause, and each cause said once.
 from __future__ import annotations
 
 import errno
+import sys
 import threading
 import warnings
+from types import FrameType
 
 from ai_trace._interruption import interrupts
 
@@ -85,16 +87,31 @@ def say(message: str) -> None:
             raise
 
 
-def warn(message: str, *, stacklevel: int = 3) -> None:
+def warn(message: str) -> None:
     """
-    Warn the user about a wrong use of a step.
+    Warn the user about a wrong use of a step, at the line of the program.
 
     Where warnings are turned into errors, the error is logged instead: a wrong
     use of the recorder must not end the program that it watches.
     """
     try:
-        warnings.warn(message, RuntimeWarning, stacklevel=stacklevel)
+        warnings.warn(message, RuntimeWarning, stacklevel=_level_of_program())
     except Exception as exc:
         if interrupts(exc):
             raise
         say(message)
+
+
+def _level_of_program() -> int:
+    """Return which frame is the program's, counted from the one that warns."""
+    frame: FrameType | None = sys._getframe(1)
+    level = 1
+    while frame is not None and _is_ours(frame):
+        frame = frame.f_back
+        level += 1
+    return level
+
+
+def _is_ours(frame: FrameType) -> bool:
+    name = frame.f_globals.get("__name__")
+    return type(name) is str and name.partition(".")[0] == __package__

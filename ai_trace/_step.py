@@ -356,13 +356,13 @@ class Step(Draft):
         if lost or self._state != DROPPED:
             self.recorder.losses.count("step", f"{lost or 'call'} ignored: it {what}")
         if self._state != DROPPED:
-            warn(f"Step {self.name!r} {what}; the call is ignored.", stacklevel=4)
+            warn(f"Step {self.name!r} {what}; the call is ignored.")
 
     def _drop(self, why: str, *, closed: bool) -> None:
         self._state = DROPPED
         first = self.recorder.losses.count("step", f"not recorded: {why}")
         if closed or first:
-            warn(f"Step {self.name!r} is not recorded: {why}.", stacklevel=5)
+            warn(f"Step {self.name!r} is not recorded: {why}.")
 
     def _lose_unless_interrupted(self, what: str, exc: Exception) -> None:
         if interrupts(exc):

@@ -8,6 +8,7 @@ frame runs; the value found is put back right after each resume.
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import AsyncGenerator, Generator, Iterable
 from typing import Any, Callable, TypeVar, overload
@@ -28,6 +29,9 @@ from ai_trace._tracer import Tracer
 P = ParamSpec("P")
 R = TypeVar("R")
 Body = Callable[[Any, Any, tuple[Any, ...], dict[str, Any]], Any]
+
+# Python makes class methods of these by their names, of plain functions only.
+_OF_CLASSES = ("__init_subclass__", "__class_getitem__")
 
 
 @overload
@@ -96,7 +100,26 @@ def traced(
     return _trace(function, name, kind, args, exclude, result)
 
 
-def _trace(
+def _trace(function: Any, *options: Any) -> Any:
+    if isinstance(function, property):
+        return _trace_parts(function, *options)
+    if inspect.isfunction(function) and function.__name__ in _OF_CLASSES:
+        function = classmethod(function)
+    return _trace_function(function, *options)
+
+
+def _trace_parts(whole: property, *options: Any) -> property:
+    """Trace what a property calls; it stays a property, its documentation as well."""
+    if whole.fget is not None:
+        whole = whole.getter(_trace(whole.fget, *options))
+    if whole.fset is not None:
+        whole = whole.setter(_trace(whole.fset, *options))
+    if whole.fdel is not None:
+        whole = whole.deleter(_trace(whole.fdel, *options))
+    return whole
+
+
+def _trace_function(
     function: Any,
     name: str | None,
     kind: str,

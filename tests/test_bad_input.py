@@ -16,6 +16,7 @@ import pytest
 from recorded import read_directory
 
 from ai_trace import (
+    JSONLSink,
     JSONSink,
     MarkdownSink,
     MemorySink,
@@ -198,7 +199,7 @@ def test_clocks_and_ids_have_their_methods(tmp_path, given, lacking):
 
 
 @pytest.mark.parametrize("path", [42, None, b"x.md", ""])
-@pytest.mark.parametrize("make", [JSONSink, MarkdownSink])
+@pytest.mark.parametrize("make", [JSONLSink, JSONSink, MarkdownSink])
 def test_documents_have_a_path(make, path):
     """A sink's path that is none is refused with the value."""
     with pytest.raises(TraceConfigError) as caught:

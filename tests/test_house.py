@@ -105,10 +105,8 @@ FLOORS = {
         "_items",
         "_tracer_arguments",
         "_tracer",
-        "_current",
-        "_traced_function",
-        "_traced",
     ],
+    "decorator": ["_current", "_traced_function", "_traced"],
     "window": [""],
     "rooms": [
         "integrations/",
@@ -121,8 +119,8 @@ FLOORS = {
     "faces": ["cli/", "pytest_plugin", "__main__"],
 }
 
-CORE = ("secrets", "capture", "words", "grammar", "motor")
-FLOOR_LINES = 1600
+CORE = ("secrets", "capture", "words", "grammar", "motor", "decorator")
+FLOOR_LINES = 1500
 FILE_LINES = 400
 FUNCTION_LINES = 60
 
@@ -350,7 +348,7 @@ def test_modules_are_not_loaded_by_made_up_names() -> None:
 @pytest.mark.parametrize("floor", CORE)
 def test_core_is_small(floor: str) -> None:
     """
-    Each floor of the core has at most 1,600 lines of code.
+    Each floor of the core has at most 1,500 lines of code.
 
     Blank lines, comments and docstrings are not counted. docs/architecture.md says
     why the limit holds for each floor and not for the core as a whole.

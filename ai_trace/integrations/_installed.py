@@ -51,7 +51,6 @@ def check_version(library: str, first: tuple[int, ...], below: tuple[int, ...]) 
         f"{_dotted(first)} on, below {_dotted(below)}. Calls are recorded all the "
         "same, as far as they look the same. Install a version of that range to be "
         "sure.",
-        stacklevel=4,
     )
 
 

@@ -17,7 +17,7 @@ from ai_trace._header import SessionHeader
 from ai_trace._interruption import interrupts
 from ai_trace._record import StepRecord, encode_line
 from ai_trace.exceptions import TraceConfigError
-from ai_trace.sinks import _system
+from ai_trace.sinks import _files, _system
 from ai_trace.sinks._append import AppendFile, make_file
 from ai_trace.sinks._journal import Journal, PartError
 
@@ -89,7 +89,7 @@ class JSONLSink:
         journal: bool = True,
     ) -> None:
         check_durability("JSONLSink", durability)
-        self.path = Path(path)
+        self.path = _files.path_of("JSONLSink", path)
         try:
             file = make_file(self.path)
         except OSError as exc:

@@ -25,6 +25,7 @@ KINDS = ("function", "coroutine", "generator", "async_generator")
 BINDINGS = (
     "function",
     "method",
+    "bound_method",
     "through_class",
     "classmethod_above",
     "classmethod_below",
@@ -244,6 +245,8 @@ class Shape(NamedTuple):
         agent_class = type("Agent", (), {name: attribute, "__qualname__": "Agent"})
         if self.binding == "callable_object":
             return decorate(agent_class())
+        if self.binding == "bound_method":
+            return decorate(agent_class().decide)
         if self.binding == "call_method":
             return agent_class()
         if self.binding == "through_class":
@@ -261,6 +264,7 @@ class Shape(NamedTuple):
             "staticmethod_above": lambda: staticmethod(decorate(static)),
             "staticmethod_below": lambda: decorate(staticmethod(static)),
             "callable_object": lambda: method,
+            "bound_method": lambda: method,
         }.get(self.binding, lambda: decorate(method))()
 
     def call(self, function: Callable[..., Any], *args: Any) -> Any:

@@ -453,17 +453,56 @@ def test_what_cannot_be_called_is_refused(value):
     assert repr(value) in str(caught.value)
 
 
-def test_property_objects_are_refused():
-    """``traced`` above a property raises and names the right order."""
-    with pytest.raises(TraceConfigError, match="@property") as caught:
+def test_properties_in_either_order(recording):
+    """``traced`` above a property traces what is below it, and leaves a property."""
 
-        class Account:
-            @traced
-            @property
-            def balance(self):
-                return 1
+    class Account:
+        """An account."""
 
-    assert "@traced" in str(caught.value)
+        @traced
+        @property
+        def balance(self):
+            """What is left."""
+            return self._balance
+
+        @balance.setter
+        @traced
+        def balance(self, value):
+            self._balance = value
+
+    account = Account()
+    account.balance = 7
+    assert 7 == account.balance
+    assert "What is left." == Account.balance.__doc__
+    assert isinstance(vars(Account)["balance"], property)
+    assert [{"value": 7}, {}] == [line["context"] for line in recording.lines]
+
+
+@pytest.mark.parametrize("decorate", [lambda f: f, traced], ids=["plain", "traced"])
+def test_methods_that_python_binds_by_their_names(recording, decorate):
+    """``__init_subclass__`` and its likes are bound to their class as ever."""
+
+    class Agent:
+        made = ()
+
+        @decorate
+        def __new__(cls, name):
+            return object.__new__(cls)
+
+        @decorate
+        def __init_subclass__(cls, market=None):
+            cls.market = market
+
+        @decorate
+        def __class_getitem__(cls, key):
+            return (cls, key)
+
+    class Trader(Agent, market="crypto"):
+        pass
+
+    assert "crypto" == Trader.market
+    assert (Agent, int) == Agent[int]
+    assert isinstance(Trader("ada"), Trader)
 
 
 def test_unknown_kind_raises_at_decoration():

@@ -398,3 +398,24 @@ def test_suspended_traced_bodies_after_the_close(record):
 
     assert [2] == list(generator)
     assert "unfinished" == recording.one("bars")["outcome"]
+
+
+@pytest.mark.parametrize(
+    "misuse",
+    [
+        lambda scan: scan.start(),
+        lambda scan: scan.finish() and scan.finish(),
+        lambda scan: scan.finish() and scan.fail("late"),
+        lambda scan: scan.finish() and scan.log(late=True),
+        lambda scan: scan.finish() and scan.set_result(1),
+        lambda scan: scan.finish() and scan.__exit__(None, None, None),
+    ],
+    ids=["start", "finish", "fail", "log", "set_result", "exit"],
+)
+def test_warnings_point_to_the_program(recording, misuse):
+    """A warning names the line of the program that misused the step."""
+    scan = recording.tracer.step("scan").start()
+    with pytest.warns(RuntimeWarning) as warned:
+        misuse(scan)
+
+    assert [__file__] == [warning.filename for warning in warned]
