@@ -174,7 +174,7 @@ class Capture:
                     return _TOO_MUCH
             elif kind is int:
                 # Almost all are small, which is told in half the time.
-                if not (-0x4000_0000 < child < 0x4000_0000 or SMALL <= child < BIG):
+                if not -0x4000_0000 < child < 0x4000_0000 and not SMALL <= child < BIG:
                     return _TOO_MUCH
             elif child is not None and kind is not bool:
                 room = self._room_after(child, depth - 1, room)

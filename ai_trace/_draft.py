@@ -113,7 +113,7 @@ class Draft:
     def captured(self, value: Any, path: str, room: int | None = None) -> str:
         """Capture one value as JSON text; its notes are kept."""
         capture = self.recorder.capture
-        left = self.result_room()
+        left = capture.result_room - self._used
         room = left if room is None else min(room, left)
         text = capture.plain(value)
         if text is None or len(text) > room:
@@ -179,9 +179,14 @@ class Draft:
         return entry
 
     def result_room(self) -> int:
-        """How many characters a result may take."""
-        taken = self._used - len(self._result or "")
-        return self.recorder.capture.result_room - taken
+        """How many more characters a result may take."""
+        return self.recorder.capture.result_room - self._used
+
+    def give_result(self, value: Any) -> None:
+        """Capture a result, in the place of the one before."""
+        self._used -= len(self._result) if self._result is not None else 0
+        self._result = text = self.captured(value, "$.result")
+        self._used += len(text)
 
     def give_result_text(self, text: str) -> None:
         """Take a result that is captured already."""

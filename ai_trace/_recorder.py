@@ -92,6 +92,20 @@ class Recorder:
             self.heads[name, kind, function] = (text, notes)
         return text, notes
 
+    def end_deferred(self) -> None:
+        """End the steps that had no room on the stack to, each once in any case."""
+        # Out of sight of their own ends, which would begin with the next one again.
+        waiting: deque[tuple[Any, tuple[Any, ...]]] = deque()
+        while self.deferred:
+            waiting.append(self.deferred.popleft())
+        try:
+            while waiting:
+                step, how = waiting[0]
+                step.end_late(*how)
+                waiting.popleft()
+        finally:
+            self.deferred.extend(waiting)
+
     def after_fork(self) -> None:
         """Become the recorder of a child process: its own steps only."""
         self.open_steps.clear()

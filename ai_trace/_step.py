@@ -148,7 +148,7 @@ class Step(Draft):
             The step.
         """
         if self._state == OPEN:
-            self.give_result_text(self.captured(value, "$.result"))
+            self.give_result(value)
         else:
             self._misused("was given a result while it was not open", lost="result")
         return self
@@ -210,16 +210,6 @@ class Step(Draft):
         self, outcome: str, error: str | None = None, traceback: str | None = None
     ) -> None:
         """End the step, and those further down that had no room on the stack to."""
-        self._end_once(outcome, error, traceback)
-        deferred = self.recorder.deferred
-        if deferred:
-            for _ in range(len(deferred)):
-                step, how = deferred.popleft()
-                step.end_late(*how)
-
-    def _end_once(
-        self, outcome: str, error: str | None = None, traceback: str | None = None
-    ) -> None:
         recorder = self.recorder
         ended = recorder.monotonic()
         if recorder.open_steps.pop(self.id, None) is None:
@@ -233,8 +223,15 @@ class Step(Draft):
         except RecursionError:
             # The steps further up have more of the stack: they write this one.
             self._defer(error, traceback)
+            return
         except Exception as exc:
             self._lose_unless_interrupted("end", exc)
+        if recorder.deferred:
+            try:
+                recorder.end_deferred()
+            except RecursionError:
+                # No room here, either: it is left to whatever ends next.
+                return
 
     def _defer(self, error: str | None, traceback: str | None) -> None:
         """Leave it to whatever step ends next, or to the close, to write this one."""
@@ -246,7 +243,7 @@ class Step(Draft):
     def end_late(self, outcome: str, error: str | None, traceback: str | None) -> None:
         """End a step that was left to others, unless it has ended meanwhile."""
         if self._state == OPEN:
-            self._end_once(outcome, error, traceback)
+            self._end(outcome, error, traceback)
 
     def abandon(self) -> None:
         """End the step because its tracer ends; what comes after is ignored."""

@@ -169,8 +169,8 @@ def _made(
 def _end_with(step: Step, definition: Definition, value: Any) -> None:
     """End a step with the value that its function returned, and leave it."""
     try:
-        if definition.result and not step.has_result:
-            step.set_result(value)
+        if definition.result and step._result is None:
+            step.give_result(value)
     except RecursionError:
         raise
     except BaseException as exc:

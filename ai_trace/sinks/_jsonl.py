@@ -150,18 +150,17 @@ class JSONLSink:
         Raises:
             OSError: If it cannot be written; the tracer counts that.
         """
+        file = self._file
         try:
-            file = self._file
-            is_there = False
+            trouble: str | None = "special"
             if file is not None and not self._special:
                 try:
                     trouble = file.append_if_sound(line)
-                    is_there = trouble is None
                     if trouble is not None:
                         self._recover(trouble)
                 except BaseException as exc:
-                    self._despair_of(exc, file, line)
-            if not is_there:
+                    trouble = self._despair_of(exc, file, line)
+            if trouble is not None:
                 self._write_specially(line, step)
         finally:
             if self._journal is not None:
@@ -169,7 +168,7 @@ class JSONLSink:
         if self._syncs:
             self._sync(step)
 
-    def _despair_of(self, exc: BaseException, file: AppendFile, line: bytes) -> None:
+    def _despair_of(self, exc: BaseException, file: AppendFile, line: bytes) -> str:
         """Raise what came of a write, unless the line may be written once more."""
         if interrupts(exc):
             file.complete(line)
@@ -179,7 +178,7 @@ class JSONLSink:
         if exc.errno != errno.EBADF:
             self._lose(exc)
             raise exc
-        # Another thread is just reopening the file.
+        return "being reopened"
 
     def _lose(self, exc: OSError) -> None:
         with self._lock:
