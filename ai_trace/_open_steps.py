@@ -99,17 +99,20 @@ class Journals:
         for journal in self._journals.values():
             journal.finish(record.id)
 
-    def settle(self, trace: Path, file: BinaryIO) -> None:
+    def settle(self, trace: Path, file: BinaryIO) -> bool:
         """
         Take out the steps that have a line in a trace file, by its last lines.
 
         Args:
             trace: The file's path.
             file: The file.
+
+        Returns:
+            Whether the lines before them, and the parts before this one, hold none.
         """
         known = [journal for journal in self._journals.values() if journal.steps]
         if not known:
-            return
+            return True
         lines, size = 0, 0
         for line in read_lines_back(file, os.fstat(file.fileno()).st_size):
             records = _records(line)
@@ -118,7 +121,8 @@ class Journals:
             for record in records:
                 self.finish(record, trace)
             if lines > _UNKNOWN_LINES or size > _UNKNOWN_BYTES:
-                return
+                return True
+        return False
 
     def records(self) -> Iterator[StepRecord]:
         """Yield the steps that are still open, as ``running`` or ``unfinished``."""

@@ -24,6 +24,7 @@ from ai_trace._lines import (
     finish_line,
     open_file,
 )
+from ai_trace._parts import missing, place_of
 from ai_trace._problem import Problem
 from ai_trace._record import FORMAT, StepRecord
 from ai_trace.exceptions import TraceReadError
@@ -129,23 +130,32 @@ class Walk:
 
     def _found(self, look: Look | None) -> Iterator[Found]:
         several = len(self._parts) > 1
-        for number, (path, size) in enumerate(zip(self._parts, self._sizes)):
-            part = _Part(path, several, look)
-            try:
-                for batch in part.batches(size):
-                    if self._journals:
-                        _finish(self._journals, batch, path)
-                    yield number, batch
-            except TraceReadError as exc:
-                if number == 0:
-                    raise
-                problem = Problem(os.path.basename(path), str(exc), "file")
-                yield number, [(NOWHERE, 0, problem)]
+        for name, what in missing(self._parts) if several else ():
+            yield 0, [(NOWHERE, 0, Problem(name, what, "file"))]
+        headers: dict[int, SessionHeader | None] = {}
+        for number, path in enumerate(self._parts):
+            pid = place_of(path)[0]
+            part = _Part(path, several, look, headers.get(pid))
+            yield from self._batches(number, part)
+            headers[pid] = part.header or headers.get(pid)
         if self._journals:
             for record in self._journals.records():
                 yield 0, [(NOWHERE, 0, record)]
             for problem in self._journals.problems():
                 yield 0, [(NOWHERE, 0, problem)]
+
+    def _batches(self, number: int, part: _Part) -> Iterator[Found]:
+        path = self._parts[number]
+        try:
+            for batch in part.batches(self._sizes[number]):
+                if self._journals:
+                    _finish(self._journals, batch, path)
+                yield number, batch
+        except TraceReadError as exc:
+            if number == 0:
+                raise
+            problem = Problem(os.path.basename(path), str(exc), "file")
+            yield number, [(NOWHERE, 0, problem)]
 
 
 def _finish(journals: Journals, batch: Iterable[Item], path: str | Path) -> None:
@@ -158,15 +168,23 @@ def _finish(journals: Journals, batch: Iterable[Item], path: str | Path) -> None
 
 
 class _Part:
-    # One file, and what its lines have said so far of its session.
+    # One file, and what its lines have said so far of its session. Where it does not
+    # say, what the part before it said holds.
 
-    def __init__(self, path: str | Path, named: bool, look: Look | None) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        named: bool,
+        look: Look | None,
+        before: SessionHeader | None,
+    ) -> None:
         self._path = path
+        self._before = before
         self._prefix = f"{os.path.basename(path)}, " if named else ""
         self._look = look or _look_nowhere
         self._count = 0
         self._is_stated = False
-        self._header: SessionHeader | None = None
+        self.header: SessionHeader | None = None
 
     def batches(self, end: int) -> Iterator[list[Item]]:
         with open_file(self._path) as file:
@@ -197,7 +215,7 @@ class _Part:
                 items += self._decoded(Line(begin, size, data, data[-1:] == b"\n"))
             else:
                 self._count += 1
-                plain.line, plain.header = data, self._header or self._guessed()
+                plain.line, plain.header = data, self.header or self._guessed()
                 items.append((begin, size, plain))
             begin += size
         return items
@@ -219,7 +237,7 @@ class _Part:
         if HEADER_MARK in line.data or (count <= HEAD_LINES and _KEY in line.data):
             for doubt in self._hear(header_of(line.data), where):
                 yield line.offset, line.size, doubt
-        header = self._header or self._guessed()
+        header = self.header or self._guessed()
         if line.data.isspace():
             return
         for piece, item in decode_all(line, header):
@@ -228,15 +246,17 @@ class _Part:
                 yield line.offset, line.size, Problem(where, item, kind)
                 continue
             if item.header is not header:
-                self._header, self._is_stated = item.header, True
+                self.header, self._is_stated = item.header, True
             yield piece.offset, piece.size, item
             if piece is line and not line.ended:
                 what = "The last line lacks its newline; it is read all the same."
                 yield line.offset, line.size, Problem(where, what, "odd")
 
     def _guessed(self) -> SessionHeader:
-        self._header = journal_head(self._path) or header_from_name(self._path)
-        return self._header
+        self.header = (
+            self._before or journal_head(self._path) or header_from_name(self._path)
+        )
+        return self.header
 
     def _hear(self, stated: SessionHeader | None, where: str) -> Iterator[Problem]:
         if stated is None:
@@ -247,9 +267,9 @@ class _Part:
                 f"{FORMAT}); what is unknown here is kept as it is."
             )
             yield Problem(where, what, "newer")
-        if self._header is None or not self._is_stated:
-            self._header, self._is_stated = stated, True
-        elif stated.session_id != self._header.session_id:
+        if self.header is None or not self._is_stated:
+            self.header, self._is_stated = stated, True
+        elif stated.session_id != self.header.session_id:
             what = (
                 "Another session begins in this file; all its steps are in this tree."
             )

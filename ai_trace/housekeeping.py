@@ -17,9 +17,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from ai_trace._files import id_in, split_journal_name, split_name, trace_stem
+from ai_trace._files import find_parts
 from ai_trace._names import DOCUMENTS, PACKED, SUFFIX
 from ai_trace._open_steps import CAN_TELL
+from ai_trace._parts import (
+    by_process,
+    id_in,
+    session_stem,
+    split_journal_name,
+    trace_stem,
+)
 from ai_trace.exceptions import TraceError
 from ai_trace.sinks import _files, _system
 from ai_trace.sinks._locks import Locks
@@ -61,6 +68,12 @@ class Stored:
         """The journals of steps that are open, or were when their process died."""
         return tuple(path for path in self.files if split_journal_name(path.name))
 
+    @property
+    def written(self) -> tuple[Path, ...]:
+        """What a process at work on the session holds: of many parts the last."""
+        last = (parts[-1] for parts in by_process(self.traces))
+        return (*last, *self.journals)
+
     def is_being_written(self) -> bool:
         """
         Tell whether a process is at work on the session, or may be.
@@ -71,7 +84,7 @@ class Stored:
         if not CAN_TELL:  # pragma: no cover - Windows
             return time.time() - self.modified < _QUIET_SECONDS
         try:
-            with Locks([*self.traces, *self.journals]):
+            with Locks(self.written):
                 return False
         except FileNotFoundError:
             # One has gone a moment ago: somebody is at work here.
@@ -116,13 +129,13 @@ def survey(directory: str | os.PathLike[str]) -> list[Stored]:
 
 def _stem_of(entry: os.DirEntry[str]) -> str | None:
     """Return the session that a file belongs to, if it is one of ours by its name."""
-    split = split_name(entry.name) or split_journal_name(entry.name)
-    stem, suffix = os.path.splitext(entry.name)
-    if split is None and suffix in DOCUMENTS:
-        split = (stem, 0)
-    if split is None or not id_in(split[0]):
+    stem = session_stem(entry.name)
+    beginning, suffix = os.path.splitext(entry.name)
+    if stem is None and suffix in DOCUMENTS:
+        stem = beginning
+    if stem is None or not id_in(stem):
         return None
-    return split[0] if entry.is_file(follow_symlinks=False) else None
+    return stem if entry.is_file(follow_symlinks=False) else None
 
 
 def _stored(stem: str, group: Sequence[os.DirEntry[str]]) -> Stored:
@@ -221,10 +234,16 @@ def _remove(path: Path) -> None:
 
 
 def _held(session: Stored) -> Locks:
-    if session.is_being_written():
+    if session.is_being_written() or _has_grown(session):
         msg = f"{session.stem} is being written; it was left alone."
         raise TraceError(msg)
-    return Locks([*session.traces, *session.journals])
+    return Locks(session.written)
+
+
+def _has_grown(session: Stored) -> bool:
+    # By a part, or a forked child, since it was looked at.
+    there = {path for trace in session.traces[:1] for path in find_parts(trace)}
+    return not there <= set(session.traces)
 
 
 def compressible(

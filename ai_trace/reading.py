@@ -36,6 +36,7 @@ from ai_trace._lines import (
     read_last,
 )
 from ai_trace._open_steps import Journals
+from ai_trace._parts import by_process
 from ai_trace._record import StepRecord
 from ai_trace._tree import Problem, Session, Writer, fold
 from ai_trace._walk import NOWHERE, Walk
@@ -160,13 +161,22 @@ def tail(path: Trace, n: int) -> list[StepRecord]:
         TraceReadError: If the file is missing, unreadable or not a regular file.
     """
     journals = Journals(journals_of(path))
-    tails = []
-    for part in parts_of(path):
+    tails = [_last_of(parts, n, journals) for parts in by_process(parts_of(path))]
+    return merge_last(tails, n) + list(journals.records())
+
+
+def _last_of(parts: Sequence[Path], n: int, journals: Journals) -> list[StepRecord]:
+    """Read the last steps that one process has finished, and close them."""
+    steps: list[StepRecord] = []
+    is_settled = False
+    for part in reversed(parts):
         with open_anywhere(part) as file:
             header = first_header(file) or journal_head(part) or header_from_name(part)
-            tails.append(read_last(file, n, header)[0])
-            journals.settle(part, file)
-    return merge_last(tails, n) + list(journals.records())
+            steps[:0] = read_last(file, n - len(steps), header)[0]
+            is_settled = is_settled or journals.settle(part, file)
+        if len(steps) >= n and is_settled:
+            break
+    return steps
 
 
 def follow(
