@@ -25,8 +25,9 @@ from ai_trace.exceptions import TraceReadError
 # else that a look at a directory needs.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
-    from typing import BinaryIO
+    from typing import Any, BinaryIO
 
     AnyPath = str | os.PathLike[str]
 
@@ -237,7 +238,22 @@ def header_of(line: bytes) -> SessionHeader | None:
         The header, with a start of 0.0 where the file's is no time; ``None`` if the
         line is damaged or has none.
     """
-    header = read_header(strip_bom(line))
+    return _with_a_time(read_header(strip_bom(line)))
+
+
+def header_in(data: Mapping[str, Any] | None) -> SessionHeader | None:
+    """
+    Return the header in the object of a line, as ``header_of`` does.
+
+    Args:
+        data: The object; ``None`` of a damaged line.
+    """
+    if data is None or "session" not in data:
+        return None
+    return _with_a_time(SessionHeader.from_dict(data["session"]))
+
+
+def _with_a_time(header: SessionHeader | None) -> SessionHeader | None:
     if header is None or 0 <= header.started_at < _END_OF_TIME:
         return header
     return header._replace(started_at=0.0)

@@ -254,26 +254,25 @@ def _by_msgspec(msgspec: Any) -> Look:
         # white space between two objects; lines that begin and end like one are as
         # many objects, or more.
         data = b"".join(lines)
-        if _are_short(lines) and _is_text(data):
+        if _are_plain(lines) and _is_text(data):
             try:
                 found: list[Any] = decoder.decode_lines(data)
             except failures:
                 found = []
-            with_header = [plain for plain in found if plain.session is not None]
-            if len(found) == len(lines) and not with_header:
-                return found
+            if len(found) == len(lines):
+                return [plain if plain.session is None else None for plain in found]
         return [look(line) for line in lines]
 
     return look_at_all
 
 
-def _are_short(lines: Sequence[bytes]) -> bool:
-    others = [
-        line
-        for line in lines
-        if line[0] != _OPENING or line[-2:] != b"}\n" or len(line) > _SHORT
-    ]
-    return not others
+def _are_plain(lines: Sequence[bytes]) -> bool:
+    for line in lines:
+        if line[0] != _OPENING or line[-2:] != b"}\n":
+            return False
+        if len(line) > _SHORT and _is_beyond(line):
+            return False
+    return True
 
 
 def _is_beyond(line: bytes) -> bool:

@@ -6,14 +6,13 @@ from __future__ import annotations
 
 import os
 import sys
-from functools import partial
 from itertools import chain
 
 from ai_trace._files import (
     HEAD_LINES,
     HEADER_MARK,
     header_from_name,
-    header_of,
+    header_in,
     journal_head,
 )
 from ai_trace._lines import (
@@ -23,10 +22,11 @@ from ai_trace._lines import (
     decode_all,
     finish_line,
     open_file,
+    strip_bom,
 )
 from ai_trace._parts import missing, place_of
 from ai_trace._problem import Problem
-from ai_trace._record import FORMAT, StepRecord
+from ai_trace._record import FORMAT, StepRecord, TraceLineError, decode_line
 from ai_trace.exceptions import TraceReadError
 
 
@@ -35,7 +35,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
-    from typing import BinaryIO, Union
+    from typing import Any, BinaryIO, Union
 
     from ai_trace._glance import Glance, Look
     from ai_trace._open_steps import Journals
@@ -50,6 +50,7 @@ _WORTH_A_LOOK = 128 * 1024
 # How many bytes their lines may have, about.
 _BATCH = 64 * 1024
 _KEY = b'"session"'
+_NEWLINE = ord("\n")
 NOWHERE = -1
 """The offset of what stands in no line."""
 
@@ -188,34 +189,34 @@ class _Part:
 
     def batches(self, end: int) -> Iterator[list[Item]]:
         with open_file(self._path) as file:
-            lines: list[bytes] = []
-            begin = size = 0
-            for data in iter(partial(file.readline, LINE_LIMIT + 1), b""):
-                if begin + size >= end:
+            begin = 0
+            while begin < end:
+                data = _whole_lines(file, min(_BATCH, end - begin))
+                if not data:
                     break
-                lines.append(data)
-                size += len(data)
-                if size < _BATCH:
-                    continue
-                beyond = lines.pop() if len(data) > LINE_LIMIT else b""
-                yield self._judged(lines, begin)
-                begin, size, lines = begin + size - len(beyond), 0, []
-                if beyond:
-                    line = finish_line(file, begin, beyond)
-                    begin += line.size
+                last = data.rfind(b"\n", 0, -1) + 1
+                if len(data) - last > LINE_LIMIT:
+                    yield self._judged(_lines(data[:last]), begin)
+                    line = finish_line(file, begin + last, data[last:])
+                    begin += last + line.size
                     yield list(self._decoded(line))
-            yield self._judged(lines, begin)
-            yield from self._ended(file, begin + size)
+                    continue
+                yield self._judged(_lines(data), begin)
+                begin += len(data)
+            yield from self._ended(file, begin)
 
     def _judged(self, lines: Sequence[bytes], begin: int) -> list[Item]:
         items: list[Item] = []
+        header = self.header
         for data, plain in zip(lines, self._look(lines)):
             size = len(data)
             if plain is None:
                 items += self._decoded(Line(begin, size, data, data[-1:] == b"\n"))
+                header = self.header
             else:
                 self._count += 1
-                plain.line, plain.header = data, self.header or self._guessed()
+                header = header or self._guessed()
+                plain.line, plain.header = data, header
                 items.append((begin, size, plain))
             begin += size
         return items
@@ -234,12 +235,19 @@ class _Part:
         self._count += 1
         count = self._count
         where = f"{self._prefix}line {count}, offset {line.offset}"
+        data = None
         if HEADER_MARK in line.data or (count <= HEAD_LINES and _KEY in line.data):
-            for doubt in self._hear(header_of(line.data), where):
+            data = _decoded_with_header(line)
+            for doubt in self._hear(header_in(data), where):
                 yield line.offset, line.size, doubt
         header = self.header or self._guessed()
         if line.data.isspace():
             return
+        if data is not None and line.ended:
+            record = _record(data, header)
+            if record is not None:
+                yield line.offset, line.size, record
+                return
         for piece, item in decode_all(line, header):
             if isinstance(item, str):
                 kind = "damaged" if line.ended else "torn"
@@ -274,6 +282,39 @@ class _Part:
                 "Another session begins in this file; all its steps are in this tree."
             )
             yield Problem(where, what, "odd")
+
+
+def _decoded_with_header(line: Line) -> dict[str, Any] | None:
+    # Once, for the header and the step: of a short session this takes most of the time.
+    try:
+        return decode_line(strip_bom(line.data))
+    except (TraceLineError, MemoryError):
+        return None
+
+
+def _record(data: dict[str, Any], header: SessionHeader) -> StepRecord | None:
+    try:
+        return StepRecord.from_dict(
+            {k: data[k] for k in data if k != "session"}, header
+        )
+    except TraceLineError:
+        return None
+
+
+def _whole_lines(file: BinaryIO, size: int) -> bytes:
+    """Read so many bytes, and the rest of the last line; that one may be too long."""
+    data = file.read(size)
+    if data and data[-1] != _NEWLINE:
+        data += file.readline(LINE_LIMIT + 1)
+    return data
+
+
+def _lines(data: bytes) -> list[bytes]:
+    # Not by splitlines alone, which takes a carriage return for an end as well.
+    if b"\r" not in data:
+        return data.splitlines(keepends=True)
+    lines = [piece + b"\n" for piece in data.split(b"\n")]
+    return [*lines[:-1], lines[-1][:-1]] if lines[-1] != b"\n" else lines[:-1]
 
 
 def _look_nowhere(lines: Sequence[bytes]) -> Sequence[Glance | None]:

@@ -312,13 +312,14 @@ def test_plain_lines_are_decoded_once_at_most(tmp_path, monkeypatch, capsys):
     lines[600] = encoded({**fields(600), "later": 1})
     write(tmp_path, *lines)
     decoded = []
-    decode_all = _walk.decode_all
+    for name in ("decode_all", "decode_line"):
+        original = getattr(_walk, name)
 
-    def counting(one, session):
-        decoded.append(one)
-        return decode_all(one, session)
+        def counting(one, *session, original=original):
+            decoded.append(one)
+            return original(one, *session)
 
-    monkeypatch.setattr(_walk, "decode_all", counting)
+        monkeypatch.setattr(_walk, name, counting)
     for words in (["stats"], ["list"]):
         decoded.clear()
         assert 0 == main(["--dir", str(tmp_path), *words])
