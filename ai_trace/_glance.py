@@ -20,7 +20,7 @@ from typing import Any, Callable, Optional, Protocol
 from ai_trace._record import SessionHeader
 
 
-Look = Callable[[Sequence[bytes]], "Sequence[Glance | None]"]
+Look = Callable[[bytes, Sequence[bytes]], "Sequence[Glance | None]"]
 
 # Whatever is beyond is decoded: no number may have so many digits, nor may anything be
 # nested so deep.
@@ -116,8 +116,8 @@ def glancer() -> Look:
     Asked for by who reads more than a few lines: it takes 10 ms to prepare.
 
     Returns:
-        A function that takes lines with their newlines and returns what each says;
-        ``None`` for those that are to be decoded.
+        A function that takes lines with their newlines, all in one and one by one, and
+        returns what each says; ``None`` for those that are to be decoded.
     """
     try:
         import msgspec
@@ -143,7 +143,7 @@ def _by_expression() -> Look:
         match = escaped()(text) if "\\" in text else unescaped(text)
         return None if match is None else _Matched(match)
 
-    return lambda lines: [look(line) for line in lines]
+    return lambda _, lines: [look(line) for line in lines]
 
 
 def _expression(text: str) -> re.Pattern[str]:
@@ -249,11 +249,10 @@ def _by_msgspec(msgspec: Any) -> Look:
             return None
         return plain if plain.session is None else None
 
-    def look_at_all(lines: Sequence[bytes]) -> Sequence[Glance | None]:
+    def look_at_all(data: bytes, lines: Sequence[bytes]) -> Sequence[Glance | None]:
         # One call for all of them takes half as long as one for each. It takes any
         # white space between two objects; lines that begin and end like one are as
         # many objects, or more.
-        data = b"".join(lines)
         if _are_plain(lines) and _is_text(data):
             try:
                 found: list[Any] = decoder.decode_lines(data)

@@ -90,7 +90,8 @@ class LineStore:
         if isinstance(record, StepRecord):
             return record
         # At a glance a key may stand twice: then the last one counts.
-        if glancer()([line.data])[0] is None:
+        (plain,) = glancer()(line.data, [line.data])
+        if plain is None:
             msg = f"{self._paths[part]} changed while it was shown; read it again."
             raise TraceReadError(msg)
         return StepRecord(line.data, self._headers[part])

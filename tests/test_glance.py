@@ -46,7 +46,7 @@ OBJECTS = st.dictionaries(st.text(), VALUES, max_size=4)
 
 def glance(look, line):
     """Return what a look at one line sees."""
-    (seen,) = look([line])
+    (seen,) = look(line, [line])
     if seen is not None:
         seen.line = line
     return seen
@@ -199,7 +199,7 @@ def test_many_lines_at_once(look):
         [sound[0][:-1] + b" " + sound[0], b'{"name":"a","outcome":"ok"}\n'[:13]],
     ):
         each = [glance(look, line) is not None for line in lines]
-        assert each == [seen is not None for seen in look(lines)]
+        assert each == [seen is not None for seen in look(b"".join(lines), lines)]
 
 
 def test_figures_are_those_of_the_records(tmp_path):
