@@ -44,7 +44,9 @@ _UNKNOWN_BYTES = 4 * LINE_LIMIT
 # More steps than finish between two looks at a journal.
 _LATELY = 100_000
 # A large journal is not read all the time: once it took a second, so many seconds pass.
+# One that is read in less time than this is no large one.
 _REST = 5
+_QUICK = 0.1
 
 _NOBODY = SessionHeader("", "")
 _Stamp = tuple[int, int, int]
@@ -181,7 +183,8 @@ class _Journal:
             self._seen = seen
             self._touched_at = max(stamp[2] for stamp in seen if stamp) / 1e9
             self._read()
-            self._rests_until = began + (time.monotonic() - began) * _REST
+            took = time.monotonic() - began
+            self._rests_until = began + (took * _REST if took > _QUICK else 0)
         return True
 
     def _read(self) -> None:

@@ -43,7 +43,10 @@ if TYPE_CHECKING:
     from ai_trace._record import SessionHeader
 
     Item = tuple[int, int, Union[Glance, Problem]]
-    Found = tuple[int, list[Item]]
+    # Of some lines where each begins, its size, and what is in it: three lists and not
+    # one of tuples, which would take as long to make as all of this.
+    Batch = tuple[Sequence[int], Sequence[int], Sequence[Union[Glance, Problem]]]
+    Found = tuple[int, Batch]
 
 # To look at lines takes a while to prepare, so fewer bytes are decoded at once.
 _WORTH_A_LOOK = 128 * 1024
@@ -51,6 +54,7 @@ _WORTH_A_LOOK = 128 * 1024
 # How many bytes their lines may have, about.
 _BATCH = 64 * 1024
 _KEY = b'"session"'
+_STARTED_AT = b'"started_at":'
 _NEWLINE = ord("\n")
 NOWHERE = -1
 """The offset of what stands in no line."""
@@ -80,10 +84,18 @@ class Walk:
     Args:
         parts: The files.
         journals: The journals, read already; ``None`` where there are none.
+        since: Epoch seconds: lines of steps that began earlier may be passed over. They
+            are not decoded, where that can be told of all lines of a block.
     """
 
-    def __init__(self, parts: Sequence[str | Path], journals: Journals | None) -> None:
+    def __init__(
+        self,
+        parts: Sequence[str | Path],
+        journals: Journals | None,
+        since: float | None = None,
+    ) -> None:
         self._parts = parts
+        self._since = since
         self._journals = journals
         # Taken once the journals are read, so that both tell of one moment: a step
         # that starts and finishes later is in neither.
@@ -99,8 +111,8 @@ class Walk:
         Raises:
             TraceReadError: If the first file cannot be read.
         """
-        for _, batch in self._found(None):
-            for _, _, item in batch:
+        for _, (_, _, items) in self._found(None):
+            for item in items:
                 if isinstance(item, (StepRecord, Problem)):
                     yield item
 
@@ -115,7 +127,7 @@ class Walk:
             An iterator over what each step says at a glance, and what is wrong.
         """
         found = self._found(look) if look else self.places()
-        return chain.from_iterable([item for _, _, item in batch] for _, batch in found)
+        return chain.from_iterable(items for _, (_, _, items) in found)
 
     def places(self) -> Iterator[Found]:
         """
@@ -133,18 +145,18 @@ class Walk:
     def _found(self, look: Look | None) -> Iterator[Found]:
         several = len(self._parts) > 1
         for name, what in missing(self._parts) if several else ():
-            yield 0, [(NOWHERE, 0, Problem(name, what, "file"))]
+            yield 0, _nowhere(Problem(name, what, "file"))
         headers: dict[int, SessionHeader | None] = {}
         for number, path in enumerate(self._parts):
             pid = place_of(path)[0]
-            part = _Part(path, several, look, headers.get(pid))
+            part = _Part(path, several, look, headers.get(pid), self._since)
             yield from self._batches(number, part)
             headers[pid] = part.header or headers.get(pid)
         if self._journals:
             for record in self._journals.records():
-                yield 0, [(NOWHERE, 0, record)]
+                yield 0, _nowhere(record)
             for problem in self._journals.problems():
-                yield 0, [(NOWHERE, 0, problem)]
+                yield 0, _nowhere(problem)
 
     def _batches(self, number: int, part: _Part) -> Iterator[Found]:
         path = self._parts[number]
@@ -157,14 +169,23 @@ class Walk:
             if number == 0:
                 raise
             problem = Problem(os.path.basename(path), str(exc), "file")
-            yield number, [(NOWHERE, 0, problem)]
+            yield number, _nowhere(problem)
 
 
-def _finish(journals: Journals, batch: Iterable[Item], path: str | Path) -> None:
+def _nowhere(item: Glance | Problem) -> Batch:
+    return [NOWHERE], [0], [item]
+
+
+def _listed(found: Iterable[Item]) -> Batch:
+    columns = list(zip(*found))
+    return (columns[0], columns[1], columns[2]) if columns else ((), (), ())
+
+
+def _finish(journals: Journals, batch: Batch, path: str | Path) -> None:
     from pathlib import Path
 
     trace = Path(path)
-    for _, _, item in batch:
+    for item in batch[2]:
         if not isinstance(item, Problem):
             journals.finish(item, trace)
 
@@ -179,16 +200,18 @@ class _Part:
         named: bool,
         look: Look | None,
         before: SessionHeader | None,
+        since: float | None,
     ) -> None:
         self._path = path
         self._before = before
+        self._since = since
         self._prefix = f"{os.path.basename(path)}, " if named else ""
         self._look = look or _look_nowhere
         self._count = 0
         self._is_stated = False
         self.header: SessionHeader | None = None
 
-    def batches(self, end: int) -> Iterator[list[Item]]:
+    def batches(self, end: int) -> Iterator[Batch]:
         with open_file(self._path) as file:
             begin = 0
             while begin < end:
@@ -200,38 +223,43 @@ class _Part:
                     yield self._judged(data[:last], begin)
                     line = finish_line(file, begin + last, data[last:])
                     begin += last + line.size
-                    yield list(self._decoded(line))
+                    yield _listed(self._decoded(line))
                     continue
                 yield self._judged(data, begin)
                 begin += len(data)
             yield from self._ended(file, begin)
 
-    def _judged(self, data: bytes, begin: int) -> list[Item]:
+    def _judged(self, data: bytes, begin: int) -> Batch:
         # Neither split nor splitlines, which look at each byte by itself; the latter
         # takes a carriage return for an end besides.
         lines = list(io.BytesIO(data))
+        if self._since is not None and _all_began_before(self._since, lines):
+            self._count += len(lines)
+            return (), (), ()
         sizes = list(map(len, lines))
         offsets = list(accumulate(sizes, initial=begin))
         looked = self._look(data, lines)
         plains = [plain for plain in looked if plain is not None]
-        if self.header is not None and len(plains) == len(lines):
-            # As nearly all are; zip takes half as long as a loop.
-            self._count += len(lines)
-            for line, plain in zip(lines, plains):
-                plain.line, plain.header = line, self.header
-            return list(zip(offsets, sizes, plains))
-        items: list[Item] = []
-        for offset, size, line, each in zip(offsets, sizes, lines, looked):
-            if each is None:
-                ended = line[-1:] == b"\n"
-                items += self._decoded(Line(offset, size, line, ended))
+        if len(plains) < len(lines):
+            return _listed(self._mixed(zip(offsets, sizes, lines, looked)))
+        self._count += len(lines)
+        header = self.header or self._guessed()
+        for line, plain in zip(lines, plains):
+            plain.line, plain.header = line, header
+        return offsets, sizes, plains
+
+    def _mixed(
+        self, looked: Iterable[tuple[int, int, bytes, Glance | None]]
+    ) -> Iterator[Item]:
+        for offset, size, line, plain in looked:
+            if plain is None:
+                yield from self._decoded(Line(offset, size, line, line[-1:] == b"\n"))
                 continue
             self._count += 1
-            each.line, each.header = line, self.header or self._guessed()
-            items.append((offset, size, each))
-        return items
+            plain.line, plain.header = line, self.header or self._guessed()
+            yield offset, size, plain
 
-    def _ended(self, file: BinaryIO, offset: int) -> Iterator[list[Item]]:
+    def _ended(self, file: BinaryIO, offset: int) -> Iterator[Batch]:
         if not os.fspath(self._path).endswith(PACKINGS):
             return
         from ai_trace._packed import problem_of
@@ -239,7 +267,7 @@ class _Part:
         problem = problem_of(file)
         if problem:
             where = f"{self._prefix}offset {offset}"
-            yield [(offset, 0, Problem(where, problem, "file"))]
+            yield [offset], [0], [Problem(where, problem, "file")]
 
     def _decoded(self, line: Line) -> Iterator[Item]:
         self._count += 1
@@ -317,6 +345,24 @@ def _whole_lines(file: BinaryIO, size: int) -> bytes:
     if data and data[-1] != _NEWLINE:
         data += file.readline(LINE_LIMIT + 1)
     return data
+
+
+def _all_began_before(moment: float, lines: Sequence[bytes]) -> bool:
+    # The last first: steps stand in the order of their ends.
+    return all(_began_before(moment, line) for line in reversed(lines))
+
+
+def _began_before(moment: float, line: bytes) -> bool:
+    # A quote inside of a string has a backslash before it, so this is a key. It is
+    # that of the step if it is the only one.
+    at = line.find(_STARTED_AT)
+    if at < 0 or line.find(_STARTED_AT, at + 1) >= 0:
+        return False
+    at += len(_STARTED_AT)
+    try:
+        return float(line[at : line.find(b",", at)]) < moment
+    except ValueError:
+        return False
 
 
 def _look_nowhere(_: bytes, lines: Sequence[bytes]) -> Sequence[Glance | None]:

@@ -91,7 +91,7 @@ def read(path: Trace) -> Session:
 
     def steps() -> Iterator[Glance]:
         for part, batch in walk.places():
-            for offset, size, item in batch:
+            for offset, size, item in zip(*batch):
                 if isinstance(item, Problem):
                     problems.append(item)
                     continue
@@ -124,12 +124,14 @@ def records(path: Trace) -> Iterator[StepRecord | Problem]:
     return Walk(parts_of(path), Journals(journals_of(path))).records()
 
 
-def glances(path: Trace) -> Iterator[Glance | Problem]:
+def glances(path: Trace, since: float | None = None) -> Iterator[Glance | Problem]:
     """
     Do what ``records`` does, for who counts: the steps are not decoded in full.
 
     Args:
         path: Any file of the session, or what ``find`` said of it.
+        since: Epoch seconds: steps that started earlier are of no interest. Some of
+            them are yielded all the same, others not looked at.
 
     Returns:
         An iterator over what each step says at a glance, and a problem for each
@@ -138,7 +140,7 @@ def glances(path: Trace) -> Iterator[Glance | Problem]:
     Raises:
         TraceReadError: If the file is missing, unreadable or not a regular file.
     """
-    return Walk(parts_of(path), Journals(journals_of(path))).glances()
+    return Walk(parts_of(path), Journals(journals_of(path)), since).glances()
 
 
 def tail(path: Trace, n: int) -> list[StepRecord]:
