@@ -7,11 +7,13 @@ anything but traces.
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import os
 import shutil
 import time
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -301,6 +303,9 @@ def compress(session: Stored) -> int:
 def _compress_file(path: Path) -> int:
     status = os.stat(path)
     target = path.with_name(f"{path.name[: -len(SUFFIX)]}{_GZIP}")
+    if target.exists() and not _holds_the_same(path, target):
+        msg = f"{target.name} is there already and holds something else"
+        raise OSError(errno.EEXIST, msg)
     temporary = path.with_name(f"{_files.TEMPORARY}{os.urandom(8).hex()}.tmp")
     try:
         _pack(path, temporary)
@@ -327,10 +332,16 @@ def _pack(source: Path, target: Path) -> None:
 
 
 def _check(source: Path, packed: Path) -> None:
+    if not _holds_the_same(source, packed):
+        raise OSError(errno.EIO, "the compressed file does not read back the same")
+
+
+def _holds_the_same(source: Path, packed: Path) -> bool:
     with open(source, "rb") as plain, gzip.open(packed, "rb") as unpacked:
-        if _digest(plain) != _digest(unpacked):
-            msg = "the compressed file does not read back the same"
-            raise OSError(msg)
+        try:
+            return _digest(plain) == _digest(unpacked)
+        except (EOFError, zlib.error, gzip.BadGzipFile):
+            return False
 
 
 def _digest(file: BinaryIO | gzip.GzipFile) -> bytes:
