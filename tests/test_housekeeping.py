@@ -305,6 +305,19 @@ class TestVerbs:
         assert f"{tracer.path.stem} is being written" in done.stderr
         assert [tracer.path.stem] == stems(tmp_path)
 
+    def test_a_dry_run_knows_of_living_sessions(self, tmp_path: Path) -> None:
+        """A dry run names a session that is being written as one that would stay."""
+        old = record(tmp_path, 40)
+        with Tracer("bot", tmp_path) as tracer:
+            words = ("prune", "--older-than", "0s", "--dry-run", "--dir", ".")
+            done = run(*words, cwd=tmp_path)
+
+        assert tracer.path is not None
+        assert f"{tracer.path.stem} is being written; it would stay" in done.stderr
+        assert "1 session in . would be deleted" in done.stdout
+        assert old.stem in done.stdout
+        assert tracer.path.stem not in done.stdout
+
     def test_compress(self, tmp_path: Path, five: list[Path]) -> None:
         """What nobody wrote to since is compressed; the rest stays as it is."""
         done = run("compress", "--older-than", "15d", "--dir", ".", cwd=tmp_path)
