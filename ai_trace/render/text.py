@@ -4,6 +4,7 @@ A session as lines for a terminal.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple, Optional
 
@@ -201,11 +202,11 @@ def _places(
         yield from ((place, False) for place in session.outline(top))
         return
     kept, calls = _keep(session, top, *choice)
-    last = {
-        place.parent: place.number
-        for place in session.outline(top)
-        if kept[place.number]
-    }
+    # The last one kept below each step; that of the roots is in the one extra place.
+    last = array("i", [0]) * (len(kept) + 1)
+    for place in session.outline(top):
+        if kept[place.number]:
+            last[place.parent] = place.number
     for place in session.outline(top):
         if kept[place.number]:
             is_last = last[place.parent] == place.number
@@ -238,10 +239,10 @@ def _keep(
         calls[place.number] = record.kind == "llm"
         if only is None or only(record):
             kept[place.number] = _WANTED
-            for above in reversed(path[:-1]):
-                if kept[above]:
+            for level in range(len(path) - 2, -1, -1):
+                if kept[path[level]]:
                     break
-                kept[above] = _ABOVE
+                kept[path[level]] = _ABOVE
     return kept, calls
 
 
