@@ -274,12 +274,16 @@ def docs(session: nox.Session) -> None:
 
 @nox.session(python=HARDENED, requires=["package"])
 def bench(session: nox.Session) -> None:
-    """Measure what recording costs, here and elsewhere; asked for by name."""
+    """Measure what it costs, here and elsewhere, in a quarter of an hour.
+
+    Asked for by name. ``nox -s bench -- --quick`` measures little, to see it run.
+    """
     here = Path(__file__).parent
     (wheel,) = artefacts(session).glob("*.whl")
     peers = Path(session.create_tmp()).resolve() / "peers"
     standard = Path(session.create_tmp()).resolve() / "standard"
-    session.install(str(wheel), *EXTRAS["fast"])
+    # The clients of models are measured where their benchmark is there.
+    session.install(str(wheel), *EXTRAS["fast"], "openai", "anthropic")
     pythons = [str(Path(session.bin) / "python")]
     for place, wanted in ((standard, [str(wheel)]), (peers, group("peers"))):
         session.run("python", "-m", "venv", "--clear", str(place))
@@ -287,4 +291,16 @@ def bench(session: nox.Session) -> None:
         session.run(python, "-m", "pip", "install", "-q", *wanted, external=True)
         pythons.append(python)
     results = here / "benchmarks" / "results.md"
-    session.run("python", str(here / "benchmarks" / "table.py"), *pythons, str(results))
+    script = str(here / "benchmarks" / "bench.py")
+    session.run("python", script, *pythons, str(results), *session.posargs)
+
+
+@nox.session(python=HARDENED, requires=["package"])
+def soak(session: nox.Session) -> None:
+    """Record five million steps and look at large trees; asked for by name."""
+    here = Path(__file__).parent
+    (wheel,) = artefacts(session).glob("*.whl")
+    session.install(str(wheel), *EXTRAS["fast"])
+    script = str(here / "benchmarks" / "soak.py")
+    results = str(here / "benchmarks" / "results.md")
+    session.run("python", script, results, *session.posargs)
