@@ -31,6 +31,9 @@ _OPENING = ord("{")
 _SHORT = 2 * _DEEPEST
 # The state of a match that fails late is kept for each repetition.
 _PLAIN_BYTES = 64 * 1024
+# What is passed over here is decoded when it is shown, which takes twenty times the
+# memory: of a longer line that is tried at once, and named where there is not enough.
+_UNFOLDING_BYTES = 1024 * 1024
 # Of objects in objects; each level doubles the expression.
 _LEVELS = 2
 
@@ -275,6 +278,8 @@ def _are_plain(lines: Sequence[bytes]) -> bool:
 
 
 def _is_beyond(line: bytes) -> bool:
+    if len(line) > _UNFOLDING_BYTES:
+        return True
     if line.count(b"[") + line.count(b"{") > _DEEPEST:
         return True
     return _TOO_LONG.search(line) is not None

@@ -185,6 +185,18 @@ def test_a_key_that_stands_twice(tmp_path):
 
 
 @each_look
+def test_a_line_that_may_unfold_is_decoded(look):
+    """A line of more than a mebibyte is not passed over: it may be too large to show."""
+    for size, is_seen in ((1_000, True), (1024 * 1024, False)):
+        line = encode_line(plain(result="x" * size))
+        assert is_seen == (glance(look, line) is not None)
+        sound = encode_line(plain())
+        lines = [sound, line, sound]
+        seen = [each is not None for each in look(b"".join(lines), lines)]
+        assert [True, is_seen, True] == seen
+
+
+@each_look
 def test_many_lines_at_once(look):
     """Lines that are looked at together are seen as each of them by itself."""
     sound = [encode_line(plain(seq=n)) for n in range(5)]
