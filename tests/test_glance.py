@@ -186,7 +186,7 @@ def test_a_key_that_stands_twice(tmp_path):
 
 @each_look
 def test_a_line_that_may_unfold_is_decoded(look):
-    """A line of more than a mebibyte is not passed over: it may be too large to show."""
+    """A line of more than a mebibyte is decoded: it may be too large to show."""
     for size, is_seen in ((1_000, True), (1024 * 1024, False)):
         line = encode_line(plain(result="x" * size))
         assert is_seen == (glance(look, line) is not None)
