@@ -285,16 +285,27 @@ def environment(session: nox.Session, name: str, *wanted: str) -> str:
 
 @nox.session(python=HARDENED, requires=["package"])
 def bench(session: nox.Session) -> None:
-    """Measure what recording costs, here and elsewhere; asked for by name."""
+    """Measure what it costs, here and elsewhere, in a quarter of an hour.
+
+    Asked for by name. ``nox -s bench -- --quick`` measures little, to see it run.
+    """
+    here = Path(__file__).parent / "benchmarks"
+    (wheel,) = artefacts(session).glob("*.whl")
+    session.install(str(wheel), *EXTRAS["fast"], "genai-prices", *CLIENTS["new"])
+    pythons = [
+        str(Path(session.bin) / "python"),
+        environment(session, "standard", str(wheel)),
+        environment(session, "peers", *group("peers")),
+    ]
+    what = [str(here / "bench.py"), *pythons, str(here / "results.md")]
+    session.run("python", *what, *session.posargs)
+
+
+@nox.session(python=HARDENED, requires=["package"])
+def soak(session: nox.Session) -> None:
+    """Record five million steps and look at large trees; asked for by name."""
     here = Path(__file__).parent / "benchmarks"
     (wheel,) = artefacts(session).glob("*.whl")
     session.install(str(wheel), *EXTRAS["fast"])
-    standard = environment(session, "standard", str(wheel))
-    peers = environment(session, "peers", *group("peers"))
-    clients = environment(
-        session, "clients", str(wheel), "genai-prices", *CLIENTS["new"]
-    )
-    ours = str(Path(session.bin) / "python")
-    results = str(here / "results.md")
-    session.run("python", str(here / "table.py"), ours, standard, peers, results)
-    session.run(clients, str(here / "clients.py"), external=True)
+    what = [str(here / "soak.py"), str(here / "results.md")]
+    session.run("python", *what, *session.posargs)

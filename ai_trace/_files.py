@@ -1,17 +1,22 @@
 """
-The files of a session: their names, their parts, and the header of each.
+The files of a session, as they are found, and the header of each.
 """
 
 from __future__ import annotations
 
 import os
-import re
 from functools import lru_cache
 
 from ai_trace._lines import open_file, strip_bom
 from ai_trace._names import DOCUMENTS, JOURNAL, SUFFIXES
-from ai_trace._names import PACKED as PACKED
-from ai_trace._names import SUFFIX as SUFFIX
+from ai_trace._parts import (
+    FIRST,
+    agent_and_id,
+    journal_files,
+    rank,
+    split_journal_name,
+    split_name,
+)
 from ai_trace._record import SessionHeader, read_header
 from ai_trace.exceptions import TraceReadError
 
@@ -20,8 +25,9 @@ from ai_trace.exceptions import TraceReadError
 # else that a look at a directory needs.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
-    from typing import BinaryIO
+    from typing import Any, BinaryIO
 
     AnyPath = str | os.PathLike[str]
 
@@ -31,58 +37,6 @@ HEADER_MARK = b'"session":{"format":'
 """What every line with a header has in it, as tracers write it."""
 
 _END_OF_TIME = 253_402_300_800.0  # the year 10000
-# A child of a child bears the name of both.
-_PART = re.compile(
-    r"(?P<stem>.+?)(?:\.p\d{1,10})*\.p(?P<pid>\d{1,10})", re.ASCII | re.DOTALL
-)
-_STEM = re.compile(
-    r"(?P<agent>.+)_(?P<id>\d{8}_\d{6}(?:_\d{1,9})?)", re.ASCII | re.DOTALL
-)
-
-
-def split_name(name: str) -> tuple[str, int] | None:
-    """
-    Take apart the name of a session's file.
-
-    Args:
-        name: A file name.
-
-    Returns:
-        The session's stem and the process id of a forked child, 0 for the session's
-        first file; ``None`` if the name is not that of a session's file.
-    """
-    stem = trace_stem(name)
-    if not stem:
-        return None
-    part = _PART.fullmatch(stem) if ".p" in stem else None
-    return (part["stem"], int(part["pid"])) if part else (stem, 0)
-
-
-def trace_stem(name: str) -> str | None:
-    """
-    Take the suffix off the name of a trace file, compressed or not.
-
-    Args:
-        name: A file name.
-
-    Returns:
-        What stands before the suffix; ``None`` if it has none of them.
-    """
-    for suffix in SUFFIXES:
-        if name.endswith(suffix):
-            return name[: -len(suffix)]
-    return None
-
-
-def rank(name: str) -> int:
-    """Tell which of several files of one part is read: the one with the lowest."""
-    return next((n for n, suffix in enumerate(SUFFIXES) if name.endswith(suffix)), -1)
-
-
-def id_in(stem: str) -> str:
-    """Return the session id in a name that a tracer gives; empty in another name."""
-    match = _STEM.fullmatch(stem)
-    return match["id"] if match else ""
 
 
 def find_parts(path: Path) -> list[Path]:
@@ -93,48 +47,28 @@ def find_parts(path: Path) -> list[Path]:
         path: One of them.
 
     Returns:
-        The session's first file, then those of forked children that are there; the
-        given one in any case.
+        The parts of the session's first process, then those of forked children, as far
+        as they are there; the given one in any case.
     """
     split = split_name(path.name)
     if split is None:
         return [path]
-    pids = {split[1]: path}
+    places = {split[1]: path}
     try:
-        names = sorted(os.listdir(path.parent), key=rank)
+        names = [name for name in os.listdir(path.parent) if name.startswith(split[0])]
     except OSError:
         names = []
-    for name in names:
+    for name in sorted(names, key=rank):
         other = split_name(name)
         if other is not None and other[0] == split[0]:
-            pids.setdefault(other[1], path.with_name(name))
-    return [pids[pid] for pid in sorted(pids)]
+            places.setdefault(other[1], path.with_name(name))
+    return [places[place] for place in sorted(places)]
 
 
 @lru_cache(maxsize=16)
 def journal_of(trace: Path) -> Path:
     """Return where the journal of a trace file is: the first file of it."""
     return trace.with_name(os.path.basename(journal_files(trace)[0]))
-
-
-def split_journal_name(name: str) -> tuple[str, int, str] | None:
-    """
-    Take apart the name of a file of a journal.
-
-    Args:
-        name: A file name.
-
-    Returns:
-        The session's stem, the process id of a forked child, 0 for the session's
-        first process, and the name of the journal's first file; ``None`` if the name
-        is not that of a journal.
-    """
-    for suffix in JOURNAL:
-        stem = name[: -len(suffix)]
-        split = split_name(stem + SUFFIX) if name.endswith(suffix) else None
-        if split is not None:
-            return (*split, stem + JOURNAL[0])
-    return None
 
 
 def trace_beside(path: Path) -> Path:
@@ -177,7 +111,7 @@ def find_journals(path: Path) -> list[Path]:
     except OSError:
         return []
     for name in names:
-        other = split_journal_name(name)
+        other = split_journal_name(name) if name.startswith(split[0]) else None
         if other is not None and other[0] == split[0]:
             found.add(other[1:])
     return [path.with_name(name) for _, name in sorted(found)]
@@ -195,14 +129,11 @@ def header_from_name(path: AnyPath) -> SessionHeader:
         start to the second.
     """
     name = os.path.basename(path)
-    stem, pid = split_name(name) or (name, 0)
-    match = _STEM.fullmatch(stem)
-    if match is None:
+    stem, (pid, _) = split_name(name) or (name, FIRST)
+    agent, session_id = agent_and_id(stem)
+    if not session_id:
         return SessionHeader(stem, "", pid=pid)
-    session_id = match["id"]
-    return SessionHeader(
-        match["agent"], session_id, pid=pid, started_at=start_of(session_id)
-    )
+    return SessionHeader(agent, session_id, pid=pid, started_at=start_of(session_id))
 
 
 def start_of(session_id: str) -> float:
@@ -264,13 +195,6 @@ def header_for(part: Path, limit: int = HEAD_LIMIT) -> SessionHeader:
     return read_head(part, limit) or journal_head(part) or header_from_name(part)
 
 
-def journal_files(part: AnyPath) -> list[str]:
-    """Return where the files of the journal of a trace file are, if there is one."""
-    directory, name = os.path.split(part)
-    stem = trace_stem(name) or os.path.splitext(name)[0]
-    return [os.path.join(directory, stem + suffix) for suffix in JOURNAL]
-
-
 def journal_head(part: AnyPath) -> SessionHeader | None:
     """Return the header that the journal of a file states, if there is one."""
     for path in journal_files(part):
@@ -314,7 +238,22 @@ def header_of(line: bytes) -> SessionHeader | None:
         The header, with a start of 0.0 where the file's is no time; ``None`` if the
         line is damaged or has none.
     """
-    header = read_header(strip_bom(line))
+    return _with_a_time(read_header(strip_bom(line)))
+
+
+def header_in(data: Mapping[str, Any] | None) -> SessionHeader | None:
+    """
+    Return the header in the object of a line, as ``header_of`` does.
+
+    Args:
+        data: The object; ``None`` of a damaged line.
+    """
+    if data is None or "session" not in data:
+        return None
+    return _with_a_time(SessionHeader.from_dict(data["session"]))
+
+
+def _with_a_time(header: SessionHeader | None) -> SessionHeader | None:
     if header is None or 0 <= header.started_at < _END_OF_TIME:
         return header
     return header._replace(started_at=0.0)

@@ -15,16 +15,12 @@ from ai_trace._files import (
     find_journals,
     find_parts,
     header_from_name,
-    id_in,
     journal_head,
-    rank,
     read_head,
-    split_journal_name,
-    split_name,
     trace_beside,
-    trace_stem,
 )
 from ai_trace._names import JOURNAL
+from ai_trace._parts import id_in, rank, session_stem, split_journal_name, split_name
 from ai_trace.exceptions import TraceReadError
 
 
@@ -35,6 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Union
 
+    from ai_trace._parts import Place
     from ai_trace._record import SessionHeader
 
     PathLike = Union[str, os.PathLike[str]]
@@ -84,12 +81,12 @@ class SessionInfo:
 
     @property
     def path(self) -> Path:
-        """The session's file (the first of them, after a fork)."""
-        return self.parts[0]
+        """The session's file (the first of several)."""
+        return _paths(self._parts[:1])[0]
 
     @property
     def parts(self) -> tuple[Path, ...]:
-        """All files of the session: one, and one more for each forked child."""
+        """All files of the session, in order: those of forked children come last."""
         return _paths(self._parts)
 
     @property
@@ -153,7 +150,7 @@ class Directory:
     """
 
     def __init__(self, path: PathLike) -> None:
-        self._parts: dict[str, dict[int, os.DirEntry[str]]] = {}
+        self._parts: dict[str, dict[Place, os.DirEntry[str]]] = {}
         self._journals: dict[str, set[tuple[int, str]]] = {}
         self._scan(path)
         # A name that no tracer gives may be that of anything: one has to look.
@@ -218,10 +215,10 @@ class Directory:
     def _add(self, entry: os.DirEntry[str]) -> None:
         split = split_name(entry.name)
         if split is not None and _may_be_file(entry):
-            stem, pid = split
+            stem, place = split
             parts = self._parts.setdefault(stem, {})
-            if pid not in parts or rank(entry.name) < rank(parts[pid].name):
-                parts[pid] = entry
+            if place not in parts or rank(entry.name) < rank(parts[place].name):
+                parts[place] = entry
             return
         journal = split_journal_name(entry.name)
         if journal is not None:
@@ -300,9 +297,9 @@ def _may_be_file(entry: os.DirEntry[str]) -> bool:
 
 
 def _info(
-    stem: str, group: dict[int, os.DirEntry[str]], journals: list[tuple[int, str]]
+    stem: str, group: dict[Place, os.DirEntry[str]], journals: list[tuple[int, str]]
 ) -> SessionInfo | None:
-    parts = tuple(group[pid].path for pid in sorted(group))
+    parts = tuple(group[place].path for place in sorted(group))
     problem, head = None, None
     sizes, written = [], []
     for entry in group.values():
@@ -352,7 +349,7 @@ def _modified(journal: str) -> float:
 
 def _match(found: Directory, wanted: str, directory: PathLike) -> SessionInfo:
     name = os.path.basename(wanted)
-    stem = trace_stem(name) or name
+    stem = session_stem(name) or name
     stems = found.stems
     exact = [each for each in stems if stem in (each, id_in(each))]
     # Who gives a path means that file, and not another with a part of its name.

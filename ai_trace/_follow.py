@@ -8,7 +8,7 @@ import heapq
 import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from ai_trace._files import (
     HEADER_MARK,
@@ -28,10 +28,14 @@ from ai_trace._lines import (
     read_lines,
 )
 from ai_trace._open_steps import Journals
+from ai_trace._parts import by_process, place_of
 from ai_trace._record import StepRecord
 from ai_trace._tree import Problem
 from ai_trace.exceptions import TraceReadError
 
+
+if TYPE_CHECKING:
+    from ai_trace._parts import Place
 
 Report = Callable[[Problem], None]
 
@@ -55,7 +59,8 @@ class Follower:
         self._path = path
         self._report: Report = report or (lambda _: None)
         self._journals = journals
-        self._cursors: dict[Path, _Cursor] = {}
+        # By their places: a file that is compressed meanwhile stays the same part.
+        self._cursors: dict[Place, _Cursor] = {}
 
     def begin(self, last: int) -> list[StepRecord]:
         """
@@ -67,12 +72,21 @@ class Follower:
         Returns:
             The last steps, in the order of finishing.
         """
-        found = self._found()
-        last_ones = merge_last([each.begin(last) for each in found.values()], last)
-        if self._journals is not None:
-            for path, cursor in found.items():
-                cursor.settle(self._journals, path)
-        return last_ones
+        found = by_process(find_parts(self._path))
+        return merge_last([self._begin(parts, last) for parts in found], last)
+
+    def _begin(self, parts: list[Path], last: int) -> list[StepRecord]:
+        steps: list[StepRecord] = []
+        is_settled = False
+        for path in reversed(parts):
+            cursor = self._cursor(path)
+            if path is not parts[-1] and len(steps) >= last and is_settled:
+                cursor.end()
+                continue
+            steps[:0] = cursor.begin(last - len(steps))
+            is_settled = is_settled or cursor.settle(self._journals)
+        self._end_earlier()
+        return steps
 
     def advance(self) -> Iterator[StepRecord]:
         """Yield the steps that came since the last look."""
@@ -80,22 +94,33 @@ class Follower:
         # be lost, one that is in both has finished.
         if self._journals is not None:
             self._journals.look(find_journals(self._path))
-        for path, cursor in self._found().items():
+        for path in find_parts(self._path):
+            self._cursor(path)
+        for _, cursor in sorted(self._cursors.items()):
             for record in cursor.advance():
                 if self._journals is not None:
-                    self._journals.finish(record, path)
+                    self._journals.finish(record, cursor.path)
                 yield record
+        self._end_earlier()
 
     def close(self) -> None:
         """Close the files."""
         for cursor in self._cursors.values():
             cursor.close()
 
-    def _found(self) -> dict[Path, _Cursor]:
-        for path in find_parts(self._path):
-            if path not in self._cursors:
-                self._cursors[path] = _Cursor(path, self._report)
-        return dict(self._cursors)
+    def _cursor(self, path: Path) -> _Cursor:
+        place = place_of(path)
+        if place not in self._cursors:
+            self._cursors[place] = _Cursor(path, self._report)
+        return self._cursors[place]
+
+    def _end_earlier(self) -> None:
+        # Of each process the last two parts stay open: who was about to write to the
+        # one when the other began has done so by the time that a third begins.
+        last = dict(sorted(self._cursors))
+        for (pid, number), cursor in self._cursors.items():
+            if number < last[pid] - 1:
+                cursor.end()
 
 
 def merge_last(files: Iterable[list[StepRecord]], n: int) -> list[StepRecord]:
@@ -119,8 +144,9 @@ class _Cursor:
     # just before it was replaced is still read.
 
     def __init__(self, path: Path, report: Report) -> None:
-        self._path = path
+        self.path = path
         self._report = report
+        self._ended = False
         self._header = header_from_name(path)
         self._file: BinaryIO | None = None
         self._offset = 0
@@ -130,19 +156,25 @@ class _Cursor:
         file = self._opened()
         if file is None:
             return []
-        stated = first_header(file) or journal_head(self._path)
+        stated = first_header(file) or journal_head(self.path)
         self._header = stated or self._header
         steps, self._offset, problems = read_last(file, last, self._header, whole=True)
         for problem in problems:
             self._report(problem)
         return steps
 
-    def settle(self, journals: Journals, path: Path) -> None:
-        if self._file is not None:
-            journals.settle(path, self._file)
+    def settle(self, journals: Journals | None) -> bool:
+        if journals is None or self._file is None:
+            return True
+        return journals.settle(self.path, self._file)
+
+    def end(self) -> None:
+        """Look at it no more: nothing is written to it any longer."""
+        self._ended = True
+        self.close()
 
     def advance(self) -> Iterator[StepRecord]:
-        file = self._opened()
+        file = None if self._ended else self._opened()
         if file is None:
             return
         yield from self._new_steps(file)
@@ -160,7 +192,7 @@ class _Cursor:
     def _opened(self) -> BinaryIO | None:
         if self._file is None:
             try:
-                self._file = open_anywhere(self._path)
+                self._file = open_anywhere(self.path)
             except TraceReadError as exc:
                 # Asking again whether it is there would ask about another moment.
                 if not isinstance(exc.__context__, FileNotFoundError):
@@ -169,10 +201,10 @@ class _Cursor:
 
     def _replaced(self, file: BinaryIO) -> bool:
         # One that is compressed is finished, and what is read is a copy.
-        if self._path.name.endswith(PACKINGS):
+        if self.path.name.endswith(PACKINGS):
             return False
         try:
-            now = os.stat(self._path)
+            now = os.stat(self.path)
         except OSError:
             return False
         return not os.path.samestat(now, os.fstat(file.fileno()))

@@ -20,7 +20,7 @@ from typing import Any, Callable, Optional, Protocol
 from ai_trace._record import SessionHeader
 
 
-Look = Callable[[Sequence[bytes]], "Sequence[Glance | None]"]
+Look = Callable[[bytes, Sequence[bytes]], "Sequence[Glance | None]"]
 
 # Whatever is beyond is decoded: no number may have so many digits, nor may anything be
 # nested so deep.
@@ -29,11 +29,11 @@ _TOO_LONG = re.compile(rb"[0-9]{401}")
 _OPENING = ord("{")
 # Neither fits into so few bytes.
 _SHORT = 2 * _DEEPEST
-# Steps are smaller, by the limits that hold if no others are set. What such a line
-# unfolds to may need more memory than there is, and that is to be known at once.
-_LARGEST = 4 * 1024 * 1024
 # The state of a match that fails late is kept for each repetition.
 _PLAIN_BYTES = 64 * 1024
+# What is passed over here is decoded when it is shown, which takes twenty times the
+# memory: of a longer line that is tried at once, and named where there is not enough.
+_UNFOLDING_BYTES = 1024 * 1024
 # Of objects in objects; each level doubles the expression.
 _LEVELS = 2
 
@@ -119,8 +119,8 @@ def glancer() -> Look:
     Asked for by who reads more than a few lines: it takes 10 ms to prepare.
 
     Returns:
-        A function that takes lines with their newlines and returns what each says;
-        ``None`` for those that are to be decoded.
+        A function that takes lines with their newlines, all in one and one by one, and
+        returns what each says; ``None`` for those that are to be decoded.
     """
     try:
         import msgspec
@@ -146,7 +146,7 @@ def _by_expression() -> Look:
         match = escaped()(text) if "\\" in text else unescaped(text)
         return None if match is None else _Matched(match)
 
-    return lambda lines: [look(line) for line in lines]
+    return lambda _, lines: [look(line) for line in lines]
 
 
 def _expression(text: str) -> re.Pattern[str]:
@@ -252,35 +252,33 @@ def _by_msgspec(msgspec: Any) -> Look:
             return None
         return plain if plain.session is None else None
 
-    def look_at_all(lines: Sequence[bytes]) -> Sequence[Glance | None]:
+    def look_at_all(data: bytes, lines: Sequence[bytes]) -> Sequence[Glance | None]:
         # One call for all of them takes half as long as one for each. It takes any
         # white space between two objects; lines that begin and end like one are as
         # many objects, or more.
-        data = b"".join(lines)
-        if _are_short(lines) and _is_text(data):
+        if _are_plain(lines) and _is_text(data):
             try:
                 found: list[Any] = decoder.decode_lines(data)
             except failures:
                 found = []
-            with_header = [plain for plain in found if plain.session is not None]
-            if len(found) == len(lines) and not with_header:
-                return found
+            if len(found) == len(lines):
+                return [plain if plain.session is None else None for plain in found]
         return [look(line) for line in lines]
 
     return look_at_all
 
 
-def _are_short(lines: Sequence[bytes]) -> bool:
-    others = [
-        line
-        for line in lines
-        if line[0] != _OPENING or line[-2:] != b"}\n" or len(line) > _SHORT
-    ]
-    return not others
+def _are_plain(lines: Sequence[bytes]) -> bool:
+    for line in lines:
+        if line[0] != _OPENING or line[-2:] != b"}\n":
+            return False
+        if len(line) > _SHORT and _is_beyond(line):
+            return False
+    return True
 
 
 def _is_beyond(line: bytes) -> bool:
-    if len(line) > _LARGEST:
+    if len(line) > _UNFOLDING_BYTES:
         return True
     if line.count(b"[") + line.count(b"{") > _DEEPEST:
         return True

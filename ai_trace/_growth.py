@@ -11,6 +11,7 @@ import math
 from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from ai_trace._glance import Glance
 from ai_trace._problem import Problem as Problem
@@ -21,6 +22,17 @@ from ai_trace._usage import Usage, usage_of
 PROBLEM_LIMIT = 1_000
 NOBODY = -1
 _KEY_LENGTH = 64
+_SAYINGS = 255
+_SAID_LENGTH = 1_000
+
+
+class Said(NamedTuple):
+    """
+    What many steps of a session have in common, known without loading any of them.
+    """
+
+    kind: str
+    outcome: str
 
 
 class Growth:
@@ -42,6 +54,10 @@ class Growth:
         self.usage = Usage()
         self.problems: list[Problem] = []
         self.unlisted = 0
+        # Of each number which of these it is, from 1; 0 for what has to be loaded.
+        self.said: list[Said] = []
+        self.saying = bytearray()
+        self._sayings: dict[tuple[str, str], int] = {}
         self._seq = array("q")
         self._started = array("d")
         self._pid = array("q")
@@ -51,6 +67,8 @@ class Growth:
         number = self._number_for(record)
         self.entry[number] = self._count
         self._count += 1
+        said = record.kind, record.outcome
+        self.saying[number] = self._sayings.get(said) or self._saying(said)
         if record.parent_id:
             self.parent[number] = self._number(key_of(record.parent_id))
         self._seq[number] = _bounded(record.seq)
@@ -81,10 +99,18 @@ class Growth:
     def _open_number(self) -> int:
         for column in (self.entry, self.parent):
             column.append(NOBODY)
+        self.saying.append(0)
         self._seq.append(0)
         self._started.append(0.0)
         self._pid.append(0)
         return len(self.entry) - 1
+
+    def _saying(self, said: tuple[str, str]) -> int:
+        if len(self.said) >= _SAYINGS or sum(map(len, said)) > _SAID_LENGTH:
+            return 0
+        self.said.append(Said(*said))
+        self._sayings[said] = len(self.said)
+        return len(self.said)
 
     def _number_for(self, record: Glance) -> int:
         if not record.id:

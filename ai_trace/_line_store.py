@@ -97,7 +97,8 @@ class LineStore:
         if TOO_LARGE in record:
             raise self._too_large(part, offset)
         # At a glance a key may stand twice: then the last one counts.
-        if glancer()([line.data])[0] is None:
+        (plain,) = glancer()(line.data, [line.data])
+        if plain is None:
             msg = f"{self._paths[part]} changed while it was shown; read it again."
             raise TraceReadError(msg)
         return StepRecord(line.data, self._headers[part])

@@ -44,7 +44,9 @@ _UNKNOWN_BYTES = 4 * LINE_LIMIT
 # More steps than finish between two looks at a journal.
 _LATELY = 100_000
 # A large journal is not read all the time: once it took a second, so many seconds pass.
+# One that is read in less time than this is no large one.
 _REST = 5
+_QUICK = 0.1
 
 _NOBODY = SessionHeader("", "")
 _Stamp = tuple[int, int, int]
@@ -99,17 +101,20 @@ class Journals:
         for journal in self._journals.values():
             journal.finish(record.id)
 
-    def settle(self, trace: Path, file: BinaryIO) -> None:
+    def settle(self, trace: Path, file: BinaryIO) -> bool:
         """
         Take out the steps that have a line in a trace file, by its last lines.
 
         Args:
             trace: The file's path.
             file: The file.
+
+        Returns:
+            Whether the lines before them, and the parts before this one, hold none.
         """
         known = [journal for journal in self._journals.values() if journal.steps]
         if not known:
-            return
+            return True
         lines, size = 0, 0
         for line in read_lines_back(file, os.fstat(file.fileno()).st_size):
             records = _records(line)
@@ -118,7 +123,8 @@ class Journals:
             for record in records:
                 self.finish(record, trace)
             if lines > _UNKNOWN_LINES or size > _UNKNOWN_BYTES:
-                return
+                return True
+        return False
 
     def records(self) -> Iterator[StepRecord]:
         """Yield the steps that are still open, as ``running`` or ``unfinished``."""
@@ -177,7 +183,8 @@ class _Journal:
             self._seen = seen
             self._touched_at = max(stamp[2] for stamp in seen if stamp) / 1e9
             self._read()
-            self._rests_until = began + (time.monotonic() - began) * _REST
+            took = time.monotonic() - began
+            self._rests_until = began + (took * _REST if took > _QUICK else 0)
         return True
 
     def _read(self) -> None:

@@ -6,15 +6,16 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from ai_trace._files import first_header, header_from_name, journal_head
+from ai_trace._files import header_for
 from ai_trace._find import journals_of, parts_of
 from ai_trace._line_store import LineStore
 from ai_trace._lines import PACKINGS, Line, decode_all, open_file, read_lines_back
 from ai_trace._open_steps import Journals
+from ai_trace._parts import by_process
 from ai_trace._problem import Problem
 from ai_trace._record import SessionHeader, StepRecord
 from ai_trace._tree import Session, fold
@@ -32,7 +33,8 @@ _AROUND = 4 * 1024 * 1024
 # alone may have the time of another clock.
 _EARLIER = 64
 
-_Found = tuple[Line, "StepRecord | str"]
+# The index of a part, and what stands in it.
+_Found = tuple[int, Line, "StepRecord | str"]
 
 
 def read_around(path: Trace, step_id: str, *, below: bool = False) -> Session | None:
@@ -53,29 +55,54 @@ def read_around(path: Trace, step_id: str, *, below: bool = False) -> Session | 
         TraceReadError: If the file is missing, unreadable or not a regular file.
     """
     parts = parts_of(path)
-    if len(parts) > 1 or parts[0].name.endswith(PACKINGS):
+    if len(by_process(parts)) > 1 or any(p.name.endswith(PACKINGS) for p in parts):
         return None
     if not _WHOLE_ID.fullmatch(step_id):
         return None
     journals = Journals(journals_of(path))
-    with open_file(parts[0]) as file:
-        header = first_header(file) or journal_head(parts[0])
-        header = header or header_from_name(parts[0])
-        journals.settle(parts[0], file)
-        found = _Window(step_id, list(journals.records())).read(file, header)
-    if found is None or found.is_call or (below and found.has_calls):
+    _settle(journals, parts)
+    header = header_for(parts[0])
+    window = _Window(step_id, list(journals.records()))
+    for number in reversed(range(len(parts))):
+        with open_file(parts[number]) as file:
+            window.read(file, number, header_for(parts[number]))
+        if window.is_over:
+            break
+    if not window.is_whole or window.is_call or (below and window.has_calls):
         return None
-    return _session(found, header, parts[0], journals)
+    return _session(window, header, parts, journals)
+
+
+def _settle(journals: Journals, parts: Sequence[Path]) -> None:
+    for part in reversed(parts):
+        with open_file(part) as file:
+            if journals.settle(part, file):
+                return
 
 
 class _Window:
-    # The lines from the end of a file back to where the step began.
+    # The lines from the end of a session back to where the step began.
 
     def __init__(self, step_id: str, opened: list[StepRecord]) -> None:
         self._id = step_id
         self.opened = opened
         self.lines: list[_Found] = []
+        self._size = 0
+        self._earlier = 0
         self._step = next((step for step in opened if step.id == step_id), None)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing further back belongs to the step, or too much does."""
+        return self._earlier > _EARLIER or self._is_too_far
+
+    @property
+    def is_whole(self) -> bool:
+        return self._step is not None and not self._is_too_far
+
+    @property
+    def _is_too_far(self) -> bool:
+        return self._size > _AROUND or (self._step is None and self._size > _RECENT)
 
     @property
     def is_call(self) -> bool:
@@ -83,24 +110,23 @@ class _Window:
 
     @property
     def has_calls(self) -> bool:
-        steps = [item for _, item in self.lines if isinstance(item, StepRecord)]
+        steps = [item for _, _, item in self.lines if isinstance(item, StepRecord)]
         return any(step.kind in CALL_KINDS for step in steps + self.opened)
 
-    def read(self, file: BinaryIO, header: SessionHeader) -> _Window | None:
+    def read(self, file: BinaryIO, part: int, header: SessionHeader) -> None:
         end = os.fstat(file.fileno()).st_size
-        earlier = 0
         for line in read_lines_back(file, end):
-            size = end - line.offset
-            if size > _AROUND or (self._step is None and size > _RECENT):
-                return None
+            self._size += line.size
+            if self._is_too_far:
+                return
             if line.data.isspace():
                 continue
             here = list(decode_all(line, header))
-            self.lines += reversed(here)
-            earlier = earlier + 1 if all(map(self._is_earlier, _steps(here))) else 0
-            if earlier > _EARLIER:
-                break
-        return self if self._step is not None else None
+            self.lines += ((part, *found) for found in reversed(here))
+            is_earlier = all(map(self._is_earlier, _steps(here)))
+            self._earlier = self._earlier + 1 if is_earlier else 0
+            if self.is_over:
+                return
 
     def _is_earlier(self, step: StepRecord) -> bool:
         if step.id == self._id:
@@ -111,28 +137,29 @@ class _Window:
         return step.seq < wanted.seq and finished < wanted.started_at
 
 
-def _steps(found: list[_Found]) -> Iterator[StepRecord]:
+def _steps(found: list[tuple[Line, StepRecord | str]]) -> Iterator[StepRecord]:
     return (item for _, item in found if isinstance(item, StepRecord))
 
 
 def _session(
-    found: _Window, header: SessionHeader, part: Path, journals: Journals
+    found: _Window, header: SessionHeader, parts: Sequence[Path], journals: Journals
 ) -> Session:
-    store = LineStore([part])
+    store = LineStore(parts)
     problems: list[Problem] = []
 
     def steps() -> Iterator[StepRecord]:
-        for line, item in reversed(found.lines):
+        for part, line, item in reversed(found.lines):
             if isinstance(item, str):
-                problems.append(Problem(f"offset {line.offset}", item))
+                name = f"{parts[part].name}, " if len(parts) > 1 else ""
+                problems.append(Problem(f"{name}offset {line.offset}", item))
                 continue
-            store.add(0, line.offset, line.size, item.header or header)
+            store.add(part, line.offset, line.size, item.header or header)
             yield item
         for step in found.opened:
             store.keep(step)
             yield step
 
-    session = fold(steps(), header, path=part, problems=problems, load=store.load)
+    session = fold(steps(), header, path=parts[0], problems=problems, load=store.load)
     # A parent may well stand in what was not read.
     session.problems = [each for each in session.problems if each.kind != "missing"]
     session.writers = journals.writers()

@@ -21,12 +21,12 @@ from pathlib import Path
 from typing import Any, NamedTuple, overload
 
 from ai_trace._glance import Glance
-from ai_trace._growth import NOBODY, Growth, Problem, key_of, shorten
+from ai_trace._growth import NOBODY, Growth, Problem, Said, key_of, shorten
 from ai_trace._header import begun
 from ai_trace._record import SessionHeader, StepRecord
 
 
-__all__ = ["Place", "Problem", "Records", "Session", "Writer", "fold"]
+__all__ = ["Place", "Problem", "Records", "Said", "Session", "Writer", "fold"]
 
 
 class Place(NamedTuple):
@@ -143,6 +143,8 @@ class Session:
         self._parent = grown.parent
         self._order = grown.order
         self._lost = grown.lost
+        self._said = grown.said
+        self._saying = grown.saying
         self._load = load
         self._first, self._next = _link(grown.order, grown.parent)
 
@@ -159,6 +161,31 @@ class Session:
             numbers: Their numbers in this session, as ``outline`` gives them.
         """
         return Records([n for n in self._order if n in numbers], self.record)
+
+    def said(self, number: int) -> Said | None:
+        """
+        Tell of what kind a step is and how it ended.
+
+        Args:
+            number: The step's number, from ``outline``.
+
+        Returns:
+            That; ``None`` where only the step itself can tell. Nothing is loaded.
+        """
+        saying = self._saying[number]
+        return self._said[saying - 1] if saying else None
+
+    def among(self, might: Callable[[Said], bool]) -> Records:
+        """
+        Return the steps that may be asked for, in the order of their starts.
+
+        Args:
+            might: Tells that by what is known of a step. Those of which nothing is
+                known without loading them are returned as well.
+        """
+        saying = [True, *map(might, self._said)]
+        chosen = array("i", (n for n in self._order if saying[self._saying[n]]))
+        return Records(chosen, self.record)
 
     @property
     def roots(self) -> Records:

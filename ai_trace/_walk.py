@@ -4,16 +4,16 @@ All that stands in the files of a session, line by line: steps, and what is wron
 
 from __future__ import annotations
 
+import io
 import os
 import sys
-from functools import partial
-from itertools import chain
+from itertools import accumulate, chain
 
 from ai_trace._files import (
     HEAD_LINES,
     HEADER_MARK,
     header_from_name,
-    header_of,
+    header_in,
     journal_head,
 )
 from ai_trace._header import newer
@@ -24,9 +24,11 @@ from ai_trace._lines import (
     decode_all,
     finish_line,
     open_file,
+    strip_bom,
 )
+from ai_trace._parts import missing, place_of
 from ai_trace._problem import Problem
-from ai_trace._record import StepRecord
+from ai_trace._record import StepRecord, TraceLineError, decode_line
 from ai_trace.exceptions import TraceReadError
 
 
@@ -35,14 +37,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
-    from typing import BinaryIO, Union
+    from typing import Any, BinaryIO, Union
 
     from ai_trace._glance import Glance, Look
     from ai_trace._open_steps import Journals
     from ai_trace._record import SessionHeader
 
     Item = tuple[int, int, Union[Glance, Problem]]
-    Found = tuple[int, list[Item]]
+    # Of some lines where each begins, its size, and what is in it: three lists and not
+    # one of tuples, which would take as long to make as all of this.
+    Batch = tuple[Sequence[int], Sequence[int], Sequence[Union[Glance, Problem]]]
+    Found = tuple[int, Batch]
 
 # To look at lines takes a while to prepare, so fewer bytes are decoded at once.
 _WORTH_A_LOOK = 128 * 1024
@@ -50,6 +55,8 @@ _WORTH_A_LOOK = 128 * 1024
 # How many bytes their lines may have, about.
 _BATCH = 64 * 1024
 _KEY = b'"session"'
+_STARTED_AT = b'"started_at":'
+_NEWLINE = ord("\n")
 NOWHERE = -1
 """The offset of what stands in no line."""
 
@@ -78,10 +85,18 @@ class Walk:
     Args:
         parts: The files.
         journals: The journals, read already; ``None`` where there are none.
+        since: Epoch seconds: lines of steps that began earlier may be passed over. They
+            are not decoded, where that can be told of all lines of a block.
     """
 
-    def __init__(self, parts: Sequence[str | Path], journals: Journals | None) -> None:
+    def __init__(
+        self,
+        parts: Sequence[str | Path],
+        journals: Journals | None,
+        since: float | None = None,
+    ) -> None:
         self._parts = parts
+        self._since = since
         self._journals = journals
         # Taken once the journals are read, so that both tell of one moment: a step
         # that starts and finishes later is in neither.
@@ -97,8 +112,8 @@ class Walk:
         Raises:
             TraceReadError: If the first file cannot be read.
         """
-        for _, batch in self._found(None):
-            for _, _, item in batch:
+        for _, (_, _, items) in self._found(None):
+            for item in items:
                 if isinstance(item, (StepRecord, Problem)):
                     yield item
 
@@ -113,7 +128,7 @@ class Walk:
             An iterator over what each step says at a glance, and what is wrong.
         """
         found = self._found(look) if look else self.places()
-        return chain.from_iterable([item for _, _, item in batch] for _, batch in found)
+        return chain.from_iterable(items for _, (_, _, items) in found)
 
     def places(self) -> Iterator[Found]:
         """
@@ -130,80 +145,122 @@ class Walk:
 
     def _found(self, look: Look | None) -> Iterator[Found]:
         several = len(self._parts) > 1
-        for number, (path, size) in enumerate(zip(self._parts, self._sizes)):
-            part = _Part(path, several, look)
-            try:
-                for batch in part.batches(size):
-                    if self._journals:
-                        _finish(self._journals, batch, path)
-                    yield number, batch
-            except TraceReadError as exc:
-                if number == 0:
-                    raise
-                problem = Problem(os.path.basename(path), str(exc), "file")
-                yield number, [(NOWHERE, 0, problem)]
+        for name, what in missing(self._parts) if several else ():
+            yield 0, _nowhere(Problem(name, what, "file"))
+        headers: dict[int, SessionHeader | None] = {}
+        for number, path in enumerate(self._parts):
+            pid = place_of(path)[0]
+            part = _Part(path, several, look, headers.get(pid), self._since)
+            yield from self._batches(number, part)
+            headers[pid] = part.header or headers.get(pid)
         if self._journals:
             for record in self._journals.records():
-                yield 0, [(NOWHERE, 0, record)]
+                yield 0, _nowhere(record)
             for problem in self._journals.problems():
-                yield 0, [(NOWHERE, 0, problem)]
+                yield 0, _nowhere(problem)
+
+    def _batches(self, number: int, part: _Part) -> Iterator[Found]:
+        path = self._parts[number]
+        try:
+            for batch in part.batches(self._sizes[number]):
+                if self._journals:
+                    _finish(self._journals, batch, path)
+                yield number, batch
+        except TraceReadError as exc:
+            if number == 0:
+                raise
+            problem = Problem(os.path.basename(path), str(exc), "file")
+            yield number, _nowhere(problem)
 
 
-def _finish(journals: Journals, batch: Iterable[Item], path: str | Path) -> None:
+def _nowhere(item: Glance | Problem) -> Batch:
+    return [NOWHERE], [0], [item]
+
+
+def _listed(found: Iterable[Item]) -> Batch:
+    columns = list(zip(*found))
+    return (columns[0], columns[1], columns[2]) if columns else ((), (), ())
+
+
+def _finish(journals: Journals, batch: Batch, path: str | Path) -> None:
     from pathlib import Path
 
     trace = Path(path)
-    for _, _, item in batch:
+    for item in batch[2]:
         if not isinstance(item, Problem):
             journals.finish(item, trace)
 
 
 class _Part:
-    # One file, and what its lines have said so far of its session.
+    # One file, and what its lines have said so far of its session. Where it does not
+    # say, what the part before it said holds.
 
-    def __init__(self, path: str | Path, named: bool, look: Look | None) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        named: bool,
+        look: Look | None,
+        before: SessionHeader | None,
+        since: float | None,
+    ) -> None:
         self._path = path
+        self._before = before
+        self._since = since
         self._prefix = f"{os.path.basename(path)}, " if named else ""
         self._look = look or _look_nowhere
         self._count = 0
         self._is_stated = False
-        self._header: SessionHeader | None = None
+        self.header: SessionHeader | None = None
 
-    def batches(self, end: int) -> Iterator[list[Item]]:
+    def batches(self, end: int) -> Iterator[Batch]:
         with open_file(self._path) as file:
-            lines: list[bytes] = []
-            begin = size = 0
-            for data in iter(partial(file.readline, LINE_LIMIT + 1), b""):
-                if begin + size >= end:
+            begin = 0
+            while begin < end:
+                data = _whole_lines(file, min(_BATCH, end - begin))
+                if not data:
                     break
-                lines.append(data)
-                size += len(data)
-                if size < _BATCH:
+                last = data.rfind(b"\n", 0, -1) + 1
+                if len(data) - last > LINE_LIMIT:
+                    yield self._judged(data[:last], begin)
+                    line = finish_line(file, begin + last, data[last:])
+                    begin += last + line.size
+                    yield _listed(self._decoded(line))
                     continue
-                beyond = lines.pop() if len(data) > LINE_LIMIT else b""
-                yield self._judged(lines, begin)
-                begin, size, lines = begin + size - len(beyond), 0, []
-                if beyond:
-                    line = finish_line(file, begin, beyond)
-                    begin += line.size
-                    yield list(self._decoded(line))
-            yield self._judged(lines, begin)
-            yield from self._ended(file, begin + size)
+                yield self._judged(data, begin)
+                begin += len(data)
+            yield from self._ended(file, begin)
 
-    def _judged(self, lines: Sequence[bytes], begin: int) -> list[Item]:
-        items: list[Item] = []
-        for data, plain in zip(lines, self._look(lines)):
-            size = len(data)
+    def _judged(self, data: bytes, begin: int) -> Batch:
+        # Neither split nor splitlines, which look at each byte by itself; the latter
+        # takes a carriage return for an end besides.
+        lines = list(io.BytesIO(data))
+        if self._since is not None and _all_began_before(self._since, lines):
+            self._count += len(lines)
+            return (), (), ()
+        sizes = list(map(len, lines))
+        offsets = list(accumulate(sizes, initial=begin))
+        looked = self._look(data, lines)
+        plains = [plain for plain in looked if plain is not None]
+        if len(plains) < len(lines):
+            return _listed(self._mixed(zip(offsets, sizes, lines, looked)))
+        self._count += len(lines)
+        header = self.header or self._guessed()
+        for line, plain in zip(lines, plains):
+            plain.line, plain.header = line, header
+        return offsets, sizes, plains
+
+    def _mixed(
+        self, looked: Iterable[tuple[int, int, bytes, Glance | None]]
+    ) -> Iterator[Item]:
+        for offset, size, line, plain in looked:
             if plain is None:
-                items += self._decoded(Line(begin, size, data, data[-1:] == b"\n"))
-            else:
-                self._count += 1
-                plain.line, plain.header = data, self._header or self._guessed()
-                items.append((begin, size, plain))
-            begin += size
-        return items
+                yield from self._decoded(Line(offset, size, line, line[-1:] == b"\n"))
+                continue
+            self._count += 1
+            plain.line, plain.header = line, self.header or self._guessed()
+            yield offset, size, plain
 
-    def _ended(self, file: BinaryIO, offset: int) -> Iterator[list[Item]]:
+    def _ended(self, file: BinaryIO, offset: int) -> Iterator[Batch]:
         if not os.fspath(self._path).endswith(PACKINGS):
             return
         from ai_trace._packed import problem_of
@@ -211,49 +268,101 @@ class _Part:
         problem = problem_of(file)
         if problem:
             where = f"{self._prefix}offset {offset}"
-            yield [(offset, 0, Problem(where, problem, "file"))]
+            yield [offset], [0], [Problem(where, problem, "file")]
 
     def _decoded(self, line: Line) -> Iterator[Item]:
         self._count += 1
         count = self._count
         where = f"{self._prefix}line {count}, offset {line.offset}"
+        data = None
         if HEADER_MARK in line.data or (count <= HEAD_LINES and _KEY in line.data):
-            for doubt in self._hear(header_of(line.data), where):
+            data = _decoded_with_header(line)
+            for doubt in self._hear(header_in(data), where):
                 yield line.offset, line.size, doubt
-        header = self._header or self._guessed()
+        header = self.header or self._guessed()
         if line.data.isspace():
             return
+        if data is not None and line.ended:
+            record = _record(data, header)
+            if record is not None:
+                yield line.offset, line.size, record
+                return
         for piece, item in decode_all(line, header):
             if isinstance(item, str):
                 kind = "damaged" if line.ended else "torn"
                 yield line.offset, line.size, Problem(where, item, kind)
                 continue
             if item.header is not header:
-                self._header, self._is_stated = item.header, True
+                self.header, self._is_stated = item.header, True
             yield piece.offset, piece.size, item
             if piece is line and not line.ended:
                 what = "The last line lacks its newline; it is read all the same."
                 yield line.offset, line.size, Problem(where, what, "odd")
 
     def _guessed(self) -> SessionHeader:
-        self._header = journal_head(self._path) or header_from_name(self._path)
-        return self._header
+        self.header = (
+            self._before or journal_head(self._path) or header_from_name(self._path)
+        )
+        return self.header
 
     def _hear(self, stated: SessionHeader | None, where: str) -> Iterator[Problem]:
         if stated is None:
             return
         if newer(stated):
             yield Problem(where, newer(stated), "newer")
-        if self._header is None or not self._is_stated:
-            self._header, self._is_stated = stated, True
-        elif stated.session_id != self._header.session_id:
+        if self.header is None or not self._is_stated:
+            self.header, self._is_stated = stated, True
+        elif stated.session_id != self.header.session_id:
             what = (
                 "Another session begins in this file; all its steps are in this tree."
             )
             yield Problem(where, what, "odd")
 
 
-def _look_nowhere(lines: Sequence[bytes]) -> Sequence[Glance | None]:
+def _decoded_with_header(line: Line) -> dict[str, Any] | None:
+    # Once, for the header and the step: of a short session this takes most of the time.
+    try:
+        return decode_line(strip_bom(line.data))
+    except (TraceLineError, MemoryError):
+        return None
+
+
+def _record(data: dict[str, Any], header: SessionHeader) -> StepRecord | None:
+    try:
+        return StepRecord.from_dict(
+            {k: data[k] for k in data if k != "session"}, header
+        )
+    except TraceLineError:
+        return None
+
+
+def _whole_lines(file: BinaryIO, size: int) -> bytes:
+    """Read so many bytes, and the rest of the last line; that one may be too long."""
+    data = file.read(size)
+    if data and data[-1] != _NEWLINE:
+        data += file.readline(LINE_LIMIT + 1)
+    return data
+
+
+def _all_began_before(moment: float, lines: Sequence[bytes]) -> bool:
+    # The last first: steps stand in the order of their ends.
+    return all(_began_before(moment, line) for line in reversed(lines))
+
+
+def _began_before(moment: float, line: bytes) -> bool:
+    # A quote inside of a string has a backslash before it, so this is a key. It is
+    # that of the step if it is the only one.
+    at = line.find(_STARTED_AT)
+    if at < 0 or line.find(_STARTED_AT, at + 1) >= 0:
+        return False
+    at += len(_STARTED_AT)
+    try:
+        return float(line[at : line.find(b",", at)]) < moment
+    except ValueError:
+        return False
+
+
+def _look_nowhere(_: bytes, lines: Sequence[bytes]) -> Sequence[Glance | None]:
     """See no line as plain."""
     return [None] * len(lines)
 

@@ -7,19 +7,28 @@ anything but traces.
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import os
 import shutil
 import time
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from ai_trace._files import id_in, split_journal_name, split_name, trace_stem
+from ai_trace._files import find_parts
 from ai_trace._names import DOCUMENTS, PACKED, SUFFIX
 from ai_trace._open_steps import CAN_TELL
+from ai_trace._parts import (
+    by_process,
+    id_in,
+    session_stem,
+    split_journal_name,
+    trace_stem,
+)
 from ai_trace.exceptions import TraceError
 from ai_trace.sinks import _files, _system
 from ai_trace.sinks._locks import Locks
@@ -61,6 +70,12 @@ class Stored:
         """The journals of steps that are open, or were when their process died."""
         return tuple(path for path in self.files if split_journal_name(path.name))
 
+    @property
+    def written(self) -> tuple[Path, ...]:
+        """What a process at work on the session holds: of many parts the last."""
+        last = (parts[-1] for parts in by_process(self.traces))
+        return (*last, *self.journals)
+
     def is_being_written(self) -> bool:
         """
         Tell whether a process is at work on the session, or may be.
@@ -71,7 +86,7 @@ class Stored:
         if not CAN_TELL:  # pragma: no cover - Windows
             return time.time() - self.modified < _QUIET_SECONDS
         try:
-            with Locks([*self.traces, *self.journals]):
+            with Locks(self.written):
                 return False
         except FileNotFoundError:
             # One has gone a moment ago: somebody is at work here.
@@ -116,13 +131,13 @@ def survey(directory: str | os.PathLike[str]) -> list[Stored]:
 
 def _stem_of(entry: os.DirEntry[str]) -> str | None:
     """Return the session that a file belongs to, if it is one of ours by its name."""
-    split = split_name(entry.name) or split_journal_name(entry.name)
-    stem, suffix = os.path.splitext(entry.name)
-    if split is None and suffix in DOCUMENTS:
-        split = (stem, 0)
-    if split is None or not id_in(split[0]):
+    stem = session_stem(entry.name)
+    beginning, suffix = os.path.splitext(entry.name)
+    if stem is None and suffix in DOCUMENTS:
+        stem = beginning
+    if stem is None or not id_in(stem):
         return None
-    return split[0] if entry.is_file(follow_symlinks=False) else None
+    return stem if entry.is_file(follow_symlinks=False) else None
 
 
 def _stored(stem: str, group: Sequence[os.DirEntry[str]]) -> Stored:
@@ -221,10 +236,16 @@ def _remove(path: Path) -> None:
 
 
 def _held(session: Stored) -> Locks:
-    if session.is_being_written():
+    if session.is_being_written() or _has_grown(session):
         msg = f"{session.stem} is being written; it was left alone."
         raise TraceError(msg)
-    return Locks([*session.traces, *session.journals])
+    return Locks(session.written)
+
+
+def _has_grown(session: Stored) -> bool:
+    # By a part, or a forked child, since it was looked at.
+    there = {path for trace in session.traces[:1] for path in find_parts(trace)}
+    return not there <= set(session.traces)
 
 
 def compressible(
@@ -282,6 +303,9 @@ def compress(session: Stored) -> int:
 def _compress_file(path: Path) -> int:
     status = os.stat(path)
     target = path.with_name(f"{path.name[: -len(SUFFIX)]}{_GZIP}")
+    if target.exists() and not _holds_the_same(path, target):
+        msg = f"{target.name} is there already and holds something else"
+        raise OSError(errno.EEXIST, msg)
     temporary = path.with_name(f"{_files.TEMPORARY}{os.urandom(8).hex()}.tmp")
     try:
         _pack(path, temporary)
@@ -308,10 +332,16 @@ def _pack(source: Path, target: Path) -> None:
 
 
 def _check(source: Path, packed: Path) -> None:
+    if not _holds_the_same(source, packed):
+        raise OSError(errno.EIO, "the compressed file does not read back the same")
+
+
+def _holds_the_same(source: Path, packed: Path) -> bool:
     with open(source, "rb") as plain, gzip.open(packed, "rb") as unpacked:
-        if _digest(plain) != _digest(unpacked):
-            msg = "the compressed file does not read back the same"
-            raise OSError(msg)
+        try:
+            return _digest(plain) == _digest(unpacked)
+        except (EOFError, zlib.error, gzip.BadGzipFile):
+            return False
 
 
 def _digest(file: BinaryIO | gzip.GzipFile) -> bytes:

@@ -39,6 +39,7 @@ from ai_trace._lines import (
     read_last,
 )
 from ai_trace._open_steps import Journals
+from ai_trace._parts import by_process
 from ai_trace._record import StepRecord
 from ai_trace._tree import Problem, Session, Writer, fold
 from ai_trace._walk import NOWHERE, Walk
@@ -93,7 +94,7 @@ def read(path: Trace) -> Session:
 
     def steps() -> Iterator[Glance]:
         for part, batch in walk.places():
-            for offset, size, item in batch:
+            for offset, size, item in zip(*batch):
                 if isinstance(item, Problem):
                     problems.append(item)
                     continue
@@ -126,12 +127,14 @@ def records(path: Trace) -> Iterator[StepRecord | Problem]:
     return Walk(parts_of(path), Journals(journals_of(path))).records()
 
 
-def glances(path: Trace) -> Iterator[Glance | Problem]:
+def glances(path: Trace, since: float | None = None) -> Iterator[Glance | Problem]:
     """
     Do what ``records`` does, for who counts: the steps are not decoded in full.
 
     Args:
         path: Any file of the session, or what ``find`` said of it.
+        since: Epoch seconds: steps that started earlier are of no interest. Some of
+            them are yielded all the same, others not looked at.
 
     Returns:
         An iterator over what each step says at a glance, and a problem for each
@@ -140,7 +143,7 @@ def glances(path: Trace) -> Iterator[Glance | Problem]:
     Raises:
         TraceReadError: If the file is missing, unreadable or not a regular file.
     """
-    return Walk(parts_of(path), Journals(journals_of(path))).glances()
+    return Walk(parts_of(path), Journals(journals_of(path)), since).glances()
 
 
 def tail(
@@ -166,17 +169,33 @@ def tail(
         TraceReadError: If the file is missing, unreadable or not a regular file.
     """
     journals = Journals(journals_of(path))
-    tails = []
-    for part in parts_of(path):
+    tails = [
+        _last_of(parts, n, journals, on_problem) for parts in by_process(parts_of(path))
+    ]
+    return merge_last(tails, n) + list(journals.records())
+
+
+def _last_of(
+    parts: Sequence[Path],
+    n: int,
+    journals: Journals,
+    on_problem: Callable[[Problem], None] | None,
+) -> list[StepRecord]:
+    """Read the last steps that one process has finished, and close them."""
+    steps: list[StepRecord] = []
+    is_settled = False
+    for part in reversed(parts):
         with open_anywhere(part) as file:
             header = first_header(file) or journal_head(part) or header_from_name(part)
-            steps, _, problems = read_last(file, n, header)
-            journals.settle(part, file)
-        tails.append(steps)
+            last, _, problems = read_last(file, n - len(steps), header)
+            steps[:0] = last
+            is_settled = is_settled or journals.settle(part, file)
         if on_problem is not None:
             for problem in problems:
                 on_problem(problem)
-    return merge_last(tails, n) + list(journals.records())
+        if len(steps) >= n and is_settled:
+            break
+    return steps
 
 
 def follow(

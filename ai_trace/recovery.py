@@ -16,14 +16,15 @@ from typing import Any
 
 from ai_trace import _journal
 from ai_trace._files import (
-    SUFFIX,
     find_journals,
     find_parts,
     header_from_name,
     journal_of,
 )
 from ai_trace._lines import PACKINGS, decode_all, open_file, read_lines
+from ai_trace._names import SUFFIX
 from ai_trace._open_steps import CAN_TELL, Journals
+from ai_trace._parts import place_of
 from ai_trace._record import StepRecord, encode_line
 from ai_trace._tree import Writer
 from ai_trace.exceptions import TraceError, TraceReadError
@@ -145,6 +146,7 @@ def _recover(first: Path, journals: Sequence[Path], found: Sequence[Path]) -> Re
     traces = {journal_of(part): part for part in parts}
     steps: list[StepRecord] = []
     for journal, each in opened.items():
+        # Of several parts the last one: there it would have been written.
         trace = traces.get(journal, journal.with_suffix(SUFFIX))
         records = list(_noted(each))
         _append(trace, records, begins=trace not in with_lines)
@@ -185,7 +187,7 @@ def _append(trace: Path, records: Sequence[StepRecord], *, begins: bool) -> None
         size = _system.fstat(descriptor).st_size
         lines = [record.line for record in records]
         if records and begins:
-            lines[0] = _with_header(records[0])
+            lines[0] = _with_header(records[0], place_of(trace)[1])
         if records:
             _write(descriptor, (b"" if is_whole else b"\n") + b"".join(lines), size)
         # Whatever stands there, be it since an earlier attempt, has to be on the disk
@@ -209,11 +211,14 @@ def _write(descriptor: int, data: bytes, size: int) -> None:
         raise
 
 
-def _with_header(record: StepRecord) -> bytes:
+def _with_header(record: StepRecord, part: int) -> bytes:
     if record.header is None:
         return record.line
+    data = record.header.to_dict()
+    if part > 1:
+        data["part"] = part
     try:
-        header = encode_line(record.header.to_dict())
+        header = encode_line(data)
     except (ValueError, RecursionError):
         return record.line
     return record.line[:-2] + b',"session":' + header[:-1] + b"}\n"

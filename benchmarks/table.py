@@ -1,17 +1,10 @@
 """
-One table: ours and the others, on the same work, interleaved in one run.
-
-    python benchmarks/table.py FAST STANDARD PEERS RESULTS
-
-The first three are the interpreters of environments: ours with the extra `fast`, ours
-with the standard library only, and that of the peers. The page is written to RESULTS.
+What recording costs: ours and the others, on the same work, interleaved in one run.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -19,7 +12,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 
-RUNS = 5
 HERE = Path(__file__).parent
 
 
@@ -74,13 +66,6 @@ COMPARED = [
     Row("4 threads, a step", "1 thread, a step", 1 / 0.9, 1 / 0.9),
 ]
 
-ABOUT = """\
-# What recording costs
-
-One run of `nox -s bench`, {runs} rounds of interleaved processes, medians; each process
-stays on one core. {machine}. Absolute times move with the machine; ratios in one run
-hold."""
-
 AGAINST = """\
 Ours in parts of the other's time. Both record the same step, ours with journal,
 redaction and limits unless the row says otherwise."""
@@ -95,15 +80,15 @@ def time_once(python: str, script: str, row: str) -> float:
     return float(json.loads(done.stdout.splitlines()[-1]))
 
 
-def measure(fast: str, standard: str, peers: str) -> Times:
+def measure(fast: str, standard: str, peers: str, runs: int) -> Times:
     """Run every row of everybody, one after another, several times."""
     times: Times = {}
     turns = [("fast", fast, "writing.py", row) for row in OURS]
     turns += [("standard", standard, "writing.py", row) for row in OURS]
     turns += [("peers", peers, "peers.py", row) for row in PEERS]
-    for run in range(RUNS):
+    for run in range(runs):
         for number, (who, python, script, row) in enumerate(turns, 1):
-            say(f"run {run + 1} of {RUNS}, {number} of {len(turns)}: {who}, {row}")
+            say(f"run {run + 1} of {runs}, {number} of {len(turns)}: {who}, {row}")
             times.setdefault((who, row), []).append(time_once(python, script, row))
     say("")
     return times
@@ -126,18 +111,6 @@ def ratio(times: Times, who: str, row: Row) -> float:
     return middle(times, who, row.ours) / middle(times, whose, row.other)
 
 
-def versions(python: str) -> str:
-    """Return the versions of what is installed in an environment."""
-    code = (
-        "import json, importlib.metadata as m; print(json.dumps(sorted("
-        "f\"{d.metadata['Name']} {d.version}\" for d in m.distributions())))"
-    )
-    done = subprocess.run([python, "-c", code], check=True, capture_output=True)
-    skipped = ("pip ", "setuptools ", "wheel ")
-    names = [name for name in json.loads(done.stdout) if not name.startswith(skipped)]
-    return ", ".join(names)
-
-
 def judged(value: float, target: float | None) -> str:
     """Return a ratio with what was aimed at, and whether it was met."""
     if target is None:
@@ -147,19 +120,11 @@ def judged(value: float, target: float | None) -> str:
     )
 
 
-def machine() -> str:
-    """Return what the run was made on."""
-    return (
-        f"Python {platform.python_version()} on {platform.system()} "
-        f"{platform.machine()}, {os.cpu_count()} cores"
-    )
-
-
-def page(times: Times, environments: dict[str, str]) -> str:
-    """Return the results as a page of Markdown."""
-    lines = [*ABOUT.format(runs=RUNS, machine=machine()).splitlines(), ""]
-    lines += ["## Against others", "", *AGAINST.splitlines(), ""]
-    lines += [
+def against(times: Times) -> list[str]:
+    """Return ours against the others, as lines of Markdown."""
+    lines = [
+        *AGAINST.splitlines(),
+        "",
         "| ours | the other | with the extra `fast` | standard library only |",
         "|---|---|---|---|",
     ]
@@ -167,29 +132,15 @@ def page(times: Times, environments: dict[str, str]) -> str:
         fast = judged(ratio(times, "fast", row), row.fast)
         standard = judged(ratio(times, "standard", row), row.standard)
         lines.append(f"| {row.ours} | {row.other} | {fast} | {standard} |")
-    lines += ["", "## Microseconds", "", "| row | `fast` | standard |", "|---|---|---|"]
+    return lines
+
+
+def microseconds(times: Times) -> list[str]:
+    """Return what each takes, as lines of Markdown."""
+    lines = ["| row | `fast` | standard |", "|---|---|---|"]
     for name in OURS:
         fast, standard = (middle(times, who, name) for who in ("fast", "standard"))
         lines.append(f"| {name} | {fast:.2f} | {standard:.2f} |")
     lines += ["", "| peer | µs |", "|---|---|"]
     lines += [f"| {name} | {middle(times, 'peers', name):.2f} |" for name in PEERS]
-    lines += ["", "## Versions", ""]
-    lines += [f"* {who}: {what}" for who, what in environments.items()]
-    return "\n".join(lines) + "\n"
-
-
-def main(fast: str, standard: str, peers: str, results: str) -> None:
-    """Measure, and write the page."""
-    times = measure(fast, standard, peers)
-    environments = {
-        "ours, fast": versions(fast),
-        "ours, standard": versions(standard),
-        "peers": versions(peers),
-    }
-    text = page(times, environments)
-    Path(results).write_text(text, encoding="utf-8")
-    print(text)
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+    return lines

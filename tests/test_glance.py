@@ -46,7 +46,7 @@ OBJECTS = st.dictionaries(st.text(), VALUES, max_size=4)
 
 def glance(look, line):
     """Return what a look at one line sees."""
-    (seen,) = look([line])
+    (seen,) = look(line, [line])
     if seen is not None:
         seen.line = line
     return seen
@@ -185,6 +185,18 @@ def test_a_key_that_stands_twice(tmp_path):
 
 
 @each_look
+def test_a_line_that_may_unfold_is_decoded(look):
+    """A line of more than a mebibyte is decoded: it may be too large to show."""
+    for size, is_seen in ((1_000, True), (1024 * 1024, False)):
+        line = encode_line(plain(result="x" * size))
+        assert is_seen == (glance(look, line) is not None)
+        sound = encode_line(plain())
+        lines = [sound, line, sound]
+        seen = [each is not None for each in look(b"".join(lines), lines)]
+        assert [True, is_seen, True] == seen
+
+
+@each_look
 def test_many_lines_at_once(look):
     """Lines that are looked at together are seen as each of them by itself."""
     sound = [encode_line(plain(seq=n)) for n in range(5)]
@@ -199,7 +211,7 @@ def test_many_lines_at_once(look):
         [sound[0][:-1] + b" " + sound[0], b'{"name":"a","outcome":"ok"}\n'[:13]],
     ):
         each = [glance(look, line) is not None for line in lines]
-        assert each == [seen is not None for seen in look(lines)]
+        assert each == [seen is not None for seen in look(b"".join(lines), lines)]
 
 
 def test_figures_are_those_of_the_records(tmp_path):

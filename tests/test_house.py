@@ -57,6 +57,7 @@ FLOORS = {
         "_packed",
         "_lines",
         "_line_store",
+        "_parts",
         "_files",
         "_find",
         "_open_steps",

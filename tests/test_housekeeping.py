@@ -4,6 +4,7 @@ Sessions that go, and sessions that get smaller: which ones, and nothing else.
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import time
@@ -199,6 +200,30 @@ class TestCompress:
         compress(survey(tmp_path)[0])
         assert [f"{path.name}.gz"] == os.listdir(tmp_path)
 
+    def test_another_compressed_file(self, tmp_path: Path) -> None:
+        """A compressed file of that name that holds something else stays as it is."""
+        path = record(tmp_path, 3)
+        packed = path.with_name(f"{path.name}.gz")
+        for other in (gzip.compress(b"{}\n"), b"", gzip.compress(b"{}\n")[:-3], b"x"):
+            packed.write_bytes(other)
+            before = path.read_bytes()
+            with pytest.raises(TraceError, match="holds something else"):
+                compress(survey(tmp_path)[0])
+            assert (before, other) == (path.read_bytes(), packed.read_bytes())
+
+    def test_the_id_of_a_compressed_session_is_taken(self, tmp_path: Path) -> None:
+        """A session that begins in the second of a compressed one has another id."""
+        for suffix in (".gz", ".zst"):
+            directory = tmp_path / suffix
+            with Tracer("bot", directory, clock=SetClock(NOW)) as tracer:
+                pass
+            assert tracer.path is not None
+            tracer.path.rename(f"{tracer.path}{suffix}")
+            with Tracer("bot", directory, clock=SetClock(NOW)) as again:
+                pass
+            assert again.path is not None
+            assert f"{tracer.path.stem}_2" == again.path.stem
+
     def test_a_damaged_copy(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -218,8 +243,6 @@ def interrupt(*_: Any) -> None:
 
 def pack_half(source: Path, target: Path) -> None:
     """Stand for a disk that keeps something else than it was given."""
-    import gzip
-
     target.write_bytes(gzip.compress(source.read_bytes()[:-10]))
 
 
@@ -281,6 +304,19 @@ class TestVerbs:
         assert 1 == done.returncode
         assert f"{tracer.path.stem} is being written" in done.stderr
         assert [tracer.path.stem] == stems(tmp_path)
+
+    def test_a_dry_run_knows_of_living_sessions(self, tmp_path: Path) -> None:
+        """A dry run names a session that is being written as one that would stay."""
+        old = record(tmp_path, 40)
+        with Tracer("bot", tmp_path) as tracer:
+            words = ("prune", "--older-than", "0s", "--dry-run", "--dir", ".")
+            done = run(*words, cwd=tmp_path)
+
+        assert tracer.path is not None
+        assert f"{tracer.path.stem} is being written; it would stay" in done.stderr
+        assert "1 session in . would be deleted" in done.stdout
+        assert old.stem in done.stdout
+        assert tracer.path.stem not in done.stdout
 
     def test_compress(self, tmp_path: Path, five: list[Path]) -> None:
         """What nobody wrote to since is compressed; the rest stays as it is."""

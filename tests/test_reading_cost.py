@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -14,7 +15,10 @@ from cli_runs import header, run, write_session
 from cli_runs import step as cli_step
 from trace_lines import encoded, fields, first_line, line, step_id, write
 
-from ai_trace import _lines, _recent, _walk, reading
+from ai_trace import _line_store, _lines, _recent, _walk, reading
+from ai_trace._glance import glancer
+from ai_trace._record import StepRecord, TraceLineError
+from ai_trace._tree import Problem
 from ai_trace.cli import _list, main
 from ai_trace.cli._arguments import Parser
 from ai_trace.render import text
@@ -32,8 +36,8 @@ HELP = """
 """.split()
 LIST = """
     ai_trace._encode ai_trace._files ai_trace._find ai_trace._header
-    ai_trace._names ai_trace._lines ai_trace._problem ai_trace._record ai_trace._walk
-    ai_trace.cli._list ai_trace.cli._sessions ai_trace.cli._style
+    ai_trace._names ai_trace._lines ai_trace._parts ai_trace._problem ai_trace._record
+    ai_trace._walk ai_trace.cli._list ai_trace.cli._sessions ai_trace.cli._style
     ai_trace.render._style ai_trace.render._values
 """.split()
 COSTLY = """
@@ -312,15 +316,119 @@ def test_plain_lines_are_decoded_once_at_most(tmp_path, monkeypatch, capsys):
     lines[600] = encoded({**fields(600), "later": 1})
     write(tmp_path, *lines)
     decoded = []
-    decode_all = _walk.decode_all
+    for name in ("decode_all", "decode_line"):
+        original = getattr(_walk, name)
 
-    def counting(one, session):
-        decoded.append(one)
-        return decode_all(one, session)
+        def counting(one, *session, original=original):
+            decoded.append(one)
+            return original(one, *session)
 
-    monkeypatch.setattr(_walk, "decode_all", counting)
+        monkeypatch.setattr(_walk, name, counting)
     for words in (["stats"], ["list"]):
         decoded.clear()
         assert 0 == main(["--dir", str(tmp_path), *words])
         assert len(decoded) in (2, 3)
     assert "899" in capsys.readouterr().out
+
+
+def plain_lines(count, **more):
+    """Return lines as a tracer writes them, the header on the first."""
+    lines = [encoded({**fields(n), **more}) for n in range(1, count)]
+    lines = [each.replace(b", ", b",").replace(b": ", b":") for each in lines]
+    return [first_line(0), *lines]
+
+
+@pytest.fixture
+def loaded_lines(monkeypatch):
+    """Note each line that is decoded because its step is looked at."""
+    sizes = []
+    decode = _line_store.decode
+
+    def counting(one, session):
+        sizes.append(one.size)
+        return decode(one, session)
+
+    monkeypatch.setattr(_line_store, "decode", counting)
+    return sizes
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--errors"], {"step 400", "step 800"}),
+        (["--kind", "tool"], {"step 800"}),
+        (["--errors", "--name", "step 8*"], {"step 800"}),
+        (["--errors", "--grep", "btc"], {"step 400", "step 800"}),
+    ],
+)
+@pytest.mark.parametrize("output", [[], ["--json"]])
+def test_what_is_not_asked_for_is_not_decoded(
+    tmp_path, loaded_lines, capsys, words, expected, output
+):
+    """``view --errors`` decodes the steps that went wrong, and no others."""
+    lines = plain_lines(900)
+    for n, more in ((400, {}), (800, {"kind": "tool"})):
+        failed = {**fields(n), "outcome": "error", "error": "E: x", **more}
+        lines[n] = encoded(failed).replace(b", ", b",").replace(b": ", b":")
+    write(tmp_path, *lines)
+
+    assert 0 == main(["--dir", str(tmp_path), "view", *words, *output])
+    out = capsys.readouterr().out
+    assert expected == set(re.findall(r"step \d+\b", out))
+    # Whether any is, whether it is itself, and to show it; of 900 steps.
+    assert len(loaded_lines) <= 6
+
+
+def test_what_was_before_is_not_decoded(tmp_path, monkeypatch):
+    """``stats --since`` looks at no block of lines that are all of steps before it."""
+    path = write(tmp_path, *plain_lines(3_000))
+    looked = []
+    look = glancer()
+
+    def counting(data, lines):
+        looked.append(len(lines))
+        return look(data, lines)
+
+    monkeypatch.setattr(_walk, "worth_a_look", lambda size: counting)
+    every = [seen.seq for seen in reading.glances(path)]
+    assert list(range(3_000)) == every
+    total, block = sum(looked), max(looked)
+    looked.clear()
+    moment = fields(2_500)["started_at"]
+    since = [seen.seq for seen in reading.glances(path, moment)]
+
+    assert list(range(2_500, 3_000)) == [seq for seq in since if seq >= 2_500]
+    # The block with the header, and those from the moment on.
+    assert sum(looked) <= 500 + 2 * block < total
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        b"damaged\n",
+        b'{"context":{"started_at":1.0}}\n',
+        encoded(fields(10, context={"started_at": 1.0}, started_at=9e9)),
+        encoded(fields(10, name='"started_at":1.0', started_at=9e9)),
+        encoded(fields(10, started_at=9e9)),
+    ],
+)
+def test_what_began_when_is_told_by_the_line(tmp_path, odd):
+    """What is damaged or says of itself when it began is looked at with its block."""
+    lines = plain_lines(1_000)
+    lines[500] = odd
+    path = write(tmp_path, *lines)
+    since = list(reading.glances(path, 8e9))
+
+    assert [item for item in since if isinstance(item, Problem)] == [
+        item for item in reading.glances(path) if isinstance(item, Problem)
+    ]
+    found = [step.seq for step in since if not isinstance(step, Problem)]
+    assert isinstance(decoded_or_problem(odd), Problem) or 10 in found
+
+
+def decoded_or_problem(data):
+    """Return what a line is decoded to."""
+    try:
+        return StepRecord.from_line(data)
+    except TraceLineError as exc:
+        return Problem("", str(exc))

@@ -240,7 +240,9 @@ def _spans(
     for place, (cell, width) in enumerate(zip(row, widths)):
         if place:
             yield Span(_GAP)
-        text = style._replace(colour=False, width=width).line([Span(cell)])
+        text = cell
+        if columns(cell) > width:
+            text = style._replace(colour=False, width=width).line([Span(cell)])
         padding = " " * (width - columns(text))
         role = "quiet" if is_head else ""
         if place == _ERRORS and not is_head and cell != "0":

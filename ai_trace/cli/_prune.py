@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from ai_trace.cli._arguments import (
     FOUND,
@@ -98,12 +98,23 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
         keep_last=options.keep_last,
         max_size=options.max_size,
     )
+    if options.dry_run:
+        chosen = list(_free(chosen, terminal))
     if not options.json:
         terminal.write_all(_plan(chosen, options))
     if chosen and _asks(options, terminal) and not _agreed(terminal):
         terminal.write("Nothing was deleted.")
         return NOTHING_FOUND
     return _carry_out(chosen, options, terminal)
+
+
+def _free(chosen: Choice, terminal: Terminal) -> Iterator[tuple[Stored, str]]:
+    # Who does it is told by the locks; who only asks is told by a look at them.
+    for session, why in chosen:
+        if session.is_being_written():
+            terminal.complain(f"{session.stem} is being written; it would stay.")
+        else:
+            yield session, why
 
 
 def _plan(chosen: Choice, options: argparse.Namespace) -> list[str]:

@@ -8,7 +8,7 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-from ai_trace._files import trace_stem
+from ai_trace._parts import session_stem, trace_stem
 from ai_trace.cli._arguments import FOUND, UsageError
 from ai_trace.cli._sessions import add_session, read_session
 from ai_trace.cli._terminal import Terminal
@@ -67,7 +67,7 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
 
 
 def _beside(trace: Path) -> Path:
-    return trace.with_name(f"{trace_stem(trace.name) or trace.name}.md")
+    return trace.with_name(f"{session_stem(trace.name) or trace.name}.md")
 
 
 def _write(page: Path, pieces: Iterator[str]) -> None:

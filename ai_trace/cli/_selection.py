@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
 from ai_trace._record import StepRecord
+from ai_trace._tree import Said
 
 
 WENT_WRONG = ("error", "interrupted", "unfinished")
@@ -55,12 +56,18 @@ class Selection:
         """Whether anything is given."""
         return bool(self._errors or self._name or self._kind or self._text)
 
+    def might(self, said: Said) -> bool:
+        """Say whether a step of which so much is known may be asked for."""
+        return (
+            said.outcome != "missing"
+            and (not self._errors or said.outcome in WENT_WRONG)
+            and (not self._kind or said.kind == self._kind)
+        )
+
     def __call__(self, step: StepRecord) -> bool:
         """Say whether a step is asked for."""
         return (
-            step.outcome != "missing"
-            and (not self._errors or step.outcome in WENT_WRONG)
-            and (not self._kind or step.kind == self._kind)
+            self.might(Said(step.kind, step.outcome))
             and (not self._name or _matches(step.name.casefold(), self._name))
             and (not self._text or _holds(step, self._text))
         )

@@ -66,7 +66,9 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
     if since is not None:
         # Whatever was last written before then has no step that started after.
         recent = (info for info in infos if info.modified >= since)
-        sessions = _begun_since(since, (_records(info, terminal) for info in recent))
+        sessions = _begun_since(
+            since, (_records(info, terminal, since) for info in recent)
+        )
     figures = stats.collect(sessions)
     if options.json:
         terminal.write(json.encode(figures.to_dict(), indent=2))
@@ -82,10 +84,12 @@ def _readable(infos: list[SessionInfo], terminal: Terminal) -> list[SessionInfo]
     return [info for info in infos if info.problem is None]
 
 
-def _records(info: SessionInfo, terminal: Terminal) -> Iterator[_Found]:
+def _records(
+    info: SessionInfo, terminal: Terminal, since: float | None = None
+) -> Iterator[_Found]:
     # One that cannot be read any more is no reason to count none.
     try:
-        yield from reading.glances(info)
+        yield from reading.glances(info, since)
     except TraceReadError as exc:
         terminal.complain(str(exc))
 

@@ -141,6 +141,7 @@ def _print_tree(
         full=options.full or top is not None,
         depth=depth,
         only=only or None,
+        might=only.might if only else None,
         top=top,
     )
     terminal.write_all(lines)
@@ -207,7 +208,7 @@ def _chosen(
     session: Session, top: StepRecord | None, depth: int | None, only: Selection
 ) -> Iterator[StepRecord]:
     """Yield the steps that are asked for, by the order of their starts."""
-    steps: Iterable[StepRecord] = session.steps
+    steps: Iterable[StepRecord] = session.among(only.might)
     if top is not None and depth is None:
         steps = [top]
     elif depth is not None:

@@ -37,25 +37,26 @@ class Guides:
         """Return what the step's first line begins with."""
         if len(self._open) <= 1:
             return self._start
-        return self._span(self._open[1:-1], "├─ " if self._open[-1] else "└─ ")
+        end = "├─ " if self._open[-1] else "└─ "
+        return self._span(len(self._open) - 1, end)
 
     def below(self) -> Span:
         """Return what the step's other lines begin with."""
         if self._start.text:
             return Span(" " * columns(self._start.text))
-        return self._span(self._open[1:], "")
+        return self._span(len(self._open), "")
 
     def more(self, count: int) -> str:
         """Return a line for the steps below that are not shown."""
         text = self._style.signs(f"… {count} more below")
-        guide = self._span(self._open[1:], "└─ ")
+        guide = self._span(len(self._open), "└─ ")
         return self._style.line([guide, Span(text, "quiet")])
 
-    def _span(self, opens: list[bool], end: str) -> Span:
-        skipped = len(opens) - self._levels
-        text = "".join(
-            "│  " if is_open else "   " for is_open in opens[-self._levels :]
-        )
-        if skipped > 0:
+    def _span(self, stop: int, end: str) -> Span:
+        # Of ten thousand levels only those on screen are looked at.
+        start = max(1, stop - self._levels)
+        opens = self._open[start:stop]
+        text = "".join("│  " if is_open else "   " for is_open in opens)
+        if start > 1:
             text = f"<{len(self._open)}> {text}"
         return Span(self._style.signs(text + end), "quiet")

@@ -4,11 +4,12 @@ A session as lines for a terminal.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 from ai_trace._record import StepRecord
-from ai_trace._tree import Place, Session, Writer
+from ai_trace._tree import Place, Said, Session, Writer
 from ai_trace._usage import Usage, usage_of
 from ai_trace.render import _messages
 from ai_trace.render._conversation import (
@@ -39,6 +40,10 @@ from ai_trace.render._values import (
 __all__ = ["Style", "header", "problems", "running", "step", "tree", "writer"]
 
 _ABOVE, _WANTED = 1, 2
+# What chooses steps, and what tells at a glance which ones it may choose.
+_Choice = tuple[
+    Optional[Callable[[StepRecord], bool]], Optional[Callable[[Said], bool]]
+]
 
 
 class _Shown(NamedTuple):
@@ -55,6 +60,7 @@ def tree(
     full: bool = False,
     depth: int | None = None,
     only: Callable[[StepRecord], bool] | None = None,
+    might: Callable[[Said], bool] | None = None,
     top: StepRecord | None = None,
 ) -> Iterator[str]:
     """
@@ -68,6 +74,8 @@ def tree(
         depth: How many levels to show; 1 is the roots alone.
         only: Tells which steps to show, and is asked once for each; the steps above
             them stay, so that it is a tree.
+        might: Tells by what is known at a glance whether ``only`` may choose a step;
+            those that it may not are not loaded.
         top: Show this step and what is below it alone, without the header.
 
     Yields:
@@ -85,7 +93,7 @@ def tree(
     if top is not None and top.kind == "llm":
         _catch_up(talks, session, top)
     beyond = 0
-    for place, above in _places(session, number, only, talks):
+    for place, above in _places(session, number, (only, might), talks):
         if depth is not None and place.depth >= depth:
             beyond += 1
             continue
@@ -187,19 +195,19 @@ def _catch_up(talks: Conversations, session: Session, top: StepRecord) -> None:
 def _places(
     session: Session,
     top: int | None,
-    only: Callable[[StepRecord], bool] | None,
+    choice: _Choice,
     talks: Conversations,
 ) -> Iterator[tuple[Place, bool]]:
     # Which steps are shown, and whether only for the sake of one below them.
-    if only is None:
+    if choice[0] is None:
         yield from ((place, False) for place in session.outline(top))
         return
-    kept, calls = _keep(session, top, only)
-    last = {
-        place.parent: place.number
-        for place in session.outline(top)
-        if kept[place.number]
-    }
+    kept, calls = _keep(session, top, *choice)
+    # The last one kept below each step; that of the roots is in the one extra place.
+    last = array("i", [0]) * (len(kept) + 1)
+    for place in session.outline(top):
+        if kept[place.number]:
+            last[place.parent] = place.number
     for place in session.outline(top):
         if kept[place.number]:
             is_last = last[place.parent] == place.number
@@ -211,7 +219,10 @@ def _places(
 
 
 def _keep(
-    session: Session, top: int | None, only: Callable[[StepRecord], bool]
+    session: Session,
+    top: int | None,
+    only: Callable[[StepRecord], bool] | None,
+    might: Callable[[Said], bool] | None,
 ) -> tuple[bytearray, bytearray]:
     # Which steps are shown, and which are LLM calls.
     kept = bytearray(len(session.steps))
@@ -219,15 +230,20 @@ def _keep(
     path: list[int] = []
     for place in session.outline(top):
         del path[place.depth :]
+        path.append(place.number)
+        said = session.said(place.number)
+        if said is not None:
+            calls[place.number] = said.kind == "llm"
+            if might is not None and not might(said):
+                continue
         record = session.record(place.number)
         calls[place.number] = record.kind == "llm"
-        if only(record):
+        if only is None or only(record):
             kept[place.number] = _WANTED
-            for above in reversed(path):
-                if kept[above]:
+            for level in range(len(path) - 2, -1, -1):
+                if kept[path[level]]:
                     break
-                kept[above] = _ABOVE
-        path.append(place.number)
+                kept[path[level]] = _ABOVE
     return kept, calls
 
 

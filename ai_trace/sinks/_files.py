@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from ai_trace import _journal
+from ai_trace._names import DOCUMENTS, JOURNAL, SUFFIXES
 from ai_trace.exceptions import TraceConfigError
 from ai_trace.sinks import _system
 
@@ -30,7 +30,9 @@ _STALE_SECONDS = 3600.0
 _PAUSES = (0.05, 0.1)
 _BLOCK = 1 << 16
 _SLUG_BYTES = 80
-_SUFFIXES = (".jsonl", ".json", ".md", *_journal.SUFFIXES)
+# Whatever of a session is there, its id is taken: of two files of one name a reader
+# would see one.
+_TAKEN = (*SUFFIXES, *DOCUMENTS, *JOURNAL)
 
 
 def slug(agent: str) -> str:
@@ -137,7 +139,7 @@ def free_session_id(directory: Path, agent: str, session_id: str) -> str:
 
 
 def _taken(path: Path) -> bool:
-    return any(os.path.lexists(path.with_suffix(suffix)) for suffix in _SUFFIXES)
+    return any(os.path.lexists(path.with_suffix(suffix)) for suffix in _TAKEN)
 
 
 def open_to_append(path: Path, how: int) -> int:
