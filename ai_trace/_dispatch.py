@@ -94,8 +94,8 @@ class Dispatch:
         self.on_start += self._calls(sink, "on_start")
         self.on_log += self._calls(sink, "on_log")
         self.on_finish += self._calls(sink, "on_finish")
-        lines = self._calls(sink, "on_line") if len(self.sinks) == 1 else ()
-        is_alone = bool(lines) and lines[0].ours
+        lines = self._calls(sink, "on_line")
+        is_alone = len(self.sinks) == 1 and bool(lines) and lines[0].ours
         self._alone_at_start = self.on_start[0] if is_alone and self.on_start else None
         self._alone_at_log = self.on_log[0] if is_alone and self.on_log else None
         self._alone_at_finish = lines[0] if is_alone else None

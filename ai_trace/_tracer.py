@@ -36,9 +36,10 @@ from ai_trace._tracer_arguments import (
     redaction_of,
 )
 from ai_trace.sinks import _files, _system
-from ai_trace.sinks._jsonl import JSONLSink, check_durability
+from ai_trace.sinks._jsonl import JSONLSink
 from ai_trace.sinks._memory import MemorySink
 from ai_trace.sinks._patience import Patience
+from ai_trace.sinks._writing import Writing
 from ai_trace.typing import Clock, Ids, Sink
 
 
@@ -72,6 +73,8 @@ class Tracer(Recorder):
             step. The death of the process loses no finished step with any of them.
         journal: Whether the steps in flight are kept in a journal, from which a
             reader tells where a killed process died.
+        max_bytes: How large a trace file may grow before the session goes on in the
+            next of several parts, which read as one; by default without end.
         clock: Where the time is read; for tests.
         ids: Where ids come from; for tests.
 
@@ -83,7 +86,7 @@ class Tracer(Recorder):
         agent: The agent's name.
         session_id: UTC start as ``YYYYmmdd_HHMMSS``, plus ``_2``, … when taken.
         trace_dir: Where files go.
-        path: The JSONL file, or ``None``.
+        path: The JSONL file, the first if there are several, or ``None``.
 
     Example:
         >>> from ai_trace import Tracer, step
@@ -106,12 +109,13 @@ class Tracer(Recorder):
         redact: bool | Redaction | Callable[[str, Any], Any] = True,
         durability: str = "cache",
         journal: bool = True,
+        max_bytes: int | None = None,
         clock: Clock | None = None,
         ids: Ids | None = None,
     ) -> None:
         check_arguments(agent, meta, limits)
         check_sources(clock, ids)
-        check_durability("Tracer", durability)
+        writing = Writing(durability, journal, max_bytes).checked("Tracer")
         given_sinks = checked_sinks(sinks)
         clock = clock or SystemClock()
         self.agent = agent
@@ -126,11 +130,10 @@ class Tracer(Recorder):
         wanted = time.strftime("%Y%m%d_%H%M%S", time.gmtime(started_at))
         own: tuple[JSONLSink | MemorySink, ...] = ()
         if auto_save and not muted:
-            own = (self._own_file(wanted, durability, journal=journal),)
+            own = (self._own_file(wanted, writing),)
         else:
-            self.session_id = _files.free_session_id(
-                self.trace_dir, self._file_agent, wanted
-            )
+            place = self.trace_dir, self._file_agent
+            self.session_id = _files.free_session_id(*place, wanted)
             own = () if muted else (MemorySink(),)
         header = header_of(agent, self.session_id, meta, capture, started_at)
         super().__init__(header, capture, clock, ids or RandomIds())
@@ -143,15 +146,13 @@ class Tracer(Recorder):
         live_tracers.add(self)
         _context.watch_orphans()
 
-    def _own_file(self, wanted: str, durability: str, *, journal: bool) -> JSONLSink:
+    def _own_file(self, wanted: str, writing: Writing) -> JSONLSink:
         """Reserve the session's id, and make the sink that its steps are read from."""
         self.session_id, self.path, descriptor = _files.reserve(
             self.trace_dir, self._file_agent, wanted
         )
         try:
-            return JSONLSink.on_descriptor(
-                self.path, descriptor, durability=durability, journal=journal
-            )
+            return JSONLSink.on_descriptor(self.path, descriptor, writing)
         except OSError as exc:
             raise _files.unusable(self.path, exc) from exc
 

@@ -90,6 +90,8 @@ FLOORS = {
         "sinks._append",
         "sinks._locks",
         "sinks._journal",
+        "sinks._parts",
+        "sinks._writing",
         "sinks._jsonl",
         "sinks._documents",
         "sinks._memory",

@@ -17,6 +17,7 @@ from ai_trace.sinks import _files, _system
 
 _LOOK_EVERY_SECONDS = 0.001
 _HERE = os.SEEK_CUR
+_ENDLESS = 1 << 62
 # Others may write behind a line before we look for it.
 _LOOK_BACK_BYTES = 1024 * 1024
 
@@ -40,20 +41,24 @@ class AppendFile:
 
     Attributes:
         path: The file's path.
+        room: How many bytes it may have, for whoever writes to it.
+        size: How many bytes it has, as far as is known: where the descriptor stands.
     """
 
     __slots__ = (
         "_descriptor",
         "_identity",
         "_look_at",
-        "_position",
         "_seen",
         "_torn",
         "path",
+        "room",
+        "size",
     )
 
     def __init__(self, path: Path, descriptor: int) -> None:
         self.path = path
+        self.room = _ENDLESS
         self._torn = False
         self._take(descriptor)
 
@@ -62,13 +67,13 @@ class AppendFile:
         try:
             self._descriptor = _system.out_of_the_way(descriptor)
             status = _system.fstat(self._descriptor)
-            self._position = _system.lseek(self._descriptor, 0, os.SEEK_END)
+            self.size = _system.lseek(self._descriptor, 0, os.SEEK_END)
         except OSError:
             taken, self._descriptor = self._descriptor, -1
             _system.close(taken)
             raise
         self._identity = (status.st_dev, status.st_ino)
-        self._seen = self._position
+        self._seen = self.size
         self._look_at = 0.0
 
     def append_if_sound(self, line: bytes) -> str | None:
@@ -90,7 +95,7 @@ class AppendFile:
                 raise
             return "gone"
         now = monotonic()
-        if position != self._position or now >= self._look_at or self._torn:
+        if position != self.size or now >= self._look_at or self._torn:
             self._look_at = now + _LOOK_EVERY_SECONDS
             trouble = self.look()
             if trouble is None:
@@ -105,7 +110,7 @@ class AppendFile:
             self._complete_if_interrupted(line, exc)
             raise
         self._torn = False
-        self._position = position + len(line)
+        self.size = position + len(line)
         return None
 
     def append(self, line: bytes) -> None:
@@ -129,7 +134,7 @@ class AppendFile:
             self._complete_if_interrupted(line, exc)
             raise
         self._torn = False
-        self._position += len(line)
+        self.size += len(line)
 
     def _complete_if_interrupted(self, line: bytes, exc: BaseException) -> None:
         if interrupts(exc) or not isinstance(exc, OSError):
@@ -190,7 +195,7 @@ class AppendFile:
             return "gone"
         if (status.st_dev, status.st_ino) != self._identity or not self._is_there():
             return "gone"
-        self._seen, self._position = status.st_size, position
+        self._seen, self.size = status.st_size, position
         return "truncated" if status.st_size < seen else None
 
     def _is_ours(self) -> bool:
@@ -232,7 +237,7 @@ class AppendFile:
     @property
     def is_empty(self) -> bool:
         """Whether nothing was written to the file so far."""
-        return self._position == 0
+        return self.size == 0
 
     def _stranded(self) -> bytes:
         status = _system.fstat(self._descriptor)
@@ -250,7 +255,7 @@ class AppendFile:
         """
         _system.ftruncate(self._descriptor, 0)
         _system.lseek(self._descriptor, 0, os.SEEK_SET)
-        self._seen = self._position = 0
+        self._seen = self.size = 0
         self._torn = False
 
     # -- the end -------------------------------------------------------------

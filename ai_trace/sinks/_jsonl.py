@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import threading
 import time
 from contextlib import ExitStack
@@ -18,14 +17,13 @@ from ai_trace._interruption import interrupts
 from ai_trace._record import StepRecord, encode_line
 from ai_trace.exceptions import TraceConfigError
 from ai_trace.sinks import _files, _system
-from ai_trace.sinks._append import AppendFile, make_file
+from ai_trace.sinks._append import AppendFile
 from ai_trace.sinks._journal import Journal, PartError
+from ai_trace.sinks._parts import Parts
+from ai_trace.sinks._writing import Writing
 
-
-DURABILITIES = ("cache", "interval", "step")
 
 _INTERVAL_SECONDS = 1.0
-_OF_CHILD = re.compile(r"\.p[0-9]+\Z")
 
 
 class Finished(Protocol):
@@ -67,12 +65,13 @@ class JSONLSink:
             ``step``, every step. See the page on reliability.
         journal: Whether steps that have not finished are kept in a journal beside
             the file, so that a reader can tell where a killed process died.
+        max_bytes: How large the file may grow before the session goes on in the next
+            of several parts, which read as one; by default without end. A line is
+            never cut: one that is longer has a part to itself.
 
     Raises:
-        TraceConfigError: If the file cannot be written, or is no plain file.
-
-    Attributes:
-        path: The file that is written; a forked child writes its own beside it.
+        TraceConfigError: If the file cannot be written, or is no plain file, or
+            another argument is wrong.
 
     Example:
         >>> sink = JSONLSink("run.jsonl")  # doctest: +SKIP
@@ -87,34 +86,37 @@ class JSONLSink:
         *,
         durability: str = "cache",
         journal: bool = True,
+        max_bytes: int | None = None,
     ) -> None:
-        check_durability("JSONLSink", durability)
-        self.path = _files.path_of("JSONLSink", path)
+        writing = Writing(durability, journal, max_bytes).checked("JSONLSink")
+        self._parts = Parts(_files.path_of("JSONLSink", path), max_bytes)
         try:
-            file = make_file(self.path)
+            file = self._parts.open()
         except OSError as exc:
             msg = (
                 f"Cannot write the trace file {str(self.path)!r}: "
                 f"{exc.strerror or exc}. Give the path of a plain file."
             )
             raise TraceConfigError(msg) from exc
-        self._begin(file, durability, journal=journal)
+        self._begin(file, writing)
 
     @classmethod
-    def on_descriptor(
-        cls, path: Path, descriptor: int, *, durability: str, journal: bool
-    ) -> JSONLSink:
+    def on_descriptor(cls, path: Path, descriptor: int, writing: Writing) -> JSONLSink:
         """Make a sink for a file that was just created and is open."""
         sink = cls.__new__(cls)
-        sink.path = path
-        sink._begin(AppendFile(path, descriptor), durability, journal=journal)
+        sink._parts = Parts(path, writing.max_bytes)
+        sink._begin(sink._parts.open(descriptor), writing)
         return sink
 
-    def _begin(self, file: AppendFile, durability: str, *, journal: bool) -> None:
-        file.share()
+    @property
+    def path(self) -> Path:
+        """The file that is written; a forked child writes its own beside it."""
+        return self._parts.path
+
+    def _begin(self, file: AppendFile, writing: Writing) -> None:
         self._file: AppendFile | None = file
-        self._durability = durability
-        self._syncs = durability != "cache"
+        self._durability = writing.durability
+        self._syncs = writing.durability != "cache"
         self._synced = time.monotonic()
         self._named = False
         self._lock = threading.RLock()
@@ -125,7 +127,7 @@ class JSONLSink:
         # Whether the next line needs more than to be written as it is.
         self._special = True
         self._needs_header = True
-        self._journal = Journal(self.path) if journal else None
+        self._journal = Journal(self._parts.first) if writing.journal else None
         if self._journal is not None:
             # The journal is told itself: two calls a step less, 0.2 µs.
             self.on_start = self._journal.start
@@ -153,7 +155,8 @@ class JSONLSink:
         file = self._file
         try:
             trouble: str | None = "special"
-            if file is not None and not self._special:
+            is_full = file is not None and file.size + len(line) > file.room
+            if file is not None and not self._special and not is_full:
                 try:
                     trouble = file.append_if_sound(line)
                     if trouble is not None:
@@ -193,16 +196,33 @@ class JSONLSink:
         with self._lock:
             self._header = step.header
             try:
-                if self._file is None:
-                    self._file = make_file(self.path)
-                    self._file.share()
-                elif self._file.look() == "gone":
+                if self._file is not None and self._file.look() == "gone":
                     self._recover("gone")
-                self._append_dressed(self._file, line)
+                self._append_dressed(self._file_for(line), line)
             except OSError as exc:
                 if not interrupts(exc):
                     self._lose(exc)
                 raise
+            trouble, self._parts.trouble = self._parts.trouble, None
+            if trouble is not None:
+                raise trouble
+
+    def _file_for(self, line: bytes) -> AppendFile:
+        """Return the file to write to: the next one, if the line is too much."""
+        file = self._file
+        if file is None:
+            file = self._file = self._parts.open()
+        if file.is_empty or file.size + len(line) <= file.room:
+            return file
+        if self._syncs:
+            self._sync_now()
+        next_file = self._parts.next_after(file)
+        if next_file is None:
+            return file
+        self._file = next_file
+        file.close()
+        self._needs_header, self._named = True, False
+        return next_file
 
     def _append_dressed(self, file: AppendFile, line: bytes) -> None:
         line, lost, notes = self._dressed(line), self._lost, self._notes
@@ -237,7 +257,8 @@ class JSONLSink:
 
     def _described(self, header: SessionHeader) -> dict[str, Any]:
         described = {**header.to_dict(), "durability": self._durability}
-        return {**described, "pid": os.getpid()}
+        part = {"part": self._parts.number} if self._parts.number > 1 else {}
+        return {**described, "pid": os.getpid(), **part}
 
     def _recover(self, trouble: str | None) -> None:
         """Go on after somebody deleted, renamed, closed or cut the file."""
@@ -297,10 +318,7 @@ class JSONLSink:
         """Leave the parent's files; the child's own are made at its first step."""
         self._lock = threading.RLock()
         self._let_go()
-        # A child's child stands beside its parent, not below it.
-        stem = _OF_CHILD.sub("", self.path.stem)
-        name = f"{stem}.p{os.getpid()}{self.path.suffix}"
-        self.path = self.path.with_name(name)
+        self._parts = self._parts.of_child()
         self._special = self._needs_header = True
         self._named = False
         self._lost, self._notes = 0, []
@@ -341,18 +359,3 @@ class JSONLSink:
         journal: Journal | None = getattr(self, "_journal", None)
         if journal is not None:
             journal.let_go()
-
-
-def check_durability(where: str, durability: object) -> None:
-    """
-    Refuse an unknown level of durability.
-
-    Raises:
-        TraceConfigError: If it is none of ``cache``, ``interval`` and ``step``.
-    """
-    if durability not in DURABILITIES:
-        msg = (
-            f"{where}(durability={durability!r}): the levels are "
-            f"{', '.join(DURABILITIES)}."
-        )
-        raise TraceConfigError(msg)

@@ -59,25 +59,44 @@ def check_agent(run: Run) -> None:
 
 
 def check_lines(run: Run, *, allow_fragments: object = False) -> list[Line]:
-    """I2: return the lines of the trace file; fragments are left out."""
+    """I2: return the lines of the trace files; fragments are left out."""
     assert run.path is not None
-    if not run.path.exists():
-        return []
-    *whole, last = run.path.read_bytes().split(b"\n")
-    lines, fragments = [], [last] if last else []
-    for line in whole:
-        try:
-            lines.append(parse_line(line))
-        except ValueError:
-            fragments.append(line)
+    lines: list[Line] = []
+    fragments: list[bytes] = []
+    for part in parts_of(run.path):
+        *whole, last = part.read_bytes().split(b"\n")
+        read, torn = parsed(whole)
+        _check_header(read)
+        lines += read
+        fragments += [*torn, last] if last else torn
     if fragments:
         figures.counts[figures.TORN] += 1
         assert allow_fragments, f"damaged lines: {fragments}"
     truth = [record.line.rstrip(b"}\n") for record in run.memory]
     for fragment in fragments:
         assert any(_begins(fragment, line) for line in truth), fragment
-    _check_header(lines)
     return lines
+
+
+def parts_of(path: Path) -> list[Path]:
+    """Return the files of a session that are there, in the order of their writing."""
+    later = path.parent.glob(f"{path.stem}.part*.jsonl")
+    parts = [
+        path,
+        *sorted(later, key=lambda part: int(part.stem.rpartition("part")[2])),
+    ]
+    return [part for part in parts if part.exists()]
+
+
+def parsed(whole: list[bytes]) -> tuple[list[Line], list[bytes]]:
+    """Return the lines that can be read, and those that cannot."""
+    lines, fragments = [], []
+    for line in whole:
+        try:
+            lines.append(parse_line(line))
+        except ValueError:
+            fragments.append(line)
+    return lines, fragments
 
 
 def _begins(fragment: bytes, line: bytes) -> bool:

@@ -57,11 +57,16 @@ def test_faults_may_meet_faults(tmp_path: Path, share: float) -> None:
 @pytest.mark.parametrize("lasting", [False, True], ids=["once", "for_good"])
 @pytest.mark.parametrize(
     "settings",
-    [{"durability": "step"}, {"durability": "interval"}, {"journal": False}],
+    [
+        {"durability": "step"},
+        {"durability": "interval"},
+        {"journal": False},
+        {"max_bytes": 3_000},
+    ],
     ids=str,
 )
 def test_on_any_setting(tmp_path: Path, settings: dict, lasting: bool) -> None:
-    """H1: the invariants hold on each level of durability, and without a journal."""
+    """H1: the invariants hold at any durability, without a journal, and in parts."""
     for n in count(1):
         fault = NthFault(n, errno.EIO, lasting=lasting)
         if not run_one(tmp_path / str(n), fault, **settings):

@@ -1,0 +1,98 @@
+"""
+The files that one process writes its session to, one after the other.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from ai_trace._interruption import interrupts
+from ai_trace.sinks import _files
+from ai_trace.sinks._append import AppendFile, make_file
+from ai_trace.sinks._journal import PartError
+
+
+_OF_CHILD = re.compile(r"\.p[0-9]+\Z")
+
+
+class Parts:
+    """
+    Opens the next file where one is full.
+
+    Args:
+        first: The first file; where it and others are there, the last one is gone on
+            with.
+        max_bytes: How large each may grow; ``None`` for any size.
+
+    Attributes:
+        first: The first file.
+        path: The one that is written.
+        number: Which one that is, from 1.
+        trouble: Why the next one could not be opened, until somebody says so.
+    """
+
+    def __init__(self, first: Path, max_bytes: int | None) -> None:
+        self._max_bytes = max_bytes
+        self.first = self.path = first
+        self.number = 1
+        self.trouble: PartError | None = None
+        while os.path.lexists(self._next_path()):
+            self.path = self._next_path()
+            self.number += 1
+
+    def _next_path(self) -> Path:
+        number = self.number + 1
+        return self.first.with_name(
+            f"{self.first.stem}.part{number}{self.first.suffix}"
+        )
+
+    def open(self, descriptor: int | None = None) -> AppendFile:
+        """
+        Open the file that is written.
+
+        Args:
+            descriptor: The file, if it is open already; taken over.
+
+        Raises:
+            OSError: If it is no plain file, or cannot be opened.
+        """
+        if descriptor is None:
+            file = make_file(self.path)
+        else:
+            file = AppendFile(self.path, descriptor)
+        if self._max_bytes is not None:
+            file.room = self._max_bytes
+        file.share()
+        return file
+
+    def next_after(self, file: AppendFile) -> AppendFile | None:
+        """
+        Open the next file; ``None`` if it cannot be, and this one has to go on.
+
+        Args:
+            file: The one that is full. It stays open: another thread may be just about
+                to write to its descriptor, which the new one must not get.
+        """
+        path = self._next_path()
+        try:
+            descriptor = _files.open_to_append(path, _files.CREATE)
+            next_file = AppendFile(path, descriptor)
+        except OSError as exc:
+            if interrupts(exc):
+                raise
+            file.room = file.size + (self._max_bytes or 0)
+            self.trouble = PartError(exc, "JSONLSink next part")
+            return None
+        self.path, self.number = path, self.number + 1
+        next_file.room = self._max_bytes or next_file.room
+        next_file.share()
+        return next_file
+
+    def of_child(self) -> Parts:
+        """Return the files of this process, a forked child of the one so far."""
+        # A child's child stands beside its parent, not below it.
+        stem = _OF_CHILD.sub("", self.first.stem)
+        name = f"{stem}.p{os.getpid()}{self.first.suffix}"
+        return Parts(self.first.with_name(name), self._max_bytes)
