@@ -29,6 +29,10 @@ _SAID_LENGTH = 1_000
 class Said(NamedTuple):
     """
     What many steps of a session have in common, known without loading any of them.
+
+    Attributes:
+        kind: What sort of step it is.
+        outcome: How it ended.
     """
 
     kind: str

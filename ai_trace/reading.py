@@ -41,7 +41,7 @@ from ai_trace._lines import (
 from ai_trace._open_steps import Journals
 from ai_trace._parts import by_process
 from ai_trace._record import StepRecord
-from ai_trace._tree import Problem, Session, Writer, fold
+from ai_trace._tree import Problem, Said, Session, Writer, fold
 from ai_trace._walk import NOWHERE, Walk
 
 
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 __all__ = [
     "LATEST",
     "Problem",
+    "Said",
     "Session",
     "SessionInfo",
     "StepRecord",
