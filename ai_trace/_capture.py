@@ -108,18 +108,21 @@ class Capture:
         self.error_room = 15 * share - _END
         self.notes_room = share
 
-    def plain(self, value: Any) -> str | None:
+    def plain(self, value: Any, room: int = _NO_LIMIT) -> str | None:
         """
         Capture a value that is made of JSON's own types: the short way.
 
         Args:
             value: The value, or the dictionary of all values of a step.
+            room: How many characters it may take, if fewer than the limit.
 
         Returns:
             JSON text, or ``None`` if the value needs the long way.
         """
+        if room > self._most:
+            room = self._most
         try:
-            if self._room_after(value, self._depth, self._most) < 0:
+            if self._room_after(value, self._depth, room) < 0:
                 return None
             text = self._encode(value)
         except RecursionError:
@@ -131,7 +134,7 @@ class Capture:
             # A container that changes under our hands, a text that is no
             # Unicode: the long way says in its notes what it was.
             return None
-        return text if len(text) <= self._most else None
+        return text if len(text) <= room else None
 
     # One function, because each call that it saves counts on the way of every step.
     def _room_after(self, value: Any, depth: int, room: int) -> int:  # noqa: C901
@@ -294,8 +297,8 @@ class Capture:
         if kind is not None:
             note = make_note(path, "redacted", kind=kind)
             return Captured(encode_text(f"[redacted:{kind}]"), [note])
-        text = self.plain(value)
-        if text is None or (room is not None and len(text) > room):
+        text = self.plain(value, _NO_LIMIT if room is None else room)
+        if text is None:
             return self.full(value, path, room)
         return Captured(text, [])
 

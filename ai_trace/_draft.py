@@ -115,8 +115,8 @@ class Draft:
         capture = self.recorder.capture
         left = capture.result_room - self._used
         room = left if room is None else min(room, left)
-        text = capture.plain(value)
-        if text is None or len(text) > room:
+        text = capture.plain(value, room)
+        if text is None:
             try:
                 text, notes = capture.full(value, path, room)
             except Exception as exc:
@@ -137,9 +137,9 @@ class Draft:
     ) -> str:
         """Capture named values as one JSON object; their notes are kept."""
         capture = self.recorder.capture
-        text = capture.plain(given)
         room = capture.logs_room - self._used
-        if text is not None and len(text) <= room:
+        text = capture.plain(given, room)
+        if text is not None:
             return text
         if number is not None:
             path = f"{path}[{number}]"
@@ -184,8 +184,13 @@ class Draft:
 
     def give_result(self, value: Any) -> None:
         """Capture a result, in the place of the one before."""
-        self._used -= len(self._result) if self._result is not None else 0
-        self._result = text = self.captured(value, "$.result")
+        if self._result is not None:
+            self._used -= len(self._result)
+        capture = self.recorder.capture
+        text = capture.plain(value, capture.result_room - self._used)
+        if text is None:
+            text = self.captured(value, "$.result")
+        self._result = text
         self._used += len(text)
 
     def give_result_text(self, text: str) -> None:

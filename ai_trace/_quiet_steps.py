@@ -21,7 +21,7 @@ class NoCapture(Capture):
 
     __slots__ = ()
 
-    def plain(self, value: Any) -> str:
+    def plain(self, value: Any, room: int = 0) -> str:
         """Look at nothing."""
         return "{}"
 
