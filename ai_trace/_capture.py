@@ -124,7 +124,7 @@ class Capture:
         try:
             if self._room_after(value, self._depth, room) < 0:
                 return None
-            text = self._encode(value)
+            text = self._encode(value).decode()
         except RecursionError:
             # No room on the stack, not even to ask what it is.
             return None

@@ -32,7 +32,7 @@ class Moments:
 
     def split(self, seconds: float) -> tuple[Second, int]:
         """
-        Return a moment as a whole second, and the microseconds from there.
+        Return a moment as a whole second, and less than a million microseconds.
 
         Args:
             seconds: Since the epoch.
@@ -40,9 +40,11 @@ class Moments:
         second = self._second
         micro = int((seconds - second[0]) * 1_000_000 + 0.5)
         if not 0 <= micro < MICROSECONDS:
-            number = int(max(seconds, 0.0))
+            # Nobody starts before the epoch; a clock that says so is not believed.
+            number, micro = divmod(
+                int(max(seconds, 0.0) * 1_000_000 + 0.5), MICROSECONDS
+            )
             self._second = second = (number, f"{number}.")
-            micro = int((seconds - number) * 1_000_000 + 0.5)
         return second, micro
 
 
@@ -52,23 +54,9 @@ def moment_text(second: Second, micro: int) -> str:
 
     Args:
         second: Where it is counted from.
-        micro: Microseconds from there, any number of them.
+        micro: Microseconds from there, none or more.
     """
-    if 0 <= micro < MICROSECONDS:
+    if micro < MICROSECONDS:
         return f"{second[1]}{THREE_DIGITS[micro // 1000]}{THREE_DIGITS[micro % 1000]}"
-    late = second[0] * MICROSECONDS + micro
-    if late < 0:
-        return f"{late / MICROSECONDS:.6f}"
-    return f"{late // MICROSECONDS}.{late % MICROSECONDS:06}"
-
-
-def milliseconds_text(micro: int) -> str:
-    """
-    Write a duration in milliseconds.
-
-    Args:
-        micro: Microseconds.
-    """
-    if micro < 0:
-        return f"{micro / 1000:.3f}"
-    return f"{micro // 1000}.{THREE_DIGITS[micro % 1000]}"
+    more, micro = divmod(micro, MICROSECONDS)
+    return f"{second[0] + more}.{micro:06}"

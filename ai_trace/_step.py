@@ -128,6 +128,7 @@ class Step(Draft):
                 return self
             recorder = self.recorder
             passed = int((recorder.monotonic() - self._origin) * 1_000_000)
+            passed = passed if passed > 0 else 0
             entry = self.add_log(self._second, self._micro + passed, fields)
             if entry is not None:
                 recorder.dispatch.tell_log(self, entry)
@@ -215,7 +216,9 @@ class Step(Draft):
         if recorder.open_steps.pop(self.id, None) is None:
             self._not_open("was finished")
             return
-        self._took = int((ended - self._origin) * 1_000_000 + 0.5)
+        # Never less than nothing, whatever clock a test has set.
+        took = int((ended - self._origin) * 1_000_000 + 0.5)
+        self._took = took if took > 0 else 0
         self.outcome = outcome
         self._state = DONE
         try:

@@ -80,8 +80,7 @@ class ForeignStep(Step):
         if self.remarks is not None:
             self.remarks.forget(_is_of_context)
         self.name, self.kind = name, kind
-        self._context = self.captured_fields(context, "$.context")
-        self._used += len(self._context)
+        self.see(context)
         self.write_start()
 
     def log_at(self, at: float, fields: dict[str, Any]) -> None:

@@ -82,8 +82,7 @@ class Journal:
         Raises:
             PartError: If that cannot be written.
         """
-        n = len(step.log_entries) - 1
-        self._append(_journal.log_line(step, n, entry))
+        self._append(_journal.log_line(step, len(step.log_entries) - 1, entry))
 
     def lose_log(self, step: OpenStep) -> None:
         """

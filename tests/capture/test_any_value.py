@@ -151,7 +151,7 @@ def encoders():
             plain_encoder.cache_clear()
             ways.append(Capture(Limits(), None))
             # How each of the two writes this number tells which one it is.
-            assert ("[1e+16]" if hidden else "[1e16]") == plain_encoder()([1e16])
+            assert (b"[1e+16]" if hidden else b"[1e16]") == plain_encoder()([1e16])
     plain_encoder.cache_clear()
     return ways
 
