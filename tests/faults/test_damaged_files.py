@@ -157,7 +157,7 @@ def test_an_empty_file(tmp_path: Path) -> None:
     assert "Traceback" not in shown.stderr
 
 
-SPARSE = """
+SPARSE = r"""
 import json, os, re, sys
 from ai_trace import reading
 
@@ -185,7 +185,7 @@ def test_two_gigabytes(tmp_path: Path) -> None:
     assert peak < 100 * 1024**2
 
 
-STREAMED = """
+STREAMED = r"""
 import json, re, sys
 from ai_trace import reading
 
