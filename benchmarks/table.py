@@ -53,6 +53,7 @@ PEERS = [
     "limit",
     "limit, json",
 ]
+FLOOR = ["step", "step without journal"]
 COMPARED = [
     Row("step", "predecessor", 0.45, 0.9),
     Row("step", "eliot", 0.6, 1.2),
@@ -85,6 +86,7 @@ def measure(fast: str, standard: str, peers: str, runs: int) -> Times:
     times: Times = {}
     turns = [("fast", fast, "writing.py", row) for row in OURS]
     turns += [("standard", standard, "writing.py", row) for row in OURS]
+    turns += [("floor", fast, "floor.py", row) for row in FLOOR]
     turns += [("peers", peers, "peers.py", row) for row in PEERS]
     for run in range(runs):
         for number, (who, python, script, row) in enumerate(turns, 1):
@@ -141,6 +143,8 @@ def microseconds(times: Times) -> list[str]:
     for name in OURS:
         fast, standard = (middle(times, who, name) for who in ("fast", "standard"))
         lines.append(f"| {name} | {fast:.2f} | {standard:.2f} |")
+    lines += ["", "| nothing checked: see floor.py | µs |", "|---|---|"]
+    lines += [f"| {name} | {middle(times, 'floor', name):.2f} |" for name in FLOOR]
     lines += ["", "| peer | µs |", "|---|---|"]
     lines += [f"| {name} | {middle(times, 'peers', name):.2f} |" for name in PEERS]
     return lines
