@@ -26,7 +26,7 @@ from _timing import pin
 from table import against, measure, microseconds
 
 
-RUNS = 5
+RUNS = 7
 QUICK = reading.Scale(steps=5_000, sessions=50, runs=1, quick_runs=1)
 CLIENTS = Path(__file__).parent / "clients.py"
 READING = """\
