@@ -295,6 +295,16 @@ class TestStats:
 class TestReport:
     """``ai-trace report``."""
 
+    def test_json_names_the_page(self, here: Path) -> None:
+        """With --json the path is one object; it does not go with ``-o -``."""
+        done = run("report", "-o", "page.md", "--json", cwd=here)
+        both = run("report", "-o", "-", "--json", cwd=here)
+
+        assert {"path": "page.md"} == json.loads(done.stdout)
+        assert (here / "page.md").read_text(encoding="utf-8").startswith("# ")
+        assert (2, "") == (both.returncode, both.stdout)
+        assert "--json" in both.stderr
+
     def test_beside_the_trace(self, here: Path) -> None:
         """Without -o the page stands beside the trace, and its name is printed."""
         done = run("report", cwd=here)
@@ -393,6 +403,13 @@ class TestDemo:
         assert 0 == done.returncode
         assert [] != list((tmp_path / "my traces").glob("*.jsonl"))
         assert "ai-trace --dir 'my traces' stats" in done.stdout
+
+    def test_json_names_the_session(self, tmp_path: Path) -> None:
+        """With --json the path of the session is one object, and no tree is shown."""
+        done = run("demo", "--json", cwd=tmp_path)
+
+        (session,) = tmp_path.glob("traces/*.jsonl")
+        assert {"path": str(session.relative_to(tmp_path))} == json.loads(done.stdout)
 
     def test_switched_off(self, tmp_path: Path) -> None:
         """Where recording is switched off, demo says so."""

@@ -8,11 +8,11 @@ import argparse
 import shlex
 
 from ai_trace import demo, reading
-from ai_trace.cli._arguments import FOUND, default_dir
+from ai_trace.cli._arguments import FOUND, add_json, default_dir
 from ai_trace.cli._style import fitting
 from ai_trace.cli._terminal import Terminal
 from ai_trace.exceptions import TraceError
-from ai_trace.render import text
+from ai_trace.render import json, text
 from ai_trace.render._escape import term
 
 
@@ -34,7 +34,8 @@ _NEXT = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the words that the verb takes: none of its own."""
+    """Add the words that the verb takes."""
+    add_json(parser, 'one object, {"path": ...}: the session that was recorded')
 
 
 def run(options: argparse.Namespace, terminal: Terminal) -> int:
@@ -52,6 +53,9 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
     if path is None:
         msg = "AI_TRACE_DISABLED is set, so nothing was recorded. Unset it and repeat."
         raise TraceError(msg)
+    if options.json:
+        terminal.write(json.encode({"path": str(path)}, indent=2))
+        return FOUND
     terminal.write_all(text.tree(reading.read(path), fitting(terminal)))
     terminal.write()
     terminal.write(term(f"The session is in {path}. Next:"))

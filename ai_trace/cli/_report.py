@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ai_trace._parts import session_stem, trace_stem
-from ai_trace.cli._arguments import FOUND, UsageError
+from ai_trace.cli._arguments import FOUND, UsageError, add_json
 from ai_trace.cli._sessions import add_session, read_session
 from ai_trace.cli._terminal import Terminal
 from ai_trace.exceptions import TraceError
-from ai_trace.render import markdown
+from ai_trace.render import json, markdown
 from ai_trace.render._escape import term
 from ai_trace.sinks._files import write_atomically
 
@@ -42,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE.md",
         help="the page's file; '-' is standard output (default: beside the trace)",
     )
+    add_json(parser, 'one object, {"path": ...}, when the page is written')
 
 
 def run(options: argparse.Namespace, terminal: Terminal) -> int:
@@ -55,6 +56,9 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
     Returns:
         The exit status.
     """
+    if options.json and options.output == _STANDARD_OUTPUT:
+        msg = "'-o -' prints the page itself. Leave out --json, or give -o FILE.md."
+        raise UsageError(msg)
     trace, session = read_session(options.dir, options.session, terminal)
     pieces = markdown.session(session)
     if options.output == _STANDARD_OUTPUT:
@@ -62,7 +66,10 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
         return FOUND
     page = Path(options.output) if options.output else _beside(trace)
     _write(page, pieces)
-    terminal.write(term(str(page)))
+    if options.json:
+        terminal.write(json.encode({"path": str(page)}, indent=2))
+    else:
+        terminal.write(term(str(page)))
     return FOUND
 
 
