@@ -11,128 +11,27 @@ import os
 from collections import Counter
 from itertools import chain, islice
 
-from ai_trace._files import (
-    find_journals,
-    find_parts,
-    header_from_name,
-    journal_head,
-    read_head,
-    trace_beside,
-)
+from ai_trace._files import trace_beside
 from ai_trace._names import JOURNAL
 from ai_trace._parts import id_in, rank, session_stem, split_journal_name, split_name
+from ai_trace._session_info import SessionInfo, paths
 from ai_trace.exceptions import TraceReadError
 
 
 # See _files.py: this is loaded for every look at a directory.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
     from typing import Union
 
     from ai_trace._parts import Place
-    from ai_trace._record import SessionHeader
 
     PathLike = Union[str, os.PathLike[str]]
-    Trace = Union[str, os.PathLike[str], "SessionInfo"]
 
 LATEST = "latest"
 _LISTED = 5
 _TO_THE_SECOND = len("20240301_143022")
-
-
-class SessionInfo:
-    """
-    What is known of a session from the beginning of its file alone.
-
-    Attributes:
-        header: Who recorded it; from the file's name when the file does not say.
-        size: Bytes, of all its files.
-        stem: File name without ``.jsonl``.
-        modified: Epoch seconds of the last write, to its journals too.
-        problem: Why the file could not be read, as a sentence, or ``None``.
-    """
-
-    __slots__ = ("_journals", "_parts", "header", "modified", "problem", "size", "stem")
-
-    def __init__(
-        self,
-        header: SessionHeader,
-        size: int,
-        stem: str,
-        modified: float,
-        parts: tuple[str, ...],
-        problem: str | None = None,
-        journals: tuple[str, ...] = (),
-    ) -> None:
-        self.header = header
-        self.size = size
-        self.stem = stem
-        self.modified = modified
-        self.problem = problem
-        self._parts = parts
-        self._journals = journals
-
-    @property
-    def files(self) -> tuple[str, ...]:
-        """What ``parts`` are, as texts."""
-        return self._parts
-
-    @property
-    def path(self) -> Path:
-        """The session's file (the first of several)."""
-        return _paths(self._parts[:1])[0]
-
-    @property
-    def parts(self) -> tuple[Path, ...]:
-        """All files of the session, in order: those of forked children come last."""
-        return _paths(self._parts)
-
-    @property
-    def journals(self) -> tuple[Path, ...]:
-        """The journals of open steps, one for each process that has one."""
-        return _paths(self._journals)
-
-    @property
-    def has_journals(self) -> bool:
-        """Whether there is any journal of open steps."""
-        return bool(self._journals)
-
-    def __repr__(self) -> str:
-        """Name the session's file."""
-        return f"<SessionInfo {self._parts[0]}>"
-
-
-def _paths(names: Iterable[str]) -> tuple[Path, ...]:
-    from pathlib import Path
-
-    return tuple(map(Path, names))
-
-
-def parts_of(trace: Trace) -> list[Path]:
-    """
-    Return the files of a session.
-
-    Args:
-        trace: Any file of it; or what ``find`` said of it, which spares another look
-            at the directory.
-    """
-    if isinstance(trace, SessionInfo):
-        return list(trace.parts)
-    return find_parts(*_paths([os.fspath(trace)]))
-
-
-def journals_of(trace: Trace) -> list[Path]:
-    """
-    Return the journals of a session.
-
-    Args:
-        trace: Any file of it; or what ``find`` said of it.
-    """
-    if isinstance(trace, SessionInfo):
-        return list(trace.journals)
-    return find_journals(*_paths([os.fspath(trace)]))
 
 
 class Directory:
@@ -161,7 +60,7 @@ class Directory:
             session_id = id_in(stem)
             if not session_id:
                 info = self._look(stem)
-                if info is None:
+                if info is None or not info.is_stated:
                     continue
                 self._odd[stem] = info
                 session_id = info.header.session_id
@@ -178,7 +77,8 @@ class Directory:
         for second in sorted(self._by_second, reverse=True):
             stems = self._by_second[second]
             found = [info for info in map(self.look, stems) if info is not None]
-            found.sort(key=lambda info: (info.header.started_at, info.stem))
+            if len(found) > 1:
+                found.sort(key=lambda info: (info.header.started_at, info.stem))
             yield from reversed(found)
 
     @property
@@ -263,7 +163,7 @@ def resolve(directory: PathLike, session: str | None = None) -> Path:
     """
     wanted = None if session in ("", LATEST) else session
     if wanted is not None and os.path.isfile(wanted):
-        return trace_beside(*_paths([wanted]))
+        return trace_beside(*paths([wanted]))
     try:
         found = Directory(directory)
     except TraceReadError as exc:
@@ -300,7 +200,7 @@ def _info(
     stem: str, group: dict[Place, os.DirEntry[str]], journals: list[tuple[int, str]]
 ) -> SessionInfo | None:
     parts = tuple(group[place].path for place in sorted(group))
-    problem, head = None, None
+    problem = None
     sizes, written = [], []
     for entry in group.values():
         try:
@@ -315,18 +215,9 @@ def _info(
         written.append(status.st_mtime)
     if not sizes and problem is None:
         return None
-    try:
-        head = read_head(parts[0])
-    except TraceReadError as exc:
-        problem = problem or str(exc)
-    if head is None and problem is None and not id_in(stem):
-        return None
     directory = os.path.dirname(parts[0])
     opened = tuple(os.path.join(directory, name) for _, name in journals)
-    if head is None and opened:
-        head = journal_head(parts[0])
     return SessionInfo(
-        header=head or header_from_name(parts[0]),
         size=sum(sizes),
         stem=stem,
         modified=max([0.0, *written, *map(_modified, opened)]),

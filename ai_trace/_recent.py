@@ -11,19 +11,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from ai_trace._files import header_for
-from ai_trace._find import journals_of, parts_of
 from ai_trace._line_store import LineStore
 from ai_trace._lines import PACKINGS, Line, decode_all, open_file, read_lines_back
 from ai_trace._open_steps import Journals
 from ai_trace._parts import by_process
 from ai_trace._problem import Problem
 from ai_trace._record import SessionHeader, StepRecord
+from ai_trace._session_info import journals_of, parts_of
 from ai_trace._tree import Session, fold
 from ai_trace._usage import CALL_KINDS
 
 
 if TYPE_CHECKING:
-    from ai_trace._find import Trace
+    from ai_trace._session_info import Trace
 
 _WHOLE_ID = re.compile(r"[0-9a-f]{16}", re.ASCII)
 # So far back a step is looked for, and what is below it.

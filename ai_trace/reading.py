@@ -22,14 +22,7 @@ from ai_trace._files import (
     header_from_name,
     journal_head,
 )
-from ai_trace._find import (
-    LATEST,
-    SessionInfo,
-    find,
-    journals_of,
-    parts_of,
-    resolve,
-)
+from ai_trace._find import LATEST, find, resolve
 from ai_trace._follow import Follower, merge_last
 from ai_trace._glance import Glance
 from ai_trace._line_store import LineStore
@@ -41,12 +34,14 @@ from ai_trace._lines import (
 from ai_trace._open_steps import Journals
 from ai_trace._parts import by_process
 from ai_trace._record import StepRecord
+from ai_trace._session_info import SessionInfo, journals_of, parts_of
 from ai_trace._tree import Problem, Said, Session, Writer, fold
 from ai_trace._walk import NOWHERE, Walk
 
 
 if TYPE_CHECKING:
-    from ai_trace._find import PathLike, Trace
+    from ai_trace._find import PathLike
+    from ai_trace._session_info import Trace
 
 
 __all__ = [

@@ -59,6 +59,7 @@ FLOORS = {
         "_line_store",
         "_parts",
         "_files",
+        "_session_info",
         "_find",
         "_open_steps",
         "_walk",

@@ -36,8 +36,9 @@ HELP = """
 """.split()
 LIST = """
     ai_trace._encode ai_trace._files ai_trace._find ai_trace._header
-    ai_trace._names ai_trace._lines ai_trace._parts ai_trace._problem ai_trace._record
-    ai_trace._walk ai_trace.cli._list ai_trace.cli._sessions ai_trace.cli._style
+    ai_trace._names ai_trace._lines ai_trace._parts ai_trace._problem
+    ai_trace._record ai_trace._session_info ai_trace._walk ai_trace.cli._list
+    ai_trace.cli._sessions ai_trace.cli._style
     ai_trace.render._style ai_trace.render._values
 """.split()
 COSTLY = """
@@ -158,10 +159,13 @@ def test_a_session_is_found_by_the_names(many, opened, wanted, found):
 
 
 def test_a_limit_gives_the_newest(many, opened):
-    """``find`` with a limit gives what it gives without, and opens no more."""
-    first = [info.stem for info in reading.find(many, limit=7)]
-    assert len(opened) == 7
-    assert first == [info.stem for info in reading.find(many)][:7]
+    """``find`` opens nothing, and a session is opened once to tell its header."""
+    first = reading.find(many, limit=7)
+    assert 0 == len(opened)
+    assert 7 == len([(info.header, info.header, info.problem) for info in first])
+    assert 7 == len(opened)
+    newest = [info.stem for info in reading.find(many)][:7]
+    assert newest == [info.stem for info in first]
 
 
 def test_sessions_of_one_second_are_in_their_order(tmp_path):

@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
-    from ai_trace._find import SessionInfo
     from ai_trace._glance import Glance, Look
+    from ai_trace._header import SessionHeader
+    from ai_trace._session_info import SessionInfo
     from ai_trace.cli._terminal import Terminal
 
 
@@ -86,7 +87,7 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
     found = find_sessions(options.dir, options.agent)
     infos = found.first(limit)
     look = worth_a_look(sum(info.size for info in infos))
-    counted = [_Counted(info, _label(info, found.ids)) for info in infos]
+    counted = [_Counted(info, found.ids) for info in infos]
     for session in counted:
         _count(session, look, terminal)
     if options.json:
@@ -112,9 +113,10 @@ class _Counted:
     A session, and what reading it through has told.
     """
 
-    def __init__(self, info: SessionInfo, label: str) -> None:
+    def __init__(self, info: SessionInfo, ids: Mapping[str, int]) -> None:
         self.info = info
-        self.label = label
+        self._ids = ids
+        self._header: SessionHeader | None = None
         self.outcomes: Counter[str] = Counter()
         self.problems = 0
         self.is_readable = True
@@ -128,6 +130,8 @@ class _Counted:
             if isinstance(item, Problem):
                 self.problems += 1
                 continue
+            if self._header is None:
+                self._header = item.header
             outcomes[item.outcome] += 1
             if 0.0 < item.started_at < (earliest or math.inf):
                 self._earliest = earliest = item.started_at
@@ -137,9 +141,21 @@ class _Counted:
                 self.finished_at = latest
 
     @property
+    def header(self) -> SessionHeader:
+        """Who recorded it, as the steps say; without any, as the file does."""
+        return self._header or self.info.header
+
+    @property
+    def label(self) -> str:
+        """The shortest name that ``view`` takes for this session and no other."""
+        session_id = self.header.session_id
+        is_one = session_id and self._ids[session_id] == 1
+        return session_id if is_one else self.info.stem
+
+    @property
     def started_at(self) -> float:
         """Epoch seconds of the session's start, 0.0 where unknown."""
-        return begun(self.info.header, self._earliest)
+        return begun(self.header, self._earliest)
 
     @property
     def steps(self) -> int:
@@ -155,7 +171,7 @@ class _Counted:
 
     def to_dict(self) -> dict[str, Any]:
         """Return what is known as JSON types."""
-        header = self.info.header
+        header = self.header
         return {
             "session_id": header.session_id,
             "agent": header.agent,
@@ -170,12 +186,6 @@ class _Counted:
             "problems": self.problems,
             "readable": self.is_readable,
         }
-
-
-def _label(info: SessionInfo, ids: Mapping[str, int]) -> str:
-    """Return the shortest name that ``view`` takes for this session and no other."""
-    session_id = info.header.session_id
-    return session_id if session_id and ids[session_id] == 1 else info.stem
 
 
 def _count(session: _Counted, look: Look | None, terminal: Terminal) -> None:
@@ -213,7 +223,7 @@ def _table(counted: Sequence[_Counted], style: Style) -> Iterator[str]:
 
 
 def _row(session: _Counted, style: Style) -> tuple[str, ...]:
-    header = session.info.header
+    header = session.header
     return (
         style.clean(session.label),
         style.clean(header.agent),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from ai_trace._find import SessionInfo
+    from ai_trace._session_info import SessionInfo
     from ai_trace._tree import Problem, Session
     from ai_trace.cli._terminal import Terminal
 
@@ -59,8 +59,10 @@ class Found:
 
     def _all(self) -> list[SessionInfo]:
         if self._infos is None:
-            every, agent = list(self._directory), self._agent
-            self._infos = [i for i in every if agent in (None, i.header.agent)]
+            infos, agent = list(self._directory), self._agent
+            if agent is not None:
+                infos = [info for info in infos if info.header.agent == agent]
+            self._infos = infos
         return self._infos
 
 

@@ -1,0 +1,156 @@
+"""
+One session of a directory, before anybody has read it.
+"""
+
+from __future__ import annotations
+
+import os
+
+from ai_trace._files import (
+    find_journals,
+    find_parts,
+    header_from_name,
+    journal_head,
+    read_head,
+)
+from ai_trace._parts import id_in
+from ai_trace.exceptions import TraceReadError
+
+
+# See _files.py: this is loaded for every look at a directory.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+    from typing import Union
+
+    from ai_trace._header import SessionHeader
+
+    Trace = Union[str, os.PathLike[str], "SessionInfo"]
+
+
+class SessionInfo:
+    """
+    What is known of a session from the beginning of its file alone.
+
+    Attributes:
+        size: Bytes, of all its files.
+        stem: File name without ``.jsonl``.
+        modified: Epoch seconds of the last write, to its journals too.
+    """
+
+    __slots__ = (
+        "_head",
+        "_journals",
+        "_parts",
+        "_problem",
+        "modified",
+        "size",
+        "stem",
+    )
+
+    def __init__(
+        self,
+        size: int,
+        stem: str,
+        modified: float,
+        parts: tuple[str, ...],
+        problem: str | None = None,
+        journals: tuple[str, ...] = (),
+    ) -> None:
+        self._head: SessionHeader | None = None
+        self.size = size
+        self.stem = stem
+        self.modified = modified
+        self._problem = problem
+        self._parts = parts
+        self._journals = journals
+
+    @property
+    def header(self) -> SessionHeader:
+        """Who recorded it; from the file's name when the file does not say."""
+        # The file is opened when that is asked for: who reads all of it, need not ask.
+        if self._head is None:
+            self._head = self._stated() or header_from_name(self._parts[0])
+        return self._head
+
+    def _stated(self) -> SessionHeader | None:
+        try:
+            head = read_head(self._parts[0])
+        except TraceReadError as exc:
+            head = None
+            self._problem = self._problem or str(exc)
+        return head or (journal_head(self._parts[0]) if self._journals else None)
+
+    @property
+    def is_stated(self) -> bool:
+        """Whether the file, its journal or its name says which session it is."""
+        self._head = self._stated()
+        return bool(self._head or self._problem or id_in(self.stem))
+
+    @property
+    def problem(self) -> str | None:
+        """Why the file could not be read, as a sentence, or ``None``."""
+        if self._head is None:
+            self._head = self.header
+        return self._problem
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """What ``parts`` are, as texts."""
+        return self._parts
+
+    @property
+    def path(self) -> Path:
+        """The session's file (the first of several)."""
+        return paths(self._parts[:1])[0]
+
+    @property
+    def parts(self) -> tuple[Path, ...]:
+        """All files of the session, in order: those of forked children come last."""
+        return paths(self._parts)
+
+    @property
+    def journals(self) -> tuple[Path, ...]:
+        """The journals of open steps, one for each process that has one."""
+        return paths(self._journals)
+
+    @property
+    def has_journals(self) -> bool:
+        """Whether there is any journal of open steps."""
+        return bool(self._journals)
+
+    def __repr__(self) -> str:
+        """Name the session's file."""
+        return f"<SessionInfo {self._parts[0]}>"
+
+
+def paths(names: Iterable[str]) -> tuple[Path, ...]:
+    from pathlib import Path
+
+    return tuple(map(Path, names))
+
+
+def parts_of(trace: Trace) -> list[Path]:
+    """
+    Return the files of a session.
+
+    Args:
+        trace: Any file of it; or what ``find`` said of it, which spares another look
+            at the directory.
+    """
+    if isinstance(trace, SessionInfo):
+        return list(trace.parts)
+    return find_parts(*paths([os.fspath(trace)]))
+
+
+def journals_of(trace: Trace) -> list[Path]:
+    """
+    Return the journals of a session.
+
+    Args:
+        trace: Any file of it; or what ``find`` said of it.
+    """
+    if isinstance(trace, SessionInfo):
+        return list(trace.journals)
+    return find_journals(*paths([os.fspath(trace)]))
