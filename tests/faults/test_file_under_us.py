@@ -4,10 +4,12 @@ The trace file is deleted, renamed or truncated, or its descriptor taken, by oth
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any, Callable
 
+import pytest
 from faults import programs
 from faults.losses import has_lines, make, make_until, notes_of, stated_losses
 from recorded import parse_line, read_file
@@ -215,6 +217,41 @@ def test_our_descriptors_are_taken_before_the_first_line(tmp_path: Path) -> None
 
     assert {b"mine"} == contents
     assert [*[f"step {n}" for n in range(100)], "open"] == [n["name"] for n in lines]
+
+
+@pytest.mark.parametrize("before", [20, 40, 60])
+def test_the_idle_journal_is_looked_at_before_it_is_emptied(
+    tmp_path: Path, before: int
+) -> None:
+    """F28: a long session's second journal, taken from us, empties nobody's file."""
+    done = programs.run(
+        """
+        import fcntl, json, os, sys
+        from ai_trace import Tracer
+
+        with Tracer("agent", "traces") as tracer:
+            with tracer.step("root"):
+                for n in range(int(sys.argv[1])):
+                    with tracer.step("before", text="x" * 3_000):
+                        pass
+                os.closerange(3, 1_000)
+                for n in range(6):
+                    mine = os.open(f"mine{n}.bin", os.O_RDWR | os.O_CREAT)
+                    os.write(mine, b"precious")
+                    fcntl.fcntl(mine, fcntl.F_DUPFD, 200)
+                for n in range(60):
+                    with tracer.step("after", text="x" * 3_000):
+                        pass
+        print(json.dumps(tracer.health()))
+        """,
+        str(before),
+        cwd=tmp_path,
+    )
+    lines = read_file(programs.the_trace(tmp_path / "traces"))
+
+    assert {b"precious"} == {path.read_bytes() for path in tmp_path.glob("mine*.bin")}
+    assert ["before"] * before + ["after"] * 60 + ["root"] == [n["name"] for n in lines]
+    assert {} == json.loads(done.stdout)
 
 
 def test_closing_leaves_the_descriptors_of_others(tmp_path: Path) -> None:
