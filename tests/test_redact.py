@@ -511,6 +511,7 @@ def tell_everywhere(tracer, secret):
         made.set_result({"url": f"https://example.org/?q={secret}&page=2"})
         copy = b"".join(path.read_bytes() for path in tracer.trace_dir.iterdir())
     tracer.step("by hand").start().fail(f"refused: {secret}")
+    tracer.step("by hand").start().finish(f"ok {secret}")
     with contextlib.suppress(KeyError, ValueError), tracer.step("raises"):
         try:
             names["call"]()

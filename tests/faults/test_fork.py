@@ -177,7 +177,10 @@ def test_children_of_children(tmp_path: Path) -> None:
     )
     directory = tmp_path / "traces"
 
-    assert 4 == len(list(directory.glob("*.jsonl")))
+    files = list(directory.glob("*.jsonl"))
+    assert 4 == len(files)
+    # Each stands beside the first one, and not below its parent.
+    assert [0, 1, 1, 1] == sorted(path.name.count(".p") for path in files)
     assert {"root", *[f"generation {n}" for n in range(3)]} == {
         line["name"] for line in read_directory(directory)
     }
