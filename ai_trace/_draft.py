@@ -192,11 +192,7 @@ class Draft:
         """Capture a result, in the place of the one before."""
         if self._result is not None:
             self._used -= len(self._result)
-        capture = self.recorder.capture
-        text = capture.plain(value, capture.result_room - self._used)
-        if text is None:
-            text = self.captured(value, "$.result")
-        self._result = text
+        self._result = text = self.captured(value, "$.result")
         self._used += len(text)
 
     def give_result_text(self, text: str) -> None:

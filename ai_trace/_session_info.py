@@ -69,6 +69,9 @@ class SessionInfo:
     @property
     def header(self) -> SessionHeader:
         """Who recorded it; from the file's name when the file does not say."""
+        return self._look()
+
+    def _look(self) -> SessionHeader:
         # The file is opened when that is asked for: who reads all of it, need not ask.
         if self._head is None:
             self._head = self._stated() or header_from_name(self._parts[0])
@@ -91,8 +94,7 @@ class SessionInfo:
     @property
     def problem(self) -> str | None:
         """Why the file could not be read, as a sentence, or ``None``."""
-        if self._head is None:
-            self._head = self.header
+        self._look()
         return self._problem
 
     @property
@@ -126,6 +128,7 @@ class SessionInfo:
 
 
 def paths(names: Iterable[str]) -> tuple[Path, ...]:
+    """Return names as paths; their module is loaded by whoever needs them."""
     from pathlib import Path
 
     return tuple(map(Path, names))

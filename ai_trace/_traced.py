@@ -170,7 +170,7 @@ def _end_with(step: Step, definition: Definition, value: Any) -> None:
     """End a step with the value that its function returned, and leave it."""
     try:
         if definition.result and step._result is None:
-            step.give_result(value)
+            step.set_result(value)
     except RecursionError:
         raise
     except BaseException as exc:

@@ -353,8 +353,7 @@ class Tracer(Recorder):
         self.closed = True
         if _context.active is self:
             _context.activate(None)
-        for step, how in list(self.deferred):
-            step.end_late(*how)
+        self.end_deferred()
         for step in list(self.open_steps.values()):
             step.abandon()
         self.dispatch.close()

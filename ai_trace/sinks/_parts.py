@@ -5,16 +5,14 @@ The files that one process writes its session to, one after the other.
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 
 from ai_trace._interruption import interrupts
+from ai_trace._names import SUFFIX
+from ai_trace._parts import split_name
 from ai_trace.sinks import _files
 from ai_trace.sinks._append import AppendFile, make_file
 from ai_trace.sinks._journal import PartError
-
-
-_OF_CHILD = re.compile(r"\.p[0-9]+\Z")
 
 
 class Parts:
@@ -62,8 +60,10 @@ class Parts:
             file = make_file(self.path)
         else:
             file = AppendFile(self.path, descriptor)
-        if self._max_bytes is not None:
-            file.room = self._max_bytes
+        return self._ready(file)
+
+    def _ready(self, file: AppendFile) -> AppendFile:
+        file.room = self._max_bytes or file.room
         file.share()
         return file
 
@@ -78,7 +78,7 @@ class Parts:
         path = self._next_path()
         try:
             descriptor = _files.open_to_append(path, _files.CREATE)
-            next_file = AppendFile(path, descriptor)
+            next_file = self._ready(AppendFile(path, descriptor))
         except OSError as exc:
             if interrupts(exc):
                 raise
@@ -86,13 +86,12 @@ class Parts:
             self.trouble = PartError(exc, "JSONLSink next part")
             return None
         self.path, self.number = path, self.number + 1
-        next_file.room = self._max_bytes or next_file.room
-        next_file.share()
         return next_file
 
     def of_child(self) -> Parts:
         """Return the files of this process, a forked child of the one so far."""
         # A child's child stands beside its parent, not below it.
-        stem = _OF_CHILD.sub("", self.first.stem)
+        split = split_name(self.first.stem + SUFFIX)
+        stem = split[0] if split is not None else self.first.stem
         name = f"{stem}.p{os.getpid()}{self.first.suffix}"
         return Parts(self.first.with_name(name), self._max_bytes)
