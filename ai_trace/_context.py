@@ -76,7 +76,12 @@ class InSink:
         return None
 
 
-current: ContextVar[Place | None] = ContextVar("ai_trace_current", default=None)
+_current: ContextVar[Place | None] = ContextVar("ai_trace_current", default=None)
+
+# Looked up once: by way of the variable each use takes 60 ns instead of 20 ns, and a
+# step has five.
+get_current = _current.get
+set_current = _current.set
 
 active: Place | None = None
 """The activated tracer; see ``Tracer.activate``."""
@@ -93,7 +98,7 @@ inner: Callable[[Place | None], Place | None] | None = None
 
 def here() -> Place | None:
     """Return the current place, or the activated tracer, or ``None``."""
-    place = current.get() or active
+    place = get_current() or active
     return place if inner is None else inner(place)
 
 

@@ -12,7 +12,7 @@ import wrapt
 from typing_extensions import ParamSpec
 
 from ai_trace import _context
-from ai_trace._context import InSink, Place, current
+from ai_trace._context import InSink, Place, get_current, set_current
 from ai_trace._definition import flavour_of
 from ai_trace._dispatch import warn
 from ai_trace._quiet_steps import NO_STEP
@@ -66,7 +66,7 @@ def step(name: str, /, **context: Any) -> Step:
         >>> with step("decide", signal=0.87) as s:
         ...     _ = s.log(action="BUY")
     """
-    place = current.get() or _context.active
+    place = get_current() or _context.active
     if place is None:
         return NO_STEP
     recorder = place.recorder
@@ -146,15 +146,15 @@ def _inner(fn: Any) -> Any:
 
 
 def _carried_coroutine(fn: Callable[..., Any]) -> Callable[..., Any]:
-    place = current.get()
+    place = get_current()
 
     @functools.wraps(fn)
     async def carried(*args: Any, **kwargs: Any) -> Any:
-        before = current.get()
-        current.set(place)
+        before = get_current()
+        set_current(place)
         try:
             return await fn(*args, **kwargs)
         finally:
-            current.set(before)
+            set_current(before)
 
     return carried

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any, Callable, TypeVar
 
-from ai_trace._context import InSink, current
+from ai_trace._context import InSink, get_current, set_current
 from ai_trace._interruption import interrupts
 from ai_trace._losses import Losses as Losses
 from ai_trace._losses import cause_of as cause_of
@@ -252,12 +252,12 @@ class Dispatch:
         self.losses.count("step", "not recorded: it was made inside a sink")
 
     def _inside_of_sink(self, method: Callable[..., Any], *event: object) -> None:
-        before = current.get()
-        current.set(self._inside)
+        before = get_current()
+        set_current(self._inside)
         try:
             method(*event)
         finally:
-            current.set(before)
+            set_current(before)
 
     def _report(self, sink: str, exc: BaseException) -> None:
         cause = cause_of(exc)

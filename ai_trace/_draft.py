@@ -29,6 +29,8 @@ NEW, OPEN, DONE, DROPPED = range(4)
 LEFT: Place = InSink(lambda: None)
 """Stands for the place before in a step that is not current, or no more."""
 
+_END_OF_START = b"}\n"
+
 _STAMP = 30
 """More characters than the moment of a log entry takes, with its key."""
 
@@ -275,20 +277,19 @@ class Draft:
         milli, micro = divmod(self._micro, 1000)
         at = f"{self._second[1]}{THREE_DIGITS[milli]}{THREE_DIGITS[micro]}"
         context = self._context
-        first = (
+        text = (
             f'{head}{self.id}","parent_id":{parent},"trace_id":"{self.trace_id}",'
-            f'"seq":{self.seq},"context":{context},"started_at":{at}'
+            f'"seq":{self.seq},"context":{context},"started_at":{at}}}\n'
         )
-        self._used += len(first) - len(context)
+        self._used += len(text) - len(context)
+        self.start_line = line = text.encode()
+        self._size = len(line) - len(_END_OF_START)
         if on_name:
             self._remarks().on_name(on_name)
-        if self.remarks is None:
-            self.start_line = line = f"{first}}}\n".encode()
-            self._size = len(line) - 2
-        else:
+        if self.remarks is not None:
             # Said once, for the journal: a start may be written again, and the same.
-            self._size = len(first.encode())
-            self.start_line = f"{first}{self.remarks.text()}}}\n".encode()
+            notes = self.remarks.text().encode()
+            self.start_line = line[: self._size] + notes + _END_OF_START
 
     def write_bare_start(self, exc: Exception) -> None:
         """Write the start without what the step saw: memory did not suffice for it."""

@@ -10,7 +10,7 @@ from typing import Any, cast
 from typing_extensions import Self
 
 from ai_trace import _context
-from ai_trace._context import InSink, Place, current
+from ai_trace._context import InSink, Place, get_current, set_current
 from ai_trace._dispatch import warn
 from ai_trace._draft import DONE, DROPPED, LEFT, NEW, OPEN, Draft, text_of
 from ai_trace._interruption import interrupts
@@ -64,7 +64,7 @@ class Step(Draft):
             if self._state != NEW or recorder.closed:
                 self._refuse_start()
                 return self
-            place = current.get() or _context.active
+            place = get_current() or _context.active
             if _context.inner is not None:
                 place = _context.inner(place)
             if place is not None and place.recorder is recorder:
@@ -281,8 +281,8 @@ class Step(Draft):
             self._state = DROPPED
             self.recorder.at_limit.append(None)
         if self._previous is LEFT and self._state != DROPPED:
-            self._previous = current.get()
-            current.set(self)
+            self._previous = get_current()
+            set_current(self)
         return self
 
     def place_or(self, before: Place | None, inside: Place | None) -> Place | None:
@@ -308,7 +308,7 @@ class Step(Draft):
             self._leave()
 
     def _leave(self) -> None:
-        if current.get() is not self:
+        if get_current() is not self:
             # Left out of order, or in another task or thread: whoever stands here
             # now skips this step when it leaves in its turn.
             return
@@ -318,7 +318,7 @@ class Step(Draft):
             return
         while previous is not None and previous.is_over():
             previous = previous.give_back()
-        current.set(previous)
+        set_current(previous)
 
     def is_over(self) -> bool:
         """Tell whether the step has ended without having been left."""

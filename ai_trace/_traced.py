@@ -16,7 +16,7 @@ from typing import Any, Callable, TypeVar, overload
 from typing_extensions import ParamSpec
 
 from ai_trace import _context
-from ai_trace._context import Place, current
+from ai_trace._context import Place, get_current, set_current
 from ai_trace._current import call_is_orphan, refused
 from ai_trace._definition import Definition, check_callable
 from ai_trace._interruption import interrupts
@@ -188,12 +188,12 @@ def _sync_body(definition: Definition) -> Body:
     def call(
         wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        place = current.get() or _context.active
+        place = get_current() or _context.active
         if place is None:
             if _context.orphans_unsaid:
                 call_is_orphan()
             return wrapped(*args, **kwargs)
-        before = current.get()
+        before = get_current()
         try:
             step = _made(definition, place, instance, args, kwargs)
             if step is not None:
@@ -212,13 +212,13 @@ def _sync_body(definition: Definition) -> Body:
             except RecursionError:
                 how = ("error", type(exc).__name__, None)
                 step.recorder.deferred.append((step, how))
-                current.set(before)
+                set_current(before)
             raise
         try:
             _end_with(step, definition, result)
         except RecursionError:
             step.recorder.deferred.append((step, ("ok", None, None)))
-            current.set(before)
+            set_current(before)
         return result
 
     return call
@@ -230,7 +230,7 @@ def _deferred_body(definition: Definition, drive: Callable[..., Any]) -> Body:
     def call(
         wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        place = current.get() or _context.active
+        place = get_current() or _context.active
         if place is None:
             if _context.orphans_unsaid:
                 call_is_orphan()
@@ -259,7 +259,7 @@ async def _drive_coroutine(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
 ) -> Any:
-    before = current.get()
+    before = get_current()
     step.__enter__()
     try:
         result = await wrapped(*args, **kwargs)
@@ -269,13 +269,13 @@ async def _drive_coroutine(
         except RecursionError:
             how = ("error", type(exc).__name__, None)
             step.recorder.deferred.append((step, how))
-            current.set(before)
+            set_current(before)
         raise
     try:
         _end_with(step, definition, result)
     except RecursionError:
         step.recorder.deferred.append((step, ("ok", None, None)))
-        current.set(before)
+        set_current(before)
     return result
 
 
@@ -295,12 +295,12 @@ def _drive_generator(
     resume, sent = generator.send, None
     inside: Place | None = step
     while True:
-        before = current.get()
-        current.set(step.place_or(before, inside))
+        before = get_current()
+        set_current(step.place_or(before, inside))
         try:
             item = resume(sent)
         except StopIteration as stop:
-            current.set(before)
+            set_current(before)
             try:
                 items.returned(stop.value)
             except RecursionError:
@@ -310,7 +310,7 @@ def _drive_generator(
             sent = None
             return stop.value
         except BaseException as exc:
-            current.set(before)
+            set_current(before)
             try:
                 items.raised(exc)
             except RecursionError:
@@ -319,8 +319,8 @@ def _drive_generator(
             sent = None
             raise
         # The body may stand in a step of its own; that is where it goes on.
-        inside = current.get()
-        current.set(before)
+        inside = get_current()
+        set_current(before)
         items.add(item)
         try:
             sent = yield item
@@ -344,12 +344,12 @@ async def _drive_async_generator(
     sent: Any = None
     inside: Place | None = step
     while True:
-        before = current.get()
-        current.set(step.place_or(before, inside))
+        before = get_current()
+        set_current(step.place_or(before, inside))
         try:
             item = await awaitable
         except StopAsyncIteration:
-            current.set(before)
+            set_current(before)
             try:
                 items.returned(None)
             except RecursionError:
@@ -357,7 +357,7 @@ async def _drive_async_generator(
             sent = awaitable = None
             return
         except BaseException as exc:
-            current.set(before)
+            set_current(before)
             try:
                 items.raised(exc)
             except RecursionError:
@@ -365,8 +365,8 @@ async def _drive_async_generator(
                 step.recorder.deferred.append((step, how))
             sent = awaitable = None
             raise
-        inside = current.get()
-        current.set(before)
+        inside = get_current()
+        set_current(before)
         items.add(item)
         try:
             sent = yield item

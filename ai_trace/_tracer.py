@@ -18,7 +18,7 @@ from typing_extensions import Self
 
 from ai_trace import _context
 from ai_trace._capture import Capture
-from ai_trace._context import Place, current
+from ai_trace._context import Place, get_current, set_current
 from ai_trace._dispatch import warn
 from ai_trace._ids import RandomIds
 from ai_trace._limits import Limits
@@ -300,8 +300,8 @@ class Tracer(Recorder):
 
     def __enter__(self) -> Self:
         """Make this tracer the current one."""
-        self._before.append(current.get())
-        current.set(self)
+        self._before.append(get_current())
+        set_current(self)
         return self
 
     def __exit__(
@@ -311,14 +311,14 @@ class Tracer(Recorder):
         traceback: TracebackType | None,
     ) -> None:
         """Give the current place back and close the tracer."""
-        if current.get() is self:
-            current.set(self.give_back())
+        if get_current() is self:
+            set_current(self.give_back())
         self.close()
         # Where a step was entered and never left, it stands here, and ended just now.
-        here = current.get()
+        here = get_current()
         while here is not None and here.is_over():
             here = here.give_back()
-        current.set(here)
+        set_current(here)
 
     def is_over(self) -> bool:
         """Tell whether the tracer was closed without having been left."""

@@ -22,7 +22,7 @@ settings.load_profile("steady")
 def forget_tracers() -> object:
     """Leave no tracer current and none activated; return what was."""
     left = _context.here()
-    _context.current.set(None)
+    _context.set_current(None)
     _context.activate(None)
     return left
 

@@ -14,7 +14,7 @@ import sys
 from typing import Any, Callable, TypeVar, cast
 
 from ai_trace import _context
-from ai_trace._context import InSink, Place, current
+from ai_trace._context import InSink, Place, get_current
 from ai_trace._dispatch import cause_of, say
 from ai_trace._draft import text_of
 from ai_trace._interruption import interrupts
@@ -53,7 +53,7 @@ class ForeignStep(Step):
         self._lasted = None
         self.facts = {}
         self._passing = id(sys.exc_info()[1])
-        self.outer = current.get()
+        self.outer = get_current()
         self.parent_id = place.id
         self.trace_id = place.trace_id or trace_id or recorder.ids.trace_id()
         is_free = step_id and step_id not in recorder.open_steps
@@ -236,7 +236,7 @@ def _innermost(place: Place | None) -> Place | None:
     current, as in a thread to which only the framework's context was carried, it
     is all there is.
     """
-    own = current.get()
+    own = get_current()
     deepest: ForeignStep | None = None
     for lookup in _lookups:
         found = _asked(lookup)
@@ -283,7 +283,7 @@ def hook(method: Hook) -> Hook:
 
 def _report(where: str, exc: Exception) -> None:
     cause = cause_of(exc)
-    place = current.get() or _context.active
+    place = get_current() or _context.active
     recorder = place.recorder if place is not None else None
     if isinstance(recorder, Recorder):
         recorder.losses.count(where, cause)

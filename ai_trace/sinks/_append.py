@@ -94,23 +94,23 @@ class AppendFile:
             if interrupts(exc):
                 raise
             return "gone"
-        now = monotonic()
-        if position != self.size or now >= self._look_at or self._torn:
-            self._look_at = now + _LOOK_EVERY_SECONDS
+        if position != self.size or monotonic() >= self._look_at:
             trouble = self.look()
             if trouble is None:
                 self.append(line)
+                self._look_at = monotonic() + _LOOK_EVERY_SECONDS
             return trouble
-        # As in ``append``: the call would take 0.1 µs.
+        # As in ``append``: the call would take 0.1 µs. There is no torn line before
+        # this one, or the file would have been looked at.
+        size = len(line)
         try:
             written = _system.write(descriptor, line)
-            if written != len(line):
+            if written != size:
                 self._write_rest(line, written)
         except BaseException as exc:
             self._complete_if_interrupted(line, exc)
             raise
-        self._torn = False
-        self.size = position + len(line)
+        self.size = position + size
         return None
 
     def append(self, line: bytes) -> None:
@@ -141,9 +141,10 @@ class AppendFile:
             self.complete(line)
 
     def _write_rest(self, line: bytes, written: int) -> None:
-        self._torn = True
+        self.fence()
         while written < len(line):
             written += _system.write(self._descriptor, line[written:])
+        self._torn = False
 
     def complete(self, line: bytes) -> None:
         """Write a line unless it is there: an interrupted write may have done it."""
@@ -156,13 +157,13 @@ class AppendFile:
                 return
             torn = bool(end) and not end.endswith(b"\n")
             self._write_rest(b"\n" + line if torn else line, 0)
-            self._torn = False
         except OSError:
-            self._torn = True
+            self.fence()
 
     def fence(self) -> None:
         """Let the next line start on a line of its own, after a torn one."""
         self._torn = True
+        self._look_at = 0.0
 
     def lock(self) -> None:
         """

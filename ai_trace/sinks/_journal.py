@@ -59,7 +59,6 @@ class Journal:
         self._current: AppendFile | None = None
         self._header: SessionHeader | None = None
         self.open_steps: dict[str, OpenStep] = {}
-        self._bytes = 0
         self._limit = _COMPACT_BYTES
         self._lock = threading.RLock()
 
@@ -106,8 +105,7 @@ class Journal:
             if file.append_if_sound(line) is not None:
                 self._go_on(file)
                 file.append(line)
-            self._bytes += len(line)
-            if self._bytes > self._limit:
+            if file.size > self._limit:
                 self._make_anew()
         except OSError as exc:
             if interrupts(exc):
@@ -153,7 +151,6 @@ class Journal:
             self._current = other
             data = self._all_lines()
             other.append(data)
-            self._bytes = len(data)
             self._limit = max(_COMPACT_BYTES, 2 * len(data))
             if full is not None:
                 _regain(full)

@@ -155,8 +155,11 @@ class JSONLSink:
         file = self._file
         try:
             trouble: str | None = "special"
-            is_full = file is not None and file.size + len(line) > file.room
-            if file is not None and not self._special and not is_full:
+            if (
+                file is not None
+                and not self._special
+                and file.size + len(line) <= file.room
+            ):
                 try:
                     trouble = file.append_if_sound(line)
                     if trouble is not None:
