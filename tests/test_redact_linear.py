@@ -18,6 +18,9 @@ TOKEN_PATTERNS = {
     f"{kind} {prefix}": _secret_shapes.token_pattern(prefix, rest)
     for kind, prefix, rest in _secret_shapes.TOKENS
 }
+LINK_PATTERNS = {
+    f"{kind} {hint}": pattern for kind, hint, pattern in _secret_shapes.LINKS
+}
 # Patterns are constants of their modules, in capitals and without an underscore.
 CONSTANTS = {
     name: value
@@ -25,7 +28,7 @@ CONSTANTS = {
     for name, value in vars(module).items()
     if name.isupper() and not name.startswith("_") and isinstance(value, str)
 }
-PATTERNS = {**TOKEN_PATTERNS, **CONSTANTS}
+PATTERNS = {**TOKEN_PATTERNS, **LINK_PATTERNS, **CONSTANTS}
 
 SAID_OFTEN = """
 password secret api_key= api_key=f( token token: token= token="x authorization: Bearer
@@ -34,6 +37,8 @@ cookie: cookie:a= sk- sk-ant- eyJ -eyJ eyJaaaaaaaaaaa. AKIA AIza SG. xoxb- ghp_ 
 ["token",' --password --a-token \\ \\\\a " ' \\" = : - _ A J é password=\\n token:\\"
 password=password=\\n token=a[redacted: {{ ${ 1 %3DeyJ [0meyJ value: "value":
 "name":"token","value":"x name:\x20cookie\\nvalue:\x20
+curl\x20 curl\x20-u\x20a: :AA 123456:AA &sig= X-Amz-Signature=
+hooks.slack.com/ /webhooks/
 """.split()
 """What an attacker would repeat: the beginnings of secrets that never come."""
 
