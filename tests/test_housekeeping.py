@@ -278,6 +278,16 @@ class TestVerbs:
         assert [five[4].stem] == said["deleted"]
         assert said["bytes"] > 0
 
+    def test_what_is_kept_is_too_large(self, tmp_path: Path, five: list[Path]) -> None:
+        """It is said where --keep-last leaves more than --max-size asks for."""
+        words = ("prune", "--max-size", "1", "--dir", ".")
+
+        kept = run(*words, "--keep-last", "4", cwd=tmp_path)
+        none = run(*words, cwd=tmp_path)
+
+        assert "more than --max-size 1 B" in kept.stderr
+        assert ("", 0) == (none.stderr, none.returncode)
+
     def test_without_a_rule(self, tmp_path: Path) -> None:
         """Without a rule nothing goes: it is a mistake."""
         done = run("prune", "--dir", ".", cwd=tmp_path)

@@ -92,8 +92,9 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
             "--keep-last 100. See ai-trace prune --help."
         )
         raise UsageError(msg)
+    stored = survey(options.dir)
     chosen = prunable(
-        survey(options.dir),
+        stored,
         before=options.older_than,
         keep_last=options.keep_last,
         max_size=options.max_size,
@@ -102,6 +103,7 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
         chosen = list(_free(chosen, terminal))
     if not options.json:
         terminal.write_all(_plan(chosen, options))
+    _complain_of_size(stored, chosen, options.max_size, terminal)
     if chosen and _asks(options, terminal) and not _agreed(terminal):
         terminal.write("Nothing was deleted.")
         return NOTHING_FOUND
@@ -115,6 +117,18 @@ def _free(chosen: Choice, terminal: Terminal) -> Iterator[tuple[Stored, str]]:
             terminal.complain(f"{session.stem} is being written; it would stay.")
         else:
             yield session, why
+
+
+def _complain_of_size(
+    stored: Sequence[Stored], chosen: Choice, most: int | None, terminal: Terminal
+) -> None:
+    """Say so where the sessions that are kept are larger than they may be."""
+    kept = sum(each.size for each in stored) - sum(each.size for each, _ in chosen)
+    if most is not None and kept > most:
+        terminal.complain(
+            f"What is kept has {size(kept)}, more than --max-size {size(most)}: it is "
+            "being written, or among the newest of --keep-last."
+        )
 
 
 def _plan(chosen: Choice, options: argparse.Namespace) -> list[str]:
