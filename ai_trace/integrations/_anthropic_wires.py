@@ -12,31 +12,40 @@ from ai_trace.integrations._anthropic_messages import (
     anthropic_tools,
     block_parts,
 )
-from ai_trace.integrations._fields import field, plain
+from ai_trace.integrations._fields import field, fields, plain
 from ai_trace.integrations._messages import arguments_of
 from ai_trace.integrations._usage import anthropic_usage
-from ai_trace.integrations._wire import Facts, Wire, answer, parameters, told
+from ai_trace.integrations._wire import Facts, Wire, answer, parameters
 
 
 _TAKEN = ("model", "messages", "system", "tools")
 
 
 def _asked(body: Facts) -> Facts:
-    return told(
-        system=block_parts(body.get("system")) or None,
-        messages=anthropic_messages(body.get("messages")),
-        tools=anthropic_tools(body.get("tools")),
-        parameters=parameters(body, *_TAKEN),
-    )
+    asked: Facts = {}
+    system = block_parts(body.get("system"))
+    if system:
+        asked["system"] = system
+    messages = anthropic_messages(body.get("messages"))
+    if messages is not None:
+        asked["messages"] = messages
+    offered = anthropic_tools(body.get("tools"))
+    if offered is not None:
+        asked["tools"] = offered
+    more = parameters(body, *_TAKEN)
+    if more is not None:
+        asked["parameters"] = more
+    return asked
 
 
 def _answered(response: Any) -> Facts | None:
-    content = field(response, "content")
+    given = fields(response)
+    content = given.get("content")
     if type(content) is not list:
         return None
-    usage = field(response, "usage")
-    messages = answer_message(content, field(response, "stop_reason"))
-    return answer(response, messages, anthropic_usage(usage), usage)
+    usage = plain(given.get("usage"))
+    messages = answer_message(content, given.get("stop_reason"))
+    return answer(given, messages, anthropic_usage(usage), usage)
 
 
 def _counted(response: Any) -> Facts | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 from functools import partial
-from typing import Any, Callable, NamedTuple, TypeVar
+from typing import Any, Callable, TypeVar, Union
 
 from ai_trace._context import Place
 from ai_trace._current import refused
@@ -18,12 +18,16 @@ from ai_trace._tracer import Tracer
 from ai_trace.integrations import _prices
 from ai_trace.integrations._fields import plain
 from ai_trace.integrations._media import without_media
+from ai_trace.integrations._usage import Usage
 from ai_trace.integrations._wire import Facts, Wire
 
 
 T = TypeVar("T")
 
 _WHERE = "integrations"
+
+_FAILED: Facts = {}
+"""Stands for a cost that could not be found out."""
 
 in_flight: ContextVar[Call | None] = ContextVar("ai_trace_call", default=None)
 """The call whose request is being sent, for the hook that sees each attempt."""
@@ -103,35 +107,32 @@ class Call:
     def give(self, result: Facts) -> None:
         """Record a result, with what it cost and how often it was tried."""
         if self.attempts > 1:
-            result = {**result, "retries": self.attempts - 1}
+            result["retries"] = self.attempts - 1
         usage = result.get("usage")
         if usage and self.priced:
-            cost = _prices.cost(
-                self.provider,
-                result.get("model") or self.model,
-                usage,
-                result.get("raw_usage"),
-                result.get("service_tier"),
-            )
-            if cost is not None:
-                result = {**result, "cost": cost}
+            cost = self.fenced(partial(self._cost, usage, result), _FAILED)
+            if cost is _FAILED:
+                self.step.note("$.result.cost", "failed")
+            elif cost is not None:
+                result["cost"] = cost
         if result and self.step.outcome is None:
             self.step.set_result(result)
 
+    def _cost(self, usage: Usage, result: Facts) -> Facts | None:
+        return _prices.cost(
+            self.provider,
+            result.get("model") or self.model,
+            usage,
+            result.get("raw_usage"),
+            result.get("service_tier"),
+        )
 
-class Asked(NamedTuple):
-    """
-    What is asked, and whom.
 
-    Attributes:
-        provider: Who answers.
-        server: The address, if it is not known to be the provider's own.
-        body: The body of the request.
-    """
-
-    provider: str
-    server: str | None
-    body: Any
+Asked = tuple[str, Union[str, None], Any]
+"""
+Who answers; the address, if it is not known to be the provider's own; the body of the
+request.
+"""
 
 
 def begin(place: Place, wire: Wire, asked: Callable[[], Asked]) -> Call | None:
@@ -141,8 +142,8 @@ def begin(place: Place, wire: Wire, asked: Callable[[], Asked]) -> Call | None:
     Args:
         place: Where we are.
         wire: The endpoint.
-        asked: Finds out what is asked, if anybody wants to know; what it raises is
-            counted.
+        asked: Finds out what is asked and whom, if anybody wants to know; what it
+            raises is counted.
 
     Returns:
         The call; ``None`` if nothing is recorded here.

@@ -50,7 +50,7 @@ class Library(NamedTuple):
 _MARK = "_ai_trace_before"
 
 _LEFT_OUT = ("Omit", "NotGiven")
-"""The classes that stand for what was not asked."""
+"""The names of the classes that stand for what was not asked."""
 
 
 def wrap(client: Any, library: Library) -> None:
@@ -260,23 +260,30 @@ def _begin(client: Any, library: Library, server: Server, options: Any) -> Call 
         if _context.orphans_unsaid:
             call_is_orphan()
         return None
-    return begin(
-        place, wire, lambda: Asked(*server.of(client, library.name), _body_of(options))
-    )
+    return begin(place, wire, functools.partial(_asked, client, library, server, options))
 
 
-def _body_of(options: Any) -> Any:
-    """Return the body of a request, with what the program added to it."""
+def _asked(client: Any, library: Library, server: Server, options: Any) -> Asked:
+    """Return who is asked, and the body with what the program added to it."""
+    provider, address = server.of(client, library.name)
     body = getattr(options, "json_data", None)
-    more = getattr(options, "extra_json", None)
     if type(body) is not dict:
-        return body
+        return provider, address, body
+    more = getattr(options, "extra_json", None)
     whole = {**body, **more} if type(more) is dict else body
-    return {
-        name: value
-        for name, value in whole.items()
-        if type(value).__name__ not in _LEFT_OUT
-    }
+    left_out = _left_out(library.name)
+    asked = {}
+    for name, value in whole.items():
+        if type(value) not in left_out:
+            asked[name] = value
+    return provider, address, asked
+
+
+@functools.lru_cache(maxsize=8)
+def _left_out(library: str) -> tuple[type, ...]:
+    """Return the classes that stand for what was not asked."""
+    module = sys.modules[library]
+    return tuple(getattr(module, name) for name in _LEFT_OUT if hasattr(module, name))
 
 
 def _follow(call: Call, library: Library, response: Any) -> None:
@@ -287,20 +294,19 @@ def _follow(call: Call, library: Library, response: Any) -> None:
 
 
 def _followed(call: Call, library: Library, response: Any) -> bool:
+    """Give a response to the step; return whether more of it is to come."""
     cls: Any = type(response)
     sort = _sort(cls, library.name)
-    if sort == "stream":
-        return _follow_stream(call, response)
     if sort == "model":
         call.give(call.read(response))
-        call.step.finish()
-        return True
+        return False
+    if sort == "stream":
+        return _follow_stream(call, response)
     raw = response.http_response if sort == "raw" else response
     if raw.is_closed:
         call.give(read_body(call, raw.content))
-        call.step.finish()
-    else:
-        follow_body(call, raw)
+        return False
+    follow_body(call, raw)
     return True
 
 

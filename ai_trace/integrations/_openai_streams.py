@@ -245,7 +245,7 @@ class ResponseFold:
     def result(self) -> Facts:
         """Return what has come so far."""
         response = self._response
-        usage = field(response, "usage")
+        usage = plain(field(response, "usage"))
         if self._is_whole and type(field(response, "output")) is list:
             output, status = field(response, "output"), field(response, "status")
             why = field(response, "incomplete_details")
