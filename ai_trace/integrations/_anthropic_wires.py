@@ -64,31 +64,35 @@ class MessageFold:
         self._usage: dict[str, Any] = {}
         self._stop_reason: Any = None
         self._blocks: dict[Any, dict[str, Any]] = {}
-        self._pieces: dict[Any, dict[str, list[str]]] = {}
+        self._pieces: dict[tuple[Any, str], list[str]] = {}
 
     def add(self, event: Any) -> bool:
         """Take an event; return whether the model says something in it."""
-        kind = field(event, "type")
+        facts = fields(event)
+        kind = facts.get("type")
         if kind == "content_block_delta":
-            self._add_piece(field(event, "index"), field(event, "delta"))
+            self._add_piece(facts.get("index"), fields(facts.get("delta")))
             return True
         if kind == "content_block_start":
-            block = plain(field(event, "content_block"))
-            self._blocks[field(event, "index")] = block
+            self._blocks[facts.get("index")] = plain(facts.get("content_block"))
         elif kind == "message_start":
-            started = field(event, "message")
-            self._about = {name: field(started, name) for name in ("model", "id")}
-            self._count(field(started, "usage"))
+            started = fields(facts.get("message"))
+            self._about = {"model": started.get("model"), "id": started.get("id")}
+            self._count(started.get("usage"))
         elif kind == "message_delta":
-            self._stop_reason = field(field(event, "delta"), "stop_reason")
-            self._count(field(event, "usage"))
+            self._stop_reason = field(facts.get("delta"), "stop_reason")
+            self._count(facts.get("usage"))
         return False
 
-    def _add_piece(self, index: Any, delta: Any) -> None:
-        name = _PIECES.get(field(delta, "type"))
-        piece = None if name is None else field(delta, name)
-        if name is not None and type(piece) is str:
-            self._pieces.setdefault(index, {}).setdefault(name, []).append(piece)
+    def _add_piece(self, index: Any, delta: Facts) -> None:
+        name = _PIECES.get(delta.get("type"))
+        piece = None if name is None else delta.get(name)
+        if name is None or type(piece) is not str:
+            return
+        pieces = self._pieces.get((index, name))
+        if pieces is None:
+            pieces = self._pieces[index, name] = []
+        pieces.append(piece)
 
     def _count(self, usage: Any) -> None:
         """Take the counts of an event; they stand for the whole message so far."""
@@ -106,11 +110,12 @@ class MessageFold:
 
     def _block(self, index: Any) -> Any:
         block = self._blocks[index]
-        pieces = self._pieces.get(index)
-        if not pieces or type(block) is not dict:
+        if type(block) is not dict:
             return block
-        for name, parts in pieces.items():
-            whole = "".join(parts)
+        for name in _PIECES.values():
+            if (index, name) not in self._pieces:
+                continue
+            whole = "".join(self._pieces[index, name])
             if name == "partial_json":
                 block = {**block, "input": arguments_of(whole)}
             else:

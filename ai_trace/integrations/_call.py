@@ -79,10 +79,13 @@ class Call:
         """Do something of ours; what it raises is counted."""
         return self.step.recorder.dispatch.fenced(_WHERE, call, otherwise)
 
-    def elapsed(self) -> float:
-        """Return the seconds since the call began."""
-        step = self.step
-        return step.recorder.monotonic() - step._origin
+    def lose(self, exc: Exception) -> None:
+        """Count what something of ours has raised; what interrupts goes on."""
+
+        def again() -> None:
+            raise exc
+
+        self.fenced(again, None)
 
     # -- its ends ------------------------------------------------------------
 
