@@ -18,7 +18,6 @@ from ai_trace._tracer import Tracer
 from ai_trace.integrations import _prices
 from ai_trace.integrations._fields import plain
 from ai_trace.integrations._media import without_media
-from ai_trace.integrations._usage import Usage
 from ai_trace.integrations._wire import Facts, Wire
 
 
@@ -102,10 +101,11 @@ class Call:
     def read(self, response: Any) -> Facts:
         """Return what a response says; one of an unknown shape is kept as it is."""
         found = self.wire.answered(response)
-        if found is None:
-            self.step.note("$.result.response", "unknown shape")
-            return {"response": without_media(plain(response))}
-        return found
+        return self._unknown(response) if found is None else found
+
+    def _unknown(self, response: Any) -> Facts:
+        self.step.note("$.result.response", "unknown shape")
+        return {"response": without_media(plain(response))}
 
     def give(self, result: Facts) -> None:
         """Record a result, with what it cost and how often it was tried."""
@@ -113,22 +113,16 @@ class Call:
             result["retries"] = self.attempts - 1
         usage = result.get("usage")
         if usage and self.priced:
-            cost = self.fenced(partial(self._cost, usage, result), _FAILED)
+            about = (result.get("raw_usage"), result.get("service_tier"))
+            model = result.get("model") or self.model
+            find = partial(_prices.cost, self.provider, model, usage, *about)
+            cost = self.fenced(find, _FAILED)
             if cost is _FAILED:
                 self.step.note("$.result.cost", "failed")
             elif cost is not None:
                 result["cost"] = cost
         if result and self.step.outcome is None:
             self.step.set_result(result)
-
-    def _cost(self, usage: Usage, result: Facts) -> Facts | None:
-        return _prices.cost(
-            self.provider,
-            result.get("model") or self.model,
-            usage,
-            result.get("raw_usage"),
-            result.get("service_tier"),
-        )
 
 
 Asked = tuple[str, Union[str, None], Any]
@@ -164,16 +158,18 @@ def begin(place: Place, wire: Wire, asked: Callable[[], Asked]) -> Call | None:
 def _started(recorder: Tracer, wire: Wire, asked: Callable[[], Asked]) -> Call | None:
     provider, server, body = asked()
     given = body if type(body) is dict else {"body": body}
+    name = operation = wire.operation
     model = given.get("model")
-    context: Facts = {"provider": provider, "operation": wire.operation}
+    if type(model) is str:
+        name = f"{operation} {model}"
+    context: Facts = {"provider": provider, "operation": operation}
     if server is not None:
         context["server"] = server
     context["model"] = model
     context.update(wire.asked(given))
-    name = f"{wire.operation} {model}" if type(model) is str else wire.operation
     step = CallStep(recorder, name, context, wire.kind)
     step.stop = None
     step.start()
-    is_open = step.id in recorder.open_steps
-    call = Call(step, wire, provider, model, priced=server is None)
-    return call if is_open else None
+    if step.id not in recorder.open_steps:
+        return None
+    return Call(step, wire, provider, model, priced=server is None)

@@ -260,7 +260,8 @@ def _begin(client: Any, library: Library, server: Server, options: Any) -> Call 
         if _context.orphans_unsaid:
             call_is_orphan()
         return None
-    return begin(place, wire, functools.partial(_asked, client, library, server, options))
+    asked = functools.partial(_asked, client, library, server, options)
+    return begin(place, wire, asked)
 
 
 def _asked(client: Any, library: Library, server: Server, options: Any) -> Asked:
@@ -272,10 +273,7 @@ def _asked(client: Any, library: Library, server: Server, options: Any) -> Asked
     more = getattr(options, "extra_json", None)
     whole = {**body, **more} if type(more) is dict else body
     left_out = _left_out(library.name)
-    asked = {}
-    for name, value in whole.items():
-        if type(value) not in left_out:
-            asked[name] = value
+    asked = {key: whole[key] for key in whole if type(whole[key]) not in left_out}
     return provider, address, asked
 
 

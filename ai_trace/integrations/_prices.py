@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, Callable, NamedTuple, Union
 
-from ai_trace.integrations._fields import fields
+from ai_trace.integrations._fields import field, fields
 from ai_trace.integrations._usage import Usage
 
 
@@ -82,7 +82,12 @@ def cost(
         return None
     if service_tier not in _NORMAL_TIERS or _is_priced_apart(raw_usage):
         return None
-    paid = _how(_NAMES.get(provider, provider), model)(
+    key = (_NAMES.get(provider, provider), model)
+    table, how = _learnt.get(key, _NOT_LEARNT)
+    # The program may have put another table in the place of the one that ships.
+    if table is not _snapshot():
+        how = _learn(*key)
+    paid = how(
         usage["input_tokens"],
         usage.get("output_tokens", 0),
         usage.get("cache_read_input_tokens", 0),
@@ -148,25 +153,13 @@ _PROBES = (
     (9 * 10**8, 5 * 10**8, 10**8, 1),
 )
 
-_learnt: dict[tuple[str, str], tuple[Any, _How]] = {}
-
-
-def _how(provider: str, model: str) -> _How:
-    """Return what finds out the cost of a call of this model."""
-    # The program may have put another table in the place of the one that ships.
-    table = _snapshot()
-    known = _learnt.get((provider, model))
-    if known is not None and known[0] is table:
-        return known[1]
-    if len(_learnt) >= _MAX_LEARNT:
-        _learnt.clear()
-    how = _learn(provider, model)
-    _learnt[provider, model] = (table, how)
-    return how
-
 
 def _unknown(*_counts: int) -> None:
     return None
+
+
+_learnt: dict[tuple[str, str], tuple[Any, _How]] = {}
+_NOT_LEARNT: tuple[Any, _How] = (None, _unknown)
 
 
 class _Rates(NamedTuple):
@@ -195,6 +188,16 @@ class _Rates(NamedTuple):
 
 
 def _learn(provider: str, model: str) -> _How:
+    """Find out, and keep, how the cost of a call of this model is found."""
+    table = _snapshot()
+    how = _how(provider, model)
+    if len(_learnt) >= _MAX_LEARNT:
+        _learnt.clear()
+    _learnt[provider, model] = (table, how)
+    return how
+
+
+def _how(provider: str, model: str) -> _How:
     ask = partial(_look_up, provider, model)
     try:
         varies = type(_calculated(provider, model, 1, 1, 0, 0).model.prices) is list
@@ -234,6 +237,6 @@ def _is_priced_apart(raw: Any) -> bool:
         return True
     for name, count in _PRICED_APART:
         details = given.get(name)
-        if details is not None and fields(details).get(count):
+        if details is not None and field(details, count):
             return True
     return False
