@@ -85,7 +85,8 @@ class MessageFold:
         return False
 
     def _add_piece(self, index: Any, delta: Facts) -> None:
-        name = _PIECES.get(delta.get("type"))
+        kind: Any = delta.get("type")
+        name = _PIECES.get(kind)
         piece = None if name is None else delta.get(name)
         if name is None or type(piece) is not str:
             return

@@ -7,6 +7,7 @@ step ends all the same.
 
 from __future__ import annotations
 
+import json
 from contextvars import ContextVar
 from functools import partial
 from typing import Any, Callable, TypeVar, Union
@@ -24,6 +25,8 @@ from ai_trace.integrations._wire import Facts, Wire
 T = TypeVar("T")
 
 _WHERE = "integrations"
+
+_GOOD = range(200, 300)
 
 _FAILED: Facts = {}
 """Stands for a cost that could not be found out."""
@@ -58,9 +61,21 @@ class Call:
         provider: Who answers, as in ``gen_ai.provider.name``.
         model: The model that is asked.
         priced: Whether it is known that the provider's own prices hold.
+
+    Attributes:
+        attempts: How often the request was sent.
+        unparsed: What was answered to a call that parses the answer.
     """
 
-    __slots__ = ("attempts", "model", "priced", "provider", "step", "wire")
+    __slots__ = (
+        "attempts",
+        "model",
+        "priced",
+        "provider",
+        "step",
+        "unparsed",
+        "wire",
+    )
 
     def __init__(
         self, step: CallStep, wire: Wire, provider: str, model: Any, *, priced: bool
@@ -71,6 +86,7 @@ class Call:
         self.model = model
         self.priced = priced
         self.attempts = 0
+        self.unparsed: Any = None
 
     # -- while it goes on ----------------------------------------------------
 
@@ -94,9 +110,14 @@ class Call:
         self.step._end_by(exc)
 
     def _held_by(self, exc: BaseException) -> Facts:
+        """Return what had been answered when the library raised, where it tells."""
         # The parser of a response that was cut short raises, and holds the response.
         response = getattr(exc, "completion", None)
-        return self.wire.answered(response) or {}
+        if response is None:
+            response = self.unparsed
+        if response is None:
+            response = _refused_body(exc)
+        return {} if response is None or response == "" else self.read(response)
 
     def read(self, response: Any) -> Facts:
         """Return what a response says; one of an unknown shape is kept as it is."""
@@ -115,6 +136,7 @@ class Call:
         if usage and self.priced:
             about = (result.get("raw_usage"), result.get("service_tier"))
             model = result.get("model") or self.model
+            find: Callable[[], Facts | None]
             find = partial(_prices.cost, self.provider, model, usage, *about)
             cost = self.fenced(find, _FAILED)
             if cost is _FAILED:
@@ -123,6 +145,14 @@ class Call:
                 result["cost"] = cost
         if result and self.step.outcome is None:
             self.step.set_result(result)
+
+
+def _refused_body(exc: BaseException) -> Any:
+    """Return the body of an answer that was a good one but for its shape."""
+    if type(exc) is json.JSONDecodeError:
+        return exc.doc
+    status = getattr(getattr(exc, "response", None), "status_code", None)
+    return getattr(exc, "body", None) if status in _GOOD else None
 
 
 Asked = tuple[str, Union[str, None], Any]

@@ -261,7 +261,21 @@ def _begin(client: Any, library: Library, server: Server, options: Any) -> Call 
             call_is_orphan()
         return None
     asked = functools.partial(_asked, client, library, server, options)
-    return begin(place, wire, asked)
+    call = begin(place, wire, asked)
+    parser = getattr(options, "post_parser", None)
+    if call is not None and callable(parser):
+        call.fenced(functools.partial(_look_at_parser, call, options, parser), None)
+    return call
+
+
+def _look_at_parser(call: Call, options: Any, parser: Callable[[Any], Any]) -> None:
+    """Have a call keep what ``parse`` is given, which it may refuse by raising."""
+
+    def parse(raw: Any) -> Any:
+        call.unparsed = raw
+        return parser(raw)
+
+    options.post_parser = parse
 
 
 def _asked(client: Any, library: Library, server: Server, options: Any) -> Asked:

@@ -178,7 +178,7 @@ class ChatFold:
             # The last chunk holds it, and often no choice at all.
             self._usage = plain(usage)
         speaks = False
-        given = facts.get("choices")
+        given: Any = facts.get("choices")
         for one in given if type(given) in (list, tuple) else ():
             told = fields(one)
             index = told.get("index")
