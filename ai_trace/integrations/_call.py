@@ -28,7 +28,7 @@ _WHERE = "integrations"
 
 _GOOD = range(200, 300)
 
-_FAILED: Facts = {}
+_FAILED: Facts | None = {}
 """Stands for a cost that could not be found out."""
 
 in_flight: ContextVar[Call | None] = ContextVar("ai_trace_call", default=None)
