@@ -139,6 +139,7 @@ FENCES = {
     "_redact",
     "_step",
     "_traced",
+    "integrations._call",
     "integrations._client",
     "integrations._foreign_step",
     "integrations._stream",

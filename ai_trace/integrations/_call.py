@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 from contextvars import ContextVar
-from functools import partial
-from typing import Any, Callable, TypeVar, Union
+from typing import Any, Callable, TypeVar
 
 from ai_trace._context import Place
 from ai_trace._current import refused
+from ai_trace._recorder import Recorder
 from ai_trace._step import Step
 from ai_trace._tracer import Tracer
 from ai_trace.integrations import _prices
@@ -27,9 +27,6 @@ T = TypeVar("T")
 _WHERE = "integrations"
 
 _GOOD = range(200, 300)
-
-_FAILED: Facts | None = {}
-"""Stands for a cost that could not be found out."""
 
 in_flight: ContextVar[Call | None] = ContextVar("ai_trace_call", default=None)
 """The call whose request is being sent, for the hook that sees each attempt."""
@@ -95,12 +92,8 @@ class Call:
         return self.step.recorder.dispatch.fenced(_WHERE, call, otherwise)
 
     def lose(self, exc: Exception) -> None:
-        """Count what something of ours has raised; what interrupts goes on."""
-
-        def again() -> None:
-            raise exc
-
-        self.fenced(again, None)
+        """Count what something of ours has raised, as ``fenced`` does."""
+        lose(self.step.recorder, exc)
 
     # -- its ends ------------------------------------------------------------
 
@@ -134,15 +127,15 @@ class Call:
             result["retries"] = self.attempts - 1
         usage = result.get("usage")
         if usage and self.priced:
-            about = (result.get("raw_usage"), result.get("service_tier"))
             model = result.get("model") or self.model
-            find: Callable[[], Facts | None]
-            find = partial(_prices.cost, self.provider, model, usage, *about)
-            cost = self.fenced(find, _FAILED)
-            if cost is _FAILED:
+            about = (result.get("raw_usage"), result.get("service_tier"))
+            try:
+                cost = _prices.cost(self.provider, model, usage, *about)
+                if cost is not None:
+                    result["cost"] = cost
+            except Exception as exc:
+                self.lose(exc)
                 self.step.note("$.result.cost", "failed")
-            elif cost is not None:
-                result["cost"] = cost
         if result and self.step.outcome is None:
             self.step.set_result(result)
 
@@ -155,38 +148,40 @@ def _refused_body(exc: BaseException) -> Any:
     return getattr(exc, "body", None) if status in _GOOD else None
 
 
-Asked = tuple[str, Union[str, None], Any]
-"""
-Who answers; the address, if it is not known to be the provider's own; the body of the
-request.
-"""
-
-
-def begin(place: Place, wire: Wire, asked: Callable[[], Asked]) -> Call | None:
-    """
-    Start the step of a call.
-
-    Args:
-        place: Where we are.
-        wire: The endpoint.
-        asked: Finds out what is asked and whom, if anybody wants to know; what it
-            raises is counted.
-
-    Returns:
-        The call; ``None`` if nothing is recorded here.
-    """
+def recorder_at(place: Place) -> Tracer | None:
+    """Return the tracer that records here; ``None`` if nothing is recorded."""
     recorder = place.recorder
     if not isinstance(recorder, Tracer):
         refused(place)
         return None
-    if recorder.muted:
-        return None
-    start = partial(_started, recorder, wire, asked)
-    return recorder.dispatch.fenced(_WHERE, start, None)
+    return None if recorder.muted else recorder
 
 
-def _started(recorder: Tracer, wire: Wire, asked: Callable[[], Asked]) -> Call | None:
-    provider, server, body = asked()
+def lose(recorder: Recorder, exc: Exception) -> None:
+    """Count what something of ours has raised; what interrupts the program goes on."""
+
+    def again() -> None:
+        raise exc
+
+    recorder.dispatch.fenced(_WHERE, again, None)
+
+
+def begin(
+    recorder: Tracer, wire: Wire, provider: str, server: str | None, body: Any
+) -> Call | None:
+    """
+    Start the step of a call.
+
+    Args:
+        recorder: The tracer.
+        wire: The endpoint.
+        provider: Who is asked.
+        server: The address, if it is not known to be the provider's own.
+        body: The body of the request.
+
+    Returns:
+        The call; ``None`` if nothing is recorded.
+    """
     given = body if type(body) is dict else {"body": body}
     name = operation = wire.operation
     model = given.get("model")

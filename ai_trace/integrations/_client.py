@@ -19,7 +19,7 @@ from ai_trace._objects import type_name
 from ai_trace.exceptions import TraceConfigError
 from ai_trace.integrations import _prices
 from ai_trace.integrations._body import follow_body, read_body
-from ai_trace.integrations._call import Asked, Call, begin, in_flight
+from ai_trace.integrations._call import Call, begin, in_flight, lose, recorder_at
 from ai_trace.integrations._installed import check_version, missing
 from ai_trace.integrations._servers import Server
 from ai_trace.integrations._stream import AsyncFollowed, Followed, Passing
@@ -260,8 +260,15 @@ def _begin(client: Any, library: Library, server: Server, options: Any) -> Call 
         if _context.orphans_unsaid:
             call_is_orphan()
         return None
-    asked = functools.partial(_asked, client, library, server, options)
-    call = begin(place, wire, asked)
+    recorder = recorder_at(place)
+    if recorder is None:
+        return None
+    # A fence without a call costs nothing until something fails.
+    try:
+        call = begin(recorder, wire, *_asked(client, library, server, options))
+    except Exception as exc:
+        lose(recorder, exc)
+        return None
     parser = getattr(options, "post_parser", None)
     if call is not None and callable(parser):
         call.fenced(functools.partial(_look_at_parser, call, options, parser), None)
@@ -278,8 +285,10 @@ def _look_at_parser(call: Call, options: Any, parser: Callable[[Any], Any]) -> N
     options.post_parser = parse
 
 
-def _asked(client: Any, library: Library, server: Server, options: Any) -> Asked:
-    """Return who is asked, and the body with what the program added to it."""
+def _asked(
+    client: Any, library: Library, server: Server, options: Any
+) -> tuple[str, str | None, Any]:
+    """Return who is asked, where, and the body with what the program added to it."""
     provider, address = server.of(client, library.name)
     body = getattr(options, "json_data", None)
     if type(body) is not dict:
@@ -300,8 +309,12 @@ def _left_out(library: str) -> tuple[type, ...]:
 
 def _follow(call: Call, library: Library, response: Any) -> None:
     """End the step with its response, or follow the response to its end."""
-    follow = functools.partial(_followed, call, library, response)
-    if not call.fenced(follow, otherwise=False):
+    goes_on = False
+    try:
+        goes_on = _followed(call, library, response)
+    except Exception as exc:
+        call.lose(exc)
+    if not goes_on:
         call.step.finish()
 
 
