@@ -2,8 +2,8 @@
 Streams that are recorded as they pass.
 
 The object that the program gets is the library's own. Only what it reads from is
-replaced, by an iterator that hands each chunk on before it is looked at, and keeps
-no chunk. Nothing here refers to the stream: it is freed when it would have been.
+replaced, by an iterator that looks at each chunk as it hands it on, and keeps no
+chunk. Nothing here refers to the stream: it is freed when it would have been.
 """
 
 from __future__ import annotations
