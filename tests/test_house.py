@@ -142,6 +142,7 @@ FENCES = {
     "integrations._call",
     "integrations._client",
     "integrations._foreign_step",
+    "integrations._hooked_calls",
     "integrations._stream",
     "sinks",
 }

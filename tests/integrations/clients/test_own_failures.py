@@ -20,6 +20,7 @@ from ai_trace.integrations import (
     _prices,
     _stream,
 )
+from ai_trace.integrations._hooked_calls import with_cost
 from ai_trace.integrations.openai import _LIBRARY, wrap_openai
 from ai_trace.testing import CapturedSteps, capture
 
@@ -151,6 +152,18 @@ def test_finding_out_the_cost(
     assert "cost" not in record.result
     assert [{"path": "$.result.cost", "note": "failed"}] == record.notes
     assert 1 == counted(steps)
+
+
+def test_finding_out_the_cost_of_a_framework(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the price table fails in a hook, it is counted, and the result stays."""
+    monkeypatch.setattr(_prices, "_learnt", {})
+    monkeypatch.setattr(genai_prices, "calc_price", broken)
+    result = {"model": "gpt-4o", "usage": {"input_tokens": 9, "output_tokens": 9}}
+    with capture() as steps:
+        told = with_cost(result, {"provider": "openai"})
+
+    assert result == told
+    assert {"cost": {"ZeroDivisionError": 1}} == steps.tracer.health()
 
 
 def test_closing(
