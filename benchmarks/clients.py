@@ -3,27 +3,43 @@ What recording adds to the calls of clients: one Markdown table.
 
     python benchmarks/clients.py
 
-Wrapped and unwrapped clients take turns with the same server, on a socket of this
-process. The time is that of the calling thread alone, so that neither the server nor
-other programs count; that of the first chunk is the time that passes. What is told are
-medians: of the unwrapped client, and of the differences of neighbours.
+Compared are clients of one library that differ in nothing but that the calls of one
+are recorded. They ask the same server, which is that of the tests, in a process and on
+a core of its own, as a provider's would be. They take turns call by call, in every
+order there is, so that each comes after each of the others as often. The time of a call
+is that of the calling thread, without the server and without waiting for it; the time
+until the first chunk is what passes for the user.
+
+"Recording adds" is the median of the differences of neighbours, with the interval in
+which that median lies with 95 % certainty. A third client, which is not recorded
+either, says how much two calls differ of which nothing differs: the noise. What
+recording adds until the first chunk is within the noise if all of its interval is.
+
+The machine may run a whole process slowly. So several processes measure it all, and of
+each row the one is told in which the client that is not recorded was fastest.
 """
 
 from __future__ import annotations
 
 import gc
+import json
+import math
+import os
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from importlib import metadata
+from itertools import cycle, islice, permutations
 from pathlib import Path
 from typing import Any, Callable, NamedTuple
 
 import anthropic
 import openai
+from _timing import pin
 
 
 # The server that plays the provider is that of the tests.
@@ -38,20 +54,23 @@ from llm_replies import (
     message,
     message_stream,
 )
-from llm_server import LlmServer, Reply, answer, serving
+from llm_server import Reply, answer, serving
 
 from ai_trace import Tracer
 from ai_trace.integrations.anthropic import wrap_anthropic
 from ai_trace.integrations.openai import wrap_openai
 
 
-ROUNDS = 400
-WARM_UP = 20
+PROCESSES = 5
+ROUNDS = 300
+STREAMS = 90
+WARM_UP = 24
 FEW, MANY = 10, 210
 CALL_LIMIT, CHUNK_LIMIT = 150.0, 10.0
 
 Do = Callable[[Any], object]
 Clock = Callable[[], float]
+Times = list[list[float]]
 
 
 class Library(NamedTuple):
@@ -60,7 +79,7 @@ class Library(NamedTuple):
 
     Attributes:
         name: What it is called.
-        make: Makes a client that asks a server.
+        make: Makes a client that asks the server at an address.
         wrap: Has the calls of a client recorded.
         ask: Asks, and returns what comes.
         whole: The answer of the server.
@@ -68,7 +87,7 @@ class Library(NamedTuple):
     """
 
     name: str
-    make: Callable[[LlmServer], Any]
+    make: Callable[[str], Any]
     wrap: Callable[[Any], Any]
     ask: Callable[..., Any]
     whole: Reply
@@ -81,31 +100,37 @@ class Row(NamedTuple):
 
     Attributes:
         name: What is measured.
-        plain: What it takes an unwrapped client.
+        plain: What it takes a client that is not recorded.
         more: What recording adds; may be below zero.
-        limit: What it may add, if that is laid down.
+        low: What it adds at least, with 95 % certainty.
+        high: What it adds at most, likewise.
+        noise: How much two calls differ that are not recorded.
+        limit: What it may add; ``None`` stands for the noise.
     """
 
     name: str
     plain: float
     more: float
-    limit: float | None = None
+    low: float
+    high: float
+    noise: float
+    limit: float | None
 
 
 # -- the libraries -------------------------------------------------------------------
 
 
-def openai_client(server: LlmServer) -> Any:
-    """Return a client of OpenAI's that takes the server for OpenAI."""
-    http = openai.DefaultHttpxClient(proxy=server.address)
+def openai_client(address: str) -> Any:
+    """Return a client of OpenAI's that takes the server at an address for OpenAI."""
+    http = openai.DefaultHttpxClient(proxy=address)
     return openai.OpenAI(
         base_url="http://api.openai.com/v1", api_key="x", http_client=http
     )
 
 
-def anthropic_client(server: LlmServer) -> Any:
-    """Return a client of Anthropic's that takes the server for Anthropic."""
-    http = anthropic.DefaultHttpxClient(proxy=server.address)
+def anthropic_client(address: str) -> Any:
+    """Return a client of Anthropic's that takes the server for its own."""
+    http = anthropic.DefaultHttpxClient(proxy=address)
     return anthropic.Anthropic(
         base_url="http://api.anthropic.com", api_key="x", http_client=http
     )
@@ -143,6 +168,54 @@ LIBRARIES = (
 )
 
 
+# -- the server ----------------------------------------------------------------------
+
+
+def serve() -> None:
+    """Answer on a core of its own what each line of the input asks for."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    with serving() as server:
+        print(server.address, flush=True)
+        for line in sys.stdin:
+            number, count = json.loads(line)
+            library = LIBRARIES[number]
+            server.will(library.pieces(count) if count else library.whole)
+            server.requests.clear()
+            print("ready", flush=True)
+
+
+class Server:
+    """
+    The server, seen from the process of the clients.
+    """
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        self.address = self._said()
+
+    def will(self, library: Library, count: int = 0) -> None:
+        """Say whose answer comes next, and in how many pieces; in none if whole."""
+        if self._process.stdin is not None:
+            asked = [LIBRARIES.index(library), count]
+            print(json.dumps(asked), file=self._process.stdin, flush=True)
+        self._said()
+
+    def _said(self) -> str:
+        return self._process.stdout.readline().strip() if self._process.stdout else ""
+
+
+@contextmanager
+def started() -> Iterator[Server]:
+    """Start the server for a block."""
+    command = [sys.executable, __file__, "--serve"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
+        yield Server(process)
+        if process.stdin is not None:
+            process.stdin.close()
+
+
 # -- measuring -----------------------------------------------------------------------
 
 
@@ -153,52 +226,55 @@ def took(do: Do, client: Any, clock: Clock) -> float:
     return (clock() - began) * 1e6
 
 
-class Pair(NamedTuple):
+class Clients(NamedTuple):
     """
-    A client, and one like it whose calls are recorded.
+    A client, one like it, and one whose calls are recorded.
     """
 
     plain: Any
+    other: Any
     wrapped: Any
 
     def times(
         self, do: Do, rounds: int = ROUNDS, clock: Clock = time.thread_time
-    ) -> tuple[list[float], list[float]]:
-        """Return the times of both, who take turns at being the first."""
-        times: tuple[list[float], list[float]] = ([], [])
+    ) -> Times:
+        """Return the times of each, who take turns in every order."""
+        times: Times = [[], [], []]
         gc.collect()
-        for number in range(rounds + WARM_UP):
-            for which in (0, 1) if number % 2 else (1, 0):
+        for order in islice(cycle(permutations(range(3))), rounds + WARM_UP):
+            for which in order:
                 times[which].append(took(do, self[which], clock))
-        return times[0][WARM_UP:], times[1][WARM_UP:]
+        return [column[WARM_UP:] for column in times]
 
 
-def compared(
-    name: str, times: tuple[list[float], list[float]], limit: float | None = None
-) -> Row:
-    """Return the row of what both clients took."""
-    plain, wrapped = times
-    more = statistics.median(
-        other - one for one, other in zip(plain, wrapped, strict=True)
+def compared(name: str, times: Times, limit: float | None = None) -> Row:
+    """Return the row of what the clients took."""
+    plain, other, wrapped = times
+    more = sorted(one - base for base, one in zip(plain, wrapped))
+    noise = statistics.median(abs(one - base) for base, one in zip(plain, other))
+    # The ranks between which the median of a sample lies, whatever it is a sample of.
+    half_width = math.ceil(0.98 * math.sqrt(len(more)))
+    middle = len(more) // 2
+    return Row(
+        name,
+        statistics.median(plain),
+        statistics.median(more),
+        more[middle - half_width],
+        more[middle + half_width],
+        noise,
+        limit,
     )
-    return Row(name, statistics.median(plain), more, limit)
 
 
-def a_chunk(
-    few: tuple[list[float], list[float]], many: tuple[list[float], list[float]]
-) -> tuple[list[float], list[float]]:
+def a_chunk(few: Times, many: Times) -> Times:
     """Return what one chunk takes, from short streams and long ones."""
-    plain, wrapped = (
-        [
-            (long - short) / (MANY - FEW)
-            for short, long in zip(few[which], many[which], strict=True)
-        ]
-        for which in (0, 1)
-    )
-    return plain, wrapped
+    return [
+        [(long - short) / (MANY - FEW) for short, long in zip(*columns)]
+        for columns in zip(few, many)
+    ]
 
 
-def rows(library: Library, server: LlmServer, clients: Pair) -> Iterator[Row]:
+def rows(library: Library, server: Server, clients: Clients) -> Iterator[Row]:
     """Measure one library."""
 
     def read(client: Any) -> None:
@@ -209,54 +285,71 @@ def rows(library: Library, server: LlmServer, clients: Pair) -> Iterator[Row]:
         with library.ask(client, stream=True) as stream:
             next(stream)
 
-    server.will(library.whole)
+    server.will(library)
     calls = clients.times(library.ask)
     yield compared(f"{library.name}: a call, with its cost", calls, CALL_LIMIT)
-    server.will(library.pieces(FEW))
+    server.will(library, FEW)
     waits = clients.times(first_chunk, clock=time.perf_counter)
-    few = clients.times(read, ROUNDS // 4)
-    server.will(library.pieces(MANY))
-    chunks = a_chunk(few, clients.times(read, ROUNDS // 4))
+    few = clients.times(read, STREAMS)
+    server.will(library, MANY)
+    chunks = a_chunk(few, clients.times(read, STREAMS))
     yield compared(f"{library.name}: a chunk of a stream", chunks, CHUNK_LIMIT)
     yield compared(f"{library.name}: until the first chunk", waits)
 
 
 @contextmanager
-def pair(library: Library, server: LlmServer) -> Iterator[Pair]:
-    """Make both clients for a block."""
+def made(library: Library, server: Server) -> Iterator[Clients]:
+    """Make the clients for a block."""
     with ExitStack() as stack:
-        plain = stack.enter_context(library.make(server))
-        yield Pair(plain, library.wrap(stack.enter_context(library.make(server))))
+        plain, other, wrapped = (
+            stack.enter_context(library.make(server.address)) for _ in range(3)
+        )
+        yield Clients(plain, other, library.wrap(wrapped))
 
 
-def measured() -> list[Row]:
-    """Measure all of it, where a tracer is current."""
+def measure() -> None:
+    """Measure all of it once, where a tracer is current, and print it as JSON."""
+    pin()
     found: list[Row] = []
-    with tempfile.TemporaryDirectory() as directory, Tracer("bench", directory):
+    with (
+        started() as server,
+        tempfile.TemporaryDirectory() as directory,
+        Tracer("bench", directory),
+    ):
         for library in LIBRARIES:
-            with serving() as server, pair(library, server) as clients:
+            with made(library, server) as clients:
                 found += rows(library, server, clients)
-    return found
+    print(json.dumps(found))
 
 
 # -- the table -----------------------------------------------------------------------
 
 
+def measured() -> list[Row]:
+    """Return each row as the process measured it that ran it fastest."""
+    command = [sys.executable, __file__, "--measure"]
+    runs = []
+    for _ in range(PROCESSES):
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        runs.append([Row(*row) for row in json.loads(done.stdout)])
+    return [min(column, key=lambda row: row.plain) for column in zip(*runs)]
+
+
 def judged(row: Row) -> str:
     """Return what was aimed at, and whether it was met."""
     if row.limit is None:
-        return "-"
-    met = "met" if row.more <= row.limit else "missed"
-    return f"{row.limit:.0f}: {met}"
+        return f"the noise: {'met' if row.high <= row.noise else 'missed'}"
+    return f"{row.limit:.0f}: {'met' if row.more <= row.limit else 'missed'}"
 
 
 def table(found: list[Row]) -> list[str]:
     """Return the lines of the table."""
     return [
-        "| µs | unwrapped | recording adds | at most |",
-        "|---|---|---|---|",
+        "| µs | not recorded | recording adds | 95 % | noise | at most |",
+        "|---|---|---|---|---|---|",
         *(
-            f"| {row.name} | {row.plain:.1f} | {row.more:+.1f} | {judged(row)} |"
+            f"| {row.name} | {row.plain:.1f} | {row.more:+.1f} "
+            f"| {row.low:+.1f} to {row.high:+.1f} | {row.noise:.1f} | {judged(row)} |"
             for row in found
         ),
     ]
@@ -270,4 +363,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    {"--serve": serve, "--measure": measure}.get(sys.argv[-1], main)()

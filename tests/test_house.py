@@ -139,8 +139,10 @@ FENCES = {
     "_redact",
     "_step",
     "_traced",
+    "integrations._call",
     "integrations._client",
     "integrations._foreign_step",
+    "integrations._hooked_calls",
     "integrations._stream",
     "sinks",
 }

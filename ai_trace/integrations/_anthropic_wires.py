@@ -12,31 +12,40 @@ from ai_trace.integrations._anthropic_messages import (
     anthropic_tools,
     block_parts,
 )
-from ai_trace.integrations._fields import field, plain
+from ai_trace.integrations._fields import field, fields, plain
 from ai_trace.integrations._messages import arguments_of
 from ai_trace.integrations._usage import anthropic_usage
-from ai_trace.integrations._wire import Facts, Wire, answer, parameters, told
+from ai_trace.integrations._wire import Facts, Wire, answer, parameters
 
 
 _TAKEN = ("model", "messages", "system", "tools")
 
 
 def _asked(body: Facts) -> Facts:
-    return told(
-        system=block_parts(body.get("system")) or None,
-        messages=anthropic_messages(body.get("messages")),
-        tools=anthropic_tools(body.get("tools")),
-        parameters=parameters(body, *_TAKEN),
-    )
+    asked: Facts = {}
+    system = block_parts(body.get("system"))
+    if system:
+        asked["system"] = system
+    messages = anthropic_messages(body.get("messages"))
+    if messages is not None:
+        asked["messages"] = messages
+    offered = anthropic_tools(body.get("tools"))
+    if offered is not None:
+        asked["tools"] = offered
+    more = parameters(body, *_TAKEN)
+    if more is not None:
+        asked["parameters"] = more
+    return asked
 
 
 def _answered(response: Any) -> Facts | None:
-    content = field(response, "content")
+    given = fields(response)
+    content = given.get("content")
     if type(content) is not list:
         return None
-    usage = field(response, "usage")
-    messages = answer_message(content, field(response, "stop_reason"))
-    return answer(response, messages, anthropic_usage(usage), usage)
+    usage = plain(given.get("usage"))
+    messages = answer_message(content, given.get("stop_reason"))
+    return answer(given, messages, anthropic_usage(usage), usage)
 
 
 def _counted(response: Any) -> Facts | None:
@@ -55,31 +64,36 @@ class MessageFold:
         self._usage: dict[str, Any] = {}
         self._stop_reason: Any = None
         self._blocks: dict[Any, dict[str, Any]] = {}
-        self._pieces: dict[Any, dict[str, list[str]]] = {}
+        self._pieces: dict[tuple[Any, str], list[str]] = {}
 
     def add(self, event: Any) -> bool:
         """Take an event; return whether the model says something in it."""
-        kind = field(event, "type")
+        facts = fields(event)
+        kind = facts.get("type")
         if kind == "content_block_delta":
-            self._add_piece(field(event, "index"), field(event, "delta"))
+            self._add_piece(facts.get("index"), fields(facts.get("delta")))
             return True
         if kind == "content_block_start":
-            block = plain(field(event, "content_block"))
-            self._blocks[field(event, "index")] = block
+            self._blocks[facts.get("index")] = plain(facts.get("content_block"))
         elif kind == "message_start":
-            started = field(event, "message")
-            self._about = {name: field(started, name) for name in ("model", "id")}
-            self._count(field(started, "usage"))
+            started = fields(facts.get("message"))
+            self._about = {"model": started.get("model"), "id": started.get("id")}
+            self._count(started.get("usage"))
         elif kind == "message_delta":
-            self._stop_reason = field(field(event, "delta"), "stop_reason")
-            self._count(field(event, "usage"))
+            self._stop_reason = field(facts.get("delta"), "stop_reason")
+            self._count(facts.get("usage"))
         return False
 
-    def _add_piece(self, index: Any, delta: Any) -> None:
-        name = _PIECES.get(field(delta, "type"))
-        piece = None if name is None else field(delta, name)
-        if name is not None and type(piece) is str:
-            self._pieces.setdefault(index, {}).setdefault(name, []).append(piece)
+    def _add_piece(self, index: Any, delta: Facts) -> None:
+        kind: Any = delta.get("type")
+        name = _PIECES.get(kind)
+        piece = None if name is None else delta.get(name)
+        if name is None or type(piece) is not str:
+            return
+        pieces = self._pieces.get((index, name))
+        if pieces is None:
+            pieces = self._pieces[index, name] = []
+        pieces.append(piece)
 
     def _count(self, usage: Any) -> None:
         """Take the counts of an event; they stand for the whole message so far."""
@@ -97,11 +111,12 @@ class MessageFold:
 
     def _block(self, index: Any) -> Any:
         block = self._blocks[index]
-        pieces = self._pieces.get(index)
-        if not pieces or type(block) is not dict:
+        if type(block) is not dict:
             return block
-        for name, parts in pieces.items():
-            whole = "".join(parts)
+        for name in _PIECES.values():
+            if (index, name) not in self._pieces:
+                continue
+            whole = "".join(self._pieces[index, name])
             if name == "partial_json":
                 block = {**block, "input": arguments_of(whole)}
             else:

@@ -7,12 +7,13 @@ step ends all the same.
 
 from __future__ import annotations
 
+import json
 from contextvars import ContextVar
-from functools import partial
-from typing import Any, Callable, NamedTuple, TypeVar
+from typing import Any, Callable, TypeVar
 
 from ai_trace._context import Place
 from ai_trace._current import refused
+from ai_trace._recorder import Recorder
 from ai_trace._step import Step
 from ai_trace._tracer import Tracer
 from ai_trace.integrations import _prices
@@ -24,6 +25,8 @@ from ai_trace.integrations._wire import Facts, Wire
 T = TypeVar("T")
 
 _WHERE = "integrations"
+
+_GOOD = range(200, 300)
 
 in_flight: ContextVar[Call | None] = ContextVar("ai_trace_call", default=None)
 """The call whose request is being sent, for the hook that sees each attempt."""
@@ -55,9 +58,21 @@ class Call:
         provider: Who answers, as in ``gen_ai.provider.name``.
         model: The model that is asked.
         priced: Whether it is known that the provider's own prices hold.
+
+    Attributes:
+        attempts: How often the request was sent.
+        unparsed: What was answered to a call that parses the answer.
     """
 
-    __slots__ = ("attempts", "model", "priced", "provider", "step", "wire")
+    __slots__ = (
+        "attempts",
+        "model",
+        "priced",
+        "provider",
+        "step",
+        "unparsed",
+        "wire",
+    )
 
     def __init__(
         self, step: CallStep, wire: Wire, provider: str, model: Any, *, priced: bool
@@ -68,6 +83,7 @@ class Call:
         self.model = model
         self.priced = priced
         self.attempts = 0
+        self.unparsed: Any = None
 
     # -- while it goes on ----------------------------------------------------
 
@@ -75,10 +91,9 @@ class Call:
         """Do something of ours; what it raises is counted."""
         return self.step.recorder.dispatch.fenced(_WHERE, call, otherwise)
 
-    def elapsed(self) -> float:
-        """Return the seconds since the call began."""
-        step = self.step
-        return step.recorder.monotonic() - step._origin
+    def lose(self, exc: Exception) -> None:
+        """Count what something of ours has raised, as ``fenced`` does."""
+        lose(self.step.recorder, exc)
 
     # -- its ends ------------------------------------------------------------
 
@@ -88,88 +103,98 @@ class Call:
         self.step._end_by(exc)
 
     def _held_by(self, exc: BaseException) -> Facts:
+        """Return what had been answered when the library raised, where it tells."""
         # The parser of a response that was cut short raises, and holds the response.
         response = getattr(exc, "completion", None)
-        return self.wire.answered(response) or {}
+        if response is None:
+            response = self.unparsed
+        if response is None:
+            response = _refused_body(exc)
+        return {} if response is None or response == "" else self.read(response)
 
     def read(self, response: Any) -> Facts:
         """Return what a response says; one of an unknown shape is kept as it is."""
         found = self.wire.answered(response)
-        if found is None:
-            self.step.note("$.result.response", "unknown shape")
-            return {"response": without_media(plain(response))}
-        return found
+        return self._unknown(response) if found is None else found
+
+    def _unknown(self, response: Any) -> Facts:
+        self.step.note("$.result.response", "unknown shape")
+        return {"response": without_media(plain(response))}
 
     def give(self, result: Facts) -> None:
         """Record a result, with what it cost and how often it was tried."""
         if self.attempts > 1:
-            result = {**result, "retries": self.attempts - 1}
+            result["retries"] = self.attempts - 1
         usage = result.get("usage")
         if usage and self.priced:
-            cost = _prices.cost(
-                self.provider,
-                result.get("model") or self.model,
-                usage,
-                result.get("raw_usage"),
-                result.get("service_tier"),
-            )
-            if cost is not None:
-                result = {**result, "cost": cost}
+            model = result.get("model") or self.model
+            about = (result.get("raw_usage"), result.get("service_tier"))
+            try:
+                cost = _prices.cost(self.provider, model, usage, *about)
+                if cost is not None:
+                    result["cost"] = cost
+            except Exception as exc:
+                self.lose(exc)
+                self.step.note("$.result.cost", "failed")
         if result and self.step.outcome is None:
             self.step.set_result(result)
 
 
-class Asked(NamedTuple):
-    """
-    What is asked, and whom.
-
-    Attributes:
-        provider: Who answers.
-        server: The address, if it is not known to be the provider's own.
-        body: The body of the request.
-    """
-
-    provider: str
-    server: str | None
-    body: Any
+def _refused_body(exc: BaseException) -> Any:
+    """Return the body of an answer that was a good one but for its shape."""
+    if type(exc) is json.JSONDecodeError:
+        return exc.doc
+    status = getattr(getattr(exc, "response", None), "status_code", None)
+    return getattr(exc, "body", None) if status in _GOOD else None
 
 
-def begin(place: Place, wire: Wire, asked: Callable[[], Asked]) -> Call | None:
-    """
-    Start the step of a call.
-
-    Args:
-        place: Where we are.
-        wire: The endpoint.
-        asked: Finds out what is asked, if anybody wants to know; what it raises is
-            counted.
-
-    Returns:
-        The call; ``None`` if nothing is recorded here.
-    """
+def recorder_at(place: Place) -> Tracer | None:
+    """Return the tracer that records here; ``None`` if nothing is recorded."""
     recorder = place.recorder
     if not isinstance(recorder, Tracer):
         refused(place)
         return None
-    if recorder.muted:
-        return None
-    start = partial(_started, recorder, wire, asked)
-    return recorder.dispatch.fenced(_WHERE, start, None)
+    return None if recorder.muted else recorder
 
 
-def _started(recorder: Tracer, wire: Wire, asked: Callable[[], Asked]) -> Call | None:
-    provider, server, body = asked()
+def lose(recorder: Recorder, exc: Exception) -> None:
+    """Count what something of ours has raised; what interrupts the program goes on."""
+
+    def again() -> None:
+        raise exc
+
+    recorder.dispatch.fenced(_WHERE, again, None)
+
+
+def begin(
+    recorder: Tracer, wire: Wire, provider: str, server: str | None, body: Any
+) -> Call | None:
+    """
+    Start the step of a call.
+
+    Args:
+        recorder: The tracer.
+        wire: The endpoint.
+        provider: Who is asked.
+        server: The address, if it is not known to be the provider's own.
+        body: The body of the request.
+
+    Returns:
+        The call; ``None`` if nothing is recorded.
+    """
     given = body if type(body) is dict else {"body": body}
+    name = operation = wire.operation
     model = given.get("model")
-    context: Facts = {"provider": provider, "operation": wire.operation}
+    if type(model) is str:
+        name = f"{operation} {model}"
+    context: Facts = {"provider": provider, "operation": operation}
     if server is not None:
         context["server"] = server
     context["model"] = model
     context.update(wire.asked(given))
-    name = f"{wire.operation} {model}" if type(model) is str else wire.operation
     step = CallStep(recorder, name, context, wire.kind)
     step.stop = None
     step.start()
-    is_open = step.id in recorder.open_steps
-    call = Call(step, wire, provider, model, priced=server is None)
-    return call if is_open else None
+    if step.id not in recorder.open_steps:
+        return None
+    return Call(step, wire, provider, model, priced=server is None)

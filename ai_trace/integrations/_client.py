@@ -19,7 +19,7 @@ from ai_trace._objects import type_name
 from ai_trace.exceptions import TraceConfigError
 from ai_trace.integrations import _prices
 from ai_trace.integrations._body import follow_body, read_body
-from ai_trace.integrations._call import Asked, Call, begin, in_flight
+from ai_trace.integrations._call import Call, begin, in_flight, lose, recorder_at
 from ai_trace.integrations._installed import check_version, missing
 from ai_trace.integrations._servers import Server
 from ai_trace.integrations._stream import AsyncFollowed, Followed, Passing
@@ -50,7 +50,7 @@ class Library(NamedTuple):
 _MARK = "_ai_trace_before"
 
 _LEFT_OUT = ("Omit", "NotGiven")
-"""The classes that stand for what was not asked."""
+"""The names of the classes that stand for what was not asked."""
 
 
 def wrap(client: Any, library: Library) -> None:
@@ -260,47 +260,78 @@ def _begin(client: Any, library: Library, server: Server, options: Any) -> Call 
         if _context.orphans_unsaid:
             call_is_orphan()
         return None
-    return begin(
-        place, wire, lambda: Asked(*server.of(client, library.name), _body_of(options))
-    )
+    recorder = recorder_at(place)
+    if recorder is None:
+        return None
+    # A fence without a call costs nothing until something fails.
+    try:
+        call = begin(recorder, wire, *_asked(client, library, server, options))
+    except Exception as exc:
+        lose(recorder, exc)
+        return None
+    parser = getattr(options, "post_parser", None)
+    if call is not None and callable(parser):
+        call.fenced(functools.partial(_look_at_parser, call, options, parser), None)
+    return call
 
 
-def _body_of(options: Any) -> Any:
-    """Return the body of a request, with what the program added to it."""
+def _look_at_parser(call: Call, options: Any, parser: Callable[[Any], Any]) -> None:
+    """Have a call keep what ``parse`` is given, which it may refuse by raising."""
+
+    def parse(raw: Any) -> Any:
+        call.unparsed = raw
+        return parser(raw)
+
+    options.post_parser = parse
+
+
+def _asked(
+    client: Any, library: Library, server: Server, options: Any
+) -> tuple[str, str | None, Any]:
+    """Return who is asked, where, and the body with what the program added to it."""
+    provider, address = server.of(client, library.name)
     body = getattr(options, "json_data", None)
-    more = getattr(options, "extra_json", None)
     if type(body) is not dict:
-        return body
+        return provider, address, body
+    more = getattr(options, "extra_json", None)
     whole = {**body, **more} if type(more) is dict else body
-    return {
-        name: value
-        for name, value in whole.items()
-        if type(value).__name__ not in _LEFT_OUT
-    }
+    left_out = _left_out(library.name)
+    asked = {key: whole[key] for key in whole if type(whole[key]) not in left_out}
+    return provider, address, asked
+
+
+@functools.lru_cache(maxsize=8)
+def _left_out(library: str) -> tuple[type, ...]:
+    """Return the classes that stand for what was not asked."""
+    module = sys.modules[library]
+    return tuple(getattr(module, name) for name in _LEFT_OUT if hasattr(module, name))
 
 
 def _follow(call: Call, library: Library, response: Any) -> None:
     """End the step with its response, or follow the response to its end."""
-    follow = functools.partial(_followed, call, library, response)
-    if not call.fenced(follow, otherwise=False):
+    goes_on = False
+    try:
+        goes_on = _followed(call, library, response)
+    except Exception as exc:
+        call.lose(exc)
+    if not goes_on:
         call.step.finish()
 
 
 def _followed(call: Call, library: Library, response: Any) -> bool:
+    """Give a response to the step; return whether more of it is to come."""
     cls: Any = type(response)
     sort = _sort(cls, library.name)
-    if sort == "stream":
-        return _follow_stream(call, response)
     if sort == "model":
         call.give(call.read(response))
-        call.step.finish()
-        return True
+        return False
+    if sort == "stream":
+        return _follow_stream(call, response)
     raw = response.http_response if sort == "raw" else response
     if raw.is_closed:
         call.give(read_body(call, raw.content))
-        call.step.finish()
-    else:
-        follow_body(call, raw)
+        return False
+    follow_body(call, raw)
     return True
 
 

@@ -27,8 +27,8 @@ def fields(owner: Any) -> Facts:
     if type(owner) is dict:
         return owner
     try:
-        own = vars(owner)
-    except TypeError:
+        own: Facts = owner.__dict__
+    except AttributeError:
         return {}
     # What a provider sent besides what its library has fields for.
     more = getattr(owner, "__pydantic_extra__", None)

@@ -253,9 +253,7 @@ def _asked(lookup: Callable[[], ForeignStep | None]) -> ForeignStep | None:
     try:
         return lookup()
     except Exception as exc:
-        if interrupts(exc):
-            raise
-        _report(lookup.__module__, exc)
+        report(lookup.__module__, exc)
         return None
 
 
@@ -274,14 +272,15 @@ def hook(method: Hook) -> Hook:
         try:
             return method(*args, **kwargs)
         except Exception as exc:
-            if interrupts(exc):
-                raise
-            _report(method.__qualname__, exc)
+            report(method.__qualname__, exc)
 
     return cast("Hook", fenced)
 
 
-def _report(where: str, exc: Exception) -> None:
+def report(where: str, exc: Exception) -> None:
+    """Count what went wrong where a tracer is current; what interrupts goes on."""
+    if interrupts(exc):
+        raise exc
     cause = cause_of(exc)
     place = get_current() or _context.active
     recorder = place.recorder if place is not None else None

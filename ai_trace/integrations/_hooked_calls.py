@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ai_trace.integrations import _prices
+from ai_trace.integrations._foreign_step import report
 from ai_trace.integrations._servers import provider_at
 from ai_trace.integrations._wire import Facts, told
 
@@ -59,11 +60,16 @@ def with_cost(result: Facts, context: Facts) -> Facts:
     usage = result.get("usage")
     if not usage or "server" in context:
         return result
-    price = _prices.cost(
-        str(context.get("provider")),
-        result.get("model") or context.get("model"),
-        usage,
-        result.get("raw_usage"),
-        result.get("service_tier"),
-    )
+    try:
+        price = _prices.cost(
+            str(context.get("provider")),
+            result.get("model") or context.get("model"),
+            usage,
+            result.get("raw_usage"),
+            result.get("service_tier"),
+        )
+    except Exception as exc:
+        # The price table is not ours: what fails there costs the price alone.
+        report("cost", exc)
+        return result
     return result if price is None else {**result, "cost": price}

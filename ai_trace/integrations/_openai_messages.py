@@ -13,6 +13,7 @@ from ai_trace.integrations._media import as_it_is, blob, from_file, from_url
 from ai_trace.integrations._messages import (
     Message,
     Part,
+    finish_reason_of,
     message,
     reasoning,
     refusal,
@@ -41,12 +42,15 @@ def chat_message(given: Any, finish_reason: Any = None) -> Message:
         given: The message.
         finish_reason: Why the model stopped, if this is its answer.
     """
-    facts = {key: value for key, value in fields(given).items() if value is not None}
+    facts = fields(given)
     role, content = facts.get("role"), facts.get("content")
     is_of_tool = role in _TOOL_ROLES
-    if len(facts) == 2 and role and content and type(content) is str and not is_of_tool:
+    if role and content and type(content) is str and not is_of_tool and _is_all(facts):
         # Most messages are no more than that, and a history has many.
-        return message(role, [text(content)], finish_reason=finish_reason)
+        made = {"role": role, "parts": [{"type": "text", "content": content}]}
+        if finish_reason is not None:
+            made["finish_reason"] = finish_reason_of(finish_reason)
+        return made
     name = facts.get("name")
     if is_of_tool:
         call_id = facts.get("tool_call_id") or name
@@ -54,6 +58,16 @@ def chat_message(given: Any, finish_reason: Any = None) -> Message:
     else:
         parts = _thoughts(facts) + content_parts(content) + _asked(facts)
     return message(role, parts, name=name, finish_reason=finish_reason)
+
+
+def _is_all(facts: Facts) -> bool:
+    """Tell whether a message holds no more than a role and a content."""
+    if len(facts) == 2:
+        return True
+    for name, value in facts.items():
+        if value is not None and name != "content" and name != "role":
+            return False
+    return True
 
 
 def _response(content: Any) -> Any:
@@ -191,10 +205,11 @@ def _tool(given: Any) -> Any:
 
 def choices(given: Any) -> list[Message]:
     """Return the answers of a chat completion, one a choice."""
-    return [
-        chat_message(field(one, "message"), field(one, "finish_reason"))
-        for one in items(given)
-    ]
+    said: list[Message] = []
+    for one in items(given):
+        facts = fields(one)
+        said.append(chat_message(facts.get("message"), facts.get("finish_reason")))
+    return said
 
 
 def completion_choices(given: Any) -> list[Message]:

@@ -73,9 +73,8 @@ class _Choice:
         """Take what a chunk adds; return whether it says something."""
         speaks = False
         for name, given in fields(delta).items():
-            take = _TAKES.get(name) if given else None
-            if take is not None:
-                take(self, given)
+            if given and name in _TAKES:
+                _TAKES[name](self, given)
                 speaks = True
         return speaks
 
@@ -172,27 +171,26 @@ class ChatFold:
         """Take a chunk; return whether the model says something in it."""
         facts = fields(chunk)
         if not self._about:
-            self._about = {name: facts.get(name) for name in _ABOUT}
+            for name in _ABOUT:
+                self._about[name] = facts.get(name)
         usage = facts.get("usage")
         if usage is not None:
             # The last chunk holds it, and often no choice at all.
             self._usage = plain(usage)
         speaks = False
-        for given in items(facts.get("choices")):
-            told = fields(given)
+        given: Any = facts.get("choices")
+        for one in given if type(given) in (list, tuple) else ():
+            told = fields(one)
             index = told.get("index")
             choice = self._choices.get(index)
             if choice is None:
                 choice = self._choices[index] = _Choice()
-            if choice.add(self._delta(told)):
+            if choice.add(told.get("delta")):
                 speaks = True
             reason = told.get("finish_reason")
             if reason is not None:
                 choice.finish_reason = reason
         return speaks
-
-    def _delta(self, choice: Facts) -> Any:
-        return choice.get("delta")
 
     def result(self) -> Facts:
         """Return what has come so far."""
@@ -205,8 +203,12 @@ class CompletionFold(ChatFold):
     The chunks of a legacy completion, whose choices are plain text.
     """
 
-    def _delta(self, choice: Facts) -> Any:
-        return {"content": choice.get("text")}
+    def add(self, chunk: Any) -> bool:
+        """Take a chunk; return whether the model says something in it."""
+        facts = fields(chunk)
+        choices = [fields(one) for one in items(facts.get("choices"))]
+        said = [{**one, "delta": {"content": one.get("text")}} for one in choices]
+        return super().add({**facts, "choices": said})
 
 
 class ResponseFold:
@@ -245,7 +247,7 @@ class ResponseFold:
     def result(self) -> Facts:
         """Return what has come so far."""
         response = self._response
-        usage = field(response, "usage")
+        usage = plain(field(response, "usage"))
         if self._is_whole and type(field(response, "output")) is list:
             output, status = field(response, "output"), field(response, "status")
             why = field(response, "incomplete_details")

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ai_trace.integrations._fields import field, items, plain
+from ai_trace.integrations._fields import field, fields, items, plain
 from ai_trace.integrations._messages import message, text
 from ai_trace.integrations._openai_messages import (
     chat_messages,
@@ -23,21 +23,27 @@ from ai_trace.integrations._wire import Facts, Wire, answer, parameters, told
 
 def chat_asked(body: Facts) -> Facts:
     """Return what a request to chat asks."""
+    asked: Facts = {}
+    messages = chat_messages(body.get("messages"))
+    if messages is not None:
+        asked["messages"] = messages
     offered = body.get("tools") or body.get("functions")
-    return told(
-        messages=chat_messages(body.get("messages")),
-        tools=tools(offered),
-        parameters=parameters(body, "model", "messages", "tools", "functions"),
-    )
+    if offered is not None:
+        asked["tools"] = tools(offered)
+    more = parameters(body, "model", "messages", "tools", "functions")
+    if more is not None:
+        asked["parameters"] = more
+    return asked
 
 
 def chat_answered(response: Any) -> Facts | None:
     """Return what a chat completion holds."""
-    given = field(response, "choices")
-    if type(given) is not list:
+    given = fields(response)
+    said = given.get("choices")
+    if type(said) is not list:
         return None
-    usage = field(response, "usage")
-    return answer(response, choices(given), openai_usage(usage), usage)
+    usage = plain(given.get("usage"))
+    return answer(given, choices(said), openai_usage(usage), usage)
 
 
 def _completion_asked(body: Facts) -> Facts:
@@ -53,7 +59,7 @@ def _completion_answered(response: Any) -> Facts | None:
     given = field(response, "choices")
     if type(given) is not list:
         return None
-    usage = field(response, "usage")
+    usage = plain(field(response, "usage"))
     return answer(response, completion_choices(given), openai_usage(usage), usage)
 
 
@@ -71,7 +77,7 @@ def _response_answered(response: Any) -> Facts | None:
     output = field(response, "output")
     if type(output) is not list:
         return None
-    usage = field(response, "usage")
+    usage = plain(field(response, "usage"))
     status, why = field(response, "status"), field(response, "incomplete_details")
     messages = output_messages(output, status, why)
     found = answer(response, messages, openai_usage(usage), usage)

@@ -10,11 +10,13 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, Callable, NamedTuple, Union
 
-from ai_trace.integrations._fields import fields
+from ai_trace.integrations._fields import field, fields
 from ai_trace.integrations._usage import Usage
 
 
 _prices: Any = None
+_snapshot: Callable[[], Any]
+_label = ""
 _NORMAL_TIERS = (None, "auto", "default", "standard")
 _DECIMALS = 12
 _PRICED_APART = (
@@ -38,14 +40,17 @@ def load() -> None:
     It takes half a second, which belongs to the start of a program and not into its
     first call.
     """
-    global _prices
+    global _prices, _snapshot, _label
     if _prices is not None:
         return
     try:
         import genai_prices
+        from genai_prices import data_snapshot
     except ImportError:
         _prices = False
         return
+    _snapshot = data_snapshot.get_snapshot
+    _label = f"genai-prices {genai_prices.__version__}"
     _prices = genai_prices
     cost("openai", "gpt-4o", {"input_tokens": 1, "output_tokens": 1})
 
@@ -77,63 +82,57 @@ def cost(
         return None
     if service_tier not in _NORMAL_TIERS or _is_priced_apart(raw_usage):
         return None
-    counts = _Counts(
+    key = (_NAMES.get(provider, provider), model)
+    table, how = _learnt.get(key, _NOT_LEARNT)
+    # The program may have put another table in the place of the one that ships.
+    if table is not _snapshot():
+        how = _learn(*key)
+    paid = how(
         usage["input_tokens"],
         usage.get("output_tokens", 0),
         usage.get("cache_read_input_tokens", 0),
         usage.get("cache_creation_input_tokens", 0),
     )
-    paid = _how(_NAMES.get(provider, provider), model)(counts)
     if paid is None:
         return None
+    total, went_in, came_out = paid
     return {
-        "usd": _dollars(paid.total),
-        "input_usd": _dollars(paid.input),
-        "output_usd": _dollars(paid.output),
-        "prices": f"genai-prices {_prices.__version__}",
+        "usd": total,
+        "input_usd": went_in,
+        "output_usd": came_out,
+        "prices": _label,
     }
 
 
-class _Counts(NamedTuple):
-    """
-    How many tokens of each sort; the input includes both of the cache.
-    """
+_Paid = tuple[float, float, float]
+"""What a call cost in dollars: all of it, the input, the output."""
 
-    input: int
-    output: int
-    read: int = 0
-    written: int = 0
+_How = Callable[[int, int, int, int], Union[_Paid, None]]
+"""Takes counts of tokens: input with both of the cache, output, read, written."""
 
 
-class _Paid(NamedTuple):
-    """
-    What a call cost, in exact decimals.
-    """
-
-    total: Any
-    input: Any
-    output: Any
-
-
-_How = Callable[[_Counts], Union[_Paid, None]]
-
-
-def _look_up(provider: str, model: str, counts: _Counts) -> _Paid | None:
+def _look_up(
+    provider: str, model: str, went_in: int, came_out: int, read: int, written: int
+) -> _Paid | None:
     """Ask the price table."""
     try:
-        price = _calculated(provider, model, counts)
+        price = _calculated(provider, model, went_in, came_out, read, written)
     except ValueError:
         # Counts that contradict one another, such as more cached than all.
         return None
-    return _Paid(price.total_price, price.input_price, price.output_price)
+    amounts = (price.total_price, price.input_price, price.output_price)
+    total, first, second = (round(float(amount), _DECIMALS) for amount in amounts)
+    return total, first, second
 
 
-def _calculated(provider: str, model: str, counts: _Counts) -> Any:
+def _calculated(
+    provider: str, model: str, went_in: int, came_out: int, read: int, written: int
+) -> Any:
     usage = _prices.Usage(
-        input_tokens=counts.input,
-        output_tokens=counts.output,
-        cache_read_tokens=counts.read or None,
-        cache_write_tokens=counts.written or None,
+        input_tokens=went_in,
+        output_tokens=came_out,
+        cache_read_tokens=read or None,
+        cache_write_tokens=written or None,
     )
     return _prices.calc_price(usage, model, provider_id=provider)
 
@@ -145,82 +144,90 @@ def _calculated(provider: str, model: str, counts: _Counts) -> Any:
 # out once for each, by asking the table for a few counts.
 
 _MILLION = 1_000_000
+_TRILLION = 10**_DECIMALS
 _MAX_LEARNT = 1000
 # Small ones, and one beyond any threshold from which on other prices hold.
-_PROBES = (_Counts(9, 5), _Counts(9, 5, 3, 2), _Counts(9 * 10**8, 5 * 10**8, 10**8, 1))
+_PROBES = (
+    (9, 5, 0, 0),
+    (9, 5, 3, 2),
+    (9 * 10**8, 5 * 10**8, 10**8, 1),
+)
+
+
+def _unknown(*_counts: int) -> None:
+    return None
+
 
 _learnt: dict[tuple[str, str], tuple[Any, _How]] = {}
-
-
-def _how(provider: str, model: str) -> _How:
-    """Return what finds out the cost of a call of this model."""
-    key = (provider, model)
-    # The program may have put another table in the place of the one that ships.
-    table = _prices.data_snapshot.get_snapshot()
-    known, how = _learnt.get(key, (None, _unknown))
-    if known is not table:
-        if len(_learnt) >= _MAX_LEARNT:
-            _learnt.clear()
-        how = _learn(provider, model)
-        _learnt[key] = (table, how)
-    return how
-
-
-def _unknown(_counts: _Counts) -> None:
-    return None
+_NOT_LEARNT: tuple[Any, _How] = (None, _unknown)
 
 
 class _Rates(NamedTuple):
     """
-    What one token of each sort costs; that of the input, where no cache is in play.
+    What one token of each sort costs, in millionths of millionths of a dollar.
+
+    In whole numbers, which are exact and take a fifth of the time of decimals.
     """
 
-    input: Any
-    output: Any
-    read: Any
-    written: Any
+    input: int
+    output: int
+    read: int
+    written: int
 
-    def paid(self, counts: _Counts) -> _Paid | None:
+    def paid(
+        self, went_in: int, came_out: int, read: int, written: int
+    ) -> _Paid | None:
         """Return what a call cost."""
-        fresh = counts.input - counts.read - counts.written
+        fresh = went_in - read - written
         if fresh < 0:
             return None
-        went_in = fresh * self.input
-        went_in += counts.read * self.read + counts.written * self.written
-        came_out = counts.output * self.output
-        return _Paid(went_in + came_out, went_in, came_out)
+        for_input, for_output, for_read, for_written = self
+        first = fresh * for_input + read * for_read + written * for_written
+        second = came_out * for_output
+        return (first + second) / _TRILLION, first / _TRILLION, second / _TRILLION
 
 
 def _learn(provider: str, model: str) -> _How:
+    """Find out, and keep, how the cost of a call of this model is found."""
+    table = _snapshot()
+    how = _how(provider, model)
+    if len(_learnt) >= _MAX_LEARNT:
+        _learnt.clear()
+    _learnt[provider, model] = (table, how)
+    return how
+
+
+def _how(provider: str, model: str) -> _How:
     ask = partial(_look_up, provider, model)
     try:
-        price = _calculated(provider, model, _Counts(1, 1))
+        varies = type(_calculated(provider, model, 1, 1, 0, 0).model.prices) is list
     except LookupError:
         return _unknown
-    asked = [
-        ask(counts)
-        for counts in (
-            _Counts(_MILLION, _MILLION),
-            _Counts(_MILLION, 0, read=_MILLION),
-            _Counts(_MILLION, 0, written=_MILLION),
-        )
-    ]
-    fresh, read, written = asked
-    if fresh is None or read is None or written is None or _varies(price.model):
+    # A model of several prices, each for its time, has to be looked up each time.
+    rates = None if varies else _rates(provider, model)
+    if rates is None or any(ask(*one) != rates.paid(*one) for one in _PROBES):
         return ask
-    sums = (fresh.input, fresh.output, read.input, written.input)
-    rates = _Rates(*(amount / _MILLION for amount in sums))
-    is_so = all(ask(probe) == rates.paid(probe) for probe in _PROBES)
-    return rates.paid if is_so else ask
+    return rates.paid
 
 
-def _varies(model: Any) -> bool:
-    """Tell whether a model of the table has several prices, each for its time."""
-    return type(model.prices) is list
-
-
-def _dollars(amount: Any) -> float:
-    return round(float(amount), _DECIMALS)
+def _rates(provider: str, model: str) -> _Rates | None:
+    """Return what a token costs by the cost of a million; ``None`` if not exact."""
+    ask = partial(_calculated, provider, model)
+    try:
+        fresh = ask(_MILLION, _MILLION, 0, 0)
+        read = ask(_MILLION, 0, _MILLION, 0)
+        written = ask(_MILLION, 0, 0, _MILLION)
+    except ValueError:
+        return None
+    sums = (
+        fresh.input_price,
+        fresh.output_price,
+        read.input_price,
+        written.input_price,
+    )
+    exact = [amount * (_TRILLION // _MILLION) for amount in sums]
+    rates = _Rates(*(int(amount) for amount in exact))
+    return rates if list(rates) == exact else None
 
 
 def _is_priced_apart(raw: Any) -> bool:
@@ -228,6 +235,8 @@ def _is_priced_apart(raw: Any) -> bool:
     given = fields(raw)
     if given.get("service_tier") not in _NORMAL_TIERS:
         return True
-    return any(
-        fields(given[name]).get(count) for name, count in _PRICED_APART if name in given
-    )
+    for name, count in _PRICED_APART:
+        details = given.get(name)
+        if details is not None and field(details, count):
+            return True
+    return False

@@ -24,11 +24,6 @@ _KEYS = (
 )
 
 
-# What OpenAI's endpoints call the tokens that went in and came out.
-_CHAT = ("prompt_tokens", "completion_tokens")
-_RESPONSES = ("input_tokens", "output_tokens")
-
-
 def usage(
     input_tokens: Any = None,
     output_tokens: Any = None,
@@ -47,21 +42,32 @@ def usage(
         reasoning: How many of the output were reasoning.
     """
     counts = (input_tokens, output_tokens, cache_read, cache_creation, reasoning)
-    return {key: n for key, n in zip(_KEYS, counts) if type(n) is int}
+    found: Usage = {}
+    for key, count in zip(_KEYS, counts):
+        if type(count) is int:
+            found[key] = count
+    return found
 
 
 def openai_usage(raw: Any) -> Usage:
     """Return the counts of OpenAI's usage: of chat, responses or embeddings."""
     given = fields(raw)
-    is_chat = given.get("prompt_tokens") is not None
-    went_in, came_out = _CHAT if is_chat else _RESPONSES
-    details = fields(given.get(f"{went_in}_details"))
+    went_in = given.get("prompt_tokens")
+    if went_in is not None:
+        came_out = given.get("completion_tokens")
+        read = given.get("prompt_tokens_details")
+        thought = given.get("completion_tokens_details")
+    else:
+        went_in, came_out = given.get("input_tokens"), given.get("output_tokens")
+        read = given.get("input_tokens_details")
+        thought = given.get("output_tokens_details")
+    details = {} if read is None else fields(read)
     return usage(
-        given.get(went_in),
-        given.get(came_out),
+        went_in,
+        came_out,
         details.get("cached_tokens"),
         details.get("cache_write_tokens"),
-        fields(given.get(f"{came_out}_details")).get("reasoning_tokens"),
+        None if thought is None else fields(thought).get("reasoning_tokens"),
     )
 
 
@@ -72,6 +78,8 @@ def anthropic_usage(raw: Any) -> Usage:
     read = given.get("cache_read_input_tokens")
     written = given.get("cache_creation_input_tokens")
     if type(went_in) is int:
-        went_in += sum(n for n in (read, written) if type(n) is int)
-    thought = fields(given.get("output_tokens_details")).get("thinking_tokens")
+        went_in += read if type(read) is int else 0
+        went_in += written if type(written) is int else 0
+    details = given.get("output_tokens_details")
+    thought = None if details is None else fields(details).get("thinking_tokens")
     return usage(went_in, given.get("output_tokens"), read, written, thought)

@@ -6,13 +6,15 @@ from __future__ import annotations
 
 from typing import Any, Callable, NamedTuple, Protocol
 
-from ai_trace.integrations._fields import fields, plain
+from ai_trace.integrations._fields import fields
 from ai_trace.integrations._media import without_media
 from ai_trace.integrations._messages import Message
 from ai_trace.integrations._usage import Usage
 
 
 Facts = dict[str, Any]
+
+_NO_MEDIA = (int, bool, float, type(None))
 
 
 class Fold(Protocol):
@@ -55,9 +57,10 @@ def told(**facts: Any) -> Facts:
 
 def parameters(body: Facts, *taken: str) -> Facts | None:
     """Return what else was asked, apart from what stands elsewhere in the context."""
-    rest = {
-        key: without_media(value) for key, value in body.items() if key not in taken
-    }
+    rest: Facts = {}
+    for key, value in body.items():
+        if key not in taken:
+            rest[key] = value if type(value) in _NO_MEDIA else without_media(value)
     return rest or None
 
 
@@ -71,16 +74,21 @@ def answer(
         response: The provider's answer, of which the model and the id are read.
         messages: What the model said, one message a choice.
         usage: The counts of tokens.
-        raw_usage: The provider's own usage.
+        raw_usage: The provider's own usage, as plain JSON.
     """
     given = fields(response)
+    found: Facts = {}
+    for name in ("model", "id"):
+        if given.get(name) is not None:
+            found[name] = given[name]
+    found["messages"] = messages
     reasons = [one["finish_reason"] for one in messages if "finish_reason" in one]
-    return told(
-        model=given.get("model"),
-        id=given.get("id"),
-        messages=messages,
-        finish_reasons=reasons or None,
-        usage=usage or None,
-        raw_usage=plain(raw_usage),
-        service_tier=given.get("service_tier"),
-    )
+    if reasons:
+        found["finish_reasons"] = reasons
+    if usage:
+        found["usage"] = usage
+    if raw_usage is not None:
+        found["raw_usage"] = raw_usage
+    if given.get("service_tier") is not None:
+        found["service_tier"] = given["service_tier"]
+    return found

@@ -7,13 +7,21 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+import genai_prices
 import openai
 import pytest
 from llm_replies import QUESTION, chat_stream, choice, completion
 from llm_server import LlmServer, answer
 
-from ai_trace.integrations import _call, _client, _openai_streams, _stream
-from ai_trace.integrations.openai import _LIBRARY
+from ai_trace.integrations import (
+    _call,
+    _client,
+    _openai_streams,
+    _prices,
+    _stream,
+)
+from ai_trace.integrations._hooked_calls import with_cost
+from ai_trace.integrations.openai import _LIBRARY, wrap_openai
 from ai_trace.testing import CapturedSteps, capture
 
 
@@ -123,6 +131,39 @@ def test_after_an_error(
         client.chat.completions.create(**ASKED)
 
     assert (["error"], 1) == ([step.outcome for step in steps], counted(steps))
+
+
+def test_finding_out_the_cost(
+    server: LlmServer,
+    openai_options: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """When the price table fails, the step has its result, and says what it lacks."""
+    monkeypatch.setattr(_prices, "_learnt", {})
+    monkeypatch.setattr(genai_prices, "calc_price", broken)
+    http = openai.DefaultHttpxClient(proxy=server.address)
+    options = {**openai_options, "base_url": "http://api.openai.com/v1"}
+    server.will(answer(completion(choice())))
+    with capture() as steps, openai.OpenAI(**options, http_client=http) as hosted:
+        wrap_openai(hosted).chat.completions.create(**ASKED)
+
+    (record,) = steps
+    assert ("ok", 20) == (record.outcome, record.result["usage"]["input_tokens"])
+    assert "cost" not in record.result
+    assert [{"path": "$.result.cost", "note": "failed"}] == record.notes
+    assert 1 == counted(steps)
+
+
+def test_finding_out_the_cost_of_a_framework(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the price table fails in a hook, it is counted, and the result stays."""
+    monkeypatch.setattr(_prices, "_learnt", {})
+    monkeypatch.setattr(genai_prices, "calc_price", broken)
+    result = {"model": "gpt-4o", "usage": {"input_tokens": 9, "output_tokens": 9}}
+    with capture() as steps:
+        told = with_cost(result, {"provider": "openai"})
+
+    assert result == told
+    assert {"cost": {"ZeroDivisionError": 1}} == steps.tracer.health()
 
 
 def test_closing(
