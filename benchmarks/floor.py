@@ -39,7 +39,7 @@ class Tracer:
         self.file = os.open("out.jsonl", FLAGS, 0o600)
         self.journal = os.open("out.open", FLAGS, 0o600) if journal else None
         self.next_seq = itertools.count(1).__next__
-        self.ids = iter(os.urandom(8 * STEPS * 8).hex(" ", 8).split())
+        self.ids = iter(os.urandom(8 * STEPS * 20).hex(" ", 8).split())
         self.open_steps: dict[str, Step] = {}
         self.split = Moments().split
 

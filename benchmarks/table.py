@@ -30,6 +30,7 @@ OURS = [
     "step",
     "step without journal",
     "step without journal and redaction",
+    "of a step: journal and redaction",
     "no tracer: traced",
     "no tracer: step",
     "bare wrapt.decorator",

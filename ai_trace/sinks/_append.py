@@ -49,6 +49,7 @@ class AppendFile:
         "_descriptor",
         "_identity",
         "_look_at",
+        "_name",
         "_seen",
         "_torn",
         "path",
@@ -58,6 +59,8 @@ class AppendFile:
 
     def __init__(self, path: Path, descriptor: int) -> None:
         self.path = path
+        # A path makes its text anew for each use: 1 µs.
+        self._name = os.fspath(path)
         self.room = _ENDLESS
         self._torn = False
         self._take(descriptor)
@@ -190,11 +193,15 @@ class AppendFile:
         try:
             status = _system.fstat(self._descriptor)
             position = _system.lseek(self._descriptor, 0, os.SEEK_CUR)
+            there = _system.lstat(self._name)
         except OSError as exc:
             if interrupts(exc):
                 raise
             return "gone"
-        if (status.st_dev, status.st_ino) != self._identity or not self._is_there():
+        identity = self._identity
+        if (status.st_dev, status.st_ino) != identity:
+            return "gone"
+        if (there.st_dev, there.st_ino) != identity:
             return "gone"
         self._seen, self.size = status.st_size, position
         return "truncated" if status.st_size < seen else None
@@ -208,7 +215,7 @@ class AppendFile:
 
     def _is_there(self) -> bool:
         try:
-            status = _system.lstat(self.path)
+            status = _system.lstat(self._name)
         except OSError as exc:
             if interrupts(exc):
                 raise
