@@ -35,8 +35,8 @@ HELP = """
     ai_trace.render ai_trace.render._escape
 """.split()
 LIST = """
-    ai_trace._encode ai_trace._files ai_trace._find ai_trace._header
-    ai_trace._names ai_trace._lines ai_trace._parts ai_trace._problem
+    ai_trace._files ai_trace._find ai_trace._header
+    ai_trace._named ai_trace._names ai_trace._lines ai_trace._parts ai_trace._problem
     ai_trace._record ai_trace._session_info ai_trace._walk ai_trace.cli._list
     ai_trace.cli._sessions ai_trace.cli._style
     ai_trace.render._style ai_trace.render._values
@@ -45,6 +45,7 @@ COSTLY = """
     dataclasses inspect hashlib pathlib urllib urllib.parse ipaddress difflib tempfile
     shutil weakref heapq logging threading socket subprocess wrapt typing_extensions
     argparse gettext locale datetime msgspec asyncio contextvars traceback zlib gzip
+    typing math unicodedata
 """.split()
 
 LOADED = """
@@ -110,13 +111,13 @@ def test_a_verb_without_words_has_its_defaults():
 def opened(monkeypatch):
     """Count the trace files that are opened, and the bytes read from them."""
     paths = []
-    open_raw = _lines._open_raw
+    descriptor = _lines._descriptor
 
     def counting(path):
         paths.append(os.fspath(path))
-        return open_raw(path)
+        return descriptor(path)
 
-    monkeypatch.setattr(_lines, "_open_raw", counting)
+    monkeypatch.setattr(_lines, "_descriptor", counting)
     return paths
 
 
