@@ -29,8 +29,8 @@ _TOO_LONG = re.compile(rb"[0-9]{401}")
 _OPENING = ord("{")
 # Neither fits into so few bytes.
 _SHORT = 2 * _DEEPEST
-# The state of a match that fails late is kept for each repetition.
-_PLAIN_BYTES = 64 * 1024
+# In characters: the state of a match that fails late is kept for each repetition.
+_PLAIN_LENGTH = 64 * 1024
 # What is passed over here is decoded when it is shown, which takes twenty times the
 # memory: of a longer line that is tried at once, and named where there is not enough.
 _UNFOLDING_BYTES = 1024 * 1024
@@ -163,12 +163,8 @@ def _by_expression() -> Look:
     def escaped() -> Any:
         return _expression(_ESCAPED).fullmatch
 
-    def look(line: bytes) -> Glance | None:
-        if len(line) > _PLAIN_BYTES:
-            return None
-        try:
-            text = str(line, "utf-8")
-        except UnicodeDecodeError:
+    def look(text: str) -> Glance | None:
+        if len(text) > _PLAIN_LENGTH:
             return None
         if "\\" not in text:
             match = unescaped(text)
@@ -180,7 +176,22 @@ def _by_expression() -> Look:
         found.name = json.loads(f'"{found.name}"')
         return found
 
-    return lambda _, lines: [look(line) for line in lines]
+    return lambda data, lines: list(map(look, _texts(data, lines)))
+
+
+def _texts(data: bytes, lines: Sequence[bytes]) -> list[str]:
+    # Without their newlines; an empty one for what is no line of text.
+    try:
+        texts = str(data, "utf-8").split("\n")
+    except UnicodeDecodeError:
+        return [_text(line) for line in lines]
+    if texts.pop():
+        texts.append("")
+    return texts
+
+
+def _text(line: bytes) -> str:
+    return str(line[:-1], "utf-8") if line[-1:] == b"\n" and _is_text(line) else ""
 
 
 def _expression(text: str) -> re.Pattern[str]:
@@ -199,7 +210,7 @@ def _expression(text: str) -> re.Pattern[str]:
         rf'"seq":({_COUNT}),"context":{_object(text, value)},"started_at":({_TIME}),'
         rf'"finished_at":({_TIME}),"duration_ms":({_TIME}),'
         rf'"outcome":"([a-z]{{1,40}})","error":(?:null|{text}),"logs":{objects}'
-        rf'(?:,"traceback":{text})?(?:,"result":{value})?(?:,"notes":{objects})?\}}\n'
+        rf'(?:,"traceback":{text})?(?:,"result":{value})?(?:,"notes":{objects})?\}}'
     )
 
 

@@ -5,6 +5,7 @@ The header of a session: who recorded it, where and when.
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from types import MappingProxyType
 
 from ai_trace._named import NamedTuple
@@ -13,8 +14,10 @@ from ai_trace._named import NamedTuple
 # Known to type checkers by this name; what is not loaded makes a list quicker.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from typing import Any
+else:
+    # What the annotations of a public class name is to be found at run time, too.
+    Any = object
 
 FORMAT = 1
 """The version of the file format that is written."""
@@ -102,10 +105,9 @@ class SessionHeader(NamedTuple):
         values: list[Any] = []
         for key, kinds, default in _KEYS:
             value = rest.pop(key, default)
-            right = type(value) in kinds
-            if right and kinds is not _TEXT and kinds is not _OBJECT:
-                right = is_in_range(value)
-            values.append(value if right else default)
+            if type(value) not in kinds or (int in kinds and not is_in_range(value)):
+                value = default
+            values.append(value)
         return cls._make((*values, rest))
 
 

@@ -35,6 +35,8 @@ LINE_LIMIT = 16 * 1024 * 1024
 TOO_LARGE = "too large for the memory"
 """Said of a line for which there is not enough memory just now."""
 
+# Without O_NONBLOCK the opening of a named pipe would wait for a writer.
+_READING = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _BLOCK = 64 * 1024
 _BOM = b"\xef\xbb\xbf"
 # How each line of a tracer begins; no more than so many are tried in a damaged line.
@@ -141,10 +143,8 @@ def _open_raw(path: str | os.PathLike[str]) -> BinaryIO:
 
 def _descriptor(path: str | os.PathLike[str]) -> tuple[int, int]:
     # With how many bytes the file has.
-    # Without O_NONBLOCK the opening of a named pipe would wait for a writer.
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
-        descriptor = os.open(path, flags)
+        descriptor = os.open(path, _READING)
     except FileNotFoundError:
         msg = f"There is no file {os.fspath(path)}."
         raise TraceReadError(msg) from None

@@ -19,6 +19,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any, NoReturn
+else:
+    # What the annotations of a public class name is to be found at run time, too.
+    Any = object
 
 OUTCOMES = ("ok", "error", "cancelled", "closed", "interrupted")
 WITHOUT_END = ("running", "unfinished")
