@@ -27,6 +27,8 @@ Look = Callable[[bytes, Sequence[bytes]], "Sequence[Glance | None]"]
 _DEEPEST = 400
 _TOO_LONG = re.compile(rb"[0-9]{401}")
 _OPENING = ord("{")
+# None is what stands in a line as null.
+_ABSENT = False
 # Neither fits into so few bytes.
 _SHORT = 2 * _DEEPEST
 # In characters: the state of a match that fails late is kept for each repetition.
@@ -293,7 +295,7 @@ def _by_msgspec(msgspec: Any) -> Look:
             plain: Any = decoder.decode(line)
         except failures:
             return None
-        return plain if plain.session is None else None
+        return plain if plain.session is _ABSENT else None
 
     def look_at_all(data: bytes, lines: Sequence[bytes]) -> Sequence[Glance | None]:
         # One call for all of them takes half as long as one for each. It takes any
@@ -305,7 +307,7 @@ def _by_msgspec(msgspec: Any) -> Look:
             except failures:
                 found = []
             if len(found) == len(lines):
-                return [plain if plain.session is None else None for plain in found]
+                return [plain if plain.session is _ABSENT else None for plain in found]
         return [look(line) for line in lines]
 
     return look_at_all
@@ -349,7 +351,7 @@ def _plain_step(msgspec: Any) -> Any:
         ("function", text, None),
         ("logs", several, ()),
         ("notes", several, ()),
-        ("session", Optional[anything], None),
+        ("session", Optional[anything], _ABSENT),
         # Not of the line, whatever it holds by these names.
         ("line", Any, b""),
         ("header", Any, None),

@@ -336,6 +336,39 @@ def test_plain_lines_are_decoded_once_at_most(tmp_path, monkeypatch, capsys):
     assert "899" in capsys.readouterr().out
 
 
+def as_written(*lines):
+    """Return lines as a tracer writes them, without spaces."""
+    return [each.replace(b", ", b",").replace(b": ", b":") for each in lines]
+
+
+def test_a_header_is_taken_off_its_line(tmp_path, monkeypatch, capsys):
+    """A list of many decodes no line that is as a tracer writes it, nor the first."""
+    for number in range(9):
+        lines = as_written(first_line(0), *(line(n) for n in range(1, 90)))
+        write(tmp_path, *lines, stem=f"bot_20240301_14302{number}")
+    decoded = []
+    monkeypatch.setattr(_walk, "decode_all", lambda *one: decoded.append(one) or [])
+    monkeypatch.setattr(_walk, "decode_line", decoded.append)
+
+    assert 0 == main(["--dir", str(tmp_path), "list"])
+    assert [] == decoded
+    rows = capsys.readouterr().out.splitlines()[1:]
+    assert [["bot", "90", "0"]] * 9 == [
+        [r.split()[n] for n in (1, -4, -3)] for r in rows
+    ]
+
+
+def test_a_session_is_opened_once(tmp_path, opened, capsys):
+    """A list of many opens each file once and reads it with one call."""
+    for number in range(9):
+        lines = as_written(first_line(0), *(line(n) for n in range(1, 90)))
+        write(tmp_path, *lines, stem=f"bot_20240301_14302{number}")
+
+    assert 0 == main(["--dir", str(tmp_path), "list"])
+    assert 9 == len(opened) == len(set(opened))
+    assert 10 == len(capsys.readouterr().out.splitlines())
+
+
 def plain_lines(count, **more):
     """Return lines as a tracer writes them, the header on the first."""
     lines = [encoded({**fields(n), **more}) for n in range(1, count)]
