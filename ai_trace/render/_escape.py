@@ -3,8 +3,7 @@ The choke point for untrusted text on a terminal: nothing traced reaches one aro
 
 Traced text may try to move the cursor, set the window's title, fill the clipboard,
 turn the reading direction or forge a row: whatever does not print is shown as an
-escape. On a Markdown page, which it may break in other ways, _page_escape.py stands in
-its way besides.
+escape. What it may do to a Markdown page besides, _page_escape.py prevents.
 """
 
 from __future__ import annotations

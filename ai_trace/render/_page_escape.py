@@ -1,7 +1,8 @@
 """
-The choke point for untrusted text on a Markdown page.
+The choke point for untrusted text on a Markdown page: nothing reaches it around this.
 
-Code spans and fences are the only places where nothing at all is interpreted, not even
+Traced text may try to load an image, forge a row of a table or close a code block. Code
+spans and fences are the only places where nothing at all is interpreted, not even
 mentions of people and bare links; so all untrusted text stands in one of them.
 """
 
