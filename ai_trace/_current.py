@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import contextvars
 import functools
+import sys
 from typing import Any, Callable, TypeVar, cast
 
-import wrapt
 from typing_extensions import ParamSpec
 
 from ai_trace import _context
@@ -142,7 +142,10 @@ def _can_be_carried(fn: object) -> bool:
 
 
 def _inner(fn: Any) -> Any:
-    return fn.__wrapped__ if isinstance(fn, wrapt.ObjectProxy) else fn
+    # Where there is a proxy, somebody has loaded wrapt. It takes longer than all of
+    # ours, and who traces no function need not wait for it.
+    proxy = getattr(sys.modules.get("wrapt"), "ObjectProxy", ())
+    return fn.__wrapped__ if isinstance(fn, proxy) else fn
 
 
 def _carried_coroutine(fn: Callable[..., Any]) -> Callable[..., Any]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 from functools import lru_cache
 
+from ai_trace._header import newer
 from ai_trace._lines import open_file, strip_bom
 from ai_trace._names import DOCUMENTS, JOURNAL, SUFFIXES
 from ai_trace._parts import (
@@ -17,7 +18,7 @@ from ai_trace._parts import (
     split_journal_name,
     split_name,
 )
-from ai_trace._record import SessionHeader, read_header
+from ai_trace._record import SessionHeader, TraceLineError, decode_line, read_header
 from ai_trace.exceptions import TraceReadError
 
 
@@ -35,7 +36,8 @@ HEAD_LIMIT = 1024 * 1024
 HEAD_LINES = 3
 HEADER_MARK = b'"session":{"format":'
 """What every line with a header has in it, as tracers write it."""
-
+_KEY_BEGINS = b',"session":'
+_HEADER_BEGINS = b"," + HEADER_MARK
 _END_OF_TIME = 253_402_300_800.0  # the year 10000
 
 
@@ -251,6 +253,28 @@ def header_in(data: Mapping[str, Any] | None) -> SessionHeader | None:
     if data is None or "session" not in data:
         return None
     return _with_a_time(SessionHeader.from_dict(data["session"]))
+
+
+def without_header(line: bytes) -> tuple[bytes, SessionHeader] | None:
+    """
+    Take the header off a line, where a tracer has put it: at the end.
+
+    Args:
+        line: The bytes of the line.
+
+    Returns:
+        What is left of the line, and the header. If the former is the line of a step,
+        the whole was one. ``None`` if there is no header, or anything to say of it.
+    """
+    at = line.rfind(_HEADER_BEGINS)
+    if at < 0 or not line.endswith(b"}}\n"):
+        return None
+    try:
+        data = decode_line(line[at + len(_KEY_BEGINS) : -2])
+    except (TraceLineError, MemoryError):
+        return None
+    header = _with_a_time(SessionHeader.from_dict(data))
+    return None if header is None or newer(header) else (line[:at] + b"}\n", header)
 
 
 def _with_a_time(header: SessionHeader | None) -> SessionHeader | None:

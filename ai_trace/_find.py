@@ -199,9 +199,9 @@ def _may_be_file(entry: os.DirEntry[str]) -> bool:
 def _info(
     stem: str, group: dict[Place, os.DirEntry[str]], journals: list[tuple[int, str]]
 ) -> SessionInfo | None:
-    parts = tuple(group[place].path for place in sorted(group))
+    parts = tuple([group[place].path for place in sorted(group)])
     problem = None
-    sizes, written = [], []
+    sizes, written = [], [0.0]
     for entry in group.values():
         try:
             status = entry.stat()
@@ -215,12 +215,15 @@ def _info(
         written.append(status.st_mtime)
     if not sizes and problem is None:
         return None
-    directory = os.path.dirname(parts[0])
-    opened = tuple(os.path.join(directory, name) for _, name in journals)
+    opened: tuple[str, ...] = ()
+    if journals:
+        directory = os.path.dirname(parts[0])
+        opened = tuple(os.path.join(directory, name) for _, name in journals)
+        written += map(_modified, opened)
     return SessionInfo(
         size=sum(sizes),
         stem=stem,
-        modified=max([0.0, *written, *map(_modified, opened)]),
+        modified=max(written),
         parts=parts,
         problem=problem,
         journals=opened,

@@ -7,16 +7,36 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
 
+from ai_trace._named import NamedTuple
+
+
+# Known to type checkers by this name; what is not loaded makes a list quicker.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+else:
+    # What the annotations of a public class name is to be found at run time, too.
+    Any = object
 
 FORMAT = 1
 """The version of the file format that is written."""
 
-_NUMBER = (int, float)
-# Of most values the type says all: a list of ten thousand sessions reads each twice.
-_CERTAIN = (str, dict)
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
+_TEXT, _OBJECT, _COUNT, _NUMBER = (str,), (dict,), (int,), (int, float)
+# What stands in a file for the fields below, in their order: of which types, and what
+# is taken in place of another.
+_KEYS: tuple[tuple[str, tuple[type, ...], Any], ...] = (
+    ("agent", _TEXT, ""),
+    ("session_id", _TEXT, ""),
+    ("meta", _OBJECT, _NOTHING),
+    ("pid", _COUNT, 0),
+    ("host", _TEXT, ""),
+    ("python", _TEXT, ""),
+    ("version", _TEXT, ""),
+    ("started_at", _NUMBER, 0.0),
+    ("format", _COUNT, FORMAT),
+)
 
 
 def is_in_range(number: float) -> bool:
@@ -24,8 +44,7 @@ def is_in_range(number: float) -> bool:
     return -sys.float_info.max <= number <= sys.float_info.max
 
 
-# A named tuple, as all that ``ai-trace list`` loads: the module dataclasses alone takes
-# as long to load as Python itself.
+# No dataclass: to load their module takes as long as to start Python.
 class SessionHeader(NamedTuple):
     """
     Who recorded a session, where and when: the ``session`` key of its first line.
@@ -83,28 +102,13 @@ class SessionHeader(NamedTuple):
             The header.
         """
         rest = dict(data) if isinstance(data, dict) else {}
-
-        def take(key: str, kinds: tuple[type, ...], default: Any) -> Any:
+        values: list[Any] = []
+        for key, kinds, default in _KEYS:
             value = rest.pop(key, default)
-            if type(value) in _CERTAIN:
-                return value if type(value) in kinds else default
-            right = isinstance(value, kinds) and not isinstance(value, bool)
-            if right and isinstance(value, _NUMBER):
-                right = is_in_range(value)
-            return value if right else default
-
-        return cls(
-            format=take("format", (int,), FORMAT),
-            agent=take("agent", (str,), ""),
-            session_id=take("session_id", (str,), ""),
-            meta=take("meta", (dict,), {}),
-            pid=take("pid", (int,), 0),
-            host=take("host", (str,), ""),
-            python=take("python", (str,), ""),
-            version=take("version", (str,), ""),
-            started_at=take("started_at", _NUMBER, 0.0),
-            more=rest,
-        )
+            if type(value) not in kinds or (int in kinds and not is_in_range(value)):
+                value = default
+            values.append(value)
+        return cls._make((*values, rest))
 
 
 def begun(header: SessionHeader, earliest: float) -> float:
@@ -118,11 +122,17 @@ def begun(header: SessionHeader, earliest: float) -> float:
     Returns:
         Epoch seconds, 0.0 where unknown.
     """
+    if says_start(header):
+        return header.started_at
     # What a file's name says is cut to the second: a step in that second knows more.
-    from_name = not header.version
-    if not header.started_at or (from_name and 0 <= earliest - header.started_at < 1):
+    if not header.started_at or 0 <= earliest - header.started_at < 1:
         return earliest
     return header.started_at
+
+
+def says_start(header: SessionHeader) -> bool:
+    """Tell whether a header says all by itself when its session began."""
+    return bool(header.started_at and header.version)
 
 
 def newer(header: SessionHeader) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
+from ai_trace._files import without_header
 from ai_trace._glance import glancer
 from ai_trace._lines import TOO_LARGE, Line, decode, open_anywhere
 from ai_trace._record import SessionHeader, StepRecord
@@ -97,11 +98,13 @@ class LineStore:
         if TOO_LARGE in record:
             raise self._too_large(part, offset)
         # At a glance a key may stand twice: then the last one counts.
-        (plain,) = glancer()(line.data, [line.data])
+        parted = without_header(line.data)
+        data = line.data if parted is None else parted[0]
+        (plain,) = glancer()(data, [data])
         if plain is None:
             msg = f"{self._paths[part]} changed while it was shown; read it again."
             raise TraceReadError(msg)
-        return StepRecord(line.data, self._headers[part])
+        return StepRecord(data, self._headers[part])
 
     def _too_large(self, part: int, offset: int) -> TraceReadError:
         path = self._paths[part]

@@ -11,10 +11,9 @@ import json
 import os
 import re
 import stat
-from collections.abc import Iterator
 from itertools import islice
-from typing import BinaryIO, NamedTuple
 
+from ai_trace._named import NamedTuple
 from ai_trace._names import PACKINGS as PACKINGS
 from ai_trace._problem import Problem
 from ai_trace._record import (
@@ -26,20 +25,25 @@ from ai_trace._record import (
 from ai_trace.exceptions import TraceReadError
 
 
+# Known to type checkers by this name; what is not loaded makes a list quicker.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import BinaryIO
+
 LINE_LIMIT = 16 * 1024 * 1024
 TOO_LARGE = "too large for the memory"
 """Said of a line for which there is not enough memory just now."""
 
+# Without O_NONBLOCK the opening of a named pipe would wait for a writer.
+_READING = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _BLOCK = 64 * 1024
 _BOM = b"\xef\xbb\xbf"
 # How each line of a tracer begins; no more than so many are tried in a damaged line.
-_BEGINNING = re.compile(
-    r'\{"name": ?"(?:[^"\\]|\\.){0,8000}", ?"kind": ?"[^"\\]{1,100}",'
-)
-_decoder = json.JSONDecoder()
+_BEGINNING = r'\{"name": ?"(?:[^"\\]|\\.){0,8000}", ?"kind": ?"[^"\\]{1,100}",'
 _MARK = b'{"name":'
 # Not what is too large or too deep: to try again would cost as much again.
-_IS_BROKEN = re.compile("(?:damaged|torn after .*): not (?:JSON|UTF-8) ")
+_IS_BROKEN = "(?:damaged|torn after .*): not (?:JSON|UTF-8) "
 _SALVAGE_TRIES = 16
 _SALVAGE_CHARACTERS = 2 * LINE_LIMIT
 
@@ -109,11 +113,38 @@ def open_anywhere(path: str | os.PathLike[str]) -> BinaryIO:
     return _packed.unpacked(file)
 
 
-def _open_raw(path: str | os.PathLike[str]) -> BinaryIO:
-    # Without O_NONBLOCK the opening of a named pipe would wait for a writer.
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+def read_short(path: str | os.PathLike[str], limit: int) -> bytes | None:
+    """
+    Read a whole file at once, if it is short: a third of what it takes to open it.
+
+    Args:
+        path: The file.
+        limit: The bytes of a file that is short.
+
+    Returns:
+        What is in it; ``None`` if it is longer, or compressed.
+
+    Raises:
+        TraceReadError: If it is missing, unreadable or not a regular file.
+    """
+    if os.fspath(path).endswith(PACKINGS):
+        return None
+    descriptor, size = _descriptor(path)
     try:
-        descriptor = os.open(path, flags)
+        data = os.read(descriptor, size) if size <= limit else b""
+    finally:
+        os.close(descriptor)
+    return data if len(data) == size else None
+
+
+def _open_raw(path: str | os.PathLike[str]) -> BinaryIO:
+    return open(_descriptor(path)[0], "rb")
+
+
+def _descriptor(path: str | os.PathLike[str]) -> tuple[int, int]:
+    # With how many bytes the file has.
+    try:
+        descriptor = os.open(path, _READING)
     except FileNotFoundError:
         msg = f"There is no file {os.fspath(path)}."
         raise TraceReadError(msg) from None
@@ -121,11 +152,12 @@ def _open_raw(path: str | os.PathLike[str]) -> BinaryIO:
         reason = getattr(exc, "strerror", None) or exc
         msg = f"{os.fspath(path)} cannot be read: {reason}."
         raise TraceReadError(msg) from exc
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
         os.close(descriptor)
         msg = f"{os.fspath(path)} is not a regular file; give a session's .jsonl file."
         raise TraceReadError(msg)
-    return open(descriptor, "rb")
+    return descriptor, status.st_size
 
 
 def read_lines(file: BinaryIO, offset: int = 0) -> Iterator[Line]:
@@ -291,7 +323,7 @@ def decode_all(
     if isinstance(item, StepRecord):
         yield line, item
         return
-    found = _salvage(line, header) if _IS_BROKEN.search(item) else []
+    found = _salvage(line, header) if re.search(_IS_BROKEN, item) else []
     if found:
         one = "A whole step in it is"
         count = one if len(found) == 1 else f"{len(found)} whole steps in it are"
@@ -316,14 +348,15 @@ def _whole_steps(
     line: Line, text: str, header: SessionHeader
 ) -> list[tuple[Line, StepRecord]]:
     found: list[tuple[Line, StepRecord]] = []
+    beginning = re.compile(_BEGINNING)
     behind, room = 0, _SALVAGE_CHARACTERS
-    for begin in islice(_BEGINNING.finditer(text), _SALVAGE_TRIES):
+    for begin in islice(beginning.finditer(text), _SALVAGE_TRIES):
         start = begin.start()
         if start < behind:
             continue
         room -= len(text) - start
         end = _end_of_object(text, start) if room > 0 else 0
-        if end and (not start or not text[end:].strip() or _BEGINNING.match(text, end)):
+        if end and (not start or not text[end:].strip() or beginning.match(text, end)):
             before, inside = (_bytes(part) for part in (text[:start], text[start:end]))
             piece = Line(line.offset + len(before), len(inside), inside, True)
             record = decode(piece, read_header(inside) or header)
@@ -335,7 +368,7 @@ def _whole_steps(
 
 def _end_of_object(text: str, start: int) -> int:
     try:
-        return _decoder.raw_decode(text, start)[1]
+        return json.JSONDecoder().raw_decode(text, start)[1]
     except (ValueError, RecursionError, MemoryError):
         return 0
 

@@ -78,13 +78,23 @@ def message_of(exc: BaseException) -> str:
 
 def say(message: str) -> None:
     """Log one warning about ourselves; whatever goes wrong with it stays here."""
-    import logging
-
     try:
-        logging.getLogger("ai_trace").warning(message)
+        _log(message)
     except Exception as exc:
         if interrupts(exc):
             raise
+
+
+def _log(message: str) -> None:
+    try:
+        import logging
+    except (ImportError, OSError):
+        # Without a free descriptor it cannot be loaded. Who configures it has loaded
+        # it, so here it would do no more than this.
+        if sys.stderr is not None:
+            sys.stderr.write(f"{message}\n")
+        return
+    logging.getLogger("ai_trace").warning(message)
 
 
 def warn(message: str) -> None:

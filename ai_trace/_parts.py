@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+from functools import cache
 
 from ai_trace._names import JOURNAL, SUFFIX, SUFFIXES
 
@@ -28,10 +29,9 @@ FIRST: Place = (0, 1)
 """The place of the file that a session begins with."""
 
 # A child of a child may bear the name of both.
-_PART = re.compile(
+_PART = (
     r"(?P<stem>.+?)(?:(?:\.p\d{1,10})*\.p(?P<pid>\d{1,10}))?"
-    r"(?:\.part(?P<part>[2-9]|[1-9]\d{1,8}))?",
-    re.ASCII | re.DOTALL,
+    r"(?:\.part(?P<part>[2-9]|[1-9]\d{1,8}))?"
 )
 _STEM = re.compile(
     r"(?P<agent>.+)_(?P<id>\d{8}_\d{6}(?:_\d{1,9})?)", re.ASCII | re.DOTALL
@@ -54,10 +54,16 @@ def split_name(name: str) -> tuple[str, Place] | None:
     stem = trace_stem(name)
     if not stem:
         return None
-    part = _PART.fullmatch(stem) if ".p" in stem else None
+    part = _part_pattern().fullmatch(stem) if ".p" in stem else None
     if part is None:
         return stem, FIRST
     return part["stem"], (int(part["pid"] or 0), int(part["part"] or 1))
+
+
+@cache
+def _part_pattern() -> re.Pattern[str]:
+    # Most directories have no such names.
+    return re.compile(_PART, re.ASCII | re.DOTALL)
 
 
 def trace_stem(name: str) -> str | None:

@@ -4,7 +4,7 @@ What is wrong in the files of a session.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from ai_trace._named import NamedTuple
 
 
 class Problem(NamedTuple):

@@ -8,13 +8,20 @@ sink gets those same bytes. All fields are views of it, decoded on first use.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any, NoReturn
 
 from ai_trace._header import FORMAT as FORMAT
 from ai_trace._header import SessionHeader as SessionHeader
 from ai_trace._header import is_in_range
 
+
+# Known to type checkers by this name; what is not loaded makes a list quicker.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any, NoReturn
+else:
+    # What the annotations of a public class name is to be found at run time, too.
+    Any = object
 
 OUTCOMES = ("ok", "error", "cancelled", "closed", "interrupted")
 WITHOUT_END = ("running", "unfinished")

@@ -15,6 +15,7 @@ from ai_trace._files import (
     header_from_name,
     header_in,
     journal_head,
+    without_header,
 )
 from ai_trace._header import newer
 from ai_trace._lines import (
@@ -24,6 +25,7 @@ from ai_trace._lines import (
     decode_all,
     finish_line,
     open_file,
+    read_short,
     strip_bom,
 )
 from ai_trace._parts import missing, place_of
@@ -55,7 +57,6 @@ _WORTH_A_LOOK = 128 * 1024
 # How many bytes their lines may have, about.
 _BATCH = 64 * 1024
 _KEY = b'"session"'
-_STARTED_AT = b'"started_at":'
 _NEWLINE = ord("\n")
 NOWHERE = -1
 """The offset of what stands in no line."""
@@ -99,8 +100,8 @@ class Walk:
         self._since = since
         self._journals = journals
         # Taken once the journals are read, so that both tell of one moment: a step
-        # that starts and finishes later is in neither.
-        self._sizes = [_size(part) for part in parts]
+        # that starts and finishes later is in neither. Else each file has its own.
+        self._sizes = None if journals is None else [_size(part) for part in parts]
 
     def records(self) -> Iterator[StepRecord | Problem]:
         """
@@ -117,18 +118,27 @@ class Walk:
                 if isinstance(item, (StepRecord, Problem)):
                     yield item
 
-    def glances(self, look: Look | None = None) -> Iterator[Glance | Problem]:
+    def glances(self) -> Iterator[Glance | Problem]:
         """
         Do what ``records`` does, and decode no more of each line than has to be.
+
+        Returns:
+            An iterator over what each step says at a glance, and what is wrong.
+        """
+        return chain.from_iterable(self.batches())
+
+    def batches(self, look: Look | None = None) -> Iterator[Sequence[Glance | Problem]]:
+        """
+        Do what ``glances`` does, for who counts: many at once.
 
         Args:
             look: What looks at lines, if it is there already.
 
         Returns:
-            An iterator over what each step says at a glance, and what is wrong.
+            An iterator over what some steps say at a glance, and what is wrong.
         """
         found = self._found(look) if look else self.places()
-        return chain.from_iterable(items for _, (_, _, items) in found)
+        return (items for _, (_, _, items) in found)
 
     def places(self) -> Iterator[Found]:
         """
@@ -141,7 +151,8 @@ class Walk:
         Raises:
             TraceReadError: If the first file cannot be read.
         """
-        return self._found(worth_a_look(sum(self._sizes)))
+        sizes = self._sizes or map(_size, self._parts)
+        return self._found(worth_a_look(sum(sizes)))
 
     def _found(self, look: Look | None) -> Iterator[Found]:
         several = len(self._parts) > 1
@@ -149,7 +160,7 @@ class Walk:
             yield 0, _nowhere(Problem(name, what, "file"))
         headers: dict[int, SessionHeader | None] = {}
         for number, path in enumerate(self._parts):
-            pid = place_of(path)[0]
+            pid = place_of(path)[0] if several else 0
             part = _Part(path, several, look, headers.get(pid), self._since)
             yield from self._batches(number, part)
             headers[pid] = part.header or headers.get(pid)
@@ -160,9 +171,9 @@ class Walk:
                 yield 0, _nowhere(problem)
 
     def _batches(self, number: int, part: _Part) -> Iterator[Found]:
-        path = self._parts[number]
+        path, sizes = self._parts[number], self._sizes
         try:
-            for batch in part.batches(self._sizes[number]):
+            for batch in part.batches(None if sizes is None else sizes[number]):
                 if self._journals:
                     _finish(self._journals, batch, path)
                 yield number, batch
@@ -212,9 +223,16 @@ class _Part:
         self._is_stated = False
         self.header: SessionHeader | None = None
 
-    def batches(self, end: int) -> Iterator[Batch]:
+    def batches(self, end: int | None) -> Iterator[Batch]:
+        data = read_short(self._path, _BATCH) if end is None else None
+        if data is not None:
+            if data:
+                yield self._judged(data, 0)
+            return
         with open_file(self._path) as file:
             begin = 0
+            if end is None:
+                end = _size(self._path)
             while begin < end:
                 data = _whole_lines(file, min(_BATCH, end - begin))
                 if not data:
@@ -239,7 +257,7 @@ class _Part:
             return (), (), ()
         sizes = list(map(len, lines))
         offsets = list(accumulate(sizes, initial=begin))
-        looked = self._look(data, lines)
+        looked = self._look_at(data, lines)
         plains = [plain for plain in looked if plain is not None]
         if len(plains) < len(lines):
             return _listed(self._mixed(zip(offsets, sizes, lines, looked)))
@@ -248,6 +266,19 @@ class _Part:
         for line, plain in zip(lines, plains):
             plain.line, plain.header = line, header
         return offsets, sizes, plains
+
+    def _look_at(self, data: bytes, lines: list[bytes]) -> Sequence[Glance | None]:
+        # The first line of a file is a step like all others but for the header behind
+        # it: to decode it took as long as to look at the rest of a short session.
+        is_first = self._count == 0 and self._look is not _look_nowhere
+        parted = without_header(lines[0]) if is_first else None
+        if parted is None:
+            return self._look(data, lines)
+        step, header = parted
+        looked = self._look(step + data[len(lines[0]) :], [step, *lines[1:]])
+        if looked[0] is not None:
+            lines[0], self.header, self._is_stated = step, header, True
+        return looked
 
     def _mixed(
         self, looked: Iterable[tuple[int, int, bytes, Glance | None]]
@@ -345,21 +376,10 @@ def _whole_lines(file: BinaryIO, size: int) -> bytes:
 
 
 def _all_began_before(moment: float, lines: Sequence[bytes]) -> bool:
+    from ai_trace._glance import began_before
+
     # The last first: steps stand in the order of their ends.
-    return all(_began_before(moment, line) for line in reversed(lines))
-
-
-def _began_before(moment: float, line: bytes) -> bool:
-    # A quote inside of a string has a backslash before it, so this is a key. It is
-    # that of the step if it is the only one.
-    at = line.find(_STARTED_AT)
-    if at < 0 or line.find(_STARTED_AT, at + 1) >= 0:
-        return False
-    at += len(_STARTED_AT)
-    try:
-        return float(line[at : line.find(b",", at)]) < moment
-    except ValueError:
-        return False
+    return all(began_before(moment, line) for line in reversed(lines))
 
 
 def _look_nowhere(_: bytes, lines: Sequence[bytes]) -> Sequence[Glance | None]:

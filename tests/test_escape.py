@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from ai_trace.render._escape import md_block, md_cell, md_inline, term
+from ai_trace.render._escape import term
+from ai_trace.render._page_escape import md_block, md_cell, md_inline
 
 
 ACTIVE_TAGS = {

@@ -14,6 +14,7 @@ from trace_lines import HEADER, encoded, fields
 from ai_trace import _glance, reading
 from ai_trace._record import StepRecord, TraceLineError, encode_line
 from ai_trace._tree import Problem
+from ai_trace._walk import Walk
 
 
 def looks():
@@ -250,3 +251,87 @@ def test_what_may_unfold_beyond_the_memory_is_decoded(look):
     """A line that no step fills by default is not taken at a glance."""
     assert glance(look, encode_line(plain(result="x" * 100))) is not None
     assert glance(look, encode_line(plain(result="x" * (4 * 1024 * 1024)))) is None
+
+
+# --- the first line, with the header behind it ---------------------------------------
+
+FIRST = encode_line({**plain(), "session": HEADER})
+HEADS = {
+    "as written": FIRST,
+    "with spaces": encoded({**plain(), "session": HEADER}),
+    "a key that is not known": encode_line(
+        {**plain(), "session": {**HEADER, "x": [1]}}
+    ),
+    "newer": encode_line({**plain(), "session": {**HEADER, "format": 99}}),
+    "of no number": encode_line({**plain(), "session": {**HEADER, "format": "1"}}),
+    "no object": FIRST.replace(b'"session":{', b'"session":[{').replace(b"}}", b"}]}"),
+    "null": encode_line({**plain(), "session": None}),
+    "beyond all time": FIRST.replace(b"1709303422.0}}", b"1e999}}"),
+    "after all time": FIRST.replace(b"1709303422.0}}", b"1e15}}"),
+    "NaN": FIRST.replace(b'"pid":7', b'"pid":NaN'),
+    "a key of it twice": FIRST.replace(b'"pid":7', b'"pid":7,"pid":8'),
+    "twice": FIRST.replace(b',"session"', b',"session":{"format":1},"session"'),
+    "inside": encode_line(plain(context={"a": 1, "session": {"format": 1}})),
+    "inside, at the end": encode_line(plain(result={"a": 1, "session": {"format": 1}})),
+    "in a text": encode_line(plain(error=',"session":{"format":1}}')),
+    "comma too many": FIRST.replace(b"}}\n", b"},}\n"),
+    "brace too many": FIRST.replace(b"}}\n", b"}}}\n"),
+    "more behind it": FIRST.replace(b"}}\n", b'},"later":{}}\n'),
+    "damaged step": FIRST.replace(b'"BTCUSDT"', b'"BTCUSDT'),
+    "not UTF-8": FIRST.replace(b"bot", b"b\xfft"),
+    "torn": FIRST[:-9] + b"\n",
+    "alone": encode_line({"session": HEADER}),
+    "after a mark": b"\xef\xbb\xbf" + FIRST,
+}
+
+
+def walked(path, look):
+    """Return all that the lines of a file say, by a look or decoded."""
+    found = [item for some in Walk([path], None).batches(look) for item in some]
+    return [
+        item if isinstance(item, Problem) else (said(item), item.header)
+        for item in found
+    ]
+
+
+@each_look
+@pytest.mark.parametrize("first", HEADS.values(), ids=HEADS.keys())
+def test_a_line_with_a_header(tmp_path, look, first):
+    """A line with a header says at a glance what it says decoded, the header too."""
+    path = tmp_path / "bot_20240301_143022.jsonl"
+    for lines in ([first], [first, encode_line(plain(seq=1))], [first, first]):
+        path.write_bytes(b"".join(lines))
+
+        assert walked(path, None) == walked(path, look)
+
+
+@each_look
+@given(
+    flips=st.lists(st.tuples(st.integers(0, 600), st.integers(0, 255)), max_size=3),
+    cut=st.integers(0, 600),
+)
+def test_any_damage_to_a_line_with_a_header(tmp_path_factory, look, flips, cut):
+    """However it is damaged, the same is said of it, but of a key that stands twice."""
+    data = bytearray(FIRST)
+    for at, value in flips:
+        data[at % (len(data) - 1)] = value
+    del data[cut % (len(data) - 1) : cut % (len(data) - 1) + cut % 3]
+    path = tmp_path_factory.mktemp("any") / "bot_20240301_143022.jsonl"
+    path.write_bytes(bytes(data) + encode_line(plain(seq=1)))
+    decoded = walked(path, None)
+
+    if "stands twice" not in str(decoded):
+        assert decoded == walked(path, look)
+
+
+def test_a_key_that_stands_twice_in_a_line_with_a_header(tmp_path):
+    """As in any other line of a large file the last one counts, and it is shown."""
+    twice = FIRST.replace(b'{"symbol"', b'{"symbol":1,"symbol"')
+    lines = [encode_line(plain(seq=n)) for n in range(600)]
+    path = tmp_path / "bot_20240301_143022.jsonl"
+    path.write_bytes(twice + b"".join(lines))
+
+    session = reading.read(path)
+
+    assert [] == [each for each in session.problems if each.kind == "damaged"]
+    assert {"BTCUSDT"} == {step.context["symbol"] for step in session.steps}

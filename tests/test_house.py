@@ -24,7 +24,7 @@ import ai_trace
 # from modules that stand before it. "cli/" is a package in which every file may import
 # every other, as long as no cycle arises; "render" is the file render/__init__.py.
 FLOORS = {
-    "ground": ["exceptions", "_version"],
+    "ground": ["exceptions", "_version", "_named"],
     "secrets": ["_secret_names", "_secret_shapes", "_assigned", "_patterns", "_redact"],
     "capture": [
         "_limits",
@@ -56,9 +56,9 @@ FLOORS = {
     "reading": [
         "_packed",
         "_lines",
-        "_line_store",
         "_parts",
         "_files",
+        "_line_store",
         "_session_info",
         "_find",
         "_open_steps",
@@ -67,6 +67,7 @@ FLOORS = {
         "_follow",
         "reading",
         "render._escape",
+        "render._page_escape",
         "render._style",
         "render._values",
         "render._fields",

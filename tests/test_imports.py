@@ -59,6 +59,16 @@ outside = ("ai_trace", "wrapt", "typing_extensions")
 print(json.dumps(sorted(name for name in sys.modules if name.startswith(outside))))
 """
 
+UNTRACED = """
+import json, sys
+from ai_trace import Tracer, current_step, current_tracer, propagate, step
+with Tracer("bot", auto_save=False):
+    with step("decide"):
+        propagate(print)()
+costly = ("wrapt", "asyncio", "importlib.metadata")
+print(json.dumps([name for name in costly if name in sys.modules]))
+"""
+
 TOUCHED = """
 import json, os, sys
 touched = []
@@ -148,6 +158,11 @@ def test_import_is_quick(tmp_path: Path) -> None:
     best = min(run(SECONDS, tmp_path) for _ in range(RUNS))
 
     assert best * 1000 <= MILLISECONDS
+
+
+def test_who_traces_no_function_loads_no_wrapt(tmp_path: Path) -> None:
+    """Tracers and steps need no wrapt, which loads asyncio and more."""
+    assert [] == run(UNTRACED, tmp_path)
 
 
 def test_a_window_alone_is_light(tmp_path: Path) -> None:

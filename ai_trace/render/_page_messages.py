@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ai_trace.render._conversation import Call, Known, Message, Part
-from ai_trace.render._escape import md_block, md_inline
 from ai_trace.render._messages import media, reasoning, summary
+from ai_trace.render._page_escape import md_block, md_inline
 from ai_trace.render._page_values import fields, value, word
 
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ai_trace.render._escape import md_block, md_inline
+from ai_trace.render._page_escape import md_block, md_inline
 from ai_trace.render._values import brief, clock, pretty
 
 

@@ -4,12 +4,16 @@ What an output can show: columns, colours, signs. Colours come after escaping.
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Iterable
-from typing import NamedTuple
+from functools import lru_cache
 
+from ai_trace._named import NamedTuple
 from ai_trace.render._escape import term
 
+
+# Known to type checkers by this name; what is not loaded makes a list quicker.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _CODES = {
     "good": "32",
@@ -192,7 +196,11 @@ def head(text: str, room: int) -> str:
     return text[: room * _CHARS_A_COLUMN]
 
 
+@lru_cache(maxsize=4096)
 def _char_columns(char: str) -> int:
-    if unicodedata.category(char) in ("Mn", "Me", "Cf"):
+    # Loaded for the first text that is not ASCII.
+    from unicodedata import category, east_asian_width
+
+    if category(char) in ("Mn", "Me", "Cf"):
         return 0
-    return 2 if unicodedata.east_asian_width(char) in ("W", "F") else 1
+    return 2 if east_asian_width(char) in ("W", "F") else 1

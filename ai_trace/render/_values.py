@@ -5,14 +5,14 @@ Recorded values, durations and times in words for people; nothing here is escape
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Callable
 
 
-# The types alone: ``ai-trace list`` needs no trees.
+# Known to type checkers by this name; what is not loaded makes a list quicker.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
     from datetime import datetime
+    from typing import Any, Callable
 
     from ai_trace._tree import Writer
     from ai_trace._usage import Usage
@@ -24,6 +24,7 @@ _LONGEST_INDENTED = 2_000_000
 _SO_FAR = {"running": "for ", "unfinished": "after at least "}
 _BYTES = ("kB", "MB", "GB", "TB")
 _THOUSAND = 1_000
+_ENDLESS = float("inf")
 _LEAST_DOLLARS = 1e-9
 _UNITS = ((86_400, "d", 3_600, "h"), (3_600, "h", 60, "m"), (60, "m", 1, "s"))
 
@@ -98,7 +99,7 @@ def duration(milliseconds: float | None) -> str:
     """
     if milliseconds is None:
         return ""
-    if not 0 <= milliseconds < math.inf:
+    if not 0 <= milliseconds < _ENDLESS:
         return f"{milliseconds:g} ms"
     if milliseconds < 0.9995:
         return f"{milliseconds * 1_000:.0f} µs"
@@ -182,6 +183,8 @@ def dollars(amount: float) -> str:
     Args:
         amount: US dollars, not below 0.
     """
+    import math
+
     if not amount or amount >= 1:
         return f"${amount:,.2f}" if amount else "$0"
     if amount < _LEAST_DOLLARS:

@@ -14,7 +14,7 @@ from ai_trace._tree import Session
 from ai_trace._usage import usage_of
 from ai_trace.render import _page_messages
 from ai_trace.render._conversation import Conversations, read_call
-from ai_trace.render._escape import md_block, md_cell, md_inline
+from ai_trace.render._page_escape import md_block, md_cell, md_inline
 from ai_trace.render._page_values import fields, log_entry, pairs, value, word
 from ai_trace.render._values import (
     cost,

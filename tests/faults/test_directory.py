@@ -294,4 +294,5 @@ def test_no_descriptors_are_left(tmp_path: Path) -> None:
     assert 200 == seen
     assert 201 == len(read_directory(tmp_path / "traces"))
     assert "JSONLSink" not in health
+    assert "The program goes on" in done.stderr
     assert any("save" in place for place in health)
