@@ -66,6 +66,18 @@ class LineStore:
         # Its line alone: what it decodes to may need twenty times the memory.
         self._kept.append(StepRecord(record.line, record.header))
 
+    def where(self, number: int) -> tuple[int, int]:
+        """
+        Tell where a line stands.
+
+        Args:
+            number: How many lines and steps were added before it.
+
+        Returns:
+            The index of its file, and where it begins.
+        """
+        return self._part[number], self._offset[number]
+
     def load(self, number: int) -> StepRecord:
         """
         Read a line again.

@@ -7,6 +7,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from functools import partial
 from itertools import accumulate, chain
 
 from ai_trace._files import (
@@ -35,12 +36,13 @@ from ai_trace.exceptions import TraceReadError
 # See _files.py: this is loaded for every look at a directory.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
     from typing import Any, BinaryIO, Union
 
     from ai_trace._glance import Glance, Look
     from ai_trace._open_steps import Journals
+    from ai_trace._passed import Passes
     from ai_trace._record import SessionHeader
 
     Item = tuple[int, int, Union[Glance, Problem]]
@@ -55,7 +57,6 @@ _WORTH_A_LOOK = 128 * 1024
 # How many bytes their lines may have, about.
 _BATCH = 64 * 1024
 _KEY = b'"session"'
-_STARTED_AT = b'"started_at":'
 _NEWLINE = ord("\n")
 NOWHERE = -1
 """The offset of what stands in no line."""
@@ -85,18 +86,10 @@ class Walk:
     Args:
         parts: The files.
         journals: The journals, read already; ``None`` where there are none.
-        since: Epoch seconds: lines of steps that began earlier may be passed over. They
-            are not decoded, where that can be told of all lines of a block.
     """
 
-    def __init__(
-        self,
-        parts: Sequence[str | Path],
-        journals: Journals | None,
-        since: float | None = None,
-    ) -> None:
+    def __init__(self, parts: Sequence[str | Path], journals: Journals | None) -> None:
         self._parts = parts
-        self._since = since
         self._journals = journals
         # Taken once the journals are read, so that both tell of one moment: a step
         # that starts and finishes later is in neither.
@@ -117,22 +110,37 @@ class Walk:
                 if isinstance(item, (StepRecord, Problem)):
                     yield item
 
-    def glances(self, look: Look | None = None) -> Iterator[Glance | Problem]:
+    @property
+    def size(self) -> int:
+        """How many bytes are read; more than any file has where that is unknown."""
+        return sum(self._sizes)
+
+    def glances(
+        self, look: Look | None = None, passes: Passes | None = None
+    ) -> Iterator[Glance | Problem]:
         """
         Do what ``records`` does, and decode no more of each line than has to be.
 
         Args:
             look: What looks at lines, if it is there already.
+            passes: What passes over blocks of lines, as ``places`` takes it.
 
         Returns:
             An iterator over what each step says at a glance, and what is wrong.
         """
-        found = self._found(look) if look else self.places()
+        found = self._found(look) if look else self.places(passes)
         return chain.from_iterable(items for _, (_, _, items) in found)
 
-    def places(self) -> Iterator[Found]:
+    def places(
+        self, passes: Passes | None = None, block: int = _BATCH
+    ) -> Iterator[Found]:
         """
         Tell of all steps where they stand.
+
+        Args:
+            passes: Asked of each block of lines, before any of them is split off or
+                decoded, how many lines are passed over: all of them, or none.
+            block: How many bytes a block has, about.
 
         Yields:
             The index of a file, and of some of its lines: where each begins, its size,
@@ -141,16 +149,37 @@ class Walk:
         Raises:
             TraceReadError: If the first file cannot be read.
         """
-        return self._found(worth_a_look(sum(self._sizes)))
+        return self._found(worth_a_look(self.size), passes, block)
 
-    def _found(self, look: Look | None) -> Iterator[Found]:
+    def between(self, number: int, begin: int, end: int) -> Iterator[Batch]:
+        """
+        Tell what stands in a part of a file, whose header is of no interest.
+
+        Args:
+            number: The index of the file.
+            begin: Where a line begins.
+            end: Where one ends.
+
+        Returns:
+            What ``places`` yields of it.
+
+        Raises:
+            TraceReadError: If the file cannot be read.
+        """
+        part = _Part(self._parts[number], False, worth_a_look(self.size), None)
+        return part.batches(end, begin)
+
+    def _found(
+        self, look: Look | None, passes: Passes | None = None, block: int = _BATCH
+    ) -> Iterator[Found]:
         several = len(self._parts) > 1
         for name, what in missing(self._parts) if several else ():
             yield 0, _nowhere(Problem(name, what, "file"))
         headers: dict[int, SessionHeader | None] = {}
         for number, path in enumerate(self._parts):
             pid = place_of(path)[0]
-            part = _Part(path, several, look, headers.get(pid), self._since)
+            passing = partial(passes, number) if passes else None
+            part = _Part(path, several, look, headers.get(pid), passing, block)
             yield from self._batches(number, part)
             headers[pid] = part.header or headers.get(pid)
         if self._journals:
@@ -201,22 +230,25 @@ class _Part:
         named: bool,
         look: Look | None,
         before: SessionHeader | None,
-        since: float | None,
+        passes: Callable[[int, bytes], int] | None = None,
+        block: int = _BATCH,
     ) -> None:
         self._path = path
         self._before = before
-        self._since = since
+        self._passes = passes
+        self._block = block
         self._prefix = f"{os.path.basename(path)}, " if named else ""
         self._look = look or _look_nowhere
         self._count = 0
         self._is_stated = False
         self.header: SessionHeader | None = None
 
-    def batches(self, end: int) -> Iterator[Batch]:
+    def batches(self, end: int, begin: int = 0) -> Iterator[Batch]:
         with open_file(self._path) as file:
-            begin = 0
+            if begin:
+                file.seek(begin)
             while begin < end:
-                data = _whole_lines(file, min(_BATCH, end - begin))
+                data = _whole_lines(file, min(self._block, end - begin))
                 if not data:
                     break
                 last = data.rfind(b"\n", 0, -1) + 1
@@ -231,12 +263,13 @@ class _Part:
             yield from self._ended(file, begin)
 
     def _judged(self, data: bytes, begin: int) -> Batch:
+        passed = self._passes(begin, data) if self._passes else 0
+        if passed:
+            self._count += passed
+            return (), (), ()
         # Neither split nor splitlines, which look at each byte by itself; the latter
         # takes a carriage return for an end besides.
         lines = list(io.BytesIO(data))
-        if self._since is not None and _all_began_before(self._since, lines):
-            self._count += len(lines)
-            return (), (), ()
         sizes = list(map(len, lines))
         offsets = list(accumulate(sizes, initial=begin))
         looked = self._look(data, lines)
@@ -342,24 +375,6 @@ def _whole_lines(file: BinaryIO, size: int) -> bytes:
     if data and data[-1] != _NEWLINE:
         data += file.readline(LINE_LIMIT + 1)
     return data
-
-
-def _all_began_before(moment: float, lines: Sequence[bytes]) -> bool:
-    # The last first: steps stand in the order of their ends.
-    return all(_began_before(moment, line) for line in reversed(lines))
-
-
-def _began_before(moment: float, line: bytes) -> bool:
-    # A quote inside of a string has a backslash before it, so this is a key. It is
-    # that of the step if it is the only one.
-    at = line.find(_STARTED_AT)
-    if at < 0 or line.find(_STARTED_AT, at + 1) >= 0:
-        return False
-    at += len(_STARTED_AT)
-    try:
-        return float(line[at : line.find(b",", at)]) < moment
-    except ValueError:
-        return False
 
 
 def _look_nowhere(_: bytes, lines: Sequence[bytes]) -> Sequence[Glance | None]:
