@@ -53,6 +53,27 @@ class LineStore:
         self._size.append(size)
         self._headers[part] = header
 
+    def add_all(
+        self,
+        part: int,
+        offsets: Sequence[int],
+        sizes: Sequence[int],
+        header: SessionHeader,
+    ) -> None:
+        """
+        Remember the next lines, one behind the other.
+
+        Args:
+            part: Index of their file.
+            offsets: Where each begins; more are passed over.
+            sizes: The bytes of each.
+            header: The header of their file.
+        """
+        self._part.extend([part] * len(sizes))
+        self._offset.extend(offsets[: len(sizes)])
+        self._size.extend(sizes)
+        self._headers[part] = header
+
     def keep(self, record: StepRecord) -> None:
         """
         Remember a step that stands in no line.

@@ -380,8 +380,7 @@ def fold(
     if load is None:
         kept = [record for record in records if isinstance(record, StepRecord)]
         records, load = kept, kept.__getitem__
-    for record in records:
-        growth.add(record)
+    growth.add(records)
     growth.settle()
     found = [*problems, *growth.problems]
     return Session(header, path, shorten(found, growth.unlisted), growth, load)

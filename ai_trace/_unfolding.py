@@ -14,7 +14,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from ai_trace._glance import Glance
 from ai_trace._growth import NOBODY
@@ -37,6 +37,8 @@ _BLOCK = 128 * 1024
 _ID = re.compile("[0-9a-f]{16}")
 
 Step = tuple[Session, Place]
+# What is not as it was looked at: it has to be taken one by one.
+_ODD = {Problem, StepRecord}
 
 
 class ContradictionError(TraceReadError):
@@ -67,6 +69,13 @@ def whole(
 
     def steps() -> Iterator[Glance]:
         for part, batch in walk.places():
+            offsets, sizes, items = batch
+            if _ODD.isdisjoint(map(type, items)):
+                plains = cast("Sequence[Glance]", items)
+                if plains:
+                    store.add_all(part, offsets, sizes, plains[-1].header or header)
+                    yield from plains
+                continue
             for offset, size, item in zip(*batch):
                 if isinstance(item, Problem):
                     problems.append(item)
