@@ -370,9 +370,16 @@ def check_step(data: dict[str, Any]) -> None:
         _check_type(key, data[key], kinds)
     for key, kinds in _OPTIONAL:
         if key in data:
-            _check_type(key, data[key], kinds)
+            value = data[key]
+            # Most are of such a type exactly: this is asked of each step that is shown.
+            if type(value) not in kinds or (
+                type(value) in _NUMBER and not is_in_range(value)
+            ):
+                _check_type(key, value, kinds)
     for key in ("logs", "notes"):
-        if not all(isinstance(entry, dict) for entry in data.get(key, ())):
+        if data.get(key) and not all(
+            isinstance(entry, dict) for entry in data.get(key, ())
+        ):
             msg = f"not a step ({key!r} holds something other than objects)"
             raise TraceLineError(msg)
 

@@ -4,6 +4,7 @@ What an output can show: columns, colours, signs. Colours come after escaping.
 
 from __future__ import annotations
 
+import functools
 import unicodedata
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -145,6 +146,8 @@ class Style(NamedTuple):
         parts = list(spans)
         if cut and self.width is not None:
             parts = self._cut(parts, self.width)
+        if not self.colour:
+            return "".join([text for text, _ in parts]).rstrip()
         return "".join(self.paint(text, role) for text, role in parts).rstrip()
 
     def _cut(self, parts: list[Span], width: int) -> list[Span]:
@@ -192,6 +195,8 @@ def head(text: str, room: int) -> str:
     return text[: room * _CHARS_A_COLUMN]
 
 
+# Of a million lines the signs that are not ASCII are the same few.
+@functools.lru_cache(maxsize=1_024)
 def _char_columns(char: str) -> int:
     if unicodedata.category(char) in ("Mn", "Me", "Cf"):
         return 0

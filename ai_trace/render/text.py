@@ -5,7 +5,7 @@ A session as lines for a terminal.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, Optional
 
 from ai_trace._record import StepRecord
@@ -285,8 +285,7 @@ def _step_lines(
     known = talks.meet(call) if talks is not None and call is not None else None
     spans = [guides.first(), *_title(record, style, quiet=shown.above)]
     if not shown.full and not shown.above and known is None:
-        taken = sum(columns(text) for text, _ in spans)
-        spans.append(Span(_preview(record, call, style, taken)))
+        spans.append(Span(_preview(record, call, style, spans)))
     yield style.line(spans)
     if shown.above:
         return
@@ -335,8 +334,13 @@ def _title(record: StepRecord, style: Style, *, quiet: bool) -> Iterator[Span]:
     yield Span(words, "quiet")
 
 
-def _preview(record: StepRecord, call: Call | None, style: Style, taken: int) -> str:
-    room = PREVIEW if style.width is None else max(0, style.width - taken - 6)
+def _preview(
+    record: StepRecord, call: Call | None, style: Style, before: Sequence[Span]
+) -> str:
+    room = PREVIEW
+    if style.width is not None:
+        taken = sum(columns(text) for text, _ in before)
+        room = max(0, style.width - taken - 6)
     if call is not None:
         return style.clean(f"  {_messages.preview(call, room)}")
     saw = brief_fields(record.context, room)
@@ -345,9 +349,9 @@ def _preview(record: StepRecord, call: Call | None, style: Style, taken: int) ->
         half = room // 2
         decided = _decision(record, max(half, room - len(saw)))
         saw = brief_fields(record.context, max(half, room - len(decided)))
-    before = f"  {saw}" if saw else ""
+    shown = f"  {saw}" if saw else ""
     arrow = f" → {decided}" if decided else ""
-    return style.clean(f"{before}{arrow}")
+    return style.clean(f"{shown}{arrow}")
 
 
 def _decision(record: StepRecord, room: int) -> str:
