@@ -9,6 +9,7 @@ thousand of a million.
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import json
@@ -20,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trace_lines import HEADER, encoded, fields, step_id, write
 
-from ai_trace import _unfolding, _walk, reading
+from ai_trace import Tracer, _unfolding, _walk, reading, traced
 from ai_trace._glance import glancer
 from ai_trace.render import text
 
@@ -175,6 +176,31 @@ def test_a_lost_parent_stands_where_it_does(tmp_path, small):
     first, rest = unfolded(path)
     assert 9 == len(first)
     assert [b"(missing)" in line for _, _, line in first].count(True) == 1
+    assert all_of(path) == first + rest
+
+
+@traced(kind="tool")
+def quoted(symbol):
+    """Look up a price."""
+    if symbol == "OUT":
+        raise LookupError(symbol)
+    return {"price": 101.5, "of": symbol}
+
+
+def test_what_a_tracer_writes_is_plain(tmp_path, monkeypatch):
+    """Of a session that was recorded, no later step has to be looked at."""
+    with Tracer("bot", tmp_path) as tracer, tracer.step("trade"):
+        for number in range(40):
+            with tracer.step("schritt „ü“", n=number, text='"a\\b"\n') as step:
+                step.log(signal=0.87, seen=[{"kind": "a"}])
+                with contextlib.suppress(LookupError):
+                    quoted("OUT" if number % 3 else "BTCUSDT")
+    (path,) = tmp_path.glob("*.jsonl")
+    shrink(monkeypatch)
+    monkeypatch.setattr(_unfolding, "_MOST_LOOKED", 0.4)
+
+    first, rest = unfolded(path)
+    assert 9 == len(first)
     assert all_of(path) == first + rest
 
 
