@@ -39,8 +39,6 @@ _UNFOLDING_BYTES = 1024 * 1024
 # Of objects in objects; each level doubles the expression.
 _LEVELS = 2
 
-_STARTED_AT = b'"started_at":'
-
 _ESCAPED = r'"[^"\\\x00-\x1f]*(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*)*"'
 _UNESCAPED = r'"[^"\x00-\x1f]*"'
 # What may be there or not stands as a choice between it and nothing: as a repeat it
@@ -115,29 +113,6 @@ class Glance(Protocol):
 
     header: SessionHeader | None
     """The session that it belongs to; for whoever looked at it to say."""
-
-
-def began_before(moment: float, line: bytes) -> bool:
-    """
-    Tell whether a line is that of a step that began before some moment.
-
-    Args:
-        moment: Epoch seconds.
-        line: The line.
-
-    Returns:
-        False where that cannot be told without decoding it.
-    """
-    # A quote inside of a string has a backslash before it, so this is a key. It is
-    # that of the step if it is the only one.
-    at = line.find(_STARTED_AT)
-    if at < 0 or line.find(_STARTED_AT, at + 1) >= 0:
-        return False
-    at += len(_STARTED_AT)
-    try:
-        return float(line[at : line.find(b",", at)]) < moment
-    except ValueError:
-        return False
 
 
 @functools.cache

@@ -54,6 +54,27 @@ class LineStore:
         self._size.append(size)
         self._headers[part] = header
 
+    def add_all(
+        self,
+        part: int,
+        offsets: Sequence[int],
+        sizes: Sequence[int],
+        header: SessionHeader,
+    ) -> None:
+        """
+        Remember the next lines, one behind the other.
+
+        Args:
+            part: Index of their file.
+            offsets: Where each begins; more are passed over.
+            sizes: The bytes of each.
+            header: The header of their file.
+        """
+        self._part.extend([part] * len(sizes))
+        self._offset.extend(offsets[: len(sizes)])
+        self._size.extend(sizes)
+        self._headers[part] = header
+
     def keep(self, record: StepRecord) -> None:
         """
         Remember a step that stands in no line.
@@ -66,6 +87,18 @@ class LineStore:
         self._size.append(0)
         # Its line alone: what it decodes to may need twenty times the memory.
         self._kept.append(StepRecord(record.line, record.header))
+
+    def where(self, number: int) -> tuple[int, int]:
+        """
+        Tell where a line stands.
+
+        Args:
+            number: How many lines and steps were added before it.
+
+        Returns:
+            The index of its file, and where it begins.
+        """
+        return self._part[number], self._offset[number]
 
     def load(self, number: int) -> StepRecord:
         """

@@ -285,6 +285,27 @@ class Session:
             return self._stand_in(*self._lost[number])
         return self._load(entry)
 
+    def number(self, step_id: str) -> int | None:
+        """
+        Return the number of the step with an id, or of the first of several.
+
+        Args:
+            step_id: The whole id.
+        """
+        return self._numbers.get(key_of(step_id))
+
+    def entry(self, number: int) -> int:
+        """
+        Tell which of the records that the session was made of a step is.
+
+        Args:
+            number: The step's number, from ``outline``.
+
+        Returns:
+            How many records came before it; -1 for a placeholder.
+        """
+        return self._entry[number]
+
     def number_of(self, step: StepRecord) -> int | None:
         """
         Return the number of a step.
@@ -295,7 +316,7 @@ class Session:
         Returns:
             The number; ``None`` for a step that is not known here or has no id.
         """
-        number = self._numbers.get(key_of(step.id))
+        number = self.number(step.id)
         if number is None or number not in self._twins:
             return number
         same = (twin for twin in self._twins[number] if self.record(twin) == step)
@@ -359,8 +380,7 @@ def fold(
     if load is None:
         kept = [record for record in records if isinstance(record, StepRecord)]
         records, load = kept, kept.__getitem__
-    for record in records:
-        growth.add(record)
+    growth.add(records)
     growth.settle()
     found = [*problems, *growth.problems]
     return Session(header, path, shorten(found, growth.unlisted), growth, load)

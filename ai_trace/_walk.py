@@ -1,63 +1,36 @@
 """
-All that stands in the files of a session, line by line: steps, and what is wrong.
+All that stands in the files of a session, one after another: steps, and what is wrong.
 """
 
 from __future__ import annotations
 
-import io
 import os
-import sys
-from itertools import accumulate, chain
+from functools import partial
+from itertools import chain
 
-from ai_trace._files import (
-    HEAD_LINES,
-    HEADER_MARK,
-    header_from_name,
-    header_in,
-    journal_head,
-    without_header,
-)
-from ai_trace._header import newer
-from ai_trace._lines import (
-    LINE_LIMIT,
-    PACKINGS,
-    Line,
-    decode_all,
-    finish_line,
-    open_file,
-    read_short,
-    strip_bom,
-)
+from ai_trace._file_walk import BATCH, FileWalk, size_of
 from ai_trace._parts import missing, place_of
 from ai_trace._problem import Problem
-from ai_trace._record import StepRecord, TraceLineError, decode_line
+from ai_trace._record import StepRecord
 from ai_trace.exceptions import TraceReadError
 
 
 # See _files.py: this is loaded for every look at a directory.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
-    from typing import Any, BinaryIO, Union
 
+    from ai_trace._file_walk import Batch
     from ai_trace._glance import Glance, Look
     from ai_trace._open_steps import Journals
+    from ai_trace._passed import Passes
     from ai_trace._record import SessionHeader
 
-    Item = tuple[int, int, Union[Glance, Problem]]
-    # Of some lines where each begins, its size, and what is in it: three lists and not
-    # one of tuples, which would take as long to make as all of this.
-    Batch = tuple[Sequence[int], Sequence[int], Sequence[Union[Glance, Problem]]]
     Found = tuple[int, Batch]
 
 # To look at lines takes a while to prepare, so fewer bytes are decoded at once.
 _WORTH_A_LOOK = 128 * 1024
-# Lists of steps are handed on, not steps: each generator would take as long as a look.
-# How many bytes their lines may have, about.
-_BATCH = 64 * 1024
-_KEY = b'"session"'
-_NEWLINE = ord("\n")
 NOWHERE = -1
 """The offset of what stands in no line."""
 
@@ -86,22 +59,25 @@ class Walk:
     Args:
         parts: The files.
         journals: The journals, read already; ``None`` where there are none.
-        since: Epoch seconds: lines of steps that began earlier may be passed over. They
-            are not decoded, where that can be told of all lines of a block.
     """
 
-    def __init__(
-        self,
-        parts: Sequence[str | Path],
-        journals: Journals | None,
-        since: float | None = None,
-    ) -> None:
+    def __init__(self, parts: Sequence[str | Path], journals: Journals | None) -> None:
         self._parts = parts
-        self._since = since
         self._journals = journals
         # Taken once the journals are read, so that both tell of one moment: a step
-        # that starts and finishes later is in neither. Else each file has its own.
-        self._sizes = None if journals is None else [_size(part) for part in parts]
+        # that starts and finishes later is in neither. Without, they are taken when
+        # they are asked for first; else each file has its own.
+        self._sizes = None if journals is None else self._measured()
+
+    def _measured(self) -> list[int]:
+        return [size_of(part) for part in self._parts]
+
+    @property
+    def size(self) -> int:
+        """How many bytes are read; more than any file has where that is unknown."""
+        if self._sizes is None:
+            self._sizes = self._measured()
+        return sum(self._sizes)
 
     def records(self) -> Iterator[StepRecord | Problem]:
         """
@@ -118,31 +94,40 @@ class Walk:
                 if isinstance(item, (StepRecord, Problem)):
                     yield item
 
-    def glances(self) -> Iterator[Glance | Problem]:
+    def glances(self, passes: Passes | None = None) -> Iterator[Glance | Problem]:
         """
         Do what ``records`` does, and decode no more of each line than has to be.
+
+        Args:
+            passes: What passes over blocks of lines, as ``places`` takes it.
 
         Returns:
             An iterator over what each step says at a glance, and what is wrong.
         """
-        return chain.from_iterable(self.batches())
+        return chain.from_iterable(items for _, (_, _, items) in self.places(passes))
 
-    def batches(self, look: Look | None = None) -> Iterator[Sequence[Glance | Problem]]:
+    def batches(self, look: Look | None) -> Iterator[Sequence[Glance | Problem]]:
         """
         Do what ``glances`` does, for who counts: many at once.
 
         Args:
-            look: What looks at lines, if it is there already.
+            look: What looks at lines; without it they are decoded.
 
         Returns:
             An iterator over what some steps say at a glance, and what is wrong.
         """
-        found = self._found(look) if look else self.places()
-        return (items for _, (_, _, items) in found)
+        return (items for _, (_, _, items) in self._found(look))
 
-    def places(self) -> Iterator[Found]:
+    def places(
+        self, passes: Passes | None = None, block: int = BATCH
+    ) -> Iterator[Found]:
         """
         Tell of all steps where they stand.
+
+        Args:
+            passes: Asked of each block of lines, before any of them is split off or
+                decoded, how many lines are passed over: all of them, or none.
+            block: How many bytes a block has, about.
 
         Yields:
             The index of a file, and of some of its lines: where each begins, its size,
@@ -151,17 +136,37 @@ class Walk:
         Raises:
             TraceReadError: If the first file cannot be read.
         """
-        sizes = self._sizes or map(_size, self._parts)
-        return self._found(worth_a_look(sum(sizes)))
+        return self._found(worth_a_look(self.size), passes, block)
 
-    def _found(self, look: Look | None) -> Iterator[Found]:
+    def between(self, number: int, begin: int, end: int) -> Iterator[Batch]:
+        """
+        Tell what stands in a part of a file, whose header is of no interest.
+
+        Args:
+            number: The index of the file.
+            begin: Where a line begins.
+            end: Where one ends.
+
+        Returns:
+            What ``places`` yields of it.
+
+        Raises:
+            TraceReadError: If the file cannot be read.
+        """
+        part = FileWalk(self._parts[number], False, worth_a_look(self.size), None)
+        return part.batches(end, begin)
+
+    def _found(
+        self, look: Look | None, passes: Passes | None = None, block: int = BATCH
+    ) -> Iterator[Found]:
         several = len(self._parts) > 1
         for name, what in missing(self._parts) if several else ():
             yield 0, _nowhere(Problem(name, what, "file"))
         headers: dict[int, SessionHeader | None] = {}
         for number, path in enumerate(self._parts):
             pid = place_of(path)[0] if several else 0
-            part = _Part(path, several, look, headers.get(pid), self._since)
+            passing = partial(passes, number) if passes else None
+            part = FileWalk(path, several, look, headers.get(pid), passing, block)
             yield from self._batches(number, part)
             headers[pid] = part.header or headers.get(pid)
         if self._journals:
@@ -170,7 +175,7 @@ class Walk:
             for problem in self._journals.problems():
                 yield 0, _nowhere(problem)
 
-    def _batches(self, number: int, part: _Part) -> Iterator[Found]:
+    def _batches(self, number: int, part: FileWalk) -> Iterator[Found]:
         path, sizes = self._parts[number], self._sizes
         try:
             for batch in part.batches(None if sizes is None else sizes[number]):
@@ -188,11 +193,6 @@ def _nowhere(item: Glance | Problem) -> Batch:
     return [NOWHERE], [0], [item]
 
 
-def _listed(found: Iterable[Item]) -> Batch:
-    columns = list(zip(*found))
-    return (columns[0], columns[1], columns[2]) if columns else ((), (), ())
-
-
 def _finish(journals: Journals, batch: Batch, path: str | Path) -> None:
     from pathlib import Path
 
@@ -200,197 +200,3 @@ def _finish(journals: Journals, batch: Batch, path: str | Path) -> None:
     for item in batch[2]:
         if not isinstance(item, Problem):
             journals.finish(item, trace)
-
-
-class _Part:
-    # One file, and what its lines have said so far of its session. Where it does not
-    # say, what the part before it said holds.
-
-    def __init__(
-        self,
-        path: str | Path,
-        named: bool,
-        look: Look | None,
-        before: SessionHeader | None,
-        since: float | None,
-    ) -> None:
-        self._path = path
-        self._before = before
-        self._since = since
-        self._prefix = f"{os.path.basename(path)}, " if named else ""
-        self._look = look or _look_nowhere
-        self._count = 0
-        self._is_stated = False
-        self.header: SessionHeader | None = None
-
-    def batches(self, end: int | None) -> Iterator[Batch]:
-        data = read_short(self._path, _BATCH) if end is None else None
-        if data is not None:
-            if data:
-                yield self._judged(data, 0)
-            return
-        with open_file(self._path) as file:
-            begin = 0
-            if end is None:
-                end = _size(self._path)
-            while begin < end:
-                data = _whole_lines(file, min(_BATCH, end - begin))
-                if not data:
-                    break
-                last = data.rfind(b"\n", 0, -1) + 1
-                if len(data) - last > LINE_LIMIT:
-                    yield self._judged(data[:last], begin)
-                    line = finish_line(file, begin + last, data[last:])
-                    begin += last + line.size
-                    yield _listed(self._decoded(line))
-                    continue
-                yield self._judged(data, begin)
-                begin += len(data)
-            yield from self._ended(file, begin)
-
-    def _judged(self, data: bytes, begin: int) -> Batch:
-        # Neither split nor splitlines, which look at each byte by itself; the latter
-        # takes a carriage return for an end besides.
-        lines = list(io.BytesIO(data))
-        if self._since is not None and _all_began_before(self._since, lines):
-            self._count += len(lines)
-            return (), (), ()
-        sizes = list(map(len, lines))
-        offsets = list(accumulate(sizes, initial=begin))
-        looked = self._look_at(data, lines)
-        plains = [plain for plain in looked if plain is not None]
-        if len(plains) < len(lines):
-            return _listed(self._mixed(zip(offsets, sizes, lines, looked)))
-        self._count += len(lines)
-        header = self.header or self._guessed()
-        for line, plain in zip(lines, plains):
-            plain.line, plain.header = line, header
-        return offsets, sizes, plains
-
-    def _look_at(self, data: bytes, lines: list[bytes]) -> Sequence[Glance | None]:
-        # The first line of a file is a step like all others but for the header behind
-        # it: to decode it took as long as to look at the rest of a short session.
-        is_first = self._count == 0 and self._look is not _look_nowhere
-        parted = without_header(lines[0]) if is_first else None
-        if parted is None:
-            return self._look(data, lines)
-        step, header = parted
-        looked = self._look(step + data[len(lines[0]) :], [step, *lines[1:]])
-        if looked[0] is not None:
-            lines[0], self.header, self._is_stated = step, header, True
-        return looked
-
-    def _mixed(
-        self, looked: Iterable[tuple[int, int, bytes, Glance | None]]
-    ) -> Iterator[Item]:
-        for offset, size, line, plain in looked:
-            if plain is None:
-                yield from self._decoded(Line(offset, size, line, line[-1:] == b"\n"))
-                continue
-            self._count += 1
-            plain.line, plain.header = line, self.header or self._guessed()
-            yield offset, size, plain
-
-    def _ended(self, file: BinaryIO, offset: int) -> Iterator[Batch]:
-        if not os.fspath(self._path).endswith(PACKINGS):
-            return
-        from ai_trace._packed import problem_of
-
-        problem = problem_of(file)
-        if problem:
-            where = f"{self._prefix}offset {offset}"
-            yield [offset], [0], [Problem(where, problem, "file")]
-
-    def _decoded(self, line: Line) -> Iterator[Item]:
-        self._count += 1
-        count = self._count
-        where = f"{self._prefix}line {count}, offset {line.offset}"
-        data = None
-        if HEADER_MARK in line.data or (count <= HEAD_LINES and _KEY in line.data):
-            data = _decoded_with_header(line)
-            for doubt in self._hear(header_in(data), where):
-                yield line.offset, line.size, doubt
-        header = self.header or self._guessed()
-        if line.data.isspace():
-            return
-        if data is not None and line.ended:
-            record = _record(data, header)
-            if record is not None:
-                yield line.offset, line.size, record
-                return
-        for piece, item in decode_all(line, header):
-            if isinstance(item, str):
-                kind = "damaged" if line.ended else "torn"
-                yield line.offset, line.size, Problem(where, item, kind)
-                continue
-            if item.header is not header:
-                self.header, self._is_stated = item.header, True
-            yield piece.offset, piece.size, item
-            if piece is line and not line.ended:
-                what = "The last line lacks its newline; it is read all the same."
-                yield line.offset, line.size, Problem(where, what, "odd")
-
-    def _guessed(self) -> SessionHeader:
-        self.header = (
-            self._before or journal_head(self._path) or header_from_name(self._path)
-        )
-        return self.header
-
-    def _hear(self, stated: SessionHeader | None, where: str) -> Iterator[Problem]:
-        if stated is None:
-            return
-        if newer(stated):
-            yield Problem(where, newer(stated), "newer")
-        if self.header is None or not self._is_stated:
-            self.header, self._is_stated = stated, True
-        elif stated.session_id != self.header.session_id:
-            what = (
-                "Another session begins in this file; all its steps are in this tree."
-            )
-            yield Problem(where, what, "odd")
-
-
-def _decoded_with_header(line: Line) -> dict[str, Any] | None:
-    # Once, for the header and the step: of a short session this takes most of the time.
-    try:
-        return decode_line(strip_bom(line.data))
-    except (TraceLineError, MemoryError):
-        return None
-
-
-def _record(data: dict[str, Any], header: SessionHeader) -> StepRecord | None:
-    try:
-        return StepRecord.from_dict(
-            {k: data[k] for k in data if k != "session"}, header
-        )
-    except TraceLineError:
-        return None
-
-
-def _whole_lines(file: BinaryIO, size: int) -> bytes:
-    """Read so many bytes, and the rest of the last line; that one may be too long."""
-    data = file.read(size)
-    if data and data[-1] != _NEWLINE:
-        data += file.readline(LINE_LIMIT + 1)
-    return data
-
-
-def _all_began_before(moment: float, lines: Sequence[bytes]) -> bool:
-    from ai_trace._glance import began_before
-
-    # The last first: steps stand in the order of their ends.
-    return all(began_before(moment, line) for line in reversed(lines))
-
-
-def _look_nowhere(_: bytes, lines: Sequence[bytes]) -> Sequence[Glance | None]:
-    """See no line as plain."""
-    return [None] * len(lines)
-
-
-def _size(part: str | Path) -> int:
-    if os.fspath(part).endswith(PACKINGS):
-        return sys.maxsize
-    try:
-        return os.stat(part).st_size
-    except (OSError, ValueError):
-        return sys.maxsize

@@ -10,6 +10,7 @@ shown and measured, not to be run or obeyed; who hands it to a model marks it as
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -32,11 +33,13 @@ from ai_trace._lines import (
     read_last,
 )
 from ai_trace._open_steps import Journals
-from ai_trace._parts import by_process
+from ai_trace._parts import by_process, place_of
+from ai_trace._passed import began_before
 from ai_trace._record import StepRecord
 from ai_trace._session_info import SessionInfo, journals_of, parts_of
-from ai_trace._tree import Problem, Said, Session, Writer, fold
-from ai_trace._walk import NOWHERE, Walk
+from ai_trace._tree import Problem, Said, Session, Writer
+from ai_trace._unfolding import Unfolding, whole
+from ai_trace._walk import Walk
 
 
 if TYPE_CHECKING:
@@ -60,6 +63,10 @@ __all__ = [
     "tail",
 ]
 
+# How many bytes a session has of which the first steps are not shown together with
+# the rest: to read fewer takes no half second.
+_UNFOLDED = 16 * 1024 * 1024
+
 
 def read(path: Trace) -> Session:
     """
@@ -82,27 +89,38 @@ def read(path: Trace) -> Session:
         TraceReadError: If the file is missing, unreadable or not a regular file.
     """
     parts = parts_of(path)
-    store = LineStore(parts)
-    problems: list[Problem] = []
     journals = Journals(journals_of(path))
     walk = Walk(parts, journals)
-    header = header_for(parts[0], LINE_LIMIT)
-
-    def steps() -> Iterator[Glance]:
-        for part, batch in walk.places():
-            for offset, size, item in zip(*batch):
-                if isinstance(item, Problem):
-                    problems.append(item)
-                    continue
-                if offset != NOWHERE:
-                    store.add(part, offset, size, item.header or header)
-                elif isinstance(item, StepRecord):
-                    store.keep(item)
-                yield item
-
-    session = fold(steps(), header, path=parts[0], problems=problems, load=store.load)
+    session = whole(walk, header_for(parts[0], LINE_LIMIT), parts, LineStore(parts))
     session.writers = journals.writers()
     return session
+
+
+def unfold(path: Trace) -> Unfolding | None:
+    """
+    Read a session from the beginning of its tree, if that is worth it.
+
+    Args:
+        path: Any file of the session, or what ``find`` said of it.
+
+    Returns:
+        The session; ``None`` where it is small, was not ended in order or is still
+        written, is compressed, or was written by several processes, or does not say
+        when it began.
+
+    Raises:
+        TraceReadError: If the file is missing, unreadable or not a regular file.
+    """
+    parts = parts_of(path)
+    if any(place_of(part)[0] for part in parts):
+        return None
+    walk = Walk(parts, None)
+    # Of a packed file the size is not known.
+    if not _UNFOLDED <= walk.size < sys.maxsize or journals_of(path):
+        return None
+    header = header_for(parts[0], LINE_LIMIT)
+    is_dated = bool(header.version and header.started_at)
+    return Unfolding(walk, header, parts) if is_dated else None
 
 
 def records(path: Trace) -> Iterator[StepRecord | Problem]:
@@ -139,7 +157,8 @@ def glances(path: Trace, since: float | None = None) -> Iterator[Glance | Proble
     Raises:
         TraceReadError: If the file is missing, unreadable or not a regular file.
     """
-    return Walk(parts_of(path), Journals(journals_of(path)), since).glances()
+    walk = Walk(parts_of(path), Journals(journals_of(path)))
+    return walk.glances(passes=None if since is None else began_before(since))
 
 
 def tail(

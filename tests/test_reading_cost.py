@@ -14,7 +14,7 @@ from cli_runs import header, run, write_session
 from cli_runs import step as cli_step
 from trace_lines import encoded, fields, first_line, line, step_id, write
 
-from ai_trace import _line_store, _lines, _recent, _walk, reading
+from ai_trace import _file_walk, _line_store, _lines, _recent, _walk, reading
 from ai_trace._glance import glancer
 from ai_trace._record import StepRecord, TraceLineError
 from ai_trace._tree import Problem
@@ -37,7 +37,8 @@ HELP = """
 LIST = """
     ai_trace._files ai_trace._find ai_trace._header
     ai_trace._named ai_trace._names ai_trace._lines ai_trace._parts ai_trace._problem
-    ai_trace._record ai_trace._session_info ai_trace._walk ai_trace.cli._list
+    ai_trace._record ai_trace._session_info ai_trace._walk ai_trace._file_walk
+    ai_trace.cli._list
     ai_trace.cli._sessions ai_trace.cli._style
     ai_trace.render._style ai_trace.render._values
 """.split()
@@ -314,13 +315,13 @@ def test_plain_lines_are_decoded_once_at_most(tmp_path, monkeypatch, capsys):
     write(tmp_path, *lines)
     decoded = []
     for name in ("decode_all", "decode_line"):
-        original = getattr(_walk, name)
+        original = getattr(_file_walk, name)
 
         def counting(one, *session, original=original):
             decoded.append(one)
             return original(one, *session)
 
-        monkeypatch.setattr(_walk, name, counting)
+        monkeypatch.setattr(_file_walk, name, counting)
     for words in (["stats"], ["list"]):
         decoded.clear()
         assert 0 == main(["--dir", str(tmp_path), *words])
@@ -339,8 +340,10 @@ def test_a_header_is_taken_off_its_line(tmp_path, monkeypatch, capsys):
         lines = as_written(first_line(0), *(line(n) for n in range(1, 90)))
         write(tmp_path, *lines, stem=f"bot_20240301_14302{number}")
     decoded = []
-    monkeypatch.setattr(_walk, "decode_all", lambda *one: decoded.append(one) or [])
-    monkeypatch.setattr(_walk, "decode_line", decoded.append)
+    for name, found in (("decode_all", []), ("decode_line", None)):
+        monkeypatch.setattr(
+            _file_walk, name, lambda *one, found=found: decoded.append(one) or found
+        )
 
     assert 0 == main(["--dir", str(tmp_path), "list"])
     assert [] == decoded

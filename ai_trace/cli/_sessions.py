@@ -124,12 +124,7 @@ def find_sessions(directory: str, agent: str | None = None) -> Found:
 
 
 def read_session(
-    directory: str,
-    name: str | None,
-    terminal: Terminal,
-    step: str | None = None,
-    *,
-    below: bool = False,
+    directory: str, name: str | None, terminal: Terminal
 ) -> tuple[Path, Session]:
     """
     Read the session that a command line names, and say what is damaged in it.
@@ -138,9 +133,6 @@ def read_session(
         directory: The trace directory.
         name: The session as it was named; ``None`` is the newest.
         terminal: Where to complain.
-        step: The id of the one step that is going to be shown, if it is one: then
-            the rest need not be read.
-        below: Whether the steps below that one are shown, too.
 
     Returns:
         The session's file, and what is in it.
@@ -148,17 +140,54 @@ def read_session(
     Raises:
         TraceReadError: If there is no such session, or nothing in it can be read.
     """
+    path = resolve(directory, name)
+    return path, read_found(path, terminal)
+
+
+def read_found(
+    path: Path, terminal: Terminal, step: str | None = None, *, below: bool = False
+) -> Session:
+    """
+    Read a session, and say what is damaged in it.
+
+    Args:
+        path: The session's file.
+        terminal: Where to complain.
+        step: The id of the one step that is going to be shown, if it is one: then
+            the rest need not be read.
+        below: Whether the steps below that one are shown, too.
+
+    Returns:
+        The session.
+
+    Raises:
+        TraceReadError: If nothing in it can be read.
+    """
     from ai_trace import reading
     from ai_trace._recent import read_around
 
-    path = resolve(directory, name)
     around = None if step is None else read_around(path, step, below=below)
     session = reading.read(path) if around is None else around
+    name_damage(path, session, terminal)
+    return session
+
+
+def name_damage(path: Path, session: Session, terminal: Terminal) -> None:
+    """
+    Say what is damaged in a session.
+
+    Args:
+        path: The session's file.
+        session: What is in it.
+        terminal: Where to complain.
+
+    Raises:
+        TraceReadError: If nothing in it can be read.
+    """
     if session.problems and not session.outcomes:
         raise unreadable(path, session.problems)
     for problem in session.problems:
         terminal.complain(f"{path}: {problem.where}: {problem.what}")
-    return path, session
 
 
 def unreadable(path: Path, problems: Sequence[Problem]) -> TraceReadError:

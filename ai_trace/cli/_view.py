@@ -8,9 +8,13 @@ import argparse
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
+from pathlib import Path
 
+from ai_trace import reading
+from ai_trace._find import resolve
 from ai_trace._record import KINDS, StepRecord
 from ai_trace._tree import Session
+from ai_trace._unfolding import ContradictionError, Step, Unfolding
 from ai_trace.cli._arguments import (
     FOUND,
     NOTHING_FOUND,
@@ -19,7 +23,7 @@ from ai_trace.cli._arguments import (
     positive,
 )
 from ai_trace.cli._selection import Selection, add_selection
-from ai_trace.cli._sessions import add_session, read_session
+from ai_trace.cli._sessions import add_session, name_damage, read_found
 from ai_trace.cli._style import fitting
 from ai_trace.cli._terminal import Terminal
 from ai_trace.cli._words import did_you_mean
@@ -90,12 +94,16 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
     if options.chat and options.json:
         msg = "--chat is for people; --json has the messages of each call. Choose one."
         raise UsageError(msg)
-    wanted = None if options.chat else options.step
-    path, session = read_session(
-        options.dir, options.session, terminal, wanted, below=bool(options.depth)
-    )
-    top = _find_step(session, options.step) if options.step else None
     only = Selection.from_options(options)
+    path = resolve(options.dir, options.session)
+    if not (only or options.step or options.chat or options.json):
+        unfolding = reading.unfold(path)
+        if unfolding is not None:
+            _print_unfolding(path, unfolding, options, terminal)
+            return FOUND
+    wanted = None if options.chat else options.step
+    session = read_found(path, terminal, wanted, below=bool(options.depth))
+    top = _find_step(session, options.step) if options.step else None
     if options.chat:
         return _print_chat(session, top, only, options, terminal)
     if not _shows_any(session, top, options.depth, only):
@@ -145,6 +153,33 @@ def _print_tree(
         top=top,
     )
     terminal.write_all(lines)
+
+
+def _print_unfolding(
+    path: Path, unfolding: Unfolding, options: argparse.Namespace, terminal: Terminal
+) -> None:
+    style = fitting(terminal)
+
+    def steps() -> Iterator[Step]:
+        yield from unfolding.first()
+        # The rest takes a while.
+        terminal.flush()
+        name_damage(path, unfolding.whole(), terminal)
+        yield from unfolding.rest()
+
+    terminal.write_all(text.beginning(unfolding.header, style))
+    terminal.write()
+    terminal.flush()
+    how = {"full": options.full, "depth": options.depth}
+    try:
+        terminal.write_all(text.unfolding(steps(), style, **how))
+    except ContradictionError as exc:
+        terminal.complain(f"{exc} All of it is shown once more.")
+        terminal.write()
+        terminal.write_all(text.tree(unfolding.whole(), style, **how))
+        return
+    terminal.write()
+    terminal.write_all(text.ending(unfolding.whole(), style))
 
 
 def _print_chat(

@@ -149,6 +149,8 @@ class Style(NamedTuple):
         parts = list(spans)
         if cut and self.width is not None:
             parts = self._cut(parts, self.width)
+        if not self.colour:
+            return "".join([text for text, _ in parts]).rstrip()
         return "".join(self.paint(text, role) for text, role in parts).rstrip()
 
     def _cut(self, parts: list[Span], width: int) -> list[Span]:
@@ -196,6 +198,7 @@ def head(text: str, room: int) -> str:
     return text[: room * _CHARS_A_COLUMN]
 
 
+# Of a million lines the signs that are not ASCII are the same few.
 @lru_cache(maxsize=4096)
 def _char_columns(char: str) -> int:
     # Loaded for the first text that is not ASCII.

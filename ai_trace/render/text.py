@@ -5,12 +5,12 @@ A session as lines for a terminal.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, Optional
 
 from ai_trace._record import StepRecord
-from ai_trace._tree import Place, Said, Session, Writer
-from ai_trace._usage import Usage, usage_of
+from ai_trace._tree import Place, Said, Session
+from ai_trace._usage import usage_of
 from ai_trace.render import _messages
 from ai_trace.render._conversation import (
     NOTHING_KNOWN,
@@ -20,6 +20,7 @@ from ai_trace.render._conversation import (
     read_call,
 )
 from ai_trace.render._details import details
+from ai_trace.render._facts import beginning, ending, header, writer
 from ai_trace.render._fields import INDENT, PREVIEW
 from ai_trace.render._guides import Guides
 from ai_trace.render._style import Span, Style, columns
@@ -27,17 +28,23 @@ from ai_trace.render._values import (
     brief,
     brief_fields,
     clock,
-    cost,
-    duration,
     lasted,
-    local_time,
-    process,
-    tokens,
     used,
 )
 
 
-__all__ = ["Style", "header", "problems", "running", "step", "tree", "writer"]
+__all__ = [
+    "Style",
+    "beginning",
+    "ending",
+    "header",
+    "problems",
+    "running",
+    "step",
+    "tree",
+    "unfolding",
+    "writer",
+]
 
 _ABOVE, _WANTED = 1, 2
 # What chooses steps, and what tells at a glance which ones it may choose.
@@ -88,24 +95,39 @@ def tree(
     if top is not None and number is None:
         yield from step(top, style, full=full)
         return
-    guides = Guides(style)
     talks = Conversations()
     if top is not None and top.kind == "llm":
         _catch_up(talks, session, top)
-    beyond = 0
-    for place, above in _places(session, number, (only, might), talks):
-        if depth is not None and place.depth >= depth:
-            beyond += 1
-            continue
-        if beyond:
-            yield guides.more(beyond)
-            beyond = 0
-        guides.enter(place)
-        record = session.record(place.number)
-        shown = _Shown(full, above, earlier=place.number == number)
-        yield from _step_lines(record, style, guides, shown, talks)
-    if beyond:
-        yield guides.more(beyond)
+    chosen = _places(session, number, (only, might), talks)
+    steps = (
+        (session, place, _Shown(full, above, earlier=place.number == number))
+        for place, above in chosen
+    )
+    yield from _tree_lines(steps, style, depth, talks)
+
+
+def unfolding(
+    steps: Iterable[tuple[Session, Place]],
+    style: Style,
+    *,
+    full: bool = False,
+    depth: int | None = None,
+) -> Iterator[str]:
+    """
+    Render a tree of steps that is still to be read, without what is around it.
+
+    Args:
+        steps: The places of the steps in the order of the tree, each with the session
+            that it is a place in.
+        style: What the output can show.
+        full: Whole context, logs, result, error and notes of each step.
+        depth: How many levels to show.
+
+    Yields:
+        Lines, without their newlines; those of a step before the next is asked for.
+    """
+    shown = ((session, place, _Shown(full)) for session, place in steps)
+    yield from _tree_lines(shown, style, depth, Conversations())
 
 
 def step(record: StepRecord, style: Style, *, full: bool = False) -> Iterator[str]:
@@ -124,26 +146,6 @@ def step(record: StepRecord, style: Style, *, full: bool = False) -> Iterator[st
     # A line of the 0.2 line may have no times: 0.0 is none, not the year 1970.
     start = Span(clock(when or None, utc=False) + " ", "quiet")
     yield from _step_lines(record, style, Guides(style, start), _Shown(full))
-
-
-def writer(writer: Writer, style: Style) -> str:
-    """
-    Render whether a process is still at work on its session.
-
-    Args:
-        writer: The process.
-        style: What the output can show.
-
-    Returns:
-        One line, without its newline.
-    """
-
-    def quoted(text: str) -> str:
-        return f"`{style.clean(text)}`"
-
-    when = local_time(writer.heard_at or None)
-    words = process(writer, when, host=style.clean, step=quoted)
-    return style.line([Span(words, "odd" if writer.alive else "bad")])
 
 
 def running(steps: Iterable[StepRecord], now: float, style: Style) -> str:
@@ -247,43 +249,26 @@ def _keep(
     return kept, calls
 
 
-def header(session: Session, style: Style) -> Iterator[str]:
-    """
-    Render what a session is, when it was, and what came of it.
-
-    Args:
-        session: The session.
-        style: What the output can show.
-
-    Yields:
-        Lines, without their newlines.
-    """
-    agent = Span(style.clean(session.header.agent or "(no name)"), "name")
-    yield style.line([agent, Span("  " + style.clean(session.header.session_id))])
-    facts = [f"started {local_time(session.started_at or None)}"]
-    if session.finished_at is not None and session.started_at:
-        took = max(0.0, session.finished_at - session.started_at)
-        facts.append(f"took {duration(took * 1_000)}")
-    yield style.line([Span(style.clean("  ".join(facts)), "quiet")])
-    yield style.line([Span(style.clean(_outcomes(session.outcomes)), "quiet")])
-    if used(session.usage):
-        yield style.line([Span(style.signs(_used(session.usage)), "quiet")])
-    for each in session.writers:
-        yield writer(each, style)
-    if session.header.meta:
-        meta = brief_fields(session.header.meta, style.width or PREVIEW)
-        yield style.line([Span(style.clean(f"meta {meta}"), "quiet")])
-
-
-def _outcomes(outcomes: Mapping[str, int]) -> str:
-    total = sum(outcomes.values())
-    each = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
-    return f"{total} step{'' if total == 1 else 's'}" + (f": {each}" if each else "")
-
-
-def _used(usage: Usage) -> str:
-    calls = f"{usage.calls:,} LLM call{'' if usage.calls == 1 else 's'}"
-    return "  ".join(filter(None, (calls, cost(usage), tokens(usage))))
+def _tree_lines(
+    steps: Iterable[tuple[Session, Place, _Shown]],
+    style: Style,
+    depth: int | None,
+    talks: Conversations,
+) -> Iterator[str]:
+    guides = Guides(style)
+    beyond = 0
+    for session, place, shown in steps:
+        if depth is not None and place.depth >= depth:
+            beyond += 1
+            continue
+        if beyond:
+            yield guides.more(beyond)
+            beyond = 0
+        guides.enter(place)
+        record = session.record(place.number)
+        yield from _step_lines(record, style, guides, shown, talks)
+    if beyond:
+        yield guides.more(beyond)
 
 
 def _step_lines(
@@ -300,8 +285,7 @@ def _step_lines(
     known = talks.meet(call) if talks is not None and call is not None else None
     spans = [guides.first(), *_title(record, style, quiet=shown.above)]
     if not shown.full and not shown.above and known is None:
-        taken = sum(columns(text) for text, _ in spans)
-        spans.append(Span(_preview(record, call, style, taken)))
+        spans.append(Span(_preview(record, call, style, spans)))
     yield style.line(spans)
     if shown.above:
         return
@@ -350,8 +334,13 @@ def _title(record: StepRecord, style: Style, *, quiet: bool) -> Iterator[Span]:
     yield Span(words, "quiet")
 
 
-def _preview(record: StepRecord, call: Call | None, style: Style, taken: int) -> str:
-    room = PREVIEW if style.width is None else max(0, style.width - taken - 6)
+def _preview(
+    record: StepRecord, call: Call | None, style: Style, before: Sequence[Span]
+) -> str:
+    room = PREVIEW
+    if style.width is not None:
+        taken = sum(columns(text) for text, _ in before)
+        room = max(0, style.width - taken - 6)
     if call is not None:
         return style.clean(f"  {_messages.preview(call, room)}")
     saw = brief_fields(record.context, room)
@@ -360,9 +349,9 @@ def _preview(record: StepRecord, call: Call | None, style: Style, taken: int) ->
         half = room // 2
         decided = _decision(record, max(half, room - len(saw)))
         saw = brief_fields(record.context, max(half, room - len(decided)))
-    before = f"  {saw}" if saw else ""
+    shown = f"  {saw}" if saw else ""
     arrow = f" → {decided}" if decided else ""
-    return style.clean(f"{before}{arrow}")
+    return style.clean(f"{shown}{arrow}")
 
 
 def _decision(record: StepRecord, room: int) -> str:

@@ -1,0 +1,278 @@
+"""
+All that stands in one file of a session, line by line: steps, and what is wrong.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from itertools import accumulate
+
+from ai_trace._files import (
+    HEAD_LINES,
+    HEADER_MARK,
+    header_from_name,
+    header_in,
+    journal_head,
+    without_header,
+)
+from ai_trace._header import newer
+from ai_trace._lines import (
+    LINE_LIMIT,
+    PACKINGS,
+    Line,
+    decode_all,
+    finish_line,
+    open_file,
+    read_short,
+    strip_bom,
+)
+from ai_trace._problem import Problem
+from ai_trace._record import StepRecord, TraceLineError, decode_line
+
+
+# See _files.py: this is loaded for every look at a directory.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
+    from typing import Any, BinaryIO, Union
+
+    from ai_trace._glance import Glance, Look
+    from ai_trace._record import SessionHeader
+
+    Item = tuple[int, int, Union[Glance, Problem]]
+    # Of some lines where each begins, its size, and what is in it: three lists and not
+    # one of tuples, which would take as long to make as all of this.
+    Batch = tuple[Sequence[int], Sequence[int], Sequence[Union[Glance, Problem]]]
+
+# Lists of steps are handed on, not steps: each generator would take as long as a look.
+# How many bytes their lines may have, about.
+BATCH = 64 * 1024
+_KEY = b'"session"'
+_NEWLINE = ord("\n")
+
+
+class FileWalk:
+    """
+    The lines of one file, and what they have said so far of its session.
+
+    Args:
+        path: The file.
+        named: Whether what is wrong with it is told with its name.
+        look: What looks at lines; without it they are decoded.
+        before: What the file before it said of the session; holds where this one does
+            not say.
+        passes: Asked of each block of lines by where it begins, how many of them are
+            passed over: all, or none.
+        block: How many bytes a block has, about.
+
+    Attributes:
+        header: The session, once a line was seen.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        named: bool,
+        look: Look | None,
+        before: SessionHeader | None,
+        passes: Callable[[int, bytes], int] | None = None,
+        block: int = BATCH,
+    ) -> None:
+        self._path = path
+        self._before = before
+        self._passes = passes
+        self._block = block
+        self._prefix = f"{os.path.basename(path)}, " if named else ""
+        self._look = look or _look_nowhere
+        self._count = 0
+        self._is_stated = False
+        self.header: SessionHeader | None = None
+
+    def batches(self, end: int | None, begin: int = 0) -> Iterator[Batch]:
+        """
+        Tell of all steps where they stand.
+
+        Args:
+            end: Where to end, in bytes; ``None`` for where the file ends now.
+            begin: Where a line begins.
+
+        Yields:
+            Of some lines where each begins, its size, and what it says at a glance.
+
+        Raises:
+            TraceReadError: If the file cannot be read.
+        """
+        data = read_short(self._path, BATCH) if end is None else None
+        if data is not None:
+            if data:
+                yield self._judged(data, 0)
+            return
+        with open_file(self._path) as file:
+            if begin:
+                file.seek(begin)
+            if end is None:
+                end = size_of(self._path)
+            while begin < end:
+                data = _whole_lines(file, min(self._block, end - begin))
+                if not data:
+                    break
+                last = data.rfind(b"\n", 0, -1) + 1
+                if len(data) - last > LINE_LIMIT:
+                    yield self._judged(data[:last], begin)
+                    line = finish_line(file, begin + last, data[last:])
+                    begin += last + line.size
+                    yield _listed(self._decoded(line))
+                    continue
+                yield self._judged(data, begin)
+                begin += len(data)
+            yield from self._ended(file, begin)
+
+    def _judged(self, data: bytes, begin: int) -> Batch:
+        passed = self._passes(begin, data) if self._passes else 0
+        if passed:
+            self._count += passed
+            return (), (), ()
+        # Neither split nor splitlines, which look at each byte by itself; the latter
+        # takes a carriage return for an end besides.
+        lines = list(io.BytesIO(data))
+        sizes = list(map(len, lines))
+        offsets = list(accumulate(sizes, initial=begin))
+        looked = self._look_at(data, lines)
+        plains = [plain for plain in looked if plain is not None]
+        if len(plains) < len(lines):
+            return _listed(self._mixed(zip(offsets, sizes, lines, looked)))
+        self._count += len(lines)
+        header = self.header or self._guessed()
+        for line, plain in zip(lines, plains):
+            plain.line, plain.header = line, header
+        return offsets, sizes, plains
+
+    def _look_at(self, data: bytes, lines: list[bytes]) -> Sequence[Glance | None]:
+        # The first line of a file is a step like all others but for the header behind
+        # it: to decode it took as long as to look at the rest of a short session.
+        is_first = self._count == 0 and self._look is not _look_nowhere
+        parted = without_header(lines[0]) if is_first else None
+        if parted is None:
+            return self._look(data, lines)
+        step, header = parted
+        looked = self._look(step + data[len(lines[0]) :], [step, *lines[1:]])
+        if looked[0] is not None:
+            lines[0], self.header, self._is_stated = step, header, True
+        return looked
+
+    def _mixed(
+        self, looked: Iterable[tuple[int, int, bytes, Glance | None]]
+    ) -> Iterator[Item]:
+        for offset, size, line, plain in looked:
+            if plain is None:
+                yield from self._decoded(Line(offset, size, line, line[-1:] == b"\n"))
+                continue
+            self._count += 1
+            plain.line, plain.header = line, self.header or self._guessed()
+            yield offset, size, plain
+
+    def _ended(self, file: BinaryIO, offset: int) -> Iterator[Batch]:
+        if not os.fspath(self._path).endswith(PACKINGS):
+            return
+        from ai_trace._packed import problem_of
+
+        problem = problem_of(file)
+        if problem:
+            where = f"{self._prefix}offset {offset}"
+            yield [offset], [0], [Problem(where, problem, "file")]
+
+    def _decoded(self, line: Line) -> Iterator[Item]:
+        self._count += 1
+        count = self._count
+        where = f"{self._prefix}line {count}, offset {line.offset}"
+        data = None
+        if HEADER_MARK in line.data or (count <= HEAD_LINES and _KEY in line.data):
+            data = _decoded_with_header(line)
+            for doubt in self._hear(header_in(data), where):
+                yield line.offset, line.size, doubt
+        header = self.header or self._guessed()
+        if line.data.isspace():
+            return
+        if data is not None and line.ended:
+            record = _record(data, header)
+            if record is not None:
+                yield line.offset, line.size, record
+                return
+        for piece, item in decode_all(line, header):
+            if isinstance(item, str):
+                kind = "damaged" if line.ended else "torn"
+                yield line.offset, line.size, Problem(where, item, kind)
+                continue
+            if item.header is not header:
+                self.header, self._is_stated = item.header, True
+            yield piece.offset, piece.size, item
+            if piece is line and not line.ended:
+                what = "The last line lacks its newline; it is read all the same."
+                yield line.offset, line.size, Problem(where, what, "odd")
+
+    def _guessed(self) -> SessionHeader:
+        self.header = (
+            self._before or journal_head(self._path) or header_from_name(self._path)
+        )
+        return self.header
+
+    def _hear(self, stated: SessionHeader | None, where: str) -> Iterator[Problem]:
+        if stated is None:
+            return
+        if newer(stated):
+            yield Problem(where, newer(stated), "newer")
+        if self.header is None or not self._is_stated:
+            self.header, self._is_stated = stated, True
+        elif stated.session_id != self.header.session_id:
+            what = (
+                "Another session begins in this file; all its steps are in this tree."
+            )
+            yield Problem(where, what, "odd")
+
+
+def _listed(found: Iterable[Item]) -> Batch:
+    columns = list(zip(*found))
+    return (columns[0], columns[1], columns[2]) if columns else ((), (), ())
+
+
+def _decoded_with_header(line: Line) -> dict[str, Any] | None:
+    # Once, for the header and the step: of a short session this takes most of the time.
+    try:
+        return decode_line(strip_bom(line.data))
+    except (TraceLineError, MemoryError):
+        return None
+
+
+def _record(data: dict[str, Any], header: SessionHeader) -> StepRecord | None:
+    try:
+        return StepRecord.from_dict(
+            {k: data[k] for k in data if k != "session"}, header
+        )
+    except TraceLineError:
+        return None
+
+
+def _whole_lines(file: BinaryIO, size: int) -> bytes:
+    """Read so many bytes, and the rest of the last line; that one may be too long."""
+    data = file.read(size)
+    if data and data[-1] != _NEWLINE:
+        data += file.readline(LINE_LIMIT + 1)
+    return data
+
+
+def _look_nowhere(_: bytes, lines: Sequence[bytes]) -> Sequence[Glance | None]:
+    """See no line as plain."""
+    return [None] * len(lines)
+
+
+def size_of(part: str | Path) -> int:
+    """Return how many bytes a file has; where that is unknown, more than any has."""
+    if os.fspath(part).endswith(PACKINGS):
+        return sys.maxsize
+    try:
+        return os.stat(part).st_size
+    except (OSError, ValueError):
+        return sys.maxsize

@@ -1,0 +1,133 @@
+"""
+What a session is, when it was, and what came of it, as lines for a terminal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from ai_trace._header import SessionHeader
+from ai_trace._tree import Session, Writer
+from ai_trace._usage import Usage
+from ai_trace.render._fields import PREVIEW
+from ai_trace.render._style import Span, Style
+from ai_trace.render._values import (
+    brief_fields,
+    cost,
+    duration,
+    local_time,
+    process,
+    tokens,
+    used,
+)
+
+
+def header(session: Session, style: Style) -> Iterator[str]:
+    """
+    Render what a session is, when it was, and what came of it.
+
+    Args:
+        session: The session.
+        style: What the output can show.
+
+    Yields:
+        Lines, without their newlines.
+    """
+    yield _name(session.header, style)
+    facts = [f"started {local_time(session.started_at or None)}", *_took(session)]
+    yield _quiet("  ".join(facts), style)
+    yield from _came_of_it(session, style)
+    for each in session.writers:
+        yield writer(each, style)
+    yield from _meta(session.header, style)
+
+
+def beginning(header: SessionHeader, style: Style) -> Iterator[str]:
+    """
+    Render what is known of a session before its steps.
+
+    Args:
+        header: Who recorded it, and when it began.
+        style: What the output can show.
+
+    Yields:
+        Lines, without their newlines.
+    """
+    yield _name(header, style)
+    started = local_time(header.started_at)
+    yield _quiet(f"started {started}  the steps are counted at the end", style)
+    yield from _meta(header, style)
+
+
+def ending(session: Session, style: Style) -> Iterator[str]:
+    """
+    Render what ``beginning`` leaves out of ``header``.
+
+    Args:
+        session: The session.
+        style: What the output can show.
+
+    Yields:
+        Lines, without their newlines.
+    """
+    for fact in _took(session):
+        yield _quiet(fact, style)
+    yield from _came_of_it(session, style)
+
+
+def writer(writer: Writer, style: Style) -> str:
+    """
+    Render whether a process is still at work on its session.
+
+    Args:
+        writer: The process.
+        style: What the output can show.
+
+    Returns:
+        One line, without its newline.
+    """
+
+    def quoted(text: str) -> str:
+        return f"`{style.clean(text)}`"
+
+    when = local_time(writer.heard_at or None)
+    words = process(writer, when, host=style.clean, step=quoted)
+    return style.line([Span(words, "odd" if writer.alive else "bad")])
+
+
+def _name(header: SessionHeader, style: Style) -> str:
+    agent = Span(style.clean(header.agent or "(no name)"), "name")
+    return style.line([agent, Span("  " + style.clean(header.session_id))])
+
+
+def _quiet(text: str, style: Style) -> str:
+    return style.line([Span(style.clean(text), "quiet")])
+
+
+def _took(session: Session) -> Iterator[str]:
+    if session.finished_at is not None and session.started_at:
+        took = max(0.0, session.finished_at - session.started_at)
+        yield f"took {duration(took * 1_000)}"
+
+
+def _came_of_it(session: Session, style: Style) -> Iterator[str]:
+    yield _quiet(_outcomes(session.outcomes), style)
+    if used(session.usage):
+        yield style.line([Span(style.signs(_used(session.usage)), "quiet")])
+
+
+def _meta(header: SessionHeader, style: Style) -> Iterator[str]:
+    if header.meta:
+        meta = brief_fields(header.meta, style.width or PREVIEW)
+        yield _quiet(f"meta {meta}", style)
+
+
+def _outcomes(outcomes: Mapping[str, int]) -> str:
+    total = sum(outcomes.values())
+    each = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
+    return f"{total} step{'' if total == 1 else 's'}" + (f": {each}" if each else "")
+
+
+def _used(usage: Usage) -> str:
+    calls = f"{usage.calls:,} LLM call{'' if usage.calls == 1 else 's'}"
+    return "  ".join(filter(None, (calls, cost(usage), tokens(usage))))
