@@ -116,20 +116,22 @@ class Draft:
 
     # -- what goes in --------------------------------------------------------
 
-    def captured(self, value: Any, path: str, room: int | None = None) -> str:
+    def captured(self, value: Any, path: str, room: int) -> str:
         """Capture one value as JSON text; its notes are kept."""
         capture = self.recorder.capture
-        left = capture.result_room - self._used
-        room = left if room is None else min(room, left)
+        room = min(room, capture.result_room - self._used)
         text = capture.plain(value, room)
-        if text is None:
-            try:
-                text, notes = capture.full(value, path, room)
-            except Exception as exc:
-                if interrupts(exc):
-                    raise
-                return self._failed(path, exc, "null")
-            self._add_notes(notes)
+        return self._in_full(value, path, room) if text is None else text
+
+    def _in_full(self, value: Any, path: str, room: int) -> str:
+        """Capture one value the long way; its notes are kept."""
+        try:
+            text, notes = self.recorder.capture.full(value, path, room)
+        except Exception as exc:
+            if interrupts(exc):
+                raise
+            return self._failed(path, exc, "null")
+        self._add_notes(notes)
         return text
 
     def _failed(self, path: str, exc: Exception, instead: str) -> str:
@@ -194,7 +196,13 @@ class Draft:
         """Capture a result, in the place of the one before."""
         if self._result is not None:
             self._used -= len(self._result)
-        self._result = text = self.captured(value, "$.result")
+        # As in ``captured``: the call would take 0.1 µs.
+        capture = self.recorder.capture
+        room = capture.result_room - self._used
+        text = capture.plain(value, room)
+        if text is None:
+            text = self._in_full(value, "$.result", room)
+        self._result = text
         self._used += len(text)
 
     def give_result_text(self, text: str) -> None:

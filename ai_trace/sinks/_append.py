@@ -29,8 +29,8 @@ class AppendFile:
     Before each line it makes sure that the descriptor is still its own: a program
     that closes all descriptors and opens a file of its own may get the same
     number, and must never find our lines in it. The position of the descriptor
-    tells that for 0.15 µs. Once a millisecond at most, ``fstat`` and the path are
-    asked too, 2 µs: a file that was deleted or renamed takes lines like any other.
+    tells that for 0.15 µs. Once a millisecond at most, the path is asked too, 1 µs: a
+    file that was deleted or renamed takes lines like any other.
 
     Args:
         path: The file's path.
@@ -98,7 +98,7 @@ class AppendFile:
                 raise
             return "gone"
         if position != self.size or monotonic() >= self._look_at:
-            trouble = self.look()
+            trouble = None if self._stands_at(position) else self.look()
             if trouble is None:
                 self.append(line)
                 self._look_at = monotonic() + _LOOK_EVERY_SECONDS
@@ -205,6 +205,27 @@ class AppendFile:
             return "gone"
         self._seen, self.size = status.st_size, position
         return "truncated" if status.st_size < seen else None
+
+    def _stands_at(self, position: int) -> bool:
+        """
+        Tell by one call, where ``look`` takes three, that nothing has happened.
+
+        The file of our name has every byte that was written, and the descriptor stands
+        behind the last: lines that went elsewhere would be missing in it.
+        """
+        if position == 0 or position != self.size:
+            return False
+        try:
+            there = _system.lstat(self._name)
+        except OSError as exc:
+            if interrupts(exc):
+                raise
+            return False
+        is_ours = (there.st_dev, there.st_ino) == self._identity
+        if not is_ours or there.st_size != position:
+            return False
+        self._seen = position
+        return True
 
     def _is_ours(self) -> bool:
         try:
