@@ -56,20 +56,33 @@ BEARER = (
 BASIC = r"(Basic {1,4})(?=[a-z]{0,64}[A-Z0-9+/=])([A-Za-z0-9+/=]{8,})"
 URL = r"(://[^\s/?#@:\"'<>\\\[]{0,128}:)(?!\[redacted:)[^\s/\"'<>\\]{1,256}(?=@)"
 
-# Kind, a text that is in each of them, pattern; its first group is kept.
+# Kind, a sign and a text that are in each of them, pattern; its first group is kept. To
+# look for the sign takes 1 µs in 100 kB of prose, for the text 27 to 72.
 LINKS = (
-    ("url-password", "@", URL),
+    ("url-password", "@", "://", URL),
     (
         "slack-webhook",
+        "/",
         "hooks.slack.com/",
         r"(hooks\.slack\.com/[a-z]{1,16}/)[A-Za-z0-9/_-]{20,}",
     ),
-    ("discord-webhook", "/webhooks/", r"(/webhooks/[0-9]{15,22}/)[A-Za-z0-9_-]{40,}"),
-    ("telegram-token", ":AA", r"(:(?<=[0-9]{6}:))AA[A-Za-z0-9_-]{30,}"),
-    ("url-signature", "ignature=", r"(X-(?:Amz|Goog)-Signature=)[A-Za-z0-9%]{20,}"),
-    ("url-signature", "sig=", r"([?&]sig=)[A-Za-z0-9%+/=_-]{20,}"),
+    (
+        "discord-webhook",
+        "/",
+        "/webhooks/",
+        r"(/webhooks/[0-9]{15,22}/)[A-Za-z0-9_-]{40,}",
+    ),
+    ("telegram-token", ":", ":AA", r"(:(?<=[0-9]{6}:))AA[A-Za-z0-9_-]{30,}"),
+    (
+        "url-signature",
+        "=",
+        "ignature=",
+        r"(X-(?:Amz|Goog)-Signature=)[A-Za-z0-9%]{20,}",
+    ),
+    ("url-signature", "=", "sig=", r"([?&]sig=)[A-Za-z0-9%+/=_-]{20,}"),
     (
         "basic-credentials",
+        ":",
         "curl ",
         (
             r"( (?:-u|--user)[ =][\"']?[A-Za-z][A-Za-z0-9._@-]{0,64}:)"
@@ -114,8 +127,8 @@ def may_hold_shape(text: str) -> bool:
         folded = text.replace("_", "-").replace("J", "-").replace("I", "-")
         if _mark(folded.replace("G", "-").replace("B", "-")):
             return True
-    for _, hint, pattern in LINKS:
-        if hint in text and _compiled(pattern).search(text):
+    for _, sign, hint, pattern in LINKS:
+        if sign in text and hint in text and _compiled(pattern).search(text):
             return True
     return False
 
@@ -166,7 +179,7 @@ def token_pattern(prefix: str, rest: str) -> str:
 @cache
 def _patterns() -> list[tuple[str, str, str, int]]:
     """Return kind, plain start, pattern, and group to keep, of each shape."""
-    found = [(kind, hint, pattern, 1) for kind, hint, pattern in LINKS]
+    found = [(kind, hint, pattern, 1) for kind, _, hint, pattern in LINKS]
     found.append(("bearer-token", "Bearer", BEARER, 1))
     for kind, prefix, rest in TOKENS:
         hint = re.split(r"[\[\\]", prefix)[0]

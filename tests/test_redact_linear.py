@@ -19,7 +19,7 @@ TOKEN_PATTERNS = {
     for kind, prefix, rest in _secret_shapes.TOKENS
 }
 LINK_PATTERNS = {
-    f"{kind} {hint}": pattern for kind, hint, pattern in _secret_shapes.LINKS
+    f"{kind} {hint}": pattern for kind, _, hint, pattern in _secret_shapes.LINKS
 }
 # Patterns are constants of their modules, in capitals and without an underscore.
 CONSTANTS = {
