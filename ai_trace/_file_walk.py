@@ -141,8 +141,9 @@ class FileWalk:
         sizes = list(map(len, lines))
         offsets = list(accumulate(sizes, initial=begin))
         looked = self._look_at(data, lines)
-        plains = [plain for plain in looked if plain is not None]
-        if len(plains) < len(lines):
+        # What is no plain line is None, and all that is a glance is true.
+        plains: Any = looked
+        if not all(looked):
             return _listed(self._mixed(zip(offsets, sizes, lines, looked)))
         self._count += len(lines)
         header = self.header or self._guessed()

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import os
 from functools import partial
-from itertools import chain
 
 from ai_trace._file_walk import BATCH, FileWalk, size_of
 from ai_trace._parts import missing, place_of
@@ -94,29 +93,20 @@ class Walk:
                 if isinstance(item, (StepRecord, Problem)):
                     yield item
 
-    def glances(self, passes: Passes | None = None) -> Iterator[Glance | Problem]:
+    def batches(
+        self, look: Look | None, passes: Passes | None = None
+    ) -> Iterator[Sequence[Glance | Problem]]:
         """
         Do what ``records`` does, and decode no more of each line than has to be.
 
         Args:
-            passes: What passes over blocks of lines, as ``places`` takes it.
-
-        Returns:
-            An iterator over what each step says at a glance, and what is wrong.
-        """
-        return chain.from_iterable(items for _, (_, _, items) in self.places(passes))
-
-    def batches(self, look: Look | None) -> Iterator[Sequence[Glance | Problem]]:
-        """
-        Do what ``glances`` does, for who counts: many at once.
-
-        Args:
             look: What looks at lines; without it they are decoded.
+            passes: What passes over blocks of lines, as ``places`` takes it.
 
         Returns:
             An iterator over what some steps say at a glance, and what is wrong.
         """
-        return (items for _, (_, _, items) in self._found(look))
+        return (items for _, (_, _, items) in self._found(look, passes))
 
     def places(
         self, passes: Passes | None = None, block: int = BATCH

@@ -13,6 +13,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,7 +40,7 @@ from ai_trace._record import StepRecord
 from ai_trace._session_info import SessionInfo, journals_of, parts_of
 from ai_trace._tree import Problem, Said, Session, Writer
 from ai_trace._unfolding import Unfolding, whole
-from ai_trace._walk import Walk
+from ai_trace._walk import Walk, worth_a_look
 
 
 if TYPE_CHECKING:
@@ -157,8 +158,28 @@ def glances(path: Trace, since: float | None = None) -> Iterator[Glance | Proble
     Raises:
         TraceReadError: If the file is missing, unreadable or not a regular file.
     """
+    return chain.from_iterable(batches(path, since))
+
+
+def batches(
+    path: Trace, since: float | None = None
+) -> Iterator[Sequence[Glance | Problem]]:
+    """
+    Do what ``glances`` does, many at once.
+
+    Args:
+        path: Any file of the session, or what ``find`` said of it.
+        since: As of ``glances``.
+
+    Returns:
+        An iterator over lists of what ``glances`` yields.
+
+    Raises:
+        TraceReadError: If the file is missing, unreadable or not a regular file.
+    """
     walk = Walk(parts_of(path), Journals(journals_of(path)))
-    return walk.glances(passes=None if since is None else began_before(since))
+    passes = None if since is None else began_before(since)
+    return walk.batches(worth_a_look(walk.size), passes)
 
 
 def tail(

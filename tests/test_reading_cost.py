@@ -422,7 +422,7 @@ def test_what_was_before_is_not_decoded(tmp_path, monkeypatch):
         looked.append(len(lines))
         return look(data, lines)
 
-    monkeypatch.setattr(_walk, "worth_a_look", lambda size: counting)
+    monkeypatch.setattr(reading, "worth_a_look", lambda size: counting)
     every = [seen.seq for seen in reading.glances(path)]
     assert list(range(3_000)) == every
     total, block = sum(looked), max(looked)

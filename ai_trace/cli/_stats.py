@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Union
 
@@ -87,9 +87,15 @@ def _readable(infos: list[SessionInfo], terminal: Terminal) -> list[SessionInfo]
 def _records(
     info: SessionInfo, terminal: Terminal, since: float | None = None
 ) -> Iterator[_Found]:
+    return chain.from_iterable(_batches(info, terminal, since))
+
+
+def _batches(
+    info: SessionInfo, terminal: Terminal, since: float | None
+) -> Iterator[Sequence[_Found]]:
     # One that cannot be read any more is no reason to count none.
     try:
-        yield from reading.glances(info, since)
+        yield from reading.batches(info, since)
     except TraceReadError as exc:
         terminal.complain(str(exc))
 
