@@ -1,7 +1,7 @@
 """
 What recording adds to the calls of clients: one Markdown table.
 
-    python benchmarks/clients.py
+    python benchmarks/clients.py [--unchecked]
 
 Compared are clients of one library that differ in nothing but that the calls of one
 are recorded. They ask the same server, which is that of the tests, in a process and on
@@ -14,6 +14,9 @@ until the first chunk is what passes for the user.
 which that median lies with 95 % certainty. A third client, which is not recorded
 either, says how much two calls differ of which nothing differs: the noise. What
 recording adds until the first chunk is within the noise if all of its interval is.
+
+With ``--unchecked`` no value is looked at for secrets and limits, and no file for what
+others did to it: how near to the aim that would come, and what the looks cost.
 
 The machine may run a whole process slowly. So several processes measure it all, and of
 each row the one is told in which the client that is not recorded was fastest.
@@ -57,8 +60,10 @@ from llm_replies import (
 from llm_server import Reply, answer, serving
 
 from ai_trace import Tracer
+from ai_trace._capture import Capture
 from ai_trace.integrations.anthropic import wrap_anthropic
 from ai_trace.integrations.openai import wrap_openai
+from ai_trace.sinks._append import AppendFile
 
 
 PROCESSES = 5
@@ -322,12 +327,24 @@ def measure() -> None:
     print(json.dumps(found))
 
 
+def measure_unchecked() -> None:
+    """Measure what is left without the looks at values and at files."""
+
+    def encoded(capture: Any, value: Any, room: int = 0) -> str:
+        text: str = capture._encode(value).decode()
+        return text
+
+    Capture.plain = encoded  # type: ignore[method-assign, assignment]
+    AppendFile._stands_at = lambda *_: True  # type: ignore[method-assign, assignment]
+    measure()
+
+
 # -- the table -----------------------------------------------------------------------
 
 
-def measured() -> list[Row]:
+def measured(how: str) -> list[Row]:
     """Return each row as the process measured it that ran it fastest."""
-    command = [sys.executable, __file__, "--measure"]
+    command = [sys.executable, __file__, how]
     runs = []
     for _ in range(PROCESSES):
         done = subprocess.run(command, check=True, capture_output=True, text=True)
@@ -357,10 +374,16 @@ def table(found: list[Row]) -> list[str]:
 
 def main() -> None:
     """Measure, and print the table with the versions that it is of."""
-    print("\n".join(table(measured())))
+    how = "--measure-unchecked" if "--unchecked" in sys.argv else "--measure"
+    print("\n".join(table(measured(how))))
     names = ("anthropic", "genai-prices", "openai")
     print("\n" + ", ".join(f"{name} {metadata.version(name)}" for name in names))
 
 
 if __name__ == "__main__":
-    {"--serve": serve, "--measure": measure}.get(sys.argv[-1], main)()
+    modes = {
+        "--serve": serve,
+        "--measure": measure,
+        "--measure-unchecked": measure_unchecked,
+    }
+    modes.get(sys.argv[-1], main)()

@@ -14,7 +14,7 @@ from cli_runs import header, run, write_session
 from cli_runs import step as cli_step
 from trace_lines import encoded, fields, first_line, line, step_id, write
 
-from ai_trace import _file_walk, _line_store, _lines, _recent, _walk, reading
+from ai_trace import _file_walk, _line_store, _lines, _recent, reading
 from ai_trace._glance import glancer
 from ai_trace._record import StepRecord, TraceLineError
 from ai_trace._tree import Problem
