@@ -193,15 +193,11 @@ class AppendFile:
         try:
             status = _system.fstat(self._descriptor)
             position = _system.lseek(self._descriptor, 0, os.SEEK_CUR)
-            there = _system.lstat(self._name)
         except OSError as exc:
             if interrupts(exc):
                 raise
             return "gone"
-        identity = self._identity
-        if (status.st_dev, status.st_ino) != identity:
-            return "gone"
-        if (there.st_dev, there.st_ino) != identity:
+        if (status.st_dev, status.st_ino) != self._identity or self._there() is None:
             return "gone"
         self._seen, self.size = status.st_size, position
         return "truncated" if status.st_size < seen else None
@@ -215,14 +211,8 @@ class AppendFile:
         """
         if position == 0 or position != self.size:
             return False
-        try:
-            there = _system.lstat(self._name)
-        except OSError as exc:
-            if interrupts(exc):
-                raise
-            return False
-        is_ours = (there.st_dev, there.st_ino) == self._identity
-        if not is_ours or there.st_size != position:
+        there = self._there()
+        if there is None or there.st_size != position:
             return False
         self._seen = position
         return True
@@ -234,14 +224,16 @@ class AppendFile:
             return exc.errno != errno.EBADF
         return (status.st_dev, status.st_ino) == self._identity
 
-    def _is_there(self) -> bool:
+    def _there(self) -> os.stat_result | None:
+        """Return the status of the file of our name; ``None`` if it is not ours."""
         try:
             status = _system.lstat(self._name)
         except OSError as exc:
             if interrupts(exc):
                 raise
-            return False
-        return (status.st_dev, status.st_ino) == self._identity
+            return None
+        is_ours = (status.st_dev, status.st_ino) == self._identity
+        return status if is_ours else None
 
     def reopen(self) -> bytes:
         """
@@ -305,7 +297,7 @@ class AppendFile:
         Raises:
             OSError: If it cannot be removed.
         """
-        if self._is_there():
+        if self._there() is not None:
             _system.unlink(self.path)
 
     def close(self) -> None:
