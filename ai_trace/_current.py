@@ -15,9 +15,10 @@ from ai_trace import _context
 from ai_trace._context import InSink, Place, get_current, set_current
 from ai_trace._definition import flavour_of
 from ai_trace._dispatch import warn
+from ai_trace._live_tracers import live_tracers
 from ai_trace._quiet_steps import NO_STEP
 from ai_trace._step import Step
-from ai_trace._tracer import Tracer, live_tracers
+from ai_trace._tracer import Tracer
 from ai_trace.exceptions import TraceConfigError
 
 
@@ -84,7 +85,7 @@ def refused(place: Place) -> None:
 
 def call_is_orphan() -> None:
     """Warn once that a traced call found no tracer, while one exists."""
-    one_is_open = any(not tracer.closed for tracer in live_tracers)
+    one_is_open = any(not tracer.closed for tracer in live_tracers())
     _context.stop_watching_orphans(said=one_is_open)
     if one_is_open:
         warn(

@@ -12,6 +12,7 @@ import time
 from collections import deque
 from typing import Any, Callable
 
+from ai_trace import _context
 from ai_trace._capture import Capture
 from ai_trace._dispatch import Dispatch, Losses
 from ai_trace._encode import encode_text
@@ -105,6 +106,23 @@ class Recorder:
                 waiting.popleft()
         finally:
             self.deferred.extend(waiting)
+
+    def close(self) -> None:
+        """
+        End the session: steps still open are recorded as ``unfinished``.
+
+        Closing twice is harmless; whatever is open at the end of the program is
+        closed then.
+        """
+        if self.closed:
+            return
+        self.closed = True
+        if _context.active is not None and _context.active.recorder is self:
+            _context.activate(None)
+        self.end_deferred()
+        for step in list(self.open_steps.values()):
+            step.abandon()
+        self.dispatch.close()
 
     def after_fork(self) -> None:
         """Become the recorder of a child process: its own steps only."""

@@ -4,11 +4,8 @@ The tracer: one session of one agent, and the files that it writes.
 
 from __future__ import annotations
 
-import atexit
 import os
-import sys
 import time
-import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +19,7 @@ from ai_trace._context import Place, get_current, set_current
 from ai_trace._dispatch import warn
 from ai_trace._ids import RandomIds
 from ai_trace._limits import Limits
+from ai_trace._live_tracers import remember
 from ai_trace._quiet_steps import MutedStep, NoCapture
 from ai_trace._record import StepRecord
 from ai_trace._recorder import Recorder, SystemClock
@@ -38,17 +36,12 @@ from ai_trace._tracer_arguments import (
 from ai_trace.sinks import _files, _system
 from ai_trace.sinks._jsonl import JSONLSink
 from ai_trace.sinks._memory import MemorySink
-from ai_trace.sinks._patience import Patience
 from ai_trace.sinks._writing import Writing
 from ai_trace.typing import Clock, Ids, Sink
 
 
 if TYPE_CHECKING:
     from ai_trace._tree import Session
-
-_EXIT_SECONDS = 1.5
-
-live_tracers: weakref.WeakSet[Tracer] = weakref.WeakSet()
 
 
 class Tracer(Recorder):
@@ -143,7 +136,7 @@ class Tracer(Recorder):
         for sink in (*own, *given_sinks):
             self.dispatch.add(sink)
         self._own = own
-        live_tracers.add(self)
+        remember(self)
         _context.watch_orphans()
 
     def _own_file(self, wanted: str, writing: Writing) -> JSONLSink:
@@ -341,23 +334,6 @@ class Tracer(Recorder):
         """Give the current place back and close the tracer."""
         self.__exit__(exc_type, exc, traceback)
 
-    def close(self) -> None:
-        """
-        End the session: steps still open are recorded as ``unfinished``.
-
-        Closing twice is harmless; whatever is open at the end of the program is
-        closed then.
-        """
-        if self.closed:
-            return
-        self.closed = True
-        if _context.active is self:
-            _context.activate(None)
-        self.end_deferred()
-        for step in list(self.open_steps.values()):
-            step.abandon()
-        self.dispatch.close()
-
     def __repr__(self) -> str:
         """Show the summary."""
         facts = ", ".join(f"{key}={value!r}" for key, value in self.summary().items())
@@ -369,31 +345,3 @@ def _all(tracer: Tracer) -> int:
     count = len(tracer.at_limit)
     del tracer.at_limit[:count]
     return count
-
-
-def _close_all() -> None:
-    patience = Patience(_EXIT_SECONDS)
-    for tracer in list(live_tracers):
-        tracer.dispatch.hurry(patience)
-        tracer.close()
-
-
-def _after_fork() -> None:
-    for tracer in list(live_tracers):
-        tracer.after_fork()
-        if isinstance(tracer.ids, RandomIds):
-            tracer.ids.after_fork()
-    # A child of multiprocessing ends by os._exit: nothing of atexit is called there.
-    multiprocessing: Any = sys.modules.get("multiprocessing.util")
-    if multiprocessing is not None:
-        multiprocessing.register_after_fork(live_tracers, _close_at_its_end)
-
-
-def _close_at_its_end(_: object) -> None:
-    """Close the tracers of a child when multiprocessing ends it, after all else."""
-    sys.modules["multiprocessing.util"].Finalize(None, _close_all, exitpriority=-100)
-
-
-atexit.register(_close_all)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

@@ -113,6 +113,7 @@ FLOORS = {
         "_quiet_steps",
         "_items",
         "_tracer_arguments",
+        "_live_tracers",
         "_tracer",
     ],
     "decorator": ["_current", "_traced_function", "_traced"],

@@ -307,6 +307,16 @@ class AppendFile:
         if ours:
             _system.close(descriptor)
 
+    def __del__(self) -> None:
+        """
+        Close the descriptor of a file that was forgotten.
+
+        Here instead of in the sink: a tracer that was closed has no such file any
+        more, and runs no code as it dies, for which a full stack would have no room.
+        """
+        if getattr(self, "_descriptor", -1) >= 0:
+            self.close()
+
 
 def open_plain(path: Path) -> tuple[int, bool]:
     """

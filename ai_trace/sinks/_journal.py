@@ -179,16 +179,11 @@ class Journal:
                 if not self.open_steps:
                     last_things.callback(file.remove)
 
-    def let_go(self) -> None:
-        """Close the files and leave them for a reader."""
-        self._current = None
+    def move(self, trace: Path) -> None:
+        """Leave the parent's journal, in a forked child, for one of its own."""
         files, self._files = self._files, []
         for file in files:
             file.close()
-
-    def move(self, trace: Path) -> None:
-        """Let go of the parent's journal, in a forked child, for one of its own."""
-        self.let_go()
         self._begin(trace)
 
 

@@ -354,11 +354,3 @@ class JSONLSink:
         file, self._file = self._file, None
         if file is not None:
             file.close()
-
-    def __del__(self) -> None:
-        """Close the descriptor of a sink that was forgotten."""
-        if getattr(self, "_file", None) is not None:
-            self._let_go()
-        journal: Journal | None = getattr(self, "_journal", None)
-        if journal is not None:
-            journal.let_go()

@@ -185,8 +185,8 @@ def last():
 
 atexit._clear()
 atexit.register(last)
-from ai_trace import _tracer
-atexit.register(_tracer._close_all)
+from ai_trace import _live_tracers
+atexit.register(_live_tracers._close_all)
 sys.exit(3)
 """
 

@@ -16,9 +16,13 @@ from ai_trace import current_step, step, traced
 # ``wrapt.decorator``. Coroutines and generators run on frames of their own, so there
 # the floor is the barest wrapper of their kind that is told of each resume.
 PROBE = """
-import functools, json, sys, threading
+import functools, gc, json, sys, threading
 import wrapt
 from ai_trace import Tracer, traced
+
+# A thread of before that is collected where the stack is full has an error printed:
+# what `threading` keeps of it is taken out by Python code.
+gc.disable()
 
 @wrapt.decorator
 def bare_wrapt(wrapped, instance, args, kwargs):
@@ -171,6 +175,38 @@ def test_depth_is_no_less_than_under_the_floor(run_script, kind):
         assert max(short) <= 0, depths
     # A recursion that comes back from just above the floor comes back traced.
     assert [] == failed
+
+
+FORGOTTEN_AT_THE_BOTTOM = """
+import gc, sys
+from ai_trace import Tracer
+
+def dive():
+    try:
+        dive()
+    except RecursionError:
+        gc.collect()
+        raise
+
+gc.disable()
+for number in range(3):
+    tracer = Tracer("agent", trace_dir="out")
+    tracer.itself = tracer
+    tracer.close()
+del tracer
+sys.setrecursionlimit(200)
+try:
+    dive()
+except RecursionError:
+    pass
+"""
+
+
+def test_forgotten_tracers_may_be_collected_where_the_stack_is_full(run_script):
+    """Nothing of ours runs as they die, which would have no room and be printed."""
+    ended = run_script(FORGOTTEN_AT_THE_BOTTOM)
+
+    assert (0, "") == (ended.returncode, ended.stderr)
 
 
 def deep(kind, decorate, reached):
