@@ -7,6 +7,7 @@ from __future__ import annotations
 import binascii
 import re
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Any, Callable
 
 from ai_trace._assigned import assigned, flagged, named, paired, signed
@@ -35,7 +36,7 @@ _EDGE = 256
 _MAX_KINDS = 100
 # What is remembered of keys: at most 4 MB, should a program make keys of its data.
 _MAX_KEYS = 4096
-_KEYS_LENGTH = 1024
+_KEY_LENGTH = 1024
 
 _SCHEMA_TYPES = ("string", "object", "array", "integer", "number", "boolean")
 _KIND = re.compile(r"[A-Za-z0-9_-]{1,40}\Z")
@@ -78,7 +79,14 @@ class Redaction:
         'badge [redacted:badge], pin=[redacted:key]'
     """
 
-    __slots__ = ("_arguments", "_names", "_patterns", "plain_keys", "replace")
+    __slots__ = (
+        "_arguments",
+        "_names",
+        "_patterns",
+        "_values",
+        "plain_keys",
+        "replace",
+    )
 
     def __init__(
         self,
@@ -94,6 +102,8 @@ class Redaction:
         self._arguments = (own, dict(patterns or {}), replace)
         self.replace = replace
         self.plain_keys: set[str] = set()
+        # Plain in themselves; what they are called stands under another key.
+        self._values = [key for key in ("value", "Value") if not self._names.say(key)]
 
     def __repr__(self) -> str:
         keys, patterns, replace = self._arguments
@@ -131,25 +141,26 @@ class Redaction:
     def _matches(self, text: str) -> bool:
         return any(pattern.search(text) for _, pattern in self._patterns)
 
-    def are_plain(self, keys: str, mapping: Mapping[str, Any]) -> bool:
+    def are_plain(self, mapping: Mapping[str, Any]) -> bool:
         """
         Tell whether no key of a mapping is a secret, or the name of one.
 
         Args:
-            keys: The keys, one a line. They are remembered in ``plain_keys`` if they
-                are plain whatever their values are.
-            mapping: The mapping.
+            mapping: The mapping, of which all keys are text. Those that are plain
+                whatever their values are, and whatever the others, are remembered in
+                ``plain_keys``.
         """
-        if self.suspects(keys):
+        told = told_value(mapping)
+        if any(self.key_kind(told[key], mapping[key]) for key in told):
             return False
-        if self._names.may_be_among(keys):
-            calls = told_value(mapping)
-            names = (calls.get(key, key) for key in mapping)
-            return not any(map(self.key_kind, names, mapping.values()))
-        if "lue" in keys and (told := told_value(mapping)):
-            return not any(self.key_kind(told[key], mapping[key]) for key in told)
-        if len(keys) <= _KEYS_LENGTH and len(self.plain_keys) < _MAX_KEYS:
-            self.plain_keys.add(keys)
+        known = self.plain_keys
+        new = [key for key in mapping if key not in known and key not in self._values]
+        keys = "\n".join(new)
+        if new and self.suspects(keys):
+            return False
+        if new and self._names.may_be_among(keys):
+            return not any(self.key_kind(key, mapping[key]) for key in new)
+        remember(known, new)
         return True
 
     def is_secret_pair(self, name: object, value: object) -> bool:
@@ -233,6 +244,12 @@ class Redaction:
             text = _without_spans(text, named(text, self._names), found)
             text = _without_spans(text, assigned(text, self._names), found)
         return text
+
+
+def remember(known: set[str], keys: Iterable[str]) -> None:
+    """Add keys to those that need no further look, as long as there is room."""
+    short = (key for key in keys if len(key) <= _KEY_LENGTH)
+    known.update(islice(short, max(0, _MAX_KEYS - len(known))))
 
 
 def _without_spans(

@@ -451,6 +451,24 @@ def test_headers_as_objects(name, value):
     assert "[redacted:key]" == redacted([*headers, object()])[0][0][value]
 
 
+def test_headers_as_objects_are_seen_after_others_of_the_same_keys():
+    """What the same keys said before, in an object that names nothing, is not kept."""
+    capture = Capture(Limits(), Redaction())
+    for harmless in [{"name": 5, "value": "x"}, {"name": "a"}, {"value": "x"}]:
+        assert capture.plain(harmless) is not None
+
+    assert capture.plain({"name": "cookie", "value": "sid=1"}) is None
+    assert capture.plain({"value": "sid=1", "name": "cookie"}) is None
+
+
+def test_the_name_of_a_value_may_itself_be_a_secret():
+    """A further name that is spelled as the key of a value counts as any other."""
+    capture = Capture(Limits(), Redaction(keys=["value"]))
+
+    assert capture.plain({"value": "hunter2"}) is None
+    assert capture.plain({"value": "hunter2", "name": "symbol"}) is None
+
+
 @pytest.mark.parametrize("pair", [list, tuple])
 @pytest.mark.parametrize("name", ["authorization", b"authorization", "X-Api-Key"])
 def test_pairs_of_headers(pair, name):
