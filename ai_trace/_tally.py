@@ -19,7 +19,8 @@ class Tally:
     Counts outcomes and durations without a lock on the way of a step.
 
     Appending to a deque is one operation of the interpreter; folding the deques
-    into sums is done rarely, by whoever finds one long, and in C: 0.1 µs a step.
+    into sums is done rarely, by whoever finds one long, and in C: 0.1 µs a step, not
+    0.2 µs.
     """
 
     __slots__ = ("_counts", "_lock", "_microseconds", "_new")
