@@ -108,7 +108,12 @@ class Step(Draft):
         self._second, self._micro = recorder.split(now)
         self.write_start()
         self._origin = recorder.monotonic()
-        recorder.dispatch.tell_start(self)
+        # Here and below without a function of the dispatch in between: 0.3 µs a step.
+        tell = recorder.dispatch.start
+        try:
+            tell(self)
+        except BaseException as exc:
+            recorder.dispatch.failed(tell, exc, self)
 
     # -- inside --------------------------------------------------------------
 
@@ -130,10 +135,14 @@ class Step(Draft):
             passed = int((recorder.monotonic() - self._origin) * 1_000_000)
             passed = passed if passed > 0 else 0
             entry = self.add_log(self._second, self._micro + passed, fields)
-            if entry is not None:
-                recorder.dispatch.tell_log(self, entry)
-            else:
+            if entry is None:
                 recorder.dispatch.lose_log(self)
+                return self
+            tell = recorder.dispatch.log
+            try:
+                tell(self, entry)
+            except BaseException as exc:
+                recorder.dispatch.failed(tell, exc, self, entry)
         except Exception as exc:
             self._lose_unless_interrupted("log", exc)
         return self
@@ -223,11 +232,17 @@ class Step(Draft):
         self._state = DONE
         try:
             self._emit(error, traceback)
-        except RecursionError:
-            # The steps further up have more of the stack: they write this one.
-            self._defer(error, traceback)
-            return
-        except Exception as exc:
+        except BaseException as exc:
+            if isinstance(exc, RecursionError) or self._state == OPEN:
+                # Left to whatever step ends next, or to the close: further up there is
+                # more of the stack. Not even for a call of ours need there be room.
+                self._state = OPEN
+                recorder.open_steps[self.id] = self
+                recorder.deferred.append((self, (outcome, error, traceback)))
+            if isinstance(exc, RecursionError):
+                return
+            if not isinstance(exc, Exception):
+                raise
             self._lose_unless_interrupted("end", exc)
         if recorder.deferred:
             try:
@@ -235,13 +250,6 @@ class Step(Draft):
             except RecursionError:
                 # No room here, either: it is left to whatever ends next.
                 return
-
-    def _defer(self, error: str | None, traceback: str | None) -> None:
-        """Leave it to whatever step ends next, or to the close, to write this one."""
-        recorder = self.recorder
-        recorder.open_steps[self.id] = self
-        self._state = OPEN
-        recorder.deferred.append((self, (self.outcome or "ok", error, traceback)))
 
     def end_late(self, outcome: str, error: str | None, traceback: str | None) -> None:
         """End a step that was left to others, unless it has ended meanwhile."""
@@ -264,11 +272,15 @@ class Step(Draft):
         except BaseException as exc:
             # Ctrl-C goes on; no sink has been told of the step yet.
             if interrupts(exc):
-                self._defer(error, traceback)
+                self._state = OPEN
             raise
         recorder = self.recorder
         recorder.tally.add(self.outcome or "", self._took or 0)
-        recorder.dispatch.tell_finish(self, line)
+        tell = recorder.dispatch.finish
+        try:
+            tell(line, self)
+        except BaseException as exc:
+            recorder.dispatch.failed(tell, exc, line, self)
 
     # -- the current step ----------------------------------------------------
 

@@ -329,6 +329,25 @@ def test_recursion_error_is_the_interpreters_own(
         check_levels(lines, recording.one("outer")["id"], len(seen))
 
 
+@pytest.mark.parametrize("kind", ["function", "generator"])
+def test_no_level_is_lost_wherever_the_stack_ends(record, kind):
+    """Whichever call of ours it is that finds no room, the levels above say all."""
+    call = {"function": lambda dive: dive(1), "generator": lambda dive: next(dive(1))}
+    before, depth = sys.getrecursionlimit(), len(inspect.stack(0))
+    for room in range(120, 145):
+        seen = []
+        dive = endless(kind, traced, seen)
+        with record() as recording, step("outer") as outer:
+            sys.setrecursionlimit(depth + room)
+            try:
+                with pytest.raises(RecursionError):
+                    call[kind](dive)
+            finally:
+                sys.setrecursionlimit(before)
+            lines = sorted(recording.named(kind), key=lambda line: line["seq"])
+            check_levels(lines, outer.id, len(seen))
+
+
 def check_levels(lines, root, entered):
     """Each recorded level is an error under the one above it, none is told twice."""
     levels = [line["context"]["level"] for line in lines]
