@@ -49,6 +49,8 @@ class Library(NamedTuple):
 
 _MARK = "_ai_trace_before"
 
+_NOTHING: dict[str, Any] = {}
+
 _LEFT_OUT = ("Omit", "NotGiven")
 """The names of the classes that stand for what was not asked."""
 
@@ -199,11 +201,11 @@ def _count_attempt() -> None:
 
 def _request(client: Any, library: Library) -> Callable[..., Any]:
     original = client.request
-    server = Server()
+    server = Server(client, library.name)
 
     @functools.wraps(original)
     def request(cast_to: Any, options: Any, *args: Any, **kwargs: Any) -> Any:
-        call = _begin(client, library, server, options)
+        call = _begin(library, server, options)
         if call is None:
             return original(cast_to, options, *args, **kwargs)
         before = in_flight.get()
@@ -223,11 +225,11 @@ def _request(client: Any, library: Library) -> Callable[..., Any]:
 
 def _async_request(client: Any, library: Library) -> Callable[..., Any]:
     original = client.request
-    server = Server()
+    server = Server(client, library.name)
 
     @functools.wraps(original)
     async def request(cast_to: Any, options: Any, *args: Any, **kwargs: Any) -> Any:
-        call = _begin(client, library, server, options)
+        call = _begin(library, server, options)
         if call is None:
             return await original(cast_to, options, *args, **kwargs)
         before = in_flight.get()
@@ -248,11 +250,13 @@ def _async_request(client: Any, library: Library) -> Callable[..., Any]:
 # -- a call ------------------------------------------------------------------
 
 
-def _begin(client: Any, library: Library, server: Server, options: Any) -> Call | None:
-    url = getattr(options, "url", None)
-    if type(url) is not str or getattr(options, "method", None) != "post":
+def _begin(library: Library, server: Server, options: Any) -> Call | None:
+    # The options of a request, all at once: to ask their model for each takes longer.
+    asked: dict[str, Any] = getattr(options, "__dict__", _NOTHING)
+    url = asked.get("url")
+    if type(url) is not str or asked.get("method") != "post":
         return None
-    wire = library.wires.get(url.partition("?")[0])
+    wire = library.wires.get(url) or library.wires.get(url.partition("?")[0])
     if wire is None:
         return None
     place = _context.here()
@@ -265,11 +269,12 @@ def _begin(client: Any, library: Library, server: Server, options: Any) -> Call 
         return None
     # A fence without a call costs nothing until something fails.
     try:
-        call = begin(recorder, wire, *_asked(client, library, server, options))
+        provider, address = server.now()
+        call = begin(recorder, wire, provider, address, _body(library, asked))
     except Exception as exc:
         lose(recorder, exc)
         return None
-    parser = getattr(options, "post_parser", None)
+    parser = asked.get("post_parser")
     if call is not None and callable(parser):
         call.fenced(functools.partial(_look_at_parser, call, options, parser), None)
     return call
@@ -285,26 +290,25 @@ def _look_at_parser(call: Call, options: Any, parser: Callable[[Any], Any]) -> N
     options.post_parser = parse
 
 
-def _asked(
-    client: Any, library: Library, server: Server, options: Any
-) -> tuple[str, str | None, Any]:
-    """Return who is asked, where, and the body with what the program added to it."""
-    provider, address = server.of(client, library.name)
-    body = getattr(options, "json_data", None)
+def _body(library: Library, asked: dict[str, Any]) -> Any:
+    """Return the body of a request, with what the program added to it."""
+    body, more = asked.get("json_data"), asked.get("extra_json")
     if type(body) is not dict:
-        return provider, address, body
-    more = getattr(options, "extra_json", None)
+        return body
     whole = {**body, **more} if type(more) is dict else body
     left_out = _left_out(library.name)
-    asked = {key: whole[key] for key in whole if type(whole[key]) not in left_out}
-    return provider, address, asked
+    if left_out.isdisjoint(map(type, whole.values())):
+        return whole
+    return {key: whole[key] for key in whole if type(whole[key]) not in left_out}
 
 
 @functools.lru_cache(maxsize=8)
-def _left_out(library: str) -> tuple[type, ...]:
+def _left_out(library: str) -> frozenset[type]:
     """Return the classes that stand for what was not asked."""
     module = sys.modules[library]
-    return tuple(getattr(module, name) for name in _LEFT_OUT if hasattr(module, name))
+    return frozenset(
+        getattr(module, name) for name in _LEFT_OUT if hasattr(module, name)
+    )
 
 
 def _follow(call: Call, library: Library, response: Any) -> None:
