@@ -23,15 +23,17 @@ _TAKEN = ("model", "messages", "system", "tools")
 
 def _asked(body: Facts) -> Facts:
     asked: Facts = {}
-    system = block_parts(body.get("system"))
-    if system:
-        asked["system"] = system
+    system = body.get("system")
+    if system is not None:
+        parts = block_parts(system)
+        if parts:
+            asked["system"] = parts
     messages = anthropic_messages(body.get("messages"))
     if messages is not None:
         asked["messages"] = messages
-    offered = anthropic_tools(body.get("tools"))
+    offered = body.get("tools")
     if offered is not None:
-        asked["tools"] = offered
+        asked["tools"] = anthropic_tools(offered)
     more = parameters(body, *_TAKEN)
     if more is not None:
         asked["parameters"] = more

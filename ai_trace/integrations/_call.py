@@ -137,7 +137,7 @@ class Call:
                 self.lose(exc)
                 self.step.note("$.result.cost", "failed")
         if result and self.step.outcome is None:
-            self.step.set_result(result)
+            self.step.give_result(result)
 
 
 def _refused_body(exc: BaseException) -> Any:

@@ -178,7 +178,9 @@ def _remade(
 def _prepare(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def prepare(*args: Any, **kwargs: Any) -> Any:
-        _count_attempt()
+        call = in_flight.get()
+        if call is not None:
+            call.attempts += 1
         return original(*args, **kwargs)
 
     return prepare
@@ -187,16 +189,12 @@ def _prepare(original: Callable[..., Any]) -> Callable[..., Any]:
 def _async_prepare(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     async def prepare(*args: Any, **kwargs: Any) -> Any:
-        _count_attempt()
+        call = in_flight.get()
+        if call is not None:
+            call.attempts += 1
         return await original(*args, **kwargs)
 
     return prepare
-
-
-def _count_attempt() -> None:
-    call = in_flight.get()
-    if call is not None:
-        call.attempts += 1
 
 
 def _request(client: Any, library: Library) -> Callable[..., Any]:
@@ -299,7 +297,7 @@ def _body(library: Library, asked: dict[str, Any]) -> Any:
     left_out = _left_out(library.name)
     if left_out.isdisjoint(map(type, whole.values())):
         return whole
-    return {key: whole[key] for key in whole if type(whole[key]) not in left_out}
+    return {key: one for key, one in whole.items() if type(one) not in left_out}
 
 
 @functools.lru_cache(maxsize=8)
@@ -315,20 +313,19 @@ def _follow(call: Call, library: Library, response: Any) -> None:
     """End the step with its response, or follow the response to its end."""
     goes_on = False
     try:
-        goes_on = _followed(call, library, response)
+        sort = _sort(type(response), library.name)
+        if sort == "model":
+            call.give(call.read(response))
+        else:
+            goes_on = _followed(call, sort, response)
     except Exception as exc:
         call.lose(exc)
     if not goes_on:
-        call.step.finish()
+        call.step._end("ok")
 
 
-def _followed(call: Call, library: Library, response: Any) -> bool:
+def _followed(call: Call, sort: str, response: Any) -> bool:
     """Give a response to the step; return whether more of it is to come."""
-    cls: Any = type(response)
-    sort = _sort(cls, library.name)
-    if sort == "model":
-        call.give(call.read(response))
-        return False
     if sort == "stream":
         return _follow_stream(call, response)
     raw = response.http_response if sort == "raw" else response

@@ -232,7 +232,7 @@ def _rates(provider: str, model: str) -> _Rates | None:
 
 def _is_priced_apart(raw: Any) -> bool:
     """Tell whether tokens were counted that have prices of their own."""
-    given = fields(raw)
+    given = raw if type(raw) is dict else fields(raw)
     if given.get("service_tier") not in _NORMAL_TIERS:
         return True
     for name, count in _PRICED_APART:

@@ -51,7 +51,7 @@ def usage(
 
 def openai_usage(raw: Any) -> Usage:
     """Return the counts of OpenAI's usage: of chat, responses or embeddings."""
-    given = fields(raw)
+    given = raw if type(raw) is dict else fields(raw)
     went_in = given.get("prompt_tokens")
     if went_in is not None:
         came_out = given.get("completion_tokens")

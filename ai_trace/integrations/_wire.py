@@ -76,13 +76,16 @@ def answer(
         usage: The counts of tokens.
         raw_usage: The provider's own usage, as plain JSON.
     """
-    given = fields(response)
+    given = response if type(response) is dict else fields(response)
     found: Facts = {}
     for name in ("model", "id"):
         if given.get(name) is not None:
             found[name] = given[name]
     found["messages"] = messages
-    reasons = [one["finish_reason"] for one in messages if "finish_reason" in one]
+    reasons: list[Any] = []
+    for one in messages:
+        if "finish_reason" in one:
+            reasons.append(one["finish_reason"])
     if reasons:
         found["finish_reasons"] = reasons
     if usage:
