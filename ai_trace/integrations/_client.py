@@ -14,12 +14,13 @@ import sys
 from typing import Any, Callable, NamedTuple
 
 from ai_trace import _context
-from ai_trace._current import call_is_orphan
+from ai_trace._current import call_is_orphan, refused
 from ai_trace._objects import type_name
+from ai_trace._tracer import Tracer
 from ai_trace.exceptions import TraceConfigError
 from ai_trace.integrations import _prices
 from ai_trace.integrations._body import follow_body, read_body
-from ai_trace.integrations._call import Call, begin, in_flight, lose, recorder_at
+from ai_trace.integrations._call import Call, begin, in_flight, lose
 from ai_trace.integrations._installed import check_version, missing
 from ai_trace.integrations._servers import Server
 from ai_trace.integrations._stream import AsyncFollowed, Followed, Passing
@@ -262,8 +263,11 @@ def _begin(library: Library, server: Server, options: Any) -> Call | None:
         if _context.orphans_unsaid:
             call_is_orphan()
         return None
-    recorder = recorder_at(place)
-    if recorder is None:
+    recorder = place.recorder
+    if not isinstance(recorder, Tracer):
+        refused(place)
+        return None
+    if recorder.muted:
         return None
     # A fence without a call costs nothing until something fails.
     try:
@@ -321,7 +325,7 @@ def _follow(call: Call, library: Library, response: Any) -> None:
     except Exception as exc:
         call.lose(exc)
     if not goes_on:
-        call.step._end("ok")
+        call._end("ok")
 
 
 def _followed(call: Call, sort: str, response: Any) -> bool:

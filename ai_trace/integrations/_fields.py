@@ -71,16 +71,14 @@ def counts(value: Any) -> Any:
         return plain(value)
     if more:
         return plain(value)
-    made: Facts = {}
-    for name, one in own.items():
-        if name in was_set:
+    made = {name: one for name, one in own.items() if name in was_set}
+    if not _LEAVES.issuperset(map(type, made.values())):
+        for name, one in made.items():
             if type(one) not in _LEAVES:
                 inner = None if type(one) is dict else counts(one)
                 if type(inner) is not dict:
                     return plain(value)
                 made[name] = inner
-            else:
-                made[name] = one
     return made
 
 
