@@ -52,7 +52,8 @@ def block_parts(content: Any) -> list[Part]:
         return [as_it_is(content)]
     parts: list[Part] = []
     for one in content:
-        read = _BLOCKS.get(one.get("type") if type(one) is dict else field(one, "type"))
+        kind: Any = one.get("type") if type(one) is dict else field(one, "type")
+        read = _BLOCKS.get(kind)
         parts.append(as_it_is(one) if read is None else read(one))
     return parts
 

@@ -200,11 +200,11 @@ def _async_prepare(original: Callable[..., Any]) -> Callable[..., Any]:
 
 def _request(client: Any, library: Library) -> Callable[..., Any]:
     original = client.request
-    server = Server(client, library.name)
+    server, left_out = Server(client, library.name), _left_out(library.name)
 
     @functools.wraps(original)
     def request(cast_to: Any, options: Any, *args: Any, **kwargs: Any) -> Any:
-        call = _begin(library, server, options)
+        call = _begin(library, server, left_out, options)
         if call is None:
             return original(cast_to, options, *args, **kwargs)
         before = in_flight.get()
@@ -224,11 +224,11 @@ def _request(client: Any, library: Library) -> Callable[..., Any]:
 
 def _async_request(client: Any, library: Library) -> Callable[..., Any]:
     original = client.request
-    server = Server(client, library.name)
+    server, left_out = Server(client, library.name), _left_out(library.name)
 
     @functools.wraps(original)
     async def request(cast_to: Any, options: Any, *args: Any, **kwargs: Any) -> Any:
-        call = _begin(library, server, options)
+        call = _begin(library, server, left_out, options)
         if call is None:
             return await original(cast_to, options, *args, **kwargs)
         before = in_flight.get()
@@ -249,7 +249,9 @@ def _async_request(client: Any, library: Library) -> Callable[..., Any]:
 # -- a call ------------------------------------------------------------------
 
 
-def _begin(library: Library, server: Server, options: Any) -> Call | None:
+def _begin(
+    library: Library, server: Server, left_out: frozenset[type], options: Any
+) -> Call | None:
     # The options of a request, all at once: to ask their model for each takes longer.
     asked: dict[str, Any] = getattr(options, "__dict__", _NOTHING)
     url = asked.get("url")
@@ -272,7 +274,7 @@ def _begin(library: Library, server: Server, options: Any) -> Call | None:
     # A fence without a call costs nothing until something fails.
     try:
         provider, address = server.now()
-        call = begin(recorder, wire, provider, address, _body(library, asked))
+        call = begin(recorder, wire, provider, address, _body(asked, left_out))
     except Exception as exc:
         lose(recorder, exc)
         return None
@@ -292,19 +294,17 @@ def _look_at_parser(call: Call, options: Any, parser: Callable[[Any], Any]) -> N
     options.post_parser = parse
 
 
-def _body(library: Library, asked: dict[str, Any]) -> Any:
+def _body(asked: dict[str, Any], left_out: frozenset[type]) -> Any:
     """Return the body of a request, with what the program added to it."""
     body, more = asked.get("json_data"), asked.get("extra_json")
     if type(body) is not dict:
         return body
     whole = {**body, **more} if type(more) is dict else body
-    left_out = _left_out(library.name)
     if left_out.isdisjoint(map(type, whole.values())):
         return whole
     return {key: one for key, one in whole.items() if type(one) not in left_out}
 
 
-@functools.lru_cache(maxsize=8)
 def _left_out(library: str) -> frozenset[type]:
     """Return the classes that stand for what was not asked."""
     module = sys.modules[library]
@@ -317,7 +317,8 @@ def _follow(call: Call, library: Library, response: Any) -> None:
     """End the step with its response, or follow the response to its end."""
     goes_on = False
     try:
-        sort = _sort(type(response), library.name)
+        cls: Any = type(response)
+        sort = _sort(cls, library.name)
         if sort == "model":
             call.give(call.read(response))
         else:

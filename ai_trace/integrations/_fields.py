@@ -52,7 +52,7 @@ def plain(value: Any) -> Any:
     return dump(value, exclude_unset=True, warnings=False)
 
 
-_LEAVES = frozenset((int, float, str, bool, type(None)))
+_LEAVES = (type(None), str, float, bool)
 
 
 def counts(value: Any) -> Any:
@@ -71,14 +71,16 @@ def counts(value: Any) -> Any:
         return plain(value)
     if more:
         return plain(value)
-    made = {name: one for name, one in own.items() if name in was_set}
-    if not _LEAVES.issuperset(map(type, made.values())):
-        for name, one in made.items():
-            if type(one) not in _LEAVES:
+    made: Facts = {}
+    for name, one in own.items():
+        if name in was_set:
+            if type(one) is not int and type(one) not in _LEAVES:
                 inner = None if type(one) is dict else counts(one)
                 if type(inner) is not dict:
                     return plain(value)
                 made[name] = inner
+            else:
+                made[name] = one
     return made
 
 

@@ -78,14 +78,13 @@ def answer(
     """
     given = response if type(response) is dict else fields(response)
     found: Facts = {}
-    for name in ("model", "id"):
-        if given.get(name) is not None:
-            found[name] = given[name]
+    model, answer_id = given.get("model"), given.get("id")
+    if model is not None:
+        found["model"] = model
+    if answer_id is not None:
+        found["id"] = answer_id
     found["messages"] = messages
-    reasons: list[Any] = []
-    for one in messages:
-        if "finish_reason" in one:
-            reasons.append(one["finish_reason"])
+    reasons = [one["finish_reason"] for one in messages if "finish_reason" in one]
     if reasons:
         found["finish_reasons"] = reasons
     if usage:

@@ -24,10 +24,10 @@ from llm_replies import (
 )
 from llm_server import LlmServer, answer
 
-from ai_trace.integrations import _prices, _usage
+from ai_trace.integrations import _prices
 from ai_trace.integrations._fields import counts
 from ai_trace.integrations._prices import cost
-from ai_trace.integrations._usage import anthropic_usage, openai_usage
+from ai_trace.integrations._usage import anthropic_usage, openai_usage, usage
 from ai_trace.integrations.openai import wrap_openai
 from ai_trace.testing import capture
 
@@ -202,12 +202,11 @@ def told_by_the_table(
 def test_each_price_is_that_of_the_table(provider: str) -> None:
     """Of each model the cost is the table's own, be it by count, by time or by call."""
     (found,) = [one for one in providers if one.id == provider]
-    names = [name for name in _usage._KEYS if not name.startswith("reasoning")]
     for model in found.models:
-        for counts in COUNTS:
-            paid = cost(provider, model.id, dict(zip(names, counts)))
+        for numbers in COUNTS:
+            paid = cost(provider, model.id, usage(*numbers))
 
-            assert told_by_the_table(provider, model.id, counts) == (
+            assert told_by_the_table(provider, model.id, numbers) == (
                 paid and [paid["usd"], paid["input_usd"], paid["output_usd"]]
             )
 
