@@ -69,7 +69,10 @@ def chat_message(given: Any, finish_reason: Any = None) -> Message:
 def _is_all(facts: Facts) -> bool:
     """Tell whether a message holds no more than a role and a content."""
     for name, value in facts.items():
-        if value is not None and name != "content" and name != "role":
+        if value is None or name == "content" or name == "role":
+            continue
+        # OpenAI sends an empty list of them with each answer.
+        if name != "annotations" or value != []:
             return False
     return True
 
