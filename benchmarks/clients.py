@@ -8,7 +8,7 @@ are recorded. They ask the same server, which is that of the tests, in a process
 a core of its own, as a provider's would be. They take turns call by call, in every
 order there is, so that each comes after each of the others as often. The time of a call
 is that of the calling thread, without the server and without waiting for it; the time
-until the first chunk is what passes for the user.
+until the first chunk is what passes for the user, who closes the stream after that.
 
 "Recording adds" is the median of the differences of neighbours, with the interval in
 which that median lies with 95 % certainty. A third client, which is not recorded
@@ -224,11 +224,22 @@ def started() -> Iterator[Server]:
 # -- measuring -----------------------------------------------------------------------
 
 
-def took(do: Do, client: Any, clock: Clock) -> float:
-    """Return the microseconds of doing something once."""
+def nothing(_: object) -> None:
+    """Do nothing with what came."""
+
+
+def close(stream: Any) -> None:
+    """Close a stream."""
+    stream.close()
+
+
+def took(do: Do, client: Any, clock: Clock, after: Callable[[Any], None]) -> float:
+    """Return the microseconds of doing something once, without what is done after."""
     began = clock()
-    do(client)
-    return (clock() - began) * 1e6
+    came = do(client)
+    passed = clock() - began
+    after(came)
+    return passed * 1e6
 
 
 class Clients(NamedTuple):
@@ -241,14 +252,18 @@ class Clients(NamedTuple):
     wrapped: Any
 
     def times(
-        self, do: Do, rounds: int = ROUNDS, clock: Clock = time.thread_time
+        self,
+        do: Do,
+        rounds: int = ROUNDS,
+        clock: Clock = time.thread_time,
+        after: Callable[[Any], None] = nothing,
     ) -> Times:
         """Return the times of each, who take turns in every order."""
         times: Times = [[], [], []]
         gc.collect()
         for order in islice(cycle(permutations(range(3))), rounds + WARM_UP):
             for which in order:
-                times[which].append(took(do, self[which], clock))
+                times[which].append(took(do, self[which], clock, after))
         return [column[WARM_UP:] for column in times]
 
 
@@ -286,15 +301,16 @@ def rows(library: Library, server: Server, clients: Clients) -> Iterator[Row]:
         for _ in library.ask(client, stream=True):
             pass
 
-    def first_chunk(client: Any) -> None:
-        with library.ask(client, stream=True) as stream:
-            next(stream)
+    def first_chunk(client: Any) -> Any:
+        stream = library.ask(client, stream=True)
+        next(stream)
+        return stream
 
     server.will(library)
     calls = clients.times(library.ask)
     yield compared(f"{library.name}: a call, with its cost", calls, CALL_LIMIT)
     server.will(library, FEW)
-    waits = clients.times(first_chunk, clock=time.perf_counter)
+    waits = clients.times(first_chunk, clock=time.perf_counter, after=close)
     few = clients.times(read, STREAMS)
     server.will(library, MANY)
     chunks = a_chunk(few, clients.times(read, STREAMS))

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ai_trace.integrations._fields import field, plain
+from ai_trace.integrations._fields import field, fields, plain
 from ai_trace.integrations._media import (
     as_it_is,
     blob,
@@ -30,9 +30,16 @@ def anthropic_messages(given: Any) -> Any:
     """Return the messages of a request; what is no list is left as it is."""
     if type(given) not in (list, tuple):
         return given
-    return [
-        message(field(one, "role"), block_parts(field(one, "content"))) for one in given
-    ]
+    made: list[Message] = []
+    for one in given:
+        facts = one if type(one) is dict else fields(one)
+        role, content = facts.get("role"), facts.get("content")
+        if type(content) is str:
+            # Most messages are no more than that, and a history has many.
+            made.append({"role": role, "parts": [{"type": "text", "content": content}]})
+        else:
+            made.append(message(role, block_parts(content)))
+    return made
 
 
 def block_parts(content: Any) -> list[Part]:
@@ -41,15 +48,14 @@ def block_parts(content: Any) -> list[Part]:
         return []
     if type(content) is str:
         return [text(content)]
-    if type(content) in (list, tuple):
-        return [block_part(one) for one in content]
-    return [as_it_is(content)]
-
-
-def block_part(given: Any) -> Part:
-    """Return one content block."""
-    read = _BLOCKS.get(field(given, "type"))
-    return as_it_is(given) if read is None else read(given)
+    if type(content) not in (list, tuple):
+        return [as_it_is(content)]
+    parts: list[Part] = []
+    for one in content:
+        kind: Any = one.get("type") if type(one) is dict else field(one, "type")
+        read = _BLOCKS.get(kind)
+        parts.append(as_it_is(one) if read is None else read(one))
+    return parts
 
 
 def answer_message(content: Any, stop_reason: Any) -> list[Message]:

@@ -12,7 +12,7 @@ from ai_trace.integrations._anthropic_messages import (
     anthropic_tools,
     block_parts,
 )
-from ai_trace.integrations._fields import field, fields, plain
+from ai_trace.integrations._fields import counts, field, fields, plain
 from ai_trace.integrations._messages import arguments_of
 from ai_trace.integrations._usage import anthropic_usage
 from ai_trace.integrations._wire import Facts, Wire, answer, parameters
@@ -23,15 +23,17 @@ _TAKEN = ("model", "messages", "system", "tools")
 
 def _asked(body: Facts) -> Facts:
     asked: Facts = {}
-    system = block_parts(body.get("system"))
-    if system:
-        asked["system"] = system
+    system = body.get("system")
+    if system is not None:
+        parts = block_parts(system)
+        if parts:
+            asked["system"] = parts
     messages = anthropic_messages(body.get("messages"))
     if messages is not None:
         asked["messages"] = messages
-    offered = anthropic_tools(body.get("tools"))
+    offered = body.get("tools")
     if offered is not None:
-        asked["tools"] = offered
+        asked["tools"] = anthropic_tools(offered)
     more = parameters(body, *_TAKEN)
     if more is not None:
         asked["parameters"] = more
@@ -43,7 +45,7 @@ def _answered(response: Any) -> Facts | None:
     content = given.get("content")
     if type(content) is not list:
         return None
-    usage = plain(given.get("usage"))
+    usage = counts(given.get("usage"))
     messages = answer_message(content, given.get("stop_reason"))
     return answer(given, messages, anthropic_usage(usage), usage)
 
@@ -97,10 +99,10 @@ class MessageFold:
 
     def _count(self, usage: Any) -> None:
         """Take the counts of an event; they stand for the whole message so far."""
-        given = plain(usage)
+        given = counts(usage)
         if type(given) is dict:
-            counts = {key: n for key, n in given.items() if n is not None}
-            self._usage.update(counts)
+            known = {key: n for key, n in given.items() if n is not None}
+            self._usage.update(known)
 
     def result(self) -> Facts:
         """Return what has come so far."""

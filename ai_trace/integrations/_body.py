@@ -42,7 +42,7 @@ class WholeBody:
     def result(self) -> Facts:
         """Return what the body says, if all of it has come."""
         if self._size > _MAX_BYTES:
-            self._call.step.note("$.result", "too large to read", bytes=self._size)
+            self._call.note("$.result", "too large to read", bytes=self._size)
             return {}
         whole = b"".join(self._pieces)
         try:

@@ -11,8 +11,6 @@ import json
 from contextvars import ContextVar
 from typing import Any, Callable, TypeVar
 
-from ai_trace._context import Place
-from ai_trace._current import refused
 from ai_trace._recorder import Recorder
 from ai_trace._step import Step
 from ai_trace._tracer import Tracer
@@ -32,36 +30,18 @@ in_flight: ContextVar[Call | None] = ContextVar("ai_trace_call", default=None)
 """The call whose request is being sent, for the hook that sees each attempt."""
 
 
-class CallStep(Step):
+class Call(Step):
     """
-    A step that knows what has come of it when its tracer ends before it does.
-    """
+    The step of a call that is being recorded.
 
-    __slots__ = ("stop",)
-
-    stop: Callable[[], None] | None
-
-    def abandon(self) -> None:
-        """End the step because its tracer ends, with what has come so far."""
-        if self.stop is not None:
-            self.stop()
-        super().abandon()
-
-
-class Call:
-    """
-    A call that is being recorded.
-
-    Args:
-        step: Its step, started.
+    Attributes:
         wire: The endpoint that is called.
         provider: Who answers, as in ``gen_ai.provider.name``.
         model: The model that is asked.
         priced: Whether it is known that the provider's own prices hold.
-
-    Attributes:
         attempts: How often the request was sent.
         unparsed: What was answered to a call that parses the answer.
+        stop: Records what has come of it when its tracer ends before it does.
     """
 
     __slots__ = (
@@ -69,38 +49,41 @@ class Call:
         "model",
         "priced",
         "provider",
-        "step",
+        "stop",
         "unparsed",
         "wire",
     )
 
-    def __init__(
-        self, step: CallStep, wire: Wire, provider: str, model: Any, *, priced: bool
-    ) -> None:
-        self.step = step
-        self.wire = wire
-        self.provider = provider
-        self.model = model
-        self.priced = priced
-        self.attempts = 0
-        self.unparsed: Any = None
+    wire: Wire
+    provider: str
+    model: Any
+    priced: bool
+    attempts: int
+    unparsed: Any
+    stop: Callable[[], None] | None
 
     # -- while it goes on ----------------------------------------------------
 
     def fenced(self, call: Callable[[], T], otherwise: T) -> T:
         """Do something of ours; what it raises is counted."""
-        return self.step.recorder.dispatch.fenced(_WHERE, call, otherwise)
+        return self.recorder.dispatch.fenced(_WHERE, call, otherwise)
 
     def lose(self, exc: Exception) -> None:
         """Count what something of ours has raised, as ``fenced`` does."""
-        lose(self.step.recorder, exc)
+        lose(self.recorder, exc)
 
     # -- its ends ------------------------------------------------------------
+
+    def abandon(self) -> None:
+        """End the step because its tracer ends, with what has come so far."""
+        if self.stop is not None:
+            self.stop()
+        super().abandon()
 
     def failed(self, exc: BaseException) -> None:
         """End the step with what the library raised."""
         self.fenced(lambda: self.give(self._held_by(exc)), None)
-        self.step._end_by(exc)
+        self._end_by(exc)
 
     def _held_by(self, exc: BaseException) -> Facts:
         """Return what had been answered when the library raised, where it tells."""
@@ -118,7 +101,7 @@ class Call:
         return self._unknown(response) if found is None else found
 
     def _unknown(self, response: Any) -> Facts:
-        self.step.note("$.result.response", "unknown shape")
+        self.note("$.result.response", "unknown shape")
         return {"response": without_media(plain(response))}
 
     def give(self, result: Facts) -> None:
@@ -135,9 +118,9 @@ class Call:
                     result["cost"] = cost
             except Exception as exc:
                 self.lose(exc)
-                self.step.note("$.result.cost", "failed")
-        if result and self.step.outcome is None:
-            self.step.set_result(result)
+                self.note("$.result.cost", "failed")
+        if result and self.outcome is None:
+            self.give_result(result)
 
 
 def _refused_body(exc: BaseException) -> Any:
@@ -146,15 +129,6 @@ def _refused_body(exc: BaseException) -> Any:
         return exc.doc
     status = getattr(getattr(exc, "response", None), "status_code", None)
     return getattr(exc, "body", None) if status in _GOOD else None
-
-
-def recorder_at(place: Place) -> Tracer | None:
-    """Return the tracer that records here; ``None`` if nothing is recorded."""
-    recorder = place.recorder
-    if not isinstance(recorder, Tracer):
-        refused(place)
-        return None
-    return None if recorder.muted else recorder
 
 
 def lose(recorder: Recorder, exc: Exception) -> None:
@@ -192,9 +166,12 @@ def begin(
         context["server"] = server
     context["model"] = model
     context.update(wire.asked(given))
-    step = CallStep(recorder, name, context, wire.kind)
-    step.stop = None
-    step.start()
-    if step.id not in recorder.open_steps:
-        return None
-    return Call(step, wire, provider, model, priced=server is None)
+    call = Call(recorder, name, context, wire.kind)
+    call.wire = wire
+    call.provider = provider
+    call.model = model
+    call.priced = server is None
+    call.attempts = 0
+    call.unparsed = call.stop = None
+    call.start()
+    return call if call.id in recorder.open_steps else None

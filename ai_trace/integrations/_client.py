@@ -14,12 +14,13 @@ import sys
 from typing import Any, Callable, NamedTuple
 
 from ai_trace import _context
-from ai_trace._current import call_is_orphan
+from ai_trace._current import call_is_orphan, refused
 from ai_trace._objects import type_name
+from ai_trace._tracer import Tracer
 from ai_trace.exceptions import TraceConfigError
 from ai_trace.integrations import _prices
 from ai_trace.integrations._body import follow_body, read_body
-from ai_trace.integrations._call import Call, begin, in_flight, lose, recorder_at
+from ai_trace.integrations._call import Call, begin, in_flight, lose
 from ai_trace.integrations._installed import check_version, missing
 from ai_trace.integrations._servers import Server
 from ai_trace.integrations._stream import AsyncFollowed, Followed, Passing
@@ -48,6 +49,8 @@ class Library(NamedTuple):
 
 
 _MARK = "_ai_trace_before"
+
+_NOTHING: dict[str, Any] = {}
 
 _LEFT_OUT = ("Omit", "NotGiven")
 """The names of the classes that stand for what was not asked."""
@@ -176,7 +179,9 @@ def _remade(
 def _prepare(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def prepare(*args: Any, **kwargs: Any) -> Any:
-        _count_attempt()
+        call = in_flight.get()
+        if call is not None:
+            call.attempts += 1
         return original(*args, **kwargs)
 
     return prepare
@@ -185,25 +190,21 @@ def _prepare(original: Callable[..., Any]) -> Callable[..., Any]:
 def _async_prepare(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     async def prepare(*args: Any, **kwargs: Any) -> Any:
-        _count_attempt()
+        call = in_flight.get()
+        if call is not None:
+            call.attempts += 1
         return await original(*args, **kwargs)
 
     return prepare
 
 
-def _count_attempt() -> None:
-    call = in_flight.get()
-    if call is not None:
-        call.attempts += 1
-
-
 def _request(client: Any, library: Library) -> Callable[..., Any]:
     original = client.request
-    server = Server()
+    server, left_out = Server(client, library.name), _left_out(library.name)
 
     @functools.wraps(original)
     def request(cast_to: Any, options: Any, *args: Any, **kwargs: Any) -> Any:
-        call = _begin(client, library, server, options)
+        call = _begin(library, server, left_out, options)
         if call is None:
             return original(cast_to, options, *args, **kwargs)
         before = in_flight.get()
@@ -223,11 +224,11 @@ def _request(client: Any, library: Library) -> Callable[..., Any]:
 
 def _async_request(client: Any, library: Library) -> Callable[..., Any]:
     original = client.request
-    server = Server()
+    server, left_out = Server(client, library.name), _left_out(library.name)
 
     @functools.wraps(original)
     async def request(cast_to: Any, options: Any, *args: Any, **kwargs: Any) -> Any:
-        call = _begin(client, library, server, options)
+        call = _begin(library, server, left_out, options)
         if call is None:
             return await original(cast_to, options, *args, **kwargs)
         before = in_flight.get()
@@ -248,11 +249,15 @@ def _async_request(client: Any, library: Library) -> Callable[..., Any]:
 # -- a call ------------------------------------------------------------------
 
 
-def _begin(client: Any, library: Library, server: Server, options: Any) -> Call | None:
-    url = getattr(options, "url", None)
-    if type(url) is not str or getattr(options, "method", None) != "post":
+def _begin(
+    library: Library, server: Server, left_out: frozenset[type], options: Any
+) -> Call | None:
+    # The options of a request, all at once: to ask their model for each takes longer.
+    asked: dict[str, Any] = getattr(options, "__dict__", _NOTHING)
+    url = asked.get("url")
+    if type(url) is not str or asked.get("method") != "post":
         return None
-    wire = library.wires.get(url.partition("?")[0])
+    wire = library.wires.get(url) or library.wires.get(url.partition("?")[0])
     if wire is None:
         return None
     place = _context.here()
@@ -260,16 +265,20 @@ def _begin(client: Any, library: Library, server: Server, options: Any) -> Call 
         if _context.orphans_unsaid:
             call_is_orphan()
         return None
-    recorder = recorder_at(place)
-    if recorder is None:
+    recorder = place.recorder
+    if not isinstance(recorder, Tracer):
+        refused(place)
+        return None
+    if recorder.muted:
         return None
     # A fence without a call costs nothing until something fails.
     try:
-        call = begin(recorder, wire, *_asked(client, library, server, options))
+        provider, address = server.now()
+        call = begin(recorder, wire, provider, address, _body(asked, left_out))
     except Exception as exc:
         lose(recorder, exc)
         return None
-    parser = getattr(options, "post_parser", None)
+    parser = asked.get("post_parser")
     if call is not None and callable(parser):
         call.fenced(functools.partial(_look_at_parser, call, options, parser), None)
     return call
@@ -285,46 +294,43 @@ def _look_at_parser(call: Call, options: Any, parser: Callable[[Any], Any]) -> N
     options.post_parser = parse
 
 
-def _asked(
-    client: Any, library: Library, server: Server, options: Any
-) -> tuple[str, str | None, Any]:
-    """Return who is asked, where, and the body with what the program added to it."""
-    provider, address = server.of(client, library.name)
-    body = getattr(options, "json_data", None)
+def _body(asked: dict[str, Any], left_out: frozenset[type]) -> Any:
+    """Return the body of a request, with what the program added to it."""
+    body, more = asked.get("json_data"), asked.get("extra_json")
     if type(body) is not dict:
-        return provider, address, body
-    more = getattr(options, "extra_json", None)
+        return body
     whole = {**body, **more} if type(more) is dict else body
-    left_out = _left_out(library.name)
-    asked = {key: whole[key] for key in whole if type(whole[key]) not in left_out}
-    return provider, address, asked
+    if left_out.isdisjoint(map(type, whole.values())):
+        return whole
+    return {key: one for key, one in whole.items() if type(one) not in left_out}
 
 
-@functools.lru_cache(maxsize=8)
-def _left_out(library: str) -> tuple[type, ...]:
+def _left_out(library: str) -> frozenset[type]:
     """Return the classes that stand for what was not asked."""
     module = sys.modules[library]
-    return tuple(getattr(module, name) for name in _LEFT_OUT if hasattr(module, name))
+    return frozenset(
+        getattr(module, name) for name in _LEFT_OUT if hasattr(module, name)
+    )
 
 
 def _follow(call: Call, library: Library, response: Any) -> None:
     """End the step with its response, or follow the response to its end."""
     goes_on = False
     try:
-        goes_on = _followed(call, library, response)
+        cls: Any = type(response)
+        sort = _sort(cls, library.name)
+        if sort == "model":
+            call.give(call.read(response))
+        else:
+            goes_on = _followed(call, sort, response)
     except Exception as exc:
         call.lose(exc)
     if not goes_on:
-        call.step.finish()
+        call._end("ok")
 
 
-def _followed(call: Call, library: Library, response: Any) -> bool:
+def _followed(call: Call, sort: str, response: Any) -> bool:
     """Give a response to the step; return whether more of it is to come."""
-    cls: Any = type(response)
-    sort = _sort(cls, library.name)
-    if sort == "model":
-        call.give(call.read(response))
-        return False
     if sort == "stream":
         return _follow_stream(call, response)
     raw = response.http_response if sort == "raw" else response

@@ -52,6 +52,38 @@ def plain(value: Any) -> Any:
     return dump(value, exclude_unset=True, warnings=False)
 
 
+_LEAVES = (type(None), str, float, bool)
+
+
+def counts(value: Any) -> Any:
+    """
+    Return the same as ``plain``, sooner if there are but numbers and texts in a model.
+
+    Or in the models that it holds. Tokens are counted like that in each answer, and to
+    ask a library for their JSON takes five times as long.
+    """
+    if value is None or type(value) is dict:
+        return value
+    try:
+        own, was_set = value.__dict__, value.__pydantic_fields_set__
+        more = value.__pydantic_extra__
+    except AttributeError:
+        return plain(value)
+    if more:
+        return plain(value)
+    made: Facts = {}
+    for name, one in own.items():
+        if name in was_set:
+            if type(one) is not int and type(one) not in _LEAVES:
+                inner = None if type(one) is dict else counts(one)
+                if type(inner) is not dict:
+                    return plain(value)
+                made[name] = inner
+            else:
+                made[name] = one
+    return made
+
+
 def extra(owner: Any, name: str) -> Any:
     """Return what a provider sent besides what its library has fields for."""
     if type(owner) is dict:

@@ -42,10 +42,16 @@ def chat_message(given: Any, finish_reason: Any = None) -> Message:
         given: The message.
         finish_reason: Why the model stopped, if this is its answer.
     """
-    facts = fields(given)
+    facts = given if type(given) is dict else fields(given)
     role, content = facts.get("role"), facts.get("content")
     is_of_tool = role in _TOOL_ROLES
-    if role and content and type(content) is str and not is_of_tool and _is_all(facts):
+    if (
+        role
+        and content
+        and type(content) is str
+        and not is_of_tool
+        and (len(facts) == 2 or _is_all(facts))
+    ):
         # Most messages are no more than that, and a history has many.
         made = {"role": role, "parts": [{"type": "text", "content": content}]}
         if finish_reason is not None:
@@ -62,10 +68,11 @@ def chat_message(given: Any, finish_reason: Any = None) -> Message:
 
 def _is_all(facts: Facts) -> bool:
     """Tell whether a message holds no more than a role and a content."""
-    if len(facts) == 2:
-        return True
     for name, value in facts.items():
-        if value is not None and name != "content" and name != "role":
+        if value is None or name == "content" or name == "role":
+            continue
+        # OpenAI sends an empty list of them with each answer.
+        if name != "annotations" or value != []:
             return False
     return True
 
@@ -206,7 +213,7 @@ def _tool(given: Any) -> Any:
 def choices(given: Any) -> list[Message]:
     """Return the answers of a chat completion, one a choice."""
     said: list[Message] = []
-    for one in items(given):
+    for one in given:
         facts = fields(one)
         said.append(chat_message(facts.get("message"), facts.get("finish_reason")))
     return said

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any, Callable
 
-from ai_trace.integrations._fields import extra, field, fields, items, plain
+from ai_trace.integrations._fields import counts, extra, field, fields, items, plain
 from ai_trace.integrations._media import BlobPieces, blob
 from ai_trace.integrations._messages import (
     Message,
@@ -176,7 +176,7 @@ class ChatFold:
         usage = facts.get("usage")
         if usage is not None:
             # The last chunk holds it, and often no choice at all.
-            self._usage = plain(usage)
+            self._usage = counts(usage)
         speaks = False
         given: Any = facts.get("choices")
         for one in given if type(given) in (list, tuple) else ():
@@ -247,7 +247,7 @@ class ResponseFold:
     def result(self) -> Facts:
         """Return what has come so far."""
         response = self._response
-        usage = plain(field(response, "usage"))
+        usage = counts(field(response, "usage"))
         if self._is_whole and type(field(response, "output")) is list:
             output, status = field(response, "output"), field(response, "status")
             why = field(response, "incomplete_details")

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ai_trace.integrations._fields import field, fields, items, plain
+from ai_trace.integrations._fields import counts, field, fields, items, plain
 from ai_trace.integrations._messages import message, text
 from ai_trace.integrations._openai_messages import (
     chat_messages,
@@ -42,7 +42,7 @@ def chat_answered(response: Any) -> Facts | None:
     said = given.get("choices")
     if type(said) is not list:
         return None
-    usage = plain(given.get("usage"))
+    usage = counts(given.get("usage"))
     return answer(given, choices(said), openai_usage(usage), usage)
 
 
@@ -59,7 +59,7 @@ def _completion_answered(response: Any) -> Facts | None:
     given = field(response, "choices")
     if type(given) is not list:
         return None
-    usage = plain(field(response, "usage"))
+    usage = counts(field(response, "usage"))
     return answer(response, completion_choices(given), openai_usage(usage), usage)
 
 
@@ -77,7 +77,7 @@ def _response_answered(response: Any) -> Facts | None:
     output = field(response, "output")
     if type(output) is not list:
         return None
-    usage = plain(field(response, "usage"))
+    usage = counts(field(response, "usage"))
     status, why = field(response, "status"), field(response, "incomplete_details")
     messages = output_messages(output, status, why)
     found = answer(response, messages, openai_usage(usage), usage)
@@ -106,7 +106,7 @@ def _embedding_answered(response: Any) -> Facts | None:
         count=len(data),
         dimensions=_dimensions(data),
         usage=openai_usage(usage) or None,
-        raw_usage=plain(usage),
+        raw_usage=counts(usage),
     )
 
 

@@ -82,11 +82,10 @@ def cost(
         return None
     if service_tier not in _NORMAL_TIERS or _is_priced_apart(raw_usage):
         return None
-    key = (_NAMES.get(provider, provider), model)
-    table, how = _learnt.get(key, _NOT_LEARNT)
+    table, how = _learnt.get((provider, model), _NOT_LEARNT)
     # The program may have put another table in the place of the one that ships.
     if table is not _snapshot():
-        how = _learn(*key)
+        how = _learn(provider, model)
     paid = how(
         usage["input_tokens"],
         usage.get("output_tokens", 0),
@@ -190,7 +189,7 @@ class _Rates(NamedTuple):
 def _learn(provider: str, model: str) -> _How:
     """Find out, and keep, how the cost of a call of this model is found."""
     table = _snapshot()
-    how = _how(provider, model)
+    how = _how(_NAMES.get(provider, provider), model)
     if len(_learnt) >= _MAX_LEARNT:
         _learnt.clear()
     _learnt[provider, model] = (table, how)
@@ -232,7 +231,7 @@ def _rates(provider: str, model: str) -> _Rates | None:
 
 def _is_priced_apart(raw: Any) -> bool:
     """Tell whether tokens were counted that have prices of their own."""
-    given = fields(raw)
+    given = raw if type(raw) is dict else fields(raw)
     if given.get("service_tier") not in _NORMAL_TIERS:
         return True
     for name, count in _PRICED_APART:

@@ -31,14 +31,14 @@ class Passing:
         self._call = call
         self._fold = fold
         self._response = weakref.ref(response)
-        self._now = call.step.recorder.monotonic
+        self._now = call.recorder.monotonic
         self._chunks = 0
         self._first_chunk: float | None = None
         self._first_content: float | None = None
         self._is_over = False
         self.is_reading = False
         self.is_left = False
-        call.step.stop = self._stop
+        call.stop = self._stop
         response.close = _Closing(response, self)
         response.aclose = _AsyncClosing(response, self)
 
@@ -75,7 +75,7 @@ class Passing:
     def failed(self, exc: BaseException) -> None:
         """End the step with what was raised instead of a chunk."""
         if self._gave():
-            self._call.step._end_by(exc)
+            self._call._end_by(exc)
 
     def _stop(self) -> None:
         """Record what has come, because the tracer ends."""
@@ -86,14 +86,14 @@ class Passing:
 
     def _end(self, outcome: str) -> None:
         if self._gave():
-            self._call.step.finish(outcome)
+            self._call.finish(outcome)
 
     def _gave(self) -> bool:
         """Record what has come, once; tell whether this was the time."""
-        if self._is_over or self._call.step.outcome is not None:
+        if self._is_over or self._call.outcome is not None:
             return False
         self._is_over = True
-        self._call.step.stop = None
+        self._call.stop = None
         response = self._response()
         for name in _REPLACED if response is not None else ():
             vars(response).pop(name, None)
@@ -107,7 +107,7 @@ class Passing:
             ("time_to_first_content", self._first_content),
         ):
             if moment is not None:
-                result[name] = round(moment - self._call.step._origin, 6)
+                result[name] = round(moment - self._call._origin, 6)
         return result
 
 

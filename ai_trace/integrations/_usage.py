@@ -15,14 +15,6 @@ from ai_trace.integrations._fields import fields
 
 Usage = dict[str, int]
 
-_KEYS = (
-    "input_tokens",
-    "output_tokens",
-    "cache_read_input_tokens",
-    "cache_creation_input_tokens",
-    "reasoning_output_tokens",
-)
-
 
 def usage(
     input_tokens: Any = None,
@@ -41,17 +33,23 @@ def usage(
         cache_creation: How many of the input were written to one.
         reasoning: How many of the output were reasoning.
     """
-    counts = (input_tokens, output_tokens, cache_read, cache_creation, reasoning)
     found: Usage = {}
-    for key, count in zip(_KEYS, counts):
-        if type(count) is int:
-            found[key] = count
+    if type(input_tokens) is int:
+        found["input_tokens"] = input_tokens
+    if type(output_tokens) is int:
+        found["output_tokens"] = output_tokens
+    if type(cache_read) is int:
+        found["cache_read_input_tokens"] = cache_read
+    if type(cache_creation) is int:
+        found["cache_creation_input_tokens"] = cache_creation
+    if type(reasoning) is int:
+        found["reasoning_output_tokens"] = reasoning
     return found
 
 
 def openai_usage(raw: Any) -> Usage:
     """Return the counts of OpenAI's usage: of chat, responses or embeddings."""
-    given = fields(raw)
+    given = raw if type(raw) is dict else fields(raw)
     went_in = given.get("prompt_tokens")
     if went_in is not None:
         came_out = given.get("completion_tokens")

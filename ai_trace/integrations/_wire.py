@@ -76,11 +76,13 @@ def answer(
         usage: The counts of tokens.
         raw_usage: The provider's own usage, as plain JSON.
     """
-    given = fields(response)
+    given = response if type(response) is dict else fields(response)
     found: Facts = {}
-    for name in ("model", "id"):
-        if given.get(name) is not None:
-            found[name] = given[name]
+    model, answer_id = given.get("model"), given.get("id")
+    if model is not None:
+        found["model"] = model
+    if answer_id is not None:
+        found["id"] = answer_id
     found["messages"] = messages
     reasons = [one["finish_reason"] for one in messages if "finish_reason" in one]
     if reasons:

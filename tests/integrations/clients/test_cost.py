@@ -6,17 +6,28 @@ from __future__ import annotations
 
 from typing import Any
 
+import anthropic
 import genai_prices
 import openai
 import pytest
 from genai_prices.data import providers
 from genai_prices.data_snapshot import DataSnapshot, set_custom_snapshot
-from llm_replies import QUESTION, choice, completion
+from llm_replies import (
+    CHAT_USAGE,
+    QUESTION,
+    block,
+    choice,
+    completion,
+    message,
+    response,
+    said,
+)
 from llm_server import LlmServer, answer
 
-from ai_trace.integrations import _prices, _usage
+from ai_trace.integrations import _prices
+from ai_trace.integrations._fields import counts
 from ai_trace.integrations._prices import cost
-from ai_trace.integrations._usage import anthropic_usage, openai_usage
+from ai_trace.integrations._usage import anthropic_usage, openai_usage, usage
 from ai_trace.integrations.openai import wrap_openai
 from ai_trace.testing import capture
 
@@ -24,6 +35,14 @@ from ai_trace.testing import capture
 ASKED: dict[str, Any] = {"model": "gpt-4o", "messages": QUESTION}
 TABLE = f"genai-prices {genai_prices.__version__}"
 MILLION = 1_000_000
+USAGE = {**CHAT_USAGE, "completion_tokens_details": {"audio_tokens": None}}
+CLAUDE_USAGE = {
+    "input_tokens": 4,
+    "output_tokens": 8,
+    "cache_creation": {"ephemeral_1h_input_tokens": 5, "ephemeral_5m_input_tokens": 1},
+    "server_tool_use": None,
+    "service_tier": "standard",
+}
 
 
 @pytest.fixture
@@ -69,6 +88,40 @@ def test_unknown_server(server: LlmServer, client: openai.OpenAI) -> None:
 
     assert "cost" not in steps[0].result
     assert server.address.endswith(steps[0].context["server"])
+
+
+def test_server_that_changes(server: LlmServer, client: openai.OpenAI) -> None:
+    """Who is asked is the server of the moment, not that of the first call."""
+    server.will(answer(completion(choice(), model="gpt-4o")))
+    with capture() as steps:
+        client.chat.completions.create(**ASKED)
+        client.base_url = server.address.replace("127.0.0.1", "localhost") + "/v1"
+        client.chat.completions.create(**ASKED)
+
+    assert ["127.0.0.1", "localhost"] == [
+        step.context["server"].partition(":")[0] for step in steps
+    ]
+
+
+def test_class_that_finds_its_server(
+    server: LlmServer, openai_options: dict[str, Any]
+) -> None:
+    """Of a class that says itself which server it asks, that one is recorded."""
+
+    class Elsewhere(openai.OpenAI):
+        @property
+        def base_url(self) -> Any:
+            return self._base_url.copy_with(host="localhost")
+
+        @base_url.setter
+        def base_url(self, url: Any) -> None:
+            self._base_url = url
+
+    server.will(answer(completion(choice(), model="gpt-4o")))
+    with wrap_openai(Elsewhere(**openai_options)) as client, capture() as steps:
+        client.chat.completions.create(**ASKED)
+
+    assert steps[0].context["server"].startswith("localhost:")
 
 
 def test_other_tier(server: LlmServer, hosted: openai.OpenAI) -> None:
@@ -149,12 +202,11 @@ def told_by_the_table(
 def test_each_price_is_that_of_the_table(provider: str) -> None:
     """Of each model the cost is the table's own, be it by count, by time or by call."""
     (found,) = [one for one in providers if one.id == provider]
-    names = [name for name in _usage._KEYS if not name.startswith("reasoning")]
     for model in found.models:
-        for counts in COUNTS:
-            paid = cost(provider, model.id, dict(zip(names, counts)))
+        for numbers in COUNTS:
+            paid = cost(provider, model.id, usage(*numbers))
 
-            assert told_by_the_table(provider, model.id, counts) == (
+            assert told_by_the_table(provider, model.id, numbers) == (
                 paid and [paid["usd"], paid["input_usd"], paid["output_usd"]]
             )
 
@@ -211,6 +263,35 @@ def test_counts_that_contradict_each_other() -> None:
         "cache_read_input_tokens": 5,
     } == usage
     assert cost("openai", "gpt-4o", usage, raw) is None
+
+
+MODELS = [
+    (openai.types.chat.ChatCompletion, completion(choice(), usage=USAGE)),
+    (openai.types.responses.Response, response(said("Paris."))),
+    (anthropic.types.Message, message(block(), usage=CLAUDE_USAGE)),
+]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"unknown": 1},
+        {"total_tokens": "many", "input_tokens": [1, {"a": 1}]},
+        {"completion_tokens_details": {"reasoning_tokens": 1, "unknown": {"b": None}}},
+        {"output_tokens_details": {"reasoning_tokens": {"c": 1.5}}},
+    ],
+)
+@pytest.mark.parametrize(("cls", "raw"), MODELS)
+def test_raw_usage_is_as_the_library_tells_it(
+    cls: Any, raw: dict[str, Any], more: dict[str, Any]
+) -> None:
+    """The provider's own counts are those that a model of the library was made of."""
+    given = {**raw, "usage": {**raw["usage"], **more}}
+    usage = cls.construct(**given).usage
+
+    assert usage.model_dump(exclude_unset=True, warnings=False) == counts(usage)
+    assert given["usage"] == counts(usage)
 
 
 @pytest.mark.parametrize("raw", [None, {}, [], "many", {"prompt_tokens": "ten"}, 3])
