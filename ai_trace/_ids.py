@@ -70,8 +70,8 @@ class RandomIds:
         begin, end, text = self._millisecond
         if not begin <= now < end:
             number = int(max(now, 0.0) * 1000)
-            # Formatting takes 0.3 µs, which the steps of one millisecond share.
-            text = f"{number:012x}"
+            # A third of what formatting takes, and for the steps of one millisecond.
+            text = number.to_bytes(6, "big").hex()
             self._millisecond = (number / 1000, (number + 1) / 1000, text)
         for rest in self._trace_ends:
             return f"{text}{rest}"

@@ -10,7 +10,6 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from ai_trace import _journal
-from ai_trace._header import SessionHeader
 from ai_trace._interruption import interrupts
 from ai_trace.sinks._append import AppendFile, make_file
 from ai_trace.typing import OpenStep
@@ -37,10 +36,10 @@ class Journal:
     Appends each start and each log entry as it is made.
 
     A step that has finished needs no line here: it has one in the trace file. What
-    is left of it goes when the journal has grown to twice what is open, and at
-    least 80 kB: what is open is then written to the other of two files, and the
-    first one is emptied. A process may be killed at any point of that: the two
-    files together always hold all that is open.
+    is left of it goes when a step starts and the journal has grown to twice what is
+    open, and at least 80 kB: what is open is then written to the other of two files,
+    and the first one is emptied. A process may be killed at any point of that: the
+    two files together always hold all that is open.
 
     Args:
         trace: The path of the trace file; the journal stands beside it.
@@ -57,12 +56,11 @@ class Journal:
     def _begin(self, trace: Path) -> None:
         self._paths = [trace.with_suffix(suffix) for suffix in _journal.SUFFIXES]
         self._current: AppendFile | None = None
-        self._header: SessionHeader | None = None
+        self._header_line = b""
         self.open_steps: dict[str, OpenStep] = {}
         self._limit = _COMPACT_BYTES
         self._lock = threading.RLock()
 
-    # The ends of ``start`` and ``log`` are alike: a call would take 0.1 µs a line.
     def start(self, step: OpenStep) -> None:
         """
         Note that a step has started.
@@ -99,12 +97,9 @@ class Journal:
             line = _journal.lost_line(step)
         try:
             file = self._current
-            if file is None:
-                return
-            if file.append_if_sound(line) is not None:
+            # The log of an open step is open itself: however much it is, it stays.
+            if file is not None and file.append_if_sound(line) is not None:
                 self._go_on(file, line)
-            elif file.size > self._limit:
-                self._make_anew()
         except OSError as exc:
             if interrupts(exc):
                 raise
@@ -126,8 +121,9 @@ class Journal:
         with self._lock:
             if self._current is None and not self._files:
                 # The header is the tracer's; a forked child is a process of its own.
-                self._header = first.header._replace(pid=os.getpid())
-                self._current = self._new_file(_journal.header_line(self._header))
+                header = first.header._replace(pid=os.getpid())
+                self._header_line = _journal.header_line(header)
+                self._current = self._new_file(self._header_line)
             file = self._current
         if file is not None:
             file.append(first.start_line)
@@ -171,7 +167,7 @@ class Journal:
             self._lock.release()
 
     def _all_lines(self) -> bytes:
-        lines = [_journal.header_line(self._header)] if self._header else []
+        lines = [self._header_line]
         for step in list(self.open_steps.values()):
             lines += _journal.all_lines(step)
         return b"".join(lines)
