@@ -107,8 +107,8 @@ class Dispatch:
         on_log = self._calls(sink, "on_log")
         lines = self._calls(sink, "on_line")
         is_alone = len(self.sinks) == 1 and bool(lines) and lines[0].ours
-        self._alone = (*(on_start or _NOBODY), *(on_log or _NOBODY), *lines)
-        self._alone = self._alone if is_alone else ()
+        its_own = (*(on_start or _NOBODY), *(on_log or _NOBODY), *lines)
+        self._alone = its_own if is_alone else ()
         self.on_start += on_start
         self.on_log += on_log
         self.on_finish += self._calls(sink, "on_finish")
