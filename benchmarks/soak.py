@@ -11,10 +11,12 @@ Measured are the processor's time and the memory that the system has given. The 
 from __future__ import annotations
 
 import os
+import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 from _page import machine, put
@@ -28,6 +30,7 @@ from ai_trace import Tracer, reading
 
 STEPS = 5_000_000
 STRETCHES = 50
+TURNS = 20
 WARM_UP = 10_000
 MEMORY, TIME, TREES = 10.0, 1.1, 300.0
 SHAPES = ("big", "deep", "wide")
@@ -49,26 +52,43 @@ def stretch(tracer: Tracer, steps: int) -> float:
     return (time.process_time() - began) / steps * 1e6
 
 
+def in_turns(old: Tracer, new: Tracer, steps: int) -> tuple[float, float]:
+    """
+    Record so many steps in each of two sessions; return what a step takes in each.
+
+    In turns and by the medians: minutes apart, the machine itself differs by half.
+    """
+    one = steps // TURNS
+    taken = [(stretch(old, one), stretch(new, one)) for _ in range(TURNS)]
+    of_old, of_new = zip(*taken)
+    return statistics.median(of_old), statistics.median(of_new)
+
+
 def recording(directory: str, steps: int) -> Iterator[Row]:
-    """Record, and compare the beginning with the end."""
+    """Record, and compare the end with the beginning of a new session."""
     size = steps // STRETCHES
-    with Tracer("soak", directory) as tracer:
-        stretch(tracer, WARM_UP)
+    fresh = Path(directory, "new")
+    with (
+        closing(Tracer("soak", directory)) as tracer,
+        closing(Tracer("new", fresh)) as new,
+    ):
+        for one in (tracer, new):
+            stretch(one, WARM_UP)
         before = resident()
-        took = []
-        for number in range(1, STRETCHES + 1):
-            took.append(stretch(tracer, size))
+        for number in range(1, STRETCHES):
+            taken = stretch(tracer, size)
             print(
-                f"{number * size:,} steps: {took[-1]:.2f} µs a step, "
+                f"{number * size:,} steps: {taken:.2f} µs a step, "
                 f"{resident() - before:+.1f} MB",
                 flush=True,
             )
+        last, first = in_turns(tracer, new, size)
         grown = resident() - before
     if tracer.health():
         msg = f"Something was lost: {tracer.health()}"
         raise RuntimeError(msg)
-    row = f"{steps:,} steps: µs, the last {size:,} against the first"
-    yield Row(row, took[-1], "the first", took[0], TIME)
+    row = f"{steps:,} steps: µs, the last {size:,}"
+    yield Row(row, last, "the first of a new session, in turns", first, TIME)
     yield Row(f"{steps:,} steps: more memory, MB", grown, target=MEMORY)
     (session,) = reading.find(directory)
     lines = sum(1 for _ in reading.glances(session))
