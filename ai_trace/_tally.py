@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from contextlib import suppress
 from itertools import repeat, starmap
 
 from ai_trace._record import OUTCOMES
@@ -48,7 +49,13 @@ class Tally:
         """Return the count of each outcome and the sum of all durations in ms."""
         with self._lock:
             for outcome, new in self._new.items():
-                count = len(new)
+                taken: list[int] = []
+                # A signal's function that folds meanwhile leaves less, or nothing.
+                with suppress(IndexError):
+                    taken.extend(starmap(new.popleft, repeat((), len(new))))
+                # No call stands between reading a sum and writing it: there a signal
+                # could come in.
+                count, together = len(taken), sum(taken)
                 self._counts[outcome] += count
-                self._microseconds += sum(starmap(new.popleft, repeat((), count)))
+                self._microseconds += together
             return dict(self._counts), self._microseconds / 1000

@@ -60,6 +60,8 @@ class Journal:
         self.open_steps: dict[str, OpenStep] = {}
         self._limit = _COMPACT_BYTES
         self._lock = threading.RLock()
+        # No RLock: a signal's function may start a step in the middle of it.
+        self._being_made_anew = threading.Lock()
 
     def start(self, step: OpenStep) -> None:
         """
@@ -147,7 +149,7 @@ class Journal:
 
     def _make_anew(self) -> None:
         """Write what is open to the other file, and empty this one."""
-        if not self._lock.acquire(blocking=False):
+        if not self._being_made_anew.acquire(blocking=False):
             return
         try:
             full = self._current
@@ -164,7 +166,7 @@ class Journal:
                 _regain(full)
                 full.empty()
         finally:
-            self._lock.release()
+            self._being_made_anew.release()
 
     def _all_lines(self) -> bytes:
         lines = [self._header_line]

@@ -133,6 +133,8 @@ def test_signals_at_any_moment(tmp_path: Path) -> None:
 
     assert made == names.count("step")
     assert handled <= names.count("handler") + lost
+    # A line of the journal may be lost, where its file is just being made.
+    assert "step" not in health
 
 
 class Late:
