@@ -155,10 +155,12 @@ class Redaction:
             return False
         known = self.plain_keys
         new = [key for key in mapping if key not in known and key not in self._values]
+        if not new:
+            return True
         keys = "\n".join(new)
-        if new and self.suspects(keys):
+        if self.suspects(keys):
             return False
-        if new and self._names.may_be_among(keys):
+        if self._names.may_be_among(keys):
             return not any(self.key_kind(key, mapping[key]) for key in new)
         remember(known, new)
         return True

@@ -52,7 +52,7 @@ def plain(value: Any) -> Any:
     return dump(value, exclude_unset=True, warnings=False)
 
 
-_LEAVES = (type(None), str, float, bool)
+_LEAVES = (int, type(None), str, float, bool)
 
 
 def counts(value: Any) -> Any:
@@ -73,14 +73,15 @@ def counts(value: Any) -> Any:
         return plain(value)
     made: Facts = {}
     for name, one in own.items():
-        if name in was_set:
-            if type(one) is not int and type(one) not in _LEAVES:
-                inner = None if type(one) is dict else counts(one)
-                if type(inner) is not dict:
-                    return plain(value)
-                made[name] = inner
-            else:
-                made[name] = one
+        if name not in was_set:
+            continue
+        if type(one) in _LEAVES:
+            made[name] = one
+            continue
+        inner = None if type(one) is dict else counts(one)
+        if type(inner) is not dict:
+            return plain(value)
+        made[name] = inner
     return made
 
 
