@@ -88,7 +88,7 @@ class Sink(Protocol):
         ...         print(record.name, record.outcome)
     """
 
-    def on_finish(self, record: StepRecord) -> None:
+    def on_finish(self, record: StepRecord, /) -> None:
         """Take the record of a step that has just finished."""
 
 

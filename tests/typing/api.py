@@ -272,6 +272,12 @@ class Printer:
         print(record.name, record.outcome)
 
 
+class Alert:
+    """A sink calls what it is given as it likes."""
+
+    def on_finish(self, finished: StepRecord) -> None: ...
+
+
 class NotASink:
     def on_finish(self, record: str) -> None: ...
 
@@ -282,6 +288,7 @@ stores: Sequence[Sink] = [
     JSONSink(Path("a.json")),
     MarkdownSink("a.md"),
     MemorySink(),
+    Alert(),
 ]
 wrong: Sink = NotASink()  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
 
