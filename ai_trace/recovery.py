@@ -90,6 +90,7 @@ def recover(path: str | os.PathLike[str]) -> Recovery:
     journals = find_journals(first)
     found = [file for journal in journals for file in _files_of(journal)]
     if not found:
+        open_file(first).close()
         return Recovery(first, [], [], 0)
     for part in find_parts(first):
         if part.name.endswith(PACKINGS):

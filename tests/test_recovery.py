@@ -181,10 +181,13 @@ def test_what_cannot_be_read_of_a_journal_is_said(dead):
 
 
 def test_a_session_that_is_not_there(tmp_path):
-    """A session that is not there is an error of reading, not of writing."""
+    """A session that is not there is an error of reading, with a journal or without."""
+    path = tmp_path / f"{STEM}.jsonl"
+    with pytest.raises(TraceReadError, match="There is no file"):
+        recover(path)
     write_journal(tmp_path, start(1))
     with pytest.raises(TraceReadError, match="There is no file"):
-        recover(tmp_path / f"{STEM}.jsonl")
+        recover(path)
 
 
 @pytest.mark.parametrize("suffix", [".open", ".open2"])
