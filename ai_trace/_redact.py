@@ -275,12 +275,26 @@ def _is_open_container(value: object) -> bool:
 
 
 def _check_function(replace: object) -> None:
-    if replace is not None and not callable(replace):
+    if replace is not None and not (callable(replace) and _takes_two(replace)):
         msg = (
             f"Redaction(replace={replace!r}): replace is a function of a path and "
             "a value that returns what to record. Give one, or leave it out."
         )
         raise TraceConfigError(msg)
+
+
+def _takes_two(function: Callable[..., Any]) -> bool:
+    # One that takes the value alone would fail on each, and nothing be recorded.
+    import inspect
+
+    try:
+        inspect.signature(function).bind("$.context.name", "value")
+    except TypeError:
+        return False
+    except ValueError:
+        # Some functions in C do not say what they take.
+        return True
+    return True
 
 
 def _checked_keys(keys: Any) -> tuple[str, ...]:

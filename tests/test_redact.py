@@ -777,6 +777,16 @@ def test_own_function_that_fails():
     assert [{"path": "$.context[1]", **note}] == notes
 
 
+@pytest.mark.parametrize(
+    "function", [str.split, min, "{} {}".format, lambda *given: given[1]]
+)
+def test_own_function_that_takes_two(function):
+    """Whatever may be called with two arguments is a function of path and value."""
+    made = Redaction(replace=function)
+
+    assert function is made.replace
+
+
 def test_own_function_in_text_of_our_own_making():
     """Errors and names pass the function as well, and stay text."""
     capture = Capture(Limits(), Redaction(replace=lambda path, value: len(value)))
@@ -833,6 +843,9 @@ def test_own_function_is_not_asked_about_containers_or_keys():
         ({"patterns": {"a": "a{0,300}a{0,300}b"}}, "Bound it"),
         ({"patterns": {"a": "x(?=.*y)"}}, "Bound it"),
         ({"replace": "x"}, "function"),
+        ({"replace": lambda value: value}, "of a path and a value"),
+        ({"replace": lambda *, path, value: value}, "of a path and a value"),
+        ({"replace": repr}, "of a path and a value"),
     ],
 )
 def test_bad_configuration(arguments, part):
