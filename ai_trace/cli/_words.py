@@ -48,8 +48,10 @@ def did_you_mean(word: str, known: Sequence[str]) -> str:
     # Needed after a mistake only, so not at start-up.
     import difflib
 
-    close = difflib.get_close_matches(word, known, n=1)
-    return f" Did you mean {close[0]!r}?" if close else ""
+    # What options begin with is like in all of them.
+    bare = {each.lstrip("-"): each for each in known}
+    close = difflib.get_close_matches(word.lstrip("-"), bare, n=1)
+    return f" Did you mean {bare[close[0]]!r}?" if close else ""
 
 
 def default_dir() -> str:
