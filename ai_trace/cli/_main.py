@@ -68,8 +68,8 @@ examples:
   ai-trace view --help                           all that a verb can do
 
 Output is coloured on a terminal and plain elsewhere (NO_COLOR, FORCE_COLOR), and
-fits the terminal's width or COLUMNS; in a pipe or a file, lines are not cut to any
-width. Times are local; session ids are UTC.
+fits the terminal's width; in a pipe or a file, lines are not cut, unless COLUMNS is
+set, which counts everywhere. Times are local; session ids are UTC.
 
 Exit status: 0, 1 when nothing was found, 2 when the command line is wrong, 3 when
 'doctor' finds that a session is not whole."""
