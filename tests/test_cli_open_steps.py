@@ -83,8 +83,7 @@ class Watched:
         self.raw = b""
         self._stream = pyte.ByteStream(self.screen)
         self._master, slave = pty.openpty()
-        size = struct.pack("HHHH", ROWS, COLUMNS, 0, 0)
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, size)
+        self.resize(COLUMNS)
         self.process = subprocess.Popen(
             [*COMMAND, *words],
             cwd=cwd,
@@ -95,6 +94,12 @@ class Watched:
             preexec_fn=restore_interrupts,  # noqa: PLW1509  (it takes no lock)
         )
         os.close(slave)
+
+    def resize(self, columns: int) -> None:
+        """Give the terminal another width."""
+        size = struct.pack("HHHH", ROWS, columns, 0, 0)
+        fcntl.ioctl(self._master, termios.TIOCSWINSZ, size)
+        self.screen.resize(ROWS, columns)
 
     @property
     def rows(self) -> list[str]:
@@ -185,6 +190,21 @@ def test_what_runs_stands_in_the_last_line(
 def float_of(text: str) -> float:
     """Return the number that a duration begins with."""
     return float(text.split(maxsplit=1)[0])
+
+
+def test_a_terminal_that_gets_narrower(
+    traces: Path, writer: ExitStack, watch: Callable[..., Watched]
+) -> None:
+    """Each step fits into the width that the terminal has when it finishes."""
+    watched = watch("tail")
+    watched.wait_for(lambda: "order for" in watched.last)
+    watched.resize(30)
+    append(traces, line(9, name="x" * 200))
+    watched.wait_for(lambda: "order for" in watched.last and "xxx" in watched.shown)
+
+    (shown,) = (row for row in watched.rows if "xxx" in row)
+    assert shown.endswith("x…")
+    assert 30 == len(shown)
 
 
 def test_nothing_of_the_last_line_stays_behind(

@@ -168,7 +168,6 @@ class _Output:
         self._json: bool = options.json
         self._full: bool = options.full
         self._terminal = terminal
-        self._style = fitting(terminal)
         self._session: tuple[str, str] | None = None
         self._header: SessionHeader | None = None
         self._status = StatusLine(terminal, wanted=not options.json)
@@ -223,7 +222,8 @@ class _Output:
         if self._json:
             self._terminal.write(self._object(step))
         else:
-            lines = text.step(step, self._style, full=self._full)
+            # A terminal may have got another width since the step before.
+            lines = text.step(step, fitting(self._terminal), full=self._full)
             self._terminal.write_all(lines)
 
     def _warn_of(self, header: SessionHeader | None) -> None:
