@@ -39,6 +39,7 @@ __all__ = ["Stored", "compress", "compressible", "delete", "prunable", "survey"]
 _GZIP = PACKED[0]
 _SHOWN = 5
 _QUIET_SECONDS = 3600.0
+_WRITTEN = "is being written"
 _BLOCK = 1 << 20
 _LEVEL = 6
 
@@ -83,16 +84,21 @@ class Stored:
         Tracers hold a lock as long as they live. On a system without such locks, a
         session that was written to within the last hour may still be.
         """
+        return self.hindrance() is not None
+
+    def hindrance(self) -> str | None:
+        """Say in a few words why the session has to be left alone, if it has to."""
         if not CAN_TELL:  # pragma: no cover - Windows
-            return time.time() - self.modified < _QUIET_SECONDS
+            is_quiet = time.time() - self.modified >= _QUIET_SECONDS
+            return None if is_quiet else _WRITTEN
         try:
             with Locks(self.written):
-                return False
-        except FileNotFoundError:
-            # One has gone a moment ago: somebody is at work here.
-            return True
-        except OSError:
-            return True
+                return None
+        except (BlockingIOError, FileNotFoundError):
+            # One that has gone a moment ago: somebody is at work here.
+            return _WRITTEN
+        except OSError as exc:
+            return f"cannot be opened for writing ({exc.strerror or exc})"
 
 
 def survey(directory: str | os.PathLike[str]) -> list[Stored]:
@@ -236,8 +242,9 @@ def _remove(path: Path) -> None:
 
 
 def _held(session: Stored) -> Locks:
-    if session.is_being_written() or _has_grown(session):
-        msg = f"{session.stem} is being written; it was left alone."
+    why = session.hindrance() or (_WRITTEN if _has_grown(session) else None)
+    if why is not None:
+        msg = f"{session.stem} {why}; it was left alone."
         raise TraceError(msg)
     return Locks(session.written)
 

@@ -120,6 +120,21 @@ class TestWhatIsLeftAlone:
         tracer.close()
         assert not held.is_being_written()
 
+    def test_what_may_not_be_opened(self, tmp_path: Path) -> None:
+        """A session that cannot be opened is left alone, and why is said."""
+        path = record(tmp_path, 3)
+        (held,) = survey(tmp_path)
+        path.rename(tmp_path / "moved")
+        path.symlink_to("moved")
+
+        assert held.is_being_written()
+        for act in (delete, compress):
+            with pytest.raises(TraceError, match="cannot be opened") as told:
+                act(held)
+            assert str(told.value).startswith(path.stem)
+            assert "being written" not in str(told.value)
+        assert path.is_symlink()
+
     @pytest.mark.parametrize("name", ["notes.txt", "data.jsonl", "README.md", "src"])
     def test_a_directory_of_others(
         self, tmp_path: Path, five: list[Path], name: str

@@ -115,10 +115,11 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
 def _free(chosen: Choice, terminal: Terminal) -> Iterator[tuple[Stored, str]]:
     # Who does it is told by the locks; who only asks is told by a look at them.
     for session, why in chosen:
-        if session.is_being_written():
-            terminal.complain(f"{session.stem} is being written; it would stay.")
-        else:
+        hindrance = session.hindrance()
+        if hindrance is None:
             yield session, why
+        else:
+            terminal.complain(f"{session.stem} {hindrance}; it would stay.")
 
 
 def _complain_of_size(
