@@ -38,8 +38,8 @@ _LOSSES = {
 _WITHOUT_END = {
     "running": (GOOD, "running"),
     "unfinished": (BAD, "unfinished"),
-    "recovered": (ODD, "unfinished and recovered: its process died inside"),
-    "left open": (ODD, "unfinished: the session was closed while inside"),
+    "recovered": (ODD, "unfinished, recovered after the process died"),
+    "left open": (ODD, "unfinished, left open when the session was closed"),
 }
 _LISTED = 20
 _SHOWN = 200

@@ -116,7 +116,7 @@ def test_a_session_that_was_recovered_is_whole(traces):
 
     assert (False, True) == (before.is_whole, after.is_whole)
     assert {"steps": "odd"} == states(after)
-    said = "1 step is unfinished and recovered: its process died inside: step 2."
+    said = "1 step is unfinished, recovered after the process died: step 2."
     assert said == finding(after, "steps")
     assert {"recovered": 1} == after.notes
 
@@ -137,7 +137,7 @@ def test_a_session_that_was_closed_with_steps_open_is_whole(tmp_path):
     diagnosis = examine(tracer.path)
 
     assert diagnosis.is_whole
-    assert "the session was closed while inside: left." in finding(diagnosis, "steps")
+    assert "left open when the session was closed: left." in finding(diagnosis, "steps")
     assert {"steps": "odd"} == states(diagnosis)
 
 
