@@ -1,6 +1,14 @@
 """
 The black box for AI agents: what the agent saw, what it decided, and why.
 
+``Tracer`` records a session, ``step`` and ``traced`` what happens in it; the command
+``ai-trace`` shows it.
+
+Example:
+    >>> from ai_trace import Tracer, step
+    >>> with Tracer("agent", auto_save=False), step("decide", signal=0.87) as s:
+    ...     _ = s.log(action="BUY")
+
 General layout: a module imports only from floors strictly below its own, and
 inside a floor only from modules listed earlier.
 
