@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 DESCRIPTION = """\
 List the sessions, newest first: session, agent, when it started, how long it
 took, how many steps it holds, how many of them ended in an error, and the size of
-its files."""
+its trace files."""
 
 EXAMPLES = """\
 examples:
