@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 LATEST = "latest"
 _LISTED = 5
 _TO_THE_SECOND = len("20240301_143022")
+_NEXT = (
+    "Name another directory, on the command line with --dir, or record a first session "
+    "with 'ai-trace demo'."
+)
 
 
 class Directory:
@@ -108,7 +112,7 @@ class Directory:
             reason = getattr(exc, "strerror", None) or exc
             msg = (
                 f"The trace directory {os.fspath(path)} cannot be listed: {reason}. "
-                "Give another one, or run an agent that writes there."
+                f"{_NEXT}"
             )
             raise TraceReadError(msg) from exc
 
@@ -145,6 +149,19 @@ def find(directory: PathLike, limit: int | None = None) -> list[SessionInfo]:
     return list(islice(Directory(directory), limit))
 
 
+def no_sessions(directory: PathLike) -> TraceReadError:
+    """
+    Say that a directory holds no session, and what to do.
+
+    Args:
+        directory: The trace directory.
+
+    Returns:
+        What to raise.
+    """
+    return TraceReadError(f"There are no sessions in {os.fspath(directory)}. {_NEXT}")
+
+
 def resolve(directory: PathLike, session: str | None = None) -> Path:
     """
     Find the file of a session that a person named.
@@ -173,11 +190,7 @@ def resolve(directory: PathLike, session: str | None = None) -> Path:
         raise TraceReadError(msg) from exc
     newest = next(iter(found), None)
     if newest is None:
-        msg = (
-            f"There are no sessions in {os.fspath(directory)}. "
-            "Run an agent with a tracer, or give another directory."
-        )
-        raise TraceReadError(msg)
+        raise no_sessions(directory)
     if wanted is None:
         return newest.path
     return _match(found, wanted, directory).path

@@ -556,8 +556,11 @@ def test_find_names_a_directory_that_is_none(tmp_path, name):
     """A directory that cannot be listed is an error that names it."""
     (tmp_path / "a_file").write_text("x")
 
-    with pytest.raises(TraceReadError, match=name):
+    with pytest.raises(TraceReadError, match=name) as told:
         reading.find(tmp_path / name)
+
+    assert "--dir" in str(told.value)
+    assert "ai-trace demo" in str(told.value)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from itertools import islice
 
-from ai_trace._find import Directory, resolve
+from ai_trace._find import Directory, no_sessions, resolve
 from ai_trace._names import DOCUMENTS, SUFFIX
 from ai_trace.cli._words import did_you_mean
 from ai_trace.exceptions import TraceReadError
@@ -111,11 +111,7 @@ def find_sessions(directory: str, agent: str | None = None) -> Found:
     there = Directory(directory)
     found = Found(there, agent)
     if not there:
-        msg = (
-            f"There are no sessions in {directory}. Name another directory with "
-            "--dir, or record a first session with 'ai-trace demo'."
-        )
-        raise TraceReadError(msg)
+        raise no_sessions(directory)
     if agent is not None and not found:
         agents = sorted({info.header.agent for info in there})
         msg = f"No session in {directory} is of the agent {agent!r}."
