@@ -32,7 +32,7 @@ examples:
   ai-trace stats --agent trading_agent        of one agent
   ai-trace stats --since 2h                   steps of the last two hours
   ai-trace stats --since 2024-03-01T14:30     steps since a local time
-  ai-trace stats --json | jq .names[0]        for machines"""
+  ai-trace stats --json | jq '.names[0]'      for machines"""
 
 _Found = Union[Glance, Problem]
 
