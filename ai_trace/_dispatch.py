@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from functools import partial
+from inspect import getattr_static
+from types import FunctionType
 from typing import Any, Callable, TypeVar
 
 from ai_trace._context import InSink, get_current, set_current
@@ -304,6 +306,13 @@ def check_sink(sink: object) -> None:
             f"sinks: {sink!r} is not a sink: it has no on_finish(record) method. "
             "Give it one, or use JSONLSink, JSONSink, MarkdownSink or MemorySink."
         )
+        raise TraceConfigError(msg)
+    if (
+        isinstance(sink, type)
+        and type(getattr_static(sink, "on_finish")) is FunctionType
+    ):
+        name = sink.__name__
+        msg = f"sinks: {sink!r} is a class. Make a sink of it: sinks=[{name}(...)]."
         raise TraceConfigError(msg)
     for name in ("on_start", "on_log", "close"):
         if not callable(getattr(sink, name, check_sink)):

@@ -24,6 +24,7 @@ from ai_trace._items import Items
 from ai_trace._step import Step
 from ai_trace._traced_function import TracedFunction
 from ai_trace._tracer import Tracer
+from ai_trace.typing import Kind
 
 
 P = ParamSpec("P")
@@ -42,7 +43,7 @@ def traced(
     /,
     *,
     name: str | None = None,
-    kind: str = "step",
+    kind: Kind = "step",
     args: bool | Iterable[str] = True,
     exclude: Iterable[str] = (),
     result: bool = True,
@@ -52,7 +53,7 @@ def traced(
     /,
     *,
     name: str | None = None,
-    kind: str = "step",
+    kind: Kind = "step",
     args: bool | Iterable[str] = True,
     exclude: Iterable[str] = (),
     result: bool = True,
@@ -120,15 +121,10 @@ def _trace_parts(whole: property, *options: Any) -> property:
 
 
 def _trace_function(
-    function: Any,
-    name: str | None,
-    kind: str,
-    args: bool | Iterable[str],
-    exclude: Iterable[str],
-    result: bool,
+    function: Any, name: str | None, kind: str, *chosen: Any
 ) -> TracedFunction:
     check_callable(function, kind, name)
-    definition = Definition(function, name, kind, args, exclude, result)
+    definition = Definition(function, name, kind, *chosen)
     return TracedFunction(function, _BODIES[definition.flavour](definition))
 
 

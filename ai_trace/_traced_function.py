@@ -16,6 +16,9 @@ class _BoundTracedFunction(wrapt.BoundFunctionWrapper):  # type: ignore[type-arg
     A traced method on its object; pickles as the attribute that it is.
     """
 
+    def __repr__(self) -> str:
+        return repr(self.__wrapped__)
+
     def __reduce_ex__(self, protocol: Any) -> Any:
         wrapped, owner = self.__wrapped__, self._self_instance
         if owner is not None:
@@ -44,10 +47,14 @@ class TracedFunction(wrapt.FunctionWrapper):  # type: ignore[type-arg]  # pyrigh
     A traced function: the function in every respect but that calls are recorded.
 
     wrapt keeps descriptors, signature and introspection; pickling by name and
-    copying, which its proxies refuse, are added here.
+    copying, which its proxies refuse, are added here, and the function's own name
+    for whoever prints it.
     """
 
     __bound_function_wrapper__ = _BoundTracedFunction
+
+    def __repr__(self) -> str:
+        return repr(self.__wrapped__)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         return self.__wrapped__.__qualname__

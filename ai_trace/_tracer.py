@@ -37,7 +37,7 @@ from ai_trace.sinks import _files, _system
 from ai_trace.sinks._jsonl import JSONLSink
 from ai_trace.sinks._memory import MemorySink
 from ai_trace.sinks._writing import Writing
-from ai_trace.typing import Clock, Ids, Sink
+from ai_trace.typing import Clock, Durability, Ids, Sink
 
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class Tracer(Recorder):
         sinks: Iterable[Sink] = (),
         limits: Limits | None = None,
         redact: bool | Redaction | Callable[[str, Any], Any] = True,
-        durability: str = "cache",
+        durability: Durability = "cache",
         journal: bool = True,
         max_bytes: int | None = None,
         clock: Clock | None = None,

@@ -5,7 +5,7 @@ The types that users implement or annotate with.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from ai_trace._header import SessionHeader
 from ai_trace._record import StepRecord
@@ -13,6 +13,14 @@ from ai_trace._record import StepRecord
 
 JSONValue = Any
 """Anything that JSON can hold: null, booleans, numbers, text, lists, objects."""
+
+Kind = Literal[
+    "step", "agent", "llm", "tool", "retrieval", "embedding", "guardrail", "eval"
+]
+"""The sorts of steps that ``traced`` makes."""
+
+Durability = Literal["cache", "interval", "step"]
+"""What of a trace survives a power loss; see ``JSONLSink``."""
 
 
 class OpenStep(Protocol):

@@ -152,6 +152,33 @@ def test_sinks_need_on_finish(tmp_path, sink):
 
 
 @pytest.mark.parametrize(
+    "sink", [MemorySink, JSONLSink], ids=lambda sink: sink.__name__
+)
+def test_a_class_is_no_sink(tmp_path, sink):
+    """A sink's class is refused: each of its steps would be lost."""
+    with pytest.raises(TraceConfigError) as caught:
+        Tracer("agent", tmp_path / "traces", sinks=[sink])
+
+    check_message(caught.value, repr(sink), f"{sink.__name__}(")
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_a_class_whose_methods_need_no_object_is_a_sink(tmp_path):
+    """Static methods take the records of a class that nobody makes an object of."""
+    names = []
+
+    class Names:
+        @staticmethod
+        def on_finish(record):
+            names.append(record.name)
+
+    with Tracer("agent", tmp_path, sinks=[Names]), step("decide"):
+        pass
+
+    assert ["decide"] == names
+
+
+@pytest.mark.parametrize(
     "sinks", [42, None, MemorySink()], ids=["number", "none", "one"]
 )
 def test_sinks_are_a_collection(tmp_path, sinks):

@@ -30,9 +30,9 @@ class AppendFile:
     Before each line it makes sure that the descriptor is still its own: a program
     that closes all descriptors and opens a file of its own may get the same
     number, and must never find our lines in it. The position of the descriptor
-    tells that for 0.2 µs. Ten times a second at most, the path is asked too, 1 to 15 µs:
-    a file that was deleted or renamed takes lines like any other. The lines that it has
-    taken meanwhile stand in the renamed file, or are written again.
+    tells that for 0.2 µs. Ten times a second at most, the path is asked too, 1 to 15
+    µs: a file that was deleted or renamed takes lines like any other. The lines that it
+    has taken meanwhile stand in the renamed file, or are written again.
 
     Args:
         path: The file's path.

@@ -21,6 +21,7 @@ from ai_trace.sinks._append import AppendFile
 from ai_trace.sinks._journal import Journal, PartError
 from ai_trace.sinks._parts import Parts
 from ai_trace.sinks._writing import Writing
+from ai_trace.typing import Durability
 
 
 _INTERVAL_SECONDS = 1.0
@@ -84,7 +85,7 @@ class JSONLSink:
         self,
         path: str | os.PathLike[str],
         *,
-        durability: str = "cache",
+        durability: Durability = "cache",
         journal: bool = True,
         max_bytes: int | None = None,
     ) -> None:

@@ -12,12 +12,16 @@ import operator
 import pickle
 import typing
 import weakref
+from typing import get_args
 from unittest import mock
 
 import pytest
 
 from ai_trace import current_step, step, traced
+from ai_trace._record import KINDS
 from ai_trace.exceptions import TraceConfigError
+from ai_trace.sinks._writing import DURABILITIES
+from ai_trace.typing import Durability, Kind
 
 
 @traced
@@ -511,6 +515,12 @@ def test_unknown_kind_raises_at_decoration():
         traced(kind="banana")(lambda: None)
 
 
+def test_types_name_what_is_accepted():
+    """An editor offers what the decorator and the tracer take, all of it."""
+    assert KINDS == get_args(Kind)
+    assert DURABILITIES == get_args(Durability)
+
+
 # -- introspection ------------------------------------------------------------------
 
 
@@ -591,6 +601,28 @@ def test_attributes_are_those_of_the_function():
     for name in ("__code__", "__defaults__", "__kwdefaults__", "__globals__", "marked"):
         assert getattr(plain, name) is getattr(real, name)
     assert "later" == plain.late
+
+
+def test_repr_is_that_of_the_function():
+    """Whoever prints a traced function or method reads its name, as before."""
+
+    class Desk:
+        def answer(self):
+            return 42
+
+        traced_answer = traced(answer)
+
+        def __repr__(self):
+            return "<the desk>"
+
+    def plain():
+        return 42
+
+    desk = Desk()
+
+    assert repr(plain) == repr(traced(plain))
+    assert repr(Desk.answer) == repr(Desk.traced_answer)
+    assert repr(desk.answer) == repr(desk.traced_answer)
 
 
 def test_type_hints_and_signature_of_the_module_level_shapes():

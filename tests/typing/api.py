@@ -82,6 +82,11 @@ takes_all(1, "a", "b", c=True)
 takes_all(1, 2)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
+traced(kind="lmm")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
+Tracer("agent", durability="disk")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+JSONLSink("run.jsonl", durability="disk")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
 # -- traced on coroutines and generators -------------------------------------
 
 
