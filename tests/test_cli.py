@@ -106,8 +106,13 @@ class TestWords:
             (["stats", "--since", "soon"], "'soon' is no point in time"),
             (["view", "one", "two"], "There is a word too many: 'two'."),
             (["view", "--depth"], "expected one argument"),
-            (["--dir", "", "list"], "'' is not the name of a directory"),
-            (["list", "--dir="], "'' is not the name of a directory"),
+            (["--dir", "", "list"], "Argument --dir: an empty word"),
+            (["list", "--dir="], "Argument --dir: an empty word"),
+            (["list", "--agent", ""], "Argument --agent: an empty word"),
+            (["view", ""], "Argument SESSION: an empty word"),
+            (["view", "--step", ""], "Argument --step: an empty word"),
+            (["report", "-o", ""], "Argument -o/--output: an empty word"),
+            (["recover", ""], "Argument SESSION: an empty word"),
         ],
     )
     def test_mistyped(self, traces: Path, words: list[str], hint: str) -> None:

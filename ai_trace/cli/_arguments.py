@@ -64,6 +64,9 @@ class Parser(argparse.ArgumentParser):
         )
         if unknown:
             raise UsageError(self._explain(unknown[0]))
+        for action in self._actions:
+            if getattr(parsed, action.dest, None) == "":
+                self._refuse_empty(action)
         return parsed
 
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
@@ -75,6 +78,12 @@ class Parser(argparse.ArgumentParser):
         """Stop with the message, and with where to read more."""
         msg = f"{message[:1].upper()}{message[1:]}. See {self.prog} --help."
         raise UsageError(msg)
+
+    def _refuse_empty(self, action: argparse.Action) -> NoReturn:
+        name = "/".join(action.option_strings) or action.metavar
+        self.error(
+            f"argument {name}: an empty word, as of a shell variable that is not set"
+        )
 
     def _explain(self, word: str) -> str:
         if not word.startswith("-"):
@@ -105,18 +114,9 @@ def add_dir(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dir",
         metavar="DIR",
-        type=_directory,
         default=argparse.SUPPRESS,
         help="directory of the traces (default: AI_TRACE_DIR, else 'traces')",
     )
-
-
-def _directory(text: str) -> str:
-    # A shell makes an empty word of a variable that is not set.
-    if not text:
-        msg = "'' is not the name of a directory"
-        raise argparse.ArgumentTypeError(msg)
-    return text
 
 
 def add_json(parser: argparse.ArgumentParser, what: str) -> None:
