@@ -87,7 +87,11 @@ def checked_sinks(sinks: Iterable[Sink]) -> list[Sink]:
 
 
 def directory_of(given: object) -> Path:
-    """Return the trace directory: as given, of ``AI_TRACE_DIR``, or ``traces``."""
+    """
+    Return the trace directory: as given, of ``AI_TRACE_DIR``, or ``traces``.
+
+    It stays where it is when the program goes to another directory.
+    """
     chosen = given if given is not None else os.environ.get("AI_TRACE_DIR") or "traces"
     if not isinstance(chosen, (str, os.PathLike)) or not str(chosen):
         msg = f"Tracer(trace_dir={given!r}): trace_dir is the path of a directory."
@@ -105,7 +109,11 @@ def directory_of(given: object) -> Path:
             "another one, or set AI_TRACE_DIR."
         )
         raise TraceConfigError(msg)
-    return path
+    try:
+        return path.absolute()
+    except OSError as exc:
+        # The program stands in a directory that was removed.
+        raise unusable(path, exc) from exc
 
 
 def _host() -> str:

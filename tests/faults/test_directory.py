@@ -54,7 +54,7 @@ def test_another_user_may_not_write(tmp_path: Path) -> None:
         cwd=tmp_path,
     )
 
-    assert "'closed" in done.stdout
+    assert str(tmp_path / "closed") in done.stdout
     assert os.strerror(errno.EACCES) in done.stdout
 
 
@@ -86,6 +86,38 @@ def test_the_directory_is_removed(
     missing = {*made, "last"} - {line["name"] for line in lines}
     assert len(missing) <= stated_losses(tracer, lines)
     assert len(said()) <= 1
+
+
+def test_the_program_goes_to_another_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A relative trace directory is the one of the start, wherever the program goes."""
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with Tracer("agent", "traces") as tracer:
+        make(tracer, "first")
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        make(tracer, *map(str, range(10_000)), "last")
+        document = tracer.save()
+
+    (path,) = (tmp_path / "traces").glob("*.jsonl")
+    assert 10_002 == len(read_file(path))
+    assert [] == list((tmp_path / "elsewhere").iterdir())
+    assert 10_002 == len(json.loads(document.read_text())["steps"])
+    assert [] == list((tmp_path / "traces").glob("*.open"))
+    assert {} == tracer.health()
+
+
+def test_the_directory_where_the_program_stands_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A relative trace directory that leads nowhere is refused at once."""
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+
+    with pytest.raises(TraceConfigError):
+        Tracer("agent", "traces")
 
 
 def test_the_directory_cannot_be_made_again(
