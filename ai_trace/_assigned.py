@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from ai_trace._named import NamedTuple
 from ai_trace._secret_names import OPEN, TOKEN, Names, looks_drawn
 
 
@@ -21,13 +22,21 @@ _JUDGED = 256
 _BEFORE = 256
 """So far before its value an object may name it."""
 
-OPENING = (
-    r"(?P<sign>[=:]{1,3}>?)(?P<gap>[ \t]{0,8})(?:[\[(](?=b?\\{0,3}[\"']))?"
-    r"(?:[bBrRuUfF]{1,2}(?=[\"'\\]))?(?P<quote>\\{0,3}[\"'])?"
+SIGN = r"([=:]{1,3}>?)([ \t]{0,64})"
+NEXT_LINE = r"\r?\n[ \t]{0,64}(?=[\"'])"
+IN_LIST = r"[\[(][\s\\nrt]{0,64}(?<!\\)(?=b?\\{0,3}[\"'])"
+QUOTE = r"(?:[bBrRuUfF]{1,2}(?=[\"'\\]))?(\"{3}|'{3}|\\{0,3}[\"'])"
+NEXT = r"(\\{0,3}[\"'])[\s\\nrt]{0,64},[\s\\nrt]{0,64}b?\1"
+ANNOTATION = (
+    r": ?&?[A-Za-z_][\w.\[\]]{0,40}(?: \| None)?[ \t]{0,8}"
+    r"(?== ?[bBrRuUfF]{0,2}[\"'])"
 )
 PAIR = r"\( ?b?(\\{0,3}[\"'])([\w-]{1,64})\1, ?b?\1"
 VALUE = r"lue(\\{0,3}[\"']|) ?: ?"
-LABEL = r"(?:name|key|Name|Key)(\\{0,3}[\"']|) ?: ?\1([\w. -]{1,64})\Z"
+BLOCK = r":[ \t]{0,8}[|>][+-]?[ \t]{0,8}\r?\n([ \t]{1,64})"
+LABEL = r"(?:name|key|Name|Key)(\\{0,3}[\"']|) ?: ?(?:\1|[\"'])([\w. -]{1,64})\Z"
+OWNER = r"([\w.-]{1,64})\\{0,3}[\"'] ?: ?\Z"
+OWNED = r"[\w\s\\\"',:]{0,128}\Z"
 SCHEME = r"(?:Bearer|Basic|Token|Digest|ApiKey|Negotiate|bearer|basic|token) {1,4}"
 PLAIN = r"[^\s\"'`,;&)}\]<\\\[]*"
 COOKIES = r"[^\s\"'\\=;]{1,64}=[^\r\n\"'\\]+"
@@ -52,10 +61,18 @@ CODE = (
 )
 IDENTIFIER = r"[A-Za-z_][\w.]{0,80}(?![^\s,;)}\]\"'])"
 
-_opening = re.compile(OPENING).match
+_sign = re.compile(SIGN).match
+_next_line = re.compile(NEXT_LINE).match
+_in_list = re.compile(IN_LIST).match
+_quote = re.compile(QUOTE).match
 _pairs = re.compile(PAIR).finditer
+_next = re.compile(NEXT).match
+_annotation = re.compile(ANNOTATION).match
+_block = re.compile(BLOCK).match
 _value = re.compile(VALUE)
 _label = re.compile(LABEL).search
+_owner = re.compile(OWNER).search
+_owned = re.compile(OWNED).match
 _scheme = re.compile(SCHEME).match
 _plain = re.compile(PLAIN).match
 _cookies = re.compile(COOKIES).match
@@ -74,6 +91,18 @@ _SAID = frozenset(
 )
 
 
+class _Opening(NamedTuple):
+    """
+    What stands between a name and its value, and where the value begins.
+    """
+
+    sign: str
+    gap: str
+    is_list: bool
+    quote: str
+    end: int
+
+
 def assigned(text: str, names: Names) -> Iterator[Span]:
     """
     Yield where the values of secrets begin and end, from left to right.
@@ -85,10 +114,11 @@ def assigned(text: str, names: Names) -> Iterator[Span]:
     done = 0
     for at, says in names.signs(text):
         if at >= done:
-            span = _value_after(text, at, says, names)
-            if span is not None:
+            span = _block_after(text, at) or _value_after(text, at, says, names)
+            while span is not None:
                 done = span[1]
                 yield span
+                span = _next_in_list(text, at, done, says)
 
 
 def paired(text: str, names: Names) -> Iterator[Span]:
@@ -116,13 +146,17 @@ def named(text: str, names: Names) -> Iterator[Span]:
     """
     Yield where the values of objects that name them begin and end.
 
-    In JSON ``{"name": "Cookie", "value": "sid=1"}``, in YAML on two lines.
+    In JSON ``{"name": "Cookie", "value": "sid=1"}``, in YAML on two lines; in outputs
+    of Terraform ``"db_password": {"type": "string", "value": "x"}``.
     """
     done = 0
     for found in _value.finditer(text):
         start, quote = found.end(), found[1]
         before = text[max(0, found.start() - _BEFORE) : found.start()]
         says = names.end_says(_name_before(before, quote)) if start >= done else OPEN
+        if not quote and text.startswith(("'", '"'), start):
+            # YAML needs no quotes for keys, and often has them for values.
+            quote = text[start]
         if not says or not text.startswith(quote, start):
             continue
         start += len(quote)
@@ -141,11 +175,13 @@ def named(text: str, names: Names) -> Iterator[Span]:
 def _name_before(text: str, quote: str) -> str:
     """Return what is named at the end of a text, just before "va" of "value"."""
     parts = text[: -2 - len(quote)].rstrip().removesuffix(",")
-    if text[-2:] not in ("va", "Va") or not parts.endswith(quote):
+    if text[-2:] not in ("va", "Va") or not text[:-2].endswith(quote):
         return ""
-    if not text[:-2].endswith(quote):
-        return ""
-    label = _label(parts.removesuffix(quote))
+    outer, brace, inner = text[: -2 - len(quote)].rpartition("{")
+    owner = _owner(outer) if quote and brace and _owned(inner) else None
+    if owner is not None:
+        return owner[1]
+    label = _label(parts.removesuffix(quote) if quote else parts.rstrip("\"'"))
     return label[2] if label is not None and label[1] == quote else ""
 
 
@@ -166,24 +202,68 @@ def flagged(text: str) -> Iterator[Span]:
         yield span
 
 
+def _next_in_list(text: str, at: int, end: int, says: int) -> Span | None:
+    """Return the next secret of a list of them, behind one that ends in it."""
+    opening = _opening(text, at)
+    further = _next(text, end) if opening and opening.is_list else None
+    while further is not None:
+        start = further.end()
+        end = _end_of_quoted(text, start, further[1])
+        if _is_given(text, start, end, says):
+            return start, end
+        further = _next(text, end)
+    return None
+
+
+def _block_after(text: str, at: int) -> Span | None:
+    """Return the lines that YAML takes as one text: all that go in as far."""
+    block = _block(text, at)
+    if block is None:
+        return None
+    end = text.find("\n", block.end())
+    while end >= 0 and text.startswith(block[1], end + 1):
+        end = text.find("\n", end + 1)
+    return block.end(), end if end >= 0 else len(text)
+
+
+def _opening(text: str, at: int) -> _Opening | None:
+    """Return what opens a value behind its sign, or behind the type that is between."""
+    annotation = _annotation(text, at)
+    sign = _sign(text, annotation.end() if annotation else at)
+    if sign is None:
+        return None
+    line = _next_line(text, sign.end())
+    start = line.end() if line else sign.end()
+    list_ = _in_list(text, start)
+    start = list_.end() if list_ else start
+    quote = _quote(text, start)
+    return _Opening(
+        sign[1],
+        sign[2],
+        bool(list_),
+        quote[1] if quote else "",
+        quote.end() if quote else start,
+    )
+
+
 def _value_after(text: str, at: int, says: int, names: Names) -> Span | None:
     opening = _opening(text, at)
     if opening is None:
         return None
     said = text[max(0, at - 16) : at].rstrip(" \"'\\]").lower()
-    start = opening.end()
+    start = opening.end
     scheme = _scheme(text, start) if said.endswith("authorization") else None
     if scheme:
         start = scheme.end()
     if _placeholder(text, start):
         return None
-    if opening["quote"]:
-        end = _end_of_quoted(text, start, opening["quote"])
+    if opening.quote:
+        end = _end_of_quoted(text, start, opening.quote)
         # In HTML, the key to press for a link.
         is_secret = end - start > 1 or not said.endswith("accesskey")
         given = is_secret and _is_given(text, start, end, says)
         return (start, end) if given else None
-    is_colon = ":" in opening["sign"]
+    is_colon = ":" in opening.sign
     if _is_code(text, start, at, names) or _is_place(text, start, at, said):
         return None
     if is_colon and said.endswith(("cookie", "cookies")):
@@ -194,7 +274,7 @@ def _value_after(text: str, at: int, says: int, names: Names) -> Span | None:
     value = _judged(text, start)
     if says == TOKEN and not scheme:
         given = looks_drawn(value)
-    elif opening["gap"] or is_colon:
+    elif opening.gap or is_colon:
         given = _drawn_or_number(value) or _stands_alone(text, start, value)
     else:
         given = bool(value)
@@ -213,8 +293,12 @@ def _end_of_quoted(text: str, start: int, quote: str) -> int:
     Return where a quoted text ends; at the end of the line if it is not closed.
 
     The quotes of JSON that is carried in JSON are escaped: in a text that is opened
-    by a quote with n backslashes, the one that closes it has n of each 2n + 2.
+    by a quote with n backslashes, the one that closes it has n of each 2n + 2. Three
+    quotes are closed by three.
     """
+    if quote[0] == quote[-1] and len(quote) > 1:
+        end = text.find(quote, start)
+        return end if end >= 0 else len(text)
     escapes = len(quote) - 1
     end = text.find(quote[-1], start)
     while end >= 0:

@@ -18,6 +18,7 @@ from ai_trace._limits import Limits
 from ai_trace._objects import plain_text, short_name, type_of
 from ai_trace._redact import FAILED, MARGIN, Redaction
 from ai_trace._secret_names import told_value
+from ai_trace._secret_shapes import told_items
 
 
 Note = dict[str, Any]
@@ -336,18 +337,14 @@ class Copy:
 
     def _copies(self, kept: Any, count: int, path: str) -> list[Any]:
         copied: list[Any] = []
-        before: Any = None
-        for i, child in enumerate(kept):
+        for i, (key, child) in enumerate(zip(told_items(kept, count), kept)):
             room = self._room
             self._room -= 1
-            # A header, or an option of a command line, names the item behind it.
-            key = before if count == 2 or _is_option(before) else None
             shown = self._unless_secret(key, child, f"{path}[{i}]")
             if self._room < 0:
                 self._room = min(room, 0)
                 break
             copied.append(shown)
-            before = child
         self._say_cut(len(copied), len(kept), count, path)
         return copied
 
@@ -384,10 +381,6 @@ class Copy:
             self._notes.append(make_note(path, note, **more))
         else:
             self._unsaid += 1
-
-
-def _is_option(item: object) -> bool:
-    return type(item) is str and item.startswith("--")
 
 
 def below(path: str, name: str) -> str:

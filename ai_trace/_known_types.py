@@ -242,6 +242,13 @@ def _moment(value: Any) -> Any:
     return value.isoformat()
 
 
+def _parted_url(value: Any) -> Any:
+    """Put an URL together again: apart from it, its password looks like any text."""
+    parts = tuple(tuple.__iter__(value))
+    urls: Any = sys.modules["urllib.parse"]
+    return (urls.urlunsplit if len(parts) == 5 else urls.urlunparse)(parts)
+
+
 def _masked(_value: Any) -> Summary:
     return Summary("**********", {"kind": "secret"}, "redacted")
 
@@ -283,6 +290,10 @@ _BY_BASE: dict[int, Callable[[Any], Any]] = {
 _BY_NAME: dict[str, Callable[[Any], Any]] = {
     "decimal.Decimal": lambda value: _text_by("decimal", "Decimal", value),
     "fractions.Fraction": _fraction,
+    "urllib.parse.SplitResult": _parted_url,
+    "urllib.parse.ParseResult": _parted_url,
+    "urllib.parse.SplitResultBytes": _parted_url,
+    "urllib.parse.ParseResultBytes": _parted_url,
     "uuid.UUID": lambda value: _text_by("uuid", "UUID", value),
     "numpy.ndarray": _arrays.array,
     "numpy.generic": _arrays.scalar,

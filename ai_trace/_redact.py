@@ -30,7 +30,8 @@ FAILED = "[redaction failed]"
 MARGIN = 16_384
 """How far beyond the limit a text is read for a secret that straddles it."""
 
-_SHORTEST_NAMED = 7
+_SHORTEST_OWN = 3
+_SHORTEST_NAMED = 5
 _SHORTEST_SHAPE = 13
 _EDGE = 256
 _MAX_KINDS = 100
@@ -112,7 +113,9 @@ class Redaction:
     @property
     def reads_from(self) -> int:
         """The length in characters from which a text is worth a look."""
-        return 1 if self._patterns else _SHORTEST_NAMED
+        if self._patterns:
+            return 1
+        return _SHORTEST_OWN if self._arguments[0] else _SHORTEST_NAMED
 
     def suspects(self, text: str) -> bool:
         """
@@ -270,7 +273,9 @@ def _is_open_container(value: object) -> bool:
     """Tell whether a container holds nothing, or says of what type a secret is."""
     if type(value) is dict:
         said = value.get("type")
-        return not value or (type(said) is str and said in _SCHEMA_TYPES)
+        is_type = type(said) is str and said in _SCHEMA_TYPES
+        # The outputs of Terraform say of what type they are, too.
+        return not value or (is_type and "value" not in value)
     return type(value) in (list, tuple, bytes, set, frozenset) and not value
 
 

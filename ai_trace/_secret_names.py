@@ -23,11 +23,14 @@ _SECRETS = (
     # Not every word with this end: bypass, first_pass.
     *("dbpass", "userpass", "smtppass", "mailpass", "ftppass", "mysqlpass"),
     *("adminpass", "rootpass", "proxypass", "passwords", "passphrases"),
+    *("passwordconfirmation", "secretstring", "secretbinary"),
 )
 # Cursors of pages are no secrets.
 _OPEN_TOKENS = ("nexttoken", "pagetoken", "continuationtoken", "synctoken")
 
+_DIGITS = "0123456789"
 _SEPARATORS = {ord(mark): None for mark in "_-. "}
+_BESIDE_LETTERS = {ord(mark): None for mark in f"_-. {_DIGITS}"}
 _NAME_LENGTH = 64
 
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}\Z")
@@ -73,10 +76,14 @@ def told_value(fields: Mapping[str, object]) -> dict[str, str]:
     return {}
 
 
+def _without_number(name: str) -> str:
+    stem = name.rstrip(_DIGITS)
+    # "password 12:30" tells the time.
+    return name if stem[-1:] == " " and len(name) - len(stem) > 1 else stem
+
+
 def _end_says(name: str) -> int:
-    bare = name.lower().translate(_SEPARATORS)
-    if bare[-1:].isdigit():
-        bare = bare[:-1]
+    bare = _without_number(name.lower()).translate(_SEPARATORS)
     if bare.endswith(_PASSWORDS):
         return PASSWORD
     if bare.endswith(_SECRETS):
@@ -89,11 +96,19 @@ def _end_says(name: str) -> int:
 _end_of_key_says = lru_cache(maxsize=4096)(_end_says)
 
 
-# What may stand between a name and its colon: nothing, a quote, space or digit, an
+# What may stand between a name and its colon: nothing, a quote, space or number, an
 # escaped quote as in JSON that is carried in JSON, the end of an index.
-_TAILS = ("", "[\"' 0-9]", r"[\\\"'][\"' \]]", r"[\"']\] ", r"\\\\\\[\"']")
+_TAILS = (
+    "",
+    "[\"' 0-9]",
+    r"[\\\"'0-9_-][\"' \]0-9]",
+    r"[\"'0-9_-][\]\\0-9][\"' 0-9]",
+    r"[\\0-9_-][\\0-9][\\0-9][\"']",
+)
 _ANY_END = "[ospreakiOSPREAKI][rweitsaylnodRWEITSAYLNOD][dtnesylgDTNESYLG]"
-_ENDS = "word ords sswd cret rets oken okie kies tial ials rase keys ring pass".split()
+_ENDS = (
+    "word ords sswd cret rets oken okie kies tial ials rase ases keys ring nary pass"
+).split()
 _ENDS_4 = "|".join([*_ENDS, *map(str.upper, _ENDS)])
 
 
@@ -103,7 +118,8 @@ def _names_before(tail: str, length: int) -> str:
         f"(?<={_ANY_END}{tail}:)(?:(?<=(?:{_ENDS_4}){any_tail}:)"
         f"|(?<=(?:pwd|Pwd|PWD){any_tail}:)"
         f"|(?<=(?:key|Key|KEY){any_tail}:)(?<=[A-Za-z_. -]...{any_tail}:)"
-        f"|(?<=(?:rization|RIZATION){any_tail}:))"
+        f"|(?<=(?:rization|RIZATION){any_tail}:)"
+        f"|(?<=(?:confirmation|CONFIRMATION){any_tail}:))"
     )
 
 
@@ -113,6 +129,21 @@ KNOWN_NAMES = ":(?:{})".format(
     "|".join(_names_before(tail, length) for length, tail in enumerate(_TAILS))
 )
 ANY_NAME = r":(?<=[\w\"' \]]:)"
+COLUMN = r"(?<=[\w\"'\]])[ \t]{1,64}:"
+
+_column = re.compile(COLUMN)
+
+
+def _with_colons(text: str) -> str:
+    """
+    Return a text, one character longer, with a colon behind each name.
+
+    In settings that are set out in columns, the sign stands further on.
+    """
+    text = f" {text}".replace("=", ":")
+    if "  :" in text or ("\t" in text and "\t:" in text):
+        return _column.sub(lambda found: f":{found[0][:-1]}", text)
+    return text
 
 
 class Names:
@@ -144,20 +175,22 @@ class Names:
         """Tell quickly whether one of many keys, one a line, may be such a name."""
         if self._own:
             return any(map(self.say, keys.split("\n")))
-        bare = keys.lower().translate(_SEPARATORS).replace("\n", ":")
+        bare = keys.lower().translate(_BESIDE_LETTERS).replace("\n", ":")
         return self._search.search(f" {bare}:") is not None
 
     def may_be_in(self, text: str) -> bool:
         """Tell quickly whether a sign may follow such a name in a text."""
-        return self._search.search(f" {text}".replace("=", ":")) is not None
+        return self._search.search(_with_colons(text)) is not None
 
     def signs(self, text: str) -> Iterator[tuple[int, int]]:
         """Yield where a sign follows such a name in a text, and what the name says."""
-        for colon in self._search.finditer(f" {text}".replace("=", ":")):
+        for colon in self._search.finditer(_with_colons(text)):
             at = colon.start() - 1
             name = text[max(0, at - _NAME_LENGTH) : at].rstrip(" \t\"'\\]")
             says = self.end_says(name)
             if says:
+                while text[at] in " \t":
+                    at += 1
                 yield at, says
 
     def end_says(self, text: str) -> int:

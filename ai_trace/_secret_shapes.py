@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import binascii
 import re
+from collections.abc import Iterable, Iterator
 from functools import cache
 
 
@@ -227,3 +228,39 @@ def _end_of_private_key(text: str, start: int) -> int:
     if end is None:
         end = _compiled(PEM_CUT).match(text, start)
     return end.end() if end else start
+
+
+def told_items(items: Iterable[object], count: int) -> Iterator[object]:
+    """
+    Yield of each item of a list what those before it say that it is, or ``None``.
+
+    A header, or an option of a command line, names the item behind it; the first
+    line of a private key says what the lines behind it are.
+
+    Args:
+        items: The first items.
+        count: How many there are in all.
+    """
+    before: object = None
+    in_key = False
+    for item in items:
+        text = item if type(item) is str else ""
+        in_key = in_key and bool(text) and _is_of_key(text)
+        if in_key:
+            yield "private key"
+        else:
+            yield before if count == 2 or _is_option(before) else None
+        in_key = "-----END" not in text and (in_key or _begins_key(text))
+        before = item
+
+
+def _is_option(item: object) -> bool:
+    return type(item) is str and item.startswith("--") and not item.startswith("---")
+
+
+def _begins_key(text: str) -> bool:
+    return "-----BEGIN" in text and _compiled(PEM).search(text) is not None
+
+
+def _is_of_key(text: str) -> bool:
+    return _compiled(PEM_CUT).fullmatch(text) is not None

@@ -4,12 +4,13 @@ import contextlib
 import dataclasses
 import json
 import string
+import urllib.parse
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ai_trace import Limits, Tracer, traced
+from ai_trace import Limits, Tracer, _secret_names, traced
 from ai_trace._capture import Capture
 from ai_trace._redact import Redaction
 from ai_trace._secret_names import OPEN, Names
@@ -219,6 +220,33 @@ ASSIGNED = [
     ('{{"Key": "secret", "Value": "{opaque}"}}', "key"),
     ('{{"a": "{{\\"name\\": \\"cookie\\", \\"value\\": \\"{x=1}\\"}}"}}', "key"),
     ("env:\n- name: DB_PASSWORD\n  value: {hunter2}\n- name: B\n  value: c", "key"),
+    ('- name: DB_PASSWORD\n  value: "{hunter2}"\n- name: B\n  value: "c"', "key"),
+    ("- name: 'DB_PASSWORD'\n  value: '{hunter 2}'", "key"),
+    (
+        '{{"db_password": {{"sensitive": true, "type": "string", "value": "{x}"}}}}',
+        "key",
+    ),
+    ('{{"secret": {{\n  "value": "{x}"\n }}, "size": {{"value": "large"}}}}', "key"),
+    ('db_password     = "{hunter2}"\ndb_user         = "ann"', "key"),
+    ("password\t= {hunter2}", "key"),
+    ("Password:                {hunter2}", "key"),
+    ('"password":\n    "{hunter2}"', "key"),
+    ("API_KEY_2={abc}", "key"),
+    ("export OPENAI_API_KEY_17={abc}", "key"),
+    ('{{"API_KEY_17": "{abc}", "max_tokens_17": "5"}}', "key"),
+    ('{{"a": "{{\\"api_key_2\\": \\"{x}\\"}}"}}', "key"),
+    ('password = """{hunter 2}"""\nuser = "ann"', "key"),
+    ("password = '''{it's}'''", "key"),
+    ('password: str = "{hunter2}"', "key"),
+    ("def f(password: Optional[str] = '{hunter2}', user: str = 'ann'):", "key"),
+    ('let password: &str = "{hunter2}";', "key"),
+    (
+        "password: |\n  {hunter2}\n  {second}\nuser: ann".replace("}\n  {", "\n  "),
+        "key",
+    ),
+    ("password_confirmation={hunter2}&user=ann", "key"),
+    ('{{"Name": "db", "SecretString": "{hunter2}"}}', "key"),
+    ('{{"passphrases": "{hunter2}"}}', "key"),
 ]
 
 
@@ -234,6 +262,35 @@ def test_values_of_secret_names_in_text(text, kind):
 
     assert restored(wanted) == value
     assert [kind] == kinds(notes)
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        (
+            '{"passwords": ["a", "b", "", "c"], "users": ["ann", "bob"]}',
+            '{"passwords": ["KEY", "KEY", "", "KEY"], "users": ["ann", "bob"]}',
+        ),
+        (
+            '{\n  "secrets": [\n    "a",\n    "b"\n  ],\n  "n": 1\n}',
+            '{\n  "secrets": [\n    "KEY",\n    "KEY"\n  ],\n  "n": 1\n}',
+        ),
+        (
+            r'{"x": "{\"passwords\": [\n  \"a\",\n  \"b\"]}", "y": ["c", "d"]}',
+            r'{"x": "{\"passwords\": [\n  \"KEY\",\n  \"KEY\"]}", "y": ["c", "d"]}',
+        ),
+        (
+            "f(secrets=('a', 'b'), to=('c', 'd'))",
+            "f(secrets=('KEY', 'KEY'), to=('c', 'd'))",
+        ),
+    ],
+)
+def test_lists_of_secrets_in_text(text, wanted):
+    """Of a list of secrets each is taken out, of the list behind it none."""
+    value, notes = redacted(text)
+
+    assert wanted == value.replace("[redacted:key]", "KEY")
+    assert wanted.count("KEY") == len(kinds(notes))
 
 
 def restored(text):
@@ -326,6 +383,11 @@ STAYS = [
     "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----",
     "-----BEGIN PUBLIC KEY-----\nMIIB\n-----END PUBLIC KEY-----",
     "| a | b |\n|-----|-----|\n-----BEGIN-----",
+    "He changed his password 12:30:45 hours ago, his secret 2024: none",
+    "password: unchanged, status='ok'",
+    "description   = 'text', confirmation: sent, library: numpy, string: 'abc'",
+    'password: str = ""',
+    "password: | or its hash",
     "x-----y__init____name__ __tokens__",
     "--verbose --max-tokens 100 --key-file x.pem",
     "eyJhbGciOiJIUzI1NiJ9 has no dot",
@@ -356,7 +418,8 @@ oauth_token bearer_token session_token authorization Authorization AUTHORIZATION
 proxy-authorization Proxy-Authorization cookie Cookie cookies set-cookie Set-Cookie
 private_key privateKey client_secret clientSecret credentials credential
 connection_string connectionString ConnectionString openai_api_key OPENAI-API-KEY
-OPENAI_API_KEY_2 dbPassword DB_PASSWORD db.password user_password newPassword
+OPENAI_API_KEY_2 OPENAI_API_KEY_17 api_key_2024 passphrases password_confirmation
+SecretString SecretBinary dbPassword DB_PASSWORD db.password user_password newPassword
 password1 passwords DB_PASS smtpPass user-pass AWS_SECRET_ACCESS_KEY
 aws_secret_access_key SecretAccessKey secret_key
 access_key signing_key encryption_key master_key webhook_secret jwt_secret pAsSwOrD
@@ -418,7 +481,13 @@ def test_values_that_are_no_secrets(value):
 
 
 @pytest.mark.parametrize(
-    "value", [{"password": 1234}, {"token": "8f3a9c2e"}, {"credentials": {"a": "b"}}]
+    "value",
+    [
+        {"password": 1234},
+        {"token": "8f3a9c2e"},
+        {"credentials": {"a": "b"}},
+        {"db_password": {"sensitive": True, "type": "string", "value": "hunter2"}},
+    ],
 )
 def test_values_that_may_be_secrets(value):
     """A number may be a password, a token is drawn, a container may hold anything."""
@@ -467,6 +536,62 @@ def test_the_name_of_a_value_may_itself_be_a_secret():
 
     assert capture.plain({"value": "hunter2"}) is None
     assert capture.plain({"value": "hunter2", "name": "symbol"}) is None
+
+
+@pytest.mark.parametrize(
+    "name", [*_secret_names._PASSWORDS, *_secret_names._SECRETS, "token"]
+)
+@pytest.mark.parametrize("number", ["", "2", "_17", "_2024"])
+def test_no_name_is_missed_by_the_quick_look(name, number):
+    """Whatever the name of a key says, the quick look at all keys sees it."""
+    for key in (name, name.upper(), f"x_{name}"):
+        assert Redaction().key_kind(f"{key}{number}", "8f3a9c2e") == "key"
+        assert not Redaction().are_plain({f"{key}{number}": "8f3a9c2e"})
+
+
+@pytest.mark.parametrize(
+    ("command", "redaction"),
+    [
+        (["mysql", "--pwd", "hunter2", "--host", "db"], Redaction()),
+        (["atm", "--pin", "47", "--host", "db"], Redaction(keys=["pin"])),
+        (["atm", "--k", "47", "--host", "db"], Redaction(keys=["k"])),
+    ],
+)
+def test_short_options(command, redaction):
+    """The shortest option that names a secret is seen, on both ways."""
+    expected = [*command[:2], "[redacted:key]", *command[3:]]
+
+    assert expected == redacted(command, redaction)[0]
+    assert expected == redacted([command, object()], redaction)[0][0]
+
+
+def test_a_private_key_in_lines():
+    """Of a private key that is read line by line no line is recorded."""
+    lines = ["The key:", *PEM.splitlines(), "and its owner"]
+    value, notes = redacted({"lines": lines})
+
+    assert ["The key:", "[redacted:private-key]"] == value["lines"][:2]
+    assert {"[redacted:key]"} == set(value["lines"][2:-1])
+    assert "and its owner" == value["lines"][-1]
+    assert len(PEM.splitlines()) == len(kinds(notes))
+
+
+def test_lines_behind_a_private_key_that_was_cut():
+    """What cannot be of the key any more is recorded."""
+    lines = [*PEM.splitlines()[:2], "if x(y):", "value", 5]
+
+    assert ["if x(y):", "value", 5] == redacted(lines)[0][2:]
+
+
+@pytest.mark.parametrize("parted", [urllib.parse.urlsplit, urllib.parse.urlparse])
+def test_an_url_in_its_parts(parted):
+    """The password of an URL that was taken apart is found as in the whole."""
+    url = "https://ann:hunter2@example.com/a;b?c=d#e"
+
+    value, notes = redacted({"url": parted(url)})
+    assert {"url": url.replace("hunter2", "[redacted:url-password]")} == value
+    assert ["url-password"] == kinds(notes)
+    assert "hunter2" not in json.dumps(redacted([parted(url.encode())])[0])
 
 
 @pytest.mark.parametrize("pair", [list, tuple])

@@ -30,16 +30,19 @@ CONSTANTS = {
 }
 PATTERNS = {**TOKEN_PATTERNS, **LINK_PATTERNS, **CONSTANTS}
 
-SAID_OFTEN = """
+SAID = """
 password secret api_key= api_key=f( token token: token= token="x authorization: Bearer
 cookie: cookie:a= sk- sk-ant- eyJ -eyJ eyJaaaaaaaaaaa. AKIA AIza SG. xoxb- ghp_ glpat-
------BEGIN -----BEGIN\x20PRIVATE\x20KEY----- Bearer Basic :// ://a:b ://a:b@ ('token','
+-----BEGIN -----BEGIN·PRIVATE·KEY----- Bearer Basic :// ://a:b ://a:b@ ('token','
 ["token",' --password --a-token \\ \\\\a " ' \\" = : - _ A J é password=\\n token:\\"
 password=password=\\n token=a[redacted: {{ ${ 1 %3DeyJ [0meyJ value: "value":
-"name":"token","value":"x name:\x20cookie\\nvalue:\x20
-curl\x20 curl\x20-u\x20a: :AA 123456:AA &sig= X-Amz-Signature=
+"name":"token","value":"x name:·cookie\\nvalue:·
+curl· curl·-u·a: :AA 123456:AA &sig= X-Amz-Signature=
 hooks.slack.com/ /webhooks/
+password··= password:·|¶· password:str=" password=''' "passwords":["a6b7c8",
+token:["w·token:[" "secret":{"value":"v "secret":{"type":" key_12 password:¶·"
 """.split()
+SAID_OFTEN = [part.replace("·", " ").replace("¶", "\n") for part in SAID]
 """What an attacker would repeat: the beginnings of secrets that never come."""
 
 UNCLOSED = ['password="', "password='", 'password=\\"', "('token', '", "eyJ", "x://a:"]
