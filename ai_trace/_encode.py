@@ -6,7 +6,12 @@ from __future__ import annotations
 
 import functools
 import json
-from typing import Any, Callable
+
+
+# See _files.py: this is loaded for every look at a directory.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable
 
 
 def _stdlib_encoder() -> Callable[[Any], bytes]:
@@ -54,6 +59,9 @@ encode_text: Callable[[str], str] = json.encoder.encode_basestring
 """One text to JSON, quotes included."""
 
 
-def encode_strict(value: Any) -> str:
-    """Return strict JSON for a value of JSON's own types."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+# Made once, here: programs put functions of their own in the place of json.dumps, which
+# take other arguments or write other text.
+encode_strict: Callable[[Any], str] = json.JSONEncoder(
+    ensure_ascii=False, separators=(",", ":"), allow_nan=False
+).encode
+"""A value of JSON's own types to strict JSON."""

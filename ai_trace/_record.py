@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 
+from ai_trace._encode import encode_strict
 from ai_trace._header import FORMAT as FORMAT
 from ai_trace._header import SessionHeader as SessionHeader
 from ai_trace._header import is_in_range
@@ -279,8 +280,7 @@ def read_header(line: bytes) -> SessionHeader | None:
 
 def encode_line(data: Mapping[str, Any]) -> bytes:
     """Write an object of JSON values as one strict line."""
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return text.encode("utf-8", "backslashreplace") + b"\n"
+    return encode_strict(data).encode("utf-8", "backslashreplace") + b"\n"
 
 
 def decode_line(line: bytes) -> dict[str, Any]:
