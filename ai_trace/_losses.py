@@ -9,8 +9,14 @@ import sys
 import threading
 import warnings
 from types import FrameType
+from typing import Any
 
 from ai_trace._interruption import interrupts
+
+
+_errno: Any = OSError.__dict__["errno"]
+_OF_FILE = "the file was "
+"""What our own file says happened to it, when nothing was left to say it in."""
 
 
 class Losses:
@@ -60,10 +66,20 @@ class Losses:
 
 
 def cause_of(exc: BaseException) -> str:
-    """Return the cause of a loss in a word: ``ENOSPC``, ``ValueError``."""
-    if not isinstance(exc, OSError):
-        return type(exc).__name__
-    return errno.errorcode.get(exc.errno or 0) or str(exc) or type(exc).__name__
+    """
+    Return the cause of a loss in a word: ``ENOSPC``, ``ValueError``.
+
+    Never what a sink of the program says itself: that is another text each time, with
+    addresses, moments and secrets in it, and each would be a cause of its own.
+    """
+    kind = type(exc)
+    if not issubclass(kind, OSError):
+        return kind.__name__
+    number: object = _errno.__get__(exc)
+    if type(number) is int and number in errno.errorcode:
+        return errno.errorcode[number]
+    said = message_of(exc) if kind is OSError else ""
+    return said if said.startswith(_OF_FILE) else kind.__name__
 
 
 def message_of(exc: BaseException) -> str:

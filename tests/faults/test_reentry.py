@@ -10,6 +10,7 @@ import json
 import os
 import signal
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Callable
 
@@ -252,6 +253,40 @@ def test_one_sink_of_three_raises(
     assert wanted == [record.name for record in after.records]
     assert wanted == [line["name"] for line in read_file(tracer.path)]
     assert [3] == list(tracer.health()["Broken"].values())
+    assert 1 == len(said())
+
+
+class Refused(OSError):
+    """As an HTTP client's error of a connection: no number, another text each time."""
+
+
+class Numberless(OSError):
+    """An error of the system that fails when it is asked for its number."""
+
+    @property
+    def errno(self) -> int:
+        raise ValueError
+
+
+@pytest.mark.parametrize("error", [Refused, OSError, partial(OSError, []), Numberless])
+def test_a_sink_that_says_another_thing_each_time(
+    tmp_path: Path, said: Callable[[], list[str]], error: Callable[[str], Exception]
+) -> None:
+    """One cause is counted as one, said once, and without what the sink says of it."""
+
+    class Sending:
+        def on_finish(self, record: StepRecord) -> None:
+            raise error(f"no answer of /v1?api_key=hunter2 at {record.seq:#x}")
+
+    after = MemorySink()
+    with Tracer("agent", tmp_path, sinks=[Sending(), after]) as tracer:
+        for number in range(150):
+            trace_one(f"step {number}")
+
+    assert [150] == list(tracer.health()["Sending"].values())
+    assert "hunter2" not in repr(tracer.health())
+    assert {"Sending"} == set(tracer.health())
+    assert 150 == len(after.records)
     assert 1 == len(said())
 
 
