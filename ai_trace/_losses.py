@@ -5,6 +5,7 @@ What was lost: counted by place and cause, and each cause said once.
 from __future__ import annotations
 
 import errno
+import re
 import sys
 import threading
 import warnings
@@ -15,8 +16,8 @@ from ai_trace._interruption import interrupts
 
 
 _errno: Any = OSError.__dict__["errno"]
-_OF_FILE = "the file was "
-"""What our own file says happened to it, when nothing was left to say it in."""
+_OURS = re.compile("the file was |(?:not called|stopped): the program ends")
+"""What we say ourselves: of our file at its end, and of a sink at the program's."""
 
 
 class Losses:
@@ -78,8 +79,8 @@ def cause_of(exc: BaseException) -> str:
     number: object = _errno.__get__(exc)
     if type(number) is int and number in errno.errorcode:
         return errno.errorcode[number]
-    said = message_of(exc) if kind is OSError else ""
-    return said if said.startswith(_OF_FILE) else kind.__name__
+    said = message_of(exc) if kind in (OSError, TimeoutError) else ""
+    return said if _OURS.match(said) else kind.__name__
 
 
 def message_of(exc: BaseException) -> str:

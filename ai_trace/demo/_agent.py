@@ -93,7 +93,7 @@ def run(trace_dir: str | PathLike[str]) -> Path | None:
     meta = {"strategy": "SuperTrend 10/3", "prices": "S&P 500, NASDAQ Composite"}
     with Tracer("trading_agent", trace_dir, meta=meta) as tracer:
         asyncio.run(trade(market, first=date(2008, 6, 2)))
-    return tracer.path
+    return Path(trace_dir) / tracer.path.name if tracer.path is not None else None
 
 
 @traced(kind="agent", exclude=["market"])
