@@ -7,9 +7,11 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Iterable
+from types import FunctionType
 from typing import Any, Callable, Union
 
 from ai_trace._record import KINDS
+from ai_trace._redact import Redaction
 from ai_trace.exceptions import TraceConfigError
 
 
@@ -19,6 +21,7 @@ _PLAIN_KINDS = (
     inspect.Parameter.KEYWORD_ONLY,
 )
 _NEVER_SHOWN = ("self", "cls")
+_RUNS_LATER = inspect.CO_COROUTINE | inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
 
 Chosen = Union[bool, Iterable[str]]
 
@@ -32,7 +35,11 @@ class Definition:
         function: The full dotted name.
         kind: The kind of its steps.
         flavour: ``sync``, ``coroutine``, ``generator`` or ``async generator``.
+        only_says: Whether the flavour is what the function says of itself, as a
+            decorator does in the name of what is below it, and not what its code is.
         result: Whether the return value, or the items, are recorded.
+        takes_itself: Whether the first argument of an unbound call is the object, or
+            the class.
     """
 
     __slots__ = (
@@ -41,12 +48,15 @@ class Definition:
         "_first_kwargs",
         "_free",
         "_is_partial",
-        "_skips_first",
+        "_passes_on",
+        "_show",
         "flavour",
         "function",
         "kind",
         "name",
+        "only_says",
         "result",
+        "takes_itself",
     )
 
     def __init__(
@@ -60,20 +70,27 @@ class Definition:
     ) -> None:
         function = _function_of(wrapped)
         own = _qualified_name(function)
-        self.name = name or own.rpartition("<locals>.")[2]
+        local = own.rpartition("<locals>.")[2]
+        self.name = name or local
         self.function = f"{getattr(function, '__module__', None) or 'builtins'}.{own}"
         self.kind = kind
         self._first_args, self._first_kwargs = _given_before(wrapped)
         self._is_partial = bool(self._first_args or self._first_kwargs)
         self.flavour = flavour_of(wrapped)
+        self.only_says = not _runs_later(_code_of(wrapped))
         self.result = result
         parameters = _parameters(function)
         show = _shown(wrapped, parameters, args, exclude)
+        self._show = show
         self._free = Binder(parameters, show)
         # A method that is bound already tells its parameters without the object.
         bound = parameters if inspect.ismethod(function) else parameters[1:]
         self._bound = Binder(bound, show)
-        self._skips_first = _takes_itself(wrapped, self.name, parameters)
+        self.takes_itself = _takes_itself(wrapped, local, parameters)
+        # What has the signature of another function may be called in another way.
+        self._passes_on = hasattr(function, "__wrapped__") or hasattr(
+            function, "__signature__"
+        )
 
     def bind(
         self, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -91,9 +108,52 @@ class Definition:
             kwargs = {**self._first_kwargs, **kwargs}
         if instance is not None:
             return self._bound.bind(args, kwargs)
-        if self._skips_first and args:
+        if self.takes_itself and args:
             return self._bound.bind(args[1:], kwargs)
         return self._free.bind(args, kwargs)
+
+    def as_given(
+        self,
+        instance: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        redaction: Redaction | None,
+    ) -> dict[str, Any] | None:
+        """
+        Return the arguments of a call that does not fit, without their names.
+
+        A decorator that gives its function one argument more has the function's
+        signature, and is called without that argument.
+
+        Args:
+            instance: What the function is bound to, if it is a method.
+            args: Positional arguments, without the instance.
+            kwargs: Keyword arguments.
+            redaction: Tells by the names of parameters which values are secrets.
+
+        Returns:
+            The arguments; ``None`` where the call cannot succeed.
+        """
+        if not self._passes_on:
+            return None
+        if instance is None and self.takes_itself:
+            args = args[1:]
+        args, kwargs = self._first_args + args, {**self._first_kwargs, **kwargs}
+        show = self._show
+        shown = {name: kwargs[name] for name in kwargs if show is None or show(name)}
+        if args:
+            is_open = show is None and not self._may_be_secret(args, redaction)
+            shown["*args"] = args if is_open else f"[{len(args)} not shown]"
+        return shown
+
+    def _may_be_secret(
+        self, args: tuple[Any, ...], redaction: Redaction | None
+    ) -> bool:
+        return redaction is not None and any(
+            redaction.key_kind(name, value)
+            for name in self._free.names
+            for value in args
+        )
 
 
 class Binder:
@@ -105,14 +165,14 @@ class Binder:
     position in 0.2 µs.
     """
 
-    __slots__ = ("_all", "_defaults", "_names", "_positional", "_show", "_signature")
+    __slots__ = ("_all", "_defaults", "_positional", "_show", "_signature", "names")
 
     def __init__(
         self, parameters: list[inspect.Parameter], show: Callable[[str], bool] | None
     ) -> None:
         self._show = show
         self._signature: inspect.Signature | None = None
-        self._names: tuple[str, ...] = tuple(p.name for p in parameters)
+        self.names: tuple[str, ...] = tuple(p.name for p in parameters)
         self._positional = tuple(
             p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD
         )
@@ -123,15 +183,15 @@ class Binder:
         if not simple:
             self._signature = inspect.Signature(parameters)
         # How many arguments by position are all of them and all shown; -1 for none.
-        is_short = self._positional == self._names and show is None
-        self._all = len(self._names) if is_short else -1
+        is_short = self._positional == self.names and show is None
+        self._all = len(self.names) if is_short else -1
 
     def bind(
         self, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> dict[str, Any] | None:
         """Return the arguments to show, or ``None`` if the call does not fit."""
         if len(args) == self._all and not kwargs:
-            return dict(zip(self._names, args))
+            return dict(zip(self.names, args))
         if self._signature is None:
             bound = self._plain(args, kwargs)
         else:
@@ -149,7 +209,7 @@ class Binder:
         bound = dict(zip(positional, args))
         given = len(bound) + len(kwargs)
         bound.update(kwargs)
-        names = self._names
+        names = self.names
         if len(bound) < len(names):
             bound = {**self._defaults, **bound}
         # As many names as parameters, none given twice, none unknown.
@@ -161,7 +221,7 @@ class Binder:
 
     def _in_order(self, bound: dict[str, Any]) -> dict[str, Any] | None:
         try:
-            return {name: bound[name] for name in self._names}
+            return {name: bound[name] for name in self.names}
         except KeyError:
             return None
 
@@ -203,11 +263,25 @@ def _qualified_name(function: Any) -> str:
     return name if isinstance(name, str) else type(function).__qualname__
 
 
-def flavour_of(wrapped: Any) -> str:
-    """Return how a callable runs, in the words of ``Definition.flavour``."""
+def _code_of(wrapped: Any) -> Any:
+    """Return what runs when a callable is called."""
     function = _function_of(wrapped)
     if not inspect.isroutine(function) and not isinstance(function, type):
-        function = type(function).__call__
+        return type(function).__call__
+    return function
+
+
+def _runs_later(function: Any) -> bool:
+    """Tell whether the code of a function runs later than its call."""
+    if inspect.ismethod(function):
+        function = function.__func__
+    is_plain = type(function) is FunctionType
+    return is_plain and bool(function.__code__.co_flags & _RUNS_LATER)
+
+
+def flavour_of(wrapped: Any) -> str:
+    """Return how a callable runs, in the words of ``Definition.flavour``."""
+    function = _code_of(wrapped)
     if inspect.isasyncgenfunction(function):
         return "async generator"
     if inspect.isgeneratorfunction(function):

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import copy
 import importlib
+from types import FunctionType, MethodType
 from typing import Any
 
 import wrapt
@@ -30,8 +31,11 @@ class _BoundTracedFunction(wrapt.BoundFunctionWrapper):  # type: ignore[type-arg
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         # As copy.deepcopy does with a method: the function, on a copy of its owner.
-        owner = copy.deepcopy(self._self_instance, memo)
-        return self if owner is None else getattr(owner, self.__wrapped__.__name__)
+        instance = self._self_instance
+        owner = copy.deepcopy(instance, memo)
+        if owner is instance:
+            return self
+        return self._self_parent.__get__(owner, type(owner))
 
 
 def _found(module: str, qualified_name: str) -> Any:
@@ -64,3 +68,31 @@ class TracedFunction(wrapt.FunctionWrapper):  # type: ignore[type-arg]  # pyrigh
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         return self
+
+
+class TracedMethod(TracedFunction):
+    """
+    A traced function of a class, which is bound as a plain one is: by a method.
+
+    A method of wrapt's has no function and cannot be made anew from one, as
+    ``weakref.WeakMethod`` and those who send signals by it do.
+    """
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else MethodType(self, instance)
+
+
+def stand_in(function: Any, body: Any, *, takes_itself: bool) -> TracedFunction:
+    """
+    Return what stands in for a function.
+
+    Args:
+        function: The function.
+        body: What is called in its place.
+        takes_itself: Whether its first argument is the object that it is bound to.
+    """
+    # A decorator of wrapt's below has to be told what it is bound to.
+    is_plain = type(function) is FunctionType
+    return (TracedMethod if takes_itself and is_plain else TracedFunction)(
+        function, body
+    )

@@ -116,7 +116,7 @@ FLOORS = {
         "_live_tracers",
         "_tracer",
     ],
-    "decorator": ["_current", "_traced_function", "_traced"],
+    "decorator": ["_current", "_traced_function", "_calls", "_traced"],
     "window": [""],
     "rooms": [
         "integrations/",
@@ -144,7 +144,7 @@ FENCES = {
     "_outcome",
     "_redact",
     "_step",
-    "_traced",
+    "_calls",
     "integrations._call",
     "integrations._client",
     "integrations._foreign_step",

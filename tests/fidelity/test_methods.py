@@ -1,0 +1,118 @@
+"""
+Traced methods are methods: made anew, referred to weakly, copied with their objects.
+"""
+
+from __future__ import annotations
+
+import copy
+import gc
+import pickle
+import types
+import weakref
+
+import pytest
+
+from ai_trace import traced
+
+
+class Base:
+    """Keeps methods of its own, one of them private."""
+
+    def __init__(self):
+        self.private = self.__private
+        self.own = self.run
+
+    @traced
+    def __private(self):
+        return "private"
+
+    @traced
+    def run(self):
+        return "base"
+
+    @traced
+    @classmethod
+    def made(cls):
+        return cls.__name__
+
+
+class Derived(Base):
+    """Keeps the method that it overrides, and a class method."""
+
+    def __init__(self):
+        super().__init__()
+        self.of_base = super().run
+        self.of_class = self.made
+
+    @traced
+    def run(self):
+        return "derived"
+
+
+def test_deep_copies_keep_the_methods_of_the_copy():
+    """Each is the same method, on the copy: private ones and overridden ones too."""
+    copied = copy.deepcopy(Derived())
+
+    assert "private" == copied.private()
+    assert "derived" == copied.own()
+    assert "base" == copied.of_base()
+    assert "Derived" == copied.of_class()
+    assert all(
+        copied is each.__self__ for each in (copied.private, copied.own, copied.of_base)
+    )
+
+
+def test_weak_methods_call_it_while_its_object_lives():
+    """Those who send signals refer to methods so."""
+    owner = Derived()
+    weak = weakref.WeakMethod(owner.run)
+
+    assert "derived" == weak()()
+    assert weak == weakref.WeakMethod(owner.run)
+
+    del owner
+    gc.collect()
+    assert weak() is None
+
+
+def test_a_method_made_of_its_function_is_traced(recording):
+    """The function of a method is the one in the class, and records as that does."""
+    one = Derived()
+
+    assert one.run.__func__ is Derived.run
+    assert Derived.run is Derived.run
+    assert Base.run is not Derived.run
+    assert "derived" == types.MethodType(one.run.__func__, one)()
+
+    line = recording.one("Derived.run")
+    assert ({}, "derived") == (line["context"], line["result"])
+
+
+def test_a_class_method_with_a_step_name_of_its_own(recording):
+    """The class is left out whatever the step is called; 3.13 hands it over."""
+
+    class Account:
+        @classmethod
+        @traced(name="opened")
+        def opened(cls, name):
+            return name
+
+    assert "paper" == Account.opened("paper")
+    assert {"name": "paper"} == recording.one("opened")["context"]
+
+
+@pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
+def test_a_bound_method_pickles_with_its_object(protocol):
+    """What comes back is bound to what came back."""
+    back = pickle.loads(pickle.dumps(Lean().run, protocol))
+
+    assert "lean" == back()
+    assert isinstance(back.__self__, Lean)
+
+
+class Lean:
+    """Keeps nothing."""
+
+    @traced
+    def run(self):
+        return "lean"
