@@ -37,7 +37,8 @@ HEAD_LINES = 3
 HEADER_MARK = b'"session":{"format":'
 """What every line with a header has in it, as tracers write it."""
 _KEY_BEGINS = b',"session":'
-_HEADER_BEGINS = b"," + HEADER_MARK
+HEADER_BEGINS = b"," + HEADER_MARK
+"""How a header begins that stands behind a step."""
 _END_OF_TIME = 253_402_300_800.0  # the year 10000
 
 
@@ -266,7 +267,7 @@ def without_header(line: bytes) -> tuple[bytes, SessionHeader] | None:
         What is left of the line, and the header. If the former is the line of a step,
         the whole was one. ``None`` if there is no header, or anything to say of it.
     """
-    at = line.rfind(_HEADER_BEGINS)
+    at = line.rfind(HEADER_BEGINS)
     if at < 0 or not line.endswith(b"}}\n"):
         return None
     try:

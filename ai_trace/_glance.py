@@ -19,6 +19,7 @@ from itertools import repeat
 from operator import attrgetter, is_, itemgetter
 from typing import Any, Callable, Optional, Protocol
 
+from ai_trace._plain_lines import ESCAPED, UNESCAPED, plain_step
 from ai_trace._record import SessionHeader
 
 
@@ -40,16 +41,18 @@ _PLAIN_LENGTH = 64 * 1024
 # What is passed over here is decoded when it is shown, which takes twenty times the
 # memory: of a longer line that is tried at once, and named where there is not enough.
 _UNFOLDING_BYTES = 1024 * 1024
-# Of objects in objects; each level doubles the expression.
-_LEVELS = 2
-
-_ESCAPED = r'"[^"\\\x00-\x1f]*(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*)*"'
-_UNESCAPED = r'"[^"\x00-\x1f]*"'
-# What may be there or not stands as a choice between it and nothing: as a repeat it
-# would take a tenth of the time of all.
-_NUMBER = r"-?(?!0[0-9])[0-9]{1,400}(?:\.[0-9]{1,400}|)(?:[eE][-+]?[0-9]{1,400}|)"
-_TIME = r"(?!0[0-9])[0-9]{1,12}(?:\.[0-9]{1,9}|)"
-_COUNT = r"(?!0[0-9])[0-9]{1,15}"
+# What a match has found, in the order of its groups.
+_SAID = (
+    "name",
+    "kind",
+    "id",
+    "parent_id",
+    "seq",
+    "started_at",
+    "finished_at",
+    "duration_ms",
+    "outcome",
+)
 
 
 class Glance(Protocol):
@@ -130,19 +133,25 @@ def glancer() -> Look:
         A function that takes lines with their newlines, all in one and one by one, and
         returns what each says; ``None`` for those that are to be decoded.
     """
+    return fast_glancer() or _by_expression()
+
+
+@functools.cache
+def fast_glancer() -> Look | None:
+    """Return what looks at lines by the extra ``fast``, if that is there."""
     try:
         import msgspec
     except ImportError:
-        return _by_expression()
+        return None
     return _by_msgspec(msgspec)
 
 
 def _by_expression() -> Look:
-    unescaped = _expression(_UNESCAPED).fullmatch
+    unescaped = _expression(UNESCAPED).fullmatch
 
     @functools.cache
     def escaped() -> Any:
-        return _expression(_ESCAPED).fullmatch
+        return _expression(ESCAPED).fullmatch
 
     def look(text: str) -> Glance | None:
         if len(text) > _PLAIN_LENGTH:
@@ -176,35 +185,8 @@ def _text(line: bytes) -> str:
 
 
 def _expression(text: str) -> re.Pattern[str]:
-    # No two ways lead through it, so a match that fails takes linear time as well.
-    value = _either(text, _NUMBER, "true|false|null")
-    for _ in range(_LEVELS):
-        inner = _object(text, value), _array(value)
-        value = _either(text, _NUMBER, "true|false|null", *inner)
-    objects = _array(_object(text, value))
-    # Groups by number, which are found without a look into a dictionary: 1 the name, 2
-    # the kind, 3 the id, 4 the parent, 5 seq, 6 to 8 the times, 9 the outcome.
-    return re.compile(
-        rf'\{{"name":"({text[1:-1]})","kind":"([a-z]{{1,40}})",'
-        rf'(?:"function":{text},)?"id":"([0-9a-f]{{16}})",'
-        rf'"parent_id":(?:null|"([0-9a-f]{{16}})"),"trace_id":"[0-9a-f]{{32}}",'
-        rf'"seq":({_COUNT}),"context":{_object(text, value)},"started_at":({_TIME}),'
-        rf'"finished_at":({_TIME}),"duration_ms":({_TIME}),'
-        rf'"outcome":"([a-z]{{1,40}})","error":(?:null|{text}),"logs":{objects}'
-        rf'(?:,"traceback":{text})?(?:,"result":{value})?(?:,"notes":{objects})?\}}'
-    )
-
-
-def _either(*expressions: str) -> str:
-    return f"(?:{'|'.join(expressions)})"
-
-
-def _object(text: str, value: str) -> str:
-    return rf"\{{(?:{text}:{value}(?:,|(?=\}})))*(?<!,)\}}"
-
-
-def _array(value: str) -> str:
-    return rf"\[(?:{value}(?:,|(?=\])))*(?<!,)\]"
+    # Groups by number, which are found without a look into a dictionary.
+    return re.compile(plain_step(text, _SAID))
 
 
 class _Decoded:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     Found = tuple[int, Batch]
 
 # To look at lines takes a while to prepare, so fewer bytes are decoded at once.
-_WORTH_A_LOOK = 128 * 1024
+WORTH_A_LOOK = 128 * 1024
 NOWHERE = -1
 """The offset of what stands in no line."""
 
@@ -44,7 +44,7 @@ def worth_a_look(size: int) -> Look | None:
     Returns:
         For fewer bytes than it takes to get ready, ``None``: they are decoded.
     """
-    if size < _WORTH_A_LOOK:
+    if size < WORTH_A_LOOK:
         return None
     from ai_trace._glance import glancer
 

@@ -35,7 +35,7 @@ def shrink(patch, block=BLOCK):
     patch.setattr(_unfolding, "_BLOCK", block)
     patch.setattr(_unfolding, "_MOST_LOOKED", 100)
     patch.setattr(reading, "_UNFOLDED", 0)
-    patch.setattr(_walk, "_WORTH_A_LOOK", 0)
+    patch.setattr(_walk, "WORTH_A_LOOK", 0)
 
 
 @pytest.fixture

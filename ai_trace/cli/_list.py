@@ -9,7 +9,7 @@ import time
 
 from ai_trace._header import begun, says_start
 from ai_trace._problem import Problem
-from ai_trace._walk import Walk, worth_a_look
+from ai_trace._walk import WORTH_A_LOOK, Walk, worth_a_look
 from ai_trace.cli._sessions import add_agent, find_sessions
 from ai_trace.cli._style import fitting
 from ai_trace.cli._words import FOUND
@@ -22,9 +22,10 @@ from ai_trace.render._values import duration, size
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Any
 
+    from ai_trace._ends import Ends
     from ai_trace._glance import Glance, Look
     from ai_trace._header import SessionHeader
     from ai_trace._session_info import SessionInfo
@@ -85,10 +86,8 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
     limit = _how_many(options, terminal)
     found = find_sessions(options.dir, options.agent)
     infos = found.first(limit)
-    look = worth_a_look(sum(info.size for info in infos))
     counted = [_Counted(info, found.ids) for info in infos]
-    for session in counted:
-        _count(session, look, terminal)
+    _count_all(counted, terminal)
     if options.json:
         from ai_trace.render import json
 
@@ -144,6 +143,17 @@ class _Counted:
         if starts:
             self._earliest = min(self._earliest or _ENDLESS, *starts)
 
+    def take(self, tell: Callable[[str], Ends | None]) -> bool:
+        """Count all steps at once; whether that can be done."""
+        info = self.info
+        if info.has_journals or len(info.files) != 1:
+            return False
+        ends = tell(info.files[0])
+        if ends is None:
+            return False
+        self._header, self.outcomes, self.finished_at = ends
+        return True
+
     @property
     def header(self) -> SessionHeader:
         """Who recorded it, as the steps say; without any, as the file does."""
@@ -197,10 +207,22 @@ class _Counted:
         }
 
 
-def _count(session: _Counted, look: Look | None, terminal: Terminal) -> None:
+def _count_all(counted: Sequence[_Counted], terminal: Terminal) -> None:
+    size = sum(session.info.size for session in counted)
+    tell = None
+    if size >= WORTH_A_LOOK:
+        from ai_trace._ends import ends_teller
+
+        tell = ends_teller()
+    for session in counted:
+        if tell is None or not session.take(tell):
+            _count(session, size, terminal)
+
+
+def _count(session: _Counted, size: int, terminal: Terminal) -> None:
     # One session that cannot be read is no reason to list none.
     try:
-        for found in _steps(session.info, look):
+        for found in _steps(session.info, worth_a_look(size)):
             session.add(found)
     except TraceReadError as exc:
         session.is_readable = False
@@ -235,9 +257,13 @@ def _table(counted: Sequence[_Counted], style: Style) -> Iterator[str]:
         _fitted(column, width, style, is_number=place >= _FIRST_NUMBER)
         for place, (column, width) in enumerate(zip(table, widths))
     ]
+    if style.width is None and not style.colour:
+        # Of ten thousand lines in a pipe their parts would take a third of the time.
+        yield from map(_GAP.join, zip(*fitted))
+        return
     is_head = True
     for cells in zip(*fitted):
-        yield style.line(_spans(cells, style, is_head=is_head))
+        yield style.line(_spans(cells, is_head=is_head))
         is_head = False
 
 
@@ -276,11 +302,7 @@ def _fitted(
     return map(fitted.__getitem__, column)
 
 
-def _spans(cells: Sequence[str], style: Style, *, is_head: bool) -> Iterator[Span]:
-    if style.width is None and not style.colour:
-        # Of ten thousand lines in a pipe the parts would take a third of the time.
-        yield Span(_GAP.join(cells))
-        return
+def _spans(cells: Sequence[str], *, is_head: bool) -> Iterator[Span]:
     for place, cell in enumerate(cells):
         if place:
             yield Span(_GAP)
