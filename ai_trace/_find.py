@@ -59,7 +59,7 @@ class Directory:
         # A name that no tracer gives may be that of anything: one has to look.
         self._odd: dict[str, SessionInfo] = {}
         by_second: dict[str, list[str]] = {}
-        self.ids: Counter[str] = Counter()
+        ids: list[str] = []
         for stem in self._parts:
             session_id = id_in(stem)
             if not session_id:
@@ -68,8 +68,9 @@ class Directory:
                     continue
                 self._odd[stem] = info
                 session_id = info.header.session_id
-            self.ids[session_id] += 1
+            ids.append(session_id)
             by_second.setdefault(session_id[:_TO_THE_SECOND], []).append(stem)
+        self.ids = Counter(ids)
         self._by_second = by_second
 
     def __len__(self) -> int:
@@ -214,7 +215,7 @@ def _info(
 ) -> SessionInfo | None:
     parts = tuple([group[place].path for place in sorted(group)])
     problem = None
-    sizes, written = [], [0.0]
+    size, modified, is_there = 0, 0.0, False
     for entry in group.values():
         try:
             status = entry.stat()
@@ -224,19 +225,20 @@ def _info(
         except OSError as exc:
             problem = f"{entry.path} cannot be read: {exc.strerror or exc}."
             continue
-        sizes.append(status.st_size)
-        written.append(status.st_mtime)
-    if not sizes and problem is None:
+        is_there = True
+        size += status.st_size
+        modified = max(modified, status.st_mtime)
+    if not is_there and problem is None:
         return None
     opened: tuple[str, ...] = ()
     if journals:
         directory = os.path.dirname(parts[0])
         opened = tuple(os.path.join(directory, name) for _, name in journals)
-        written += map(_modified, opened)
+        modified = max(modified, *map(_modified, opened))
     return SessionInfo(
-        size=sum(sizes),
+        size=size,
         stem=stem,
-        modified=max(written),
+        modified=modified,
         parts=parts,
         problem=problem,
         journals=opened,
