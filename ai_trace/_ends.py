@@ -20,7 +20,12 @@ from ai_trace._glance import fast_glancer
 from ai_trace._header import SessionHeader
 from ai_trace._lines import read_short
 from ai_trace._named import NamedTuple
-from ai_trace._plain_lines import plain_header, plain_step, texts_like
+from ai_trace._plain_lines import (
+    THIS_TIME,
+    plain_header,
+    plain_step,
+    texts_like,
+)
 from ai_trace.exceptions import TraceReadError
 
 
@@ -32,8 +37,8 @@ if TYPE_CHECKING:
 
     from ai_trace._glance import Look
 
-    # Of whole lines when each step finished, and how; of a line that is not plain, no
-    # time. Empty where one has to look at each.
+    # Of whole lines when each step finished, as numbers or texts that sort alike, and
+    # how; of a line that is not plain, no time. Empty where each has to be looked at.
     Told = Callable[[bytes], Sequence[tuple[Any, str]]]
 
 _ENDED = ("finished_at", "outcome")
@@ -85,7 +90,7 @@ def _ends(told: Told, path: str) -> Ends | None:
     if not all(times):
         return None
     counts = {each: outcomes.count(each) for each in dict.fromkeys(outcomes)}
-    return Ends(header, counts, max(0.0, *map(float, times)))
+    return Ends(header, counts, max(0.0, float(max(times))))
 
 
 def _header(behind: bytes) -> SessionHeader | None:
@@ -107,10 +112,11 @@ def _header_expression(text: str) -> re.Pattern[str]:
 
 
 def _by_expression() -> Told:
-    # One match for each newline.
     @functools.cache
     def lines(text: str) -> Any:
-        return re.compile(rf"\n(?:{plain_step(text, _ENDED)}(?=\n)|)").findall
+        step = plain_step(text, _ENDED, THIS_TIME)
+        # One match for each newline.
+        return re.compile(rf"\n(?:{step}(?=\n)|)").findall
 
     def told(data: bytes) -> Sequence[tuple[Any, str]]:
         try:

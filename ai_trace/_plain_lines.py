@@ -19,9 +19,9 @@ UNESCAPED = r'"[^"\x00-\x1f]*"'
 # What may be there or not stands as a choice between it and nothing, here and below:
 # as a repeat it would take a tenth of the time of all.
 _NUMBER = r"-?(?!0[0-9])[0-9]{1,400}(?:\.[0-9]{1,400}|)(?:[eE][-+]?[0-9]{1,400}|)"
-_TIME = r"(?!0[0-9])[0-9]{1,12}(?:\.[0-9]{1,9}|)"
-# Epoch seconds of the years 2001 to 2286.
-_START = r"[1-9][0-9]{9}(?:\.[0-9]{1,9}|)"
+TIME = r"(?!0[0-9])[0-9]{1,12}(?:\.[0-9]{1,9}|)"
+THIS_TIME = r"[1-9][0-9]{9}(?:\.[0-9]{1,9}|)"
+"""A time from 2001 to 2286, so of several the latest is the one that sorts last."""
 _COUNT = r"(?!0[0-9])[0-9]{1,15}"
 _WORD = "[a-z]{1,40}"
 _ID = "[0-9a-f]{16}"
@@ -32,13 +32,14 @@ def texts_like(text: str) -> str:
     return ESCAPED if "\\" in text else UNESCAPED
 
 
-def plain_step(text: str, asked: Sequence[str]) -> str:
+def plain_step(text: str, asked: Sequence[str], time: str = TIME) -> str:
     """
     Write the expression of a step as tracers write it, without its newline.
 
     Args:
         text: The expression of a text with its quotes, see ``texts_like``.
         asked: What becomes a group; groups stand in the order of the line.
+        time: The expression of when it started and finished.
 
     Returns:
         The expression.
@@ -54,9 +55,9 @@ def plain_step(text: str, asked: Sequence[str]) -> str:
         rf'(?:"function":{text},|)"id":"{part("id", _ID)}",'
         rf'"parent_id":(?:null|"{part("parent_id", _ID)}"),'
         rf'"trace_id":"[0-9a-f]{{32}}","seq":{part("seq", _COUNT)},'
-        rf'"context":{_object(text, value)},"started_at":{part("started_at", _TIME)},'
-        rf'"finished_at":{part("finished_at", _TIME)},'
-        rf'"duration_ms":{part("duration_ms", _TIME)},'
+        rf'"context":{_object(text, value)},"started_at":{part("started_at", time)},'
+        rf'"finished_at":{part("finished_at", time)},'
+        rf'"duration_ms":{part("duration_ms", TIME)},'
         rf'"outcome":"{part("outcome", _WORD)}","error":(?:null|{text}),'
         rf'"logs":{objects}(?:,"traceback":{text}|)(?:,"result":{value}|)'
         rf'(?:,"notes":{objects}|)\}}'
@@ -78,7 +79,7 @@ def plain_header(text: str) -> str:
     return (
         rf',"session":\{{"format":{FORMAT},"agent":{plain},"session_id":{plain},'
         rf'"meta":{_object(text, _value(text, 1))},"pid":{_COUNT},"host":{text},'
-        rf'"python":{text},"version":{plain},"started_at":({_START})'
+        rf'"python":{text},"version":{plain},"started_at":({THIS_TIME})'
         rf'(?:,"durability":{text}|)(?:,"part":{_COUNT}|)\}}\}}'
     )
 

@@ -138,6 +138,22 @@ def test_a_header_that_does_not_say_all_is_not_told_of(tmp_path, told):
 
 
 @each_teller
+@given(
+    ends=st.lists(
+        st.sampled_from([0, 9, 999_999_999, 1_709_303_422, 99_999_999_999])
+        | st.floats(0, 3e9).map(lambda end: round(end, 6)),
+        min_size=1,
+    )
+)
+def test_the_latest_end_is_the_last(tmp_path_factory, told, ends):
+    """Whenever steps finished, and in whatever order, the latest end is told."""
+    lines = [encode_line(plain(finished_at=each)) for each in ends]
+    path = write(tmp_path_factory.mktemp("any"), FIRST, *lines)
+
+    assert at_once(told, path) in (None, by_walking(path))
+
+
+@each_teller
 def test_other_files_are_not_told_of(tmp_path, told):
     """A long file, an empty one and none are left to who reads them in pieces."""
     files = {
