@@ -201,7 +201,10 @@ async def _drive_coroutine(
     before = get_current()
     step.__enter__()
     try:
-        result = await wrapped(*args, **kwargs)
+        coroutine = wrapped(*args, **kwargs)
+        # Held by the function's own frame alone, which may let go of them.
+        del args, kwargs
+        result = await coroutine
     except BaseException as exc:
         try:
             step.__exit__(None, exc, None)
@@ -229,6 +232,7 @@ def _drive_generator(
     kwargs: dict[str, Any],
 ) -> Generator[Any, Any, Any]:
     generator = wrapped(*args, **kwargs)
+    del args, kwargs
     items = Items(step, shown=definition.result)
     step.start()
     resume, sent = generator.send, None
@@ -283,6 +287,7 @@ async def _drive_async_generator(
     kwargs: dict[str, Any],
 ) -> AsyncGenerator[Any, Any]:
     generator = wrapped(*args, **kwargs)
+    del args, kwargs
     items = Items(step, shown=definition.result)
     step.start()
     awaitable = _first_of(generator)

@@ -215,8 +215,14 @@ class Draft:
         self._add_notes([{"path": path, "note": note, **more}])
 
     def _add_notes(self, notes: list[Note]) -> None:
-        if notes:
+        if not notes:
+            return
+        try:
             self._remarks().add(notes)
+        except Exception as exc:
+            if interrupts(exc):
+                raise
+            self.recorder.losses.count("step", f"note lost: {type(exc).__name__}")
 
     def _remarks(self) -> Remarks:
         remarks = self.remarks

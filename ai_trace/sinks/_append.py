@@ -65,6 +65,7 @@ class AppendFile:
         self._name = os.fspath(path)
         self.room = _ENDLESS
         self._torn = False
+        self._identity = (-1, -1)
         self._take(descriptor)
 
     def _take(self, descriptor: int) -> None:

@@ -61,17 +61,26 @@ def path_of(sink: str, given: object) -> Path:
     """
     Return the path that a sink was given.
 
+    It stays where it is when the program goes to another directory.
+
     Args:
         sink: The sink's name, for the error.
         given: What stands in the path's place.
 
     Raises:
-        TraceConfigError: If it is no path.
+        TraceConfigError: If it is no path, or one from a directory that is gone.
     """
     if not isinstance(given, (str, os.PathLike)) or not str(given):
         msg = f"{sink}(path={given!r}): path is the path of a file. Give one."
         raise TraceConfigError(msg)
-    return Path(given)
+    try:
+        return Path(given).absolute()
+    except OSError as exc:
+        msg = (
+            f"{sink}(path={given!r}): the program's own directory is gone: "
+            f"{exc.strerror or exc}. Give the whole path."
+        )
+        raise TraceConfigError(msg) from exc
 
 
 def make_directory(directory: Path) -> None:

@@ -17,9 +17,17 @@ import pytest
 from faults import programs
 from faults.losses import has_lines, make, make_until, stated_losses
 from faults.system_calls import failing
+from pyfakefs.fake_filesystem_unittest import Patcher
 from recorded import read_directory, read_file
 
-from ai_trace import JSONLSink, JSONSink, TraceConfigError, Tracer, reading
+from ai_trace import (
+    JSONLSink,
+    JSONSink,
+    MarkdownSink,
+    TraceConfigError,
+    Tracer,
+    reading,
+)
 
 
 def test_an_unwritable_directory_is_refused_at_once(tmp_path: Path) -> None:
@@ -108,16 +116,58 @@ def test_the_program_goes_to_another_directory(
     assert {} == tracer.health()
 
 
-def test_the_directory_where_the_program_stands_is_gone(
+def test_the_program_goes_away_from_the_files_of_its_sinks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A relative trace directory that leads nowhere is refused at once."""
+    """A sink's relative path is the one of the start, too."""
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    sinks = (JSONLSink("run.jsonl"), JSONSink("run.json"), MarkdownSink("run.md"))
+    with Tracer("agent", auto_save=False, sinks=sinks) as tracer:
+        make(tracer, "first")
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        make(tracer, "last")
+
+    assert 2 == len(read_file(tmp_path / "run.jsonl"))
+    assert [] == list((tmp_path / "elsewhere").iterdir())
+    assert ["elsewhere", "run.json", "run.jsonl", "run.md"] == sorted(
+        path.name for path in tmp_path.iterdir()
+    )
+    assert {} == tracer.health()
+
+
+@pytest.mark.parametrize(
+    "make_one",
+    [lambda: Tracer("agent", "traces"), lambda: JSONLSink("run.jsonl")],
+    ids=["tracer", "sink"],
+)
+def test_the_directory_where_the_program_stands_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_one: Callable[[], object]
+) -> None:
+    """A relative path that leads nowhere is refused at once."""
     (tmp_path / "gone").mkdir()
     monkeypatch.chdir(tmp_path / "gone")
     (tmp_path / "gone").rmdir()
 
-    with pytest.raises(TraceConfigError):
-        Tracer("agent", "traces")
+    with pytest.raises(TraceConfigError, match=r"gone|directory"):
+        make_one()
+
+
+def test_a_file_system_that_is_made_up(said: Callable[[], list[str]]) -> None:
+    """
+    Programs are tested on one whose descriptors the system knows nothing of.
+
+    That of pyfakefs does not say where a descriptor stands, so nothing can be written:
+    that is counted and said, and the program goes on.
+    """
+    with Patcher():
+        with Tracer("agent", "/made/up") as tracer:
+            make(tracer, "first", "last")
+        lines = read_file(tracer.path)
+
+    assert 2 == tracer.summary()["steps"]
+    assert 2 <= len(lines) + stated_losses(tracer, lines)
+    assert len(said()) <= 1
 
 
 def test_the_directory_cannot_be_made_again(

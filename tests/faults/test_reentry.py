@@ -225,6 +225,23 @@ def test_two_tracers_that_watch_each_other(tmp_path: Path) -> None:
     assert len(read_directory(tmp_path / "second")) <= 1
 
 
+def test_a_note_that_cannot_be_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where memory ends while a note is taken, the note is lost, which is counted."""
+
+    def out_of_memory(_: object) -> str:
+        raise MemoryError
+
+    monkeypatch.setattr("ai_trace._remarks.encode_strict", out_of_memory)
+    with Tracer("agent", tmp_path) as tracer, tracer.step("decide", seen=object()):
+        pass
+
+    (line,) = read_file(tracer.path)
+    assert "seen" in line["context"]
+    assert {"step": {"note lost: MemoryError": 1}} == tracer.health()
+
+
 class Broken:
     """A sink that raises what it is given."""
 

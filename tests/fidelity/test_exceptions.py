@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import sys
+import types
 import weakref
 
 import pytest
@@ -336,6 +338,77 @@ def test_exceptions_are_not_kept_alive(recording, plain_shape):
     gc.collect()
 
     assert [None, None] == [reference() for reference in alive]
+
+
+class Payload:
+    """Something large."""
+
+
+def first_of_coroutine(payload):
+    """Let go of an argument in a coroutine; return what closes it."""
+
+    @traced
+    async def hold(payload):
+        del payload
+        await passing()
+
+    @types.coroutine
+    def passing():
+        yield
+
+    made = hold(payload)
+    made.send(None)
+    return made.close
+
+
+def first_of_generator(payload):
+    """Let go of an argument in a generator; return what closes it."""
+
+    @traced
+    def hold(payload):
+        del payload
+        yield
+
+    made = hold(payload=payload)
+    next(made)
+    return made.close
+
+
+def first_of_async_generator(payload):
+    """Let go of an argument in an async generator; return what closes it."""
+
+    @traced
+    async def hold(payload):
+        del payload
+        yield
+
+    def run(awaitable):
+        with contextlib.suppress(StopIteration):
+            awaitable.send(None)
+
+    made = hold(payload)
+    run(made.__anext__())
+    return lambda: run(made.aclose())
+
+
+@pytest.mark.parametrize(
+    "start", [first_of_coroutine, first_of_generator, first_of_async_generator]
+)
+@pytest.mark.usefixtures("recording")
+def test_arguments_live_no_longer_than_the_function_holds_them(start):
+    """What the function deletes is gone, though it has not ended."""
+    alive = []
+
+    def begin():
+        payload = Payload()
+        alive.append(weakref.ref(payload))
+        return start(payload)
+
+    close = begin()
+    gc.collect()
+
+    assert alive[0]() is None
+    close()
 
 
 def test_same_exception_raised_twice(recording):
