@@ -602,7 +602,7 @@ def test_the_page_shows_everything(session):
     assert [
         "### 1. ✅ `run` (agent, 4.21 s)",
         "#### 1.1. ✅ `market_scan` (142.3 ms)",
-        "##### 1.1.1. ❌ `risk` (tool, 850 µs)",
+        "##### 1.1.1. ❌ `risk` (tool, 0.8 ms)",
         "#### 1.2. 🚫 `feed` (cancelled, 500.0 ms)",
         "#### 1.3. ✅ `decide` (3 m 12 s)",
         f"### 2. ❔ step `{step_id(9)}`",

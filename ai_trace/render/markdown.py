@@ -200,6 +200,7 @@ def _title(record: StepRecord) -> str:
 
 
 def _duration(milliseconds: float | None) -> str:
-    if milliseconds is not None and 1 <= milliseconds < 1_000:
+    # As on the pages of 0.2.0, which programs read.
+    if milliseconds is not None and 0.1 <= milliseconds < 1_000:
         return f"{milliseconds:.1f} ms"
     return duration(milliseconds)
