@@ -9,6 +9,7 @@ from typing import Any
 from ai_trace.integrations._fields import field, fields, plain
 from ai_trace.integrations._media import (
     as_it_is,
+    beside,
     blob,
     from_file,
     from_url,
@@ -52,10 +53,22 @@ def block_parts(content: Any) -> list[Part]:
         return [as_it_is(content)]
     parts: list[Part] = []
     for one in content:
-        kind: Any = one.get("type") if type(one) is dict else field(one, "type")
+        facts = one if type(one) is dict else fields(one)
+        kind: Any = facts.get("type")
         read = _BLOCKS.get(kind)
-        parts.append(as_it_is(one) if read is None else read(one))
+        part = as_it_is(one) if read is None else read(one)
+        if read is not None and any(map(facts.get, facts.keys() - _TAKEN)):
+            part = {**part, **beside(facts, _TAKEN)}
+        parts.append(part)
     return parts
+
+
+# A signature is of use to nobody but the provider; "parsed_output" is what the library
+# made of the text.
+_TAKEN = frozenset(
+    "type text thinking signature name input id content tool_use_id is_error source "
+    "title parsed_output arguments response modality".split()
+)
 
 
 def answer_message(content: Any, stop_reason: Any) -> list[Message]:
@@ -76,9 +89,13 @@ def anthropic_tools(given: Any) -> Any:
 def _tool(given: Any) -> Any:
     if field(given, "type") not in ("custom", None) or not field(given, "name"):
         return plain(given)
-    return tool(
+    made = tool(
         field(given, "name"), field(given, "description"), field(given, "input_schema")
     )
+    return {**made, **beside(fields(given), _TAKEN_OF_TOOL)}
+
+
+_TAKEN_OF_TOOL = frozenset(("type", "name", "description", "input_schema"))
 
 
 def _text(given: Any) -> Part:

@@ -13,6 +13,7 @@ from ai_trace.integrations._anthropic_messages import (
     block_parts,
 )
 from ai_trace.integrations._fields import counts, field, fields, plain
+from ai_trace.integrations._media import beside
 from ai_trace.integrations._messages import arguments_of
 from ai_trace.integrations._usage import anthropic_usage
 from ai_trace.integrations._wire import Facts, Wire, answer, parameters
@@ -47,7 +48,12 @@ def _answered(response: Any) -> Facts | None:
         return None
     usage = counts(given.get("usage"))
     messages = answer_message(content, given.get("stop_reason"))
-    return answer(given, messages, anthropic_usage(usage), usage)
+    return answer(given, messages, anthropic_usage(usage), usage, _TAKEN_OF_ANSWER)
+
+
+_TAKEN_OF_ANSWER = frozenset(
+    ("id", "type", "role", "model", "content", "stop_reason", "usage")
+)
 
 
 def _counted(response: Any) -> Facts | None:
@@ -65,8 +71,10 @@ class MessageFold:
         self._about: Facts = {}
         self._usage: dict[str, Any] = {}
         self._stop_reason: Any = None
+        self._more: Facts = {}
         self._blocks: dict[Any, dict[str, Any]] = {}
         self._pieces: dict[tuple[Any, str], list[str]] = {}
+        self._citations: dict[Any, list[Any]] = {}
 
     def add(self, event: Any) -> bool:
         """Take an event; return whether the model says something in it."""
@@ -80,14 +88,20 @@ class MessageFold:
         elif kind == "message_start":
             started = fields(facts.get("message"))
             self._about = {"model": started.get("model"), "id": started.get("id")}
+            self._more.update(beside(started, _TAKEN_OF_ANSWER))
             self._count(started.get("usage"))
         elif kind == "message_delta":
-            self._stop_reason = field(facts.get("delta"), "stop_reason")
+            delta = fields(facts.get("delta"))
+            self._stop_reason = delta.get("stop_reason")
+            self._more.update(beside(delta, _TAKEN_OF_ANSWER))
+            self._more.update(beside(facts, _TAKEN_OF_DELTA))
             self._count(facts.get("usage"))
         return False
 
     def _add_piece(self, index: Any, delta: Facts) -> None:
         kind: Any = delta.get("type")
+        if kind == "citations_delta":
+            self._citations.setdefault(index, []).append(plain(delta.get("citation")))
         name = _PIECES.get(kind)
         piece = None if name is None else delta.get(name)
         if name is None or type(piece) is not str:
@@ -109,23 +123,28 @@ class MessageFold:
         content = [self._block(index) for index in self._blocks]
         messages = answer_message(content, self._stop_reason)
         usage = self._usage or None
-        return answer(self._about, messages, anthropic_usage(usage), usage)
+        found = answer(self._about, messages, anthropic_usage(usage), usage)
+        return {**found, **self._more}
 
     def _block(self, index: Any) -> Any:
-        block = self._blocks[index]
+        block: Any = self._blocks[index]
         if type(block) is not dict:
             return block
+        if index in self._citations:
+            block = {**block, "citations": self._citations[index]}
         for name in _PIECES.values():
             if (index, name) not in self._pieces:
                 continue
             whole = "".join(self._pieces[index, name])
             if name == "partial_json":
-                block = {**block, "input": arguments_of(whole)}
+                # Without arguments, the one piece is empty: what it began with holds.
+                block = {**block, "input": arguments_of(whole or block.get("input"))}
             else:
                 block = {**block, name: (block.get(name) or "") + whole}
         return block
 
 
+_TAKEN_OF_DELTA = frozenset(("type", "delta", "usage"))
 _PIECES = {
     "text_delta": "text",
     "thinking_delta": "thinking",

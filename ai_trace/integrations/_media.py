@@ -126,6 +126,29 @@ def as_it_is(given: Any) -> Part:
     return {"type": "unknown", "content": part}
 
 
+def beside(facts: dict[str, Any], known: frozenset[str]) -> dict[str, Any]:
+    """
+    Return what a provider was told or said besides what stands elsewhere.
+
+    Citations, log probabilities, hints for a cache: under the provider's own names, so
+    that nothing gets lost. What is empty says nothing.
+
+    Args:
+        facts: All that there is, by name.
+        known: The names of what stands elsewhere, or is not to be kept.
+    """
+    return {
+        name: without_media(
+            [plain(item) for item in one] if type(one) is list else plain(one)
+        )
+        for name, one in facts.items()
+        if name not in known and not (one is None or (type(one) in _SIZED and not one))
+    }
+
+
+_SIZED = (list, dict, str)
+
+
 def without_media(value: Any, depth: int = 0) -> Any:
     """
     Return JSON of an unknown shape with parts in the place of media.

@@ -9,7 +9,13 @@ from __future__ import annotations
 from typing import Any
 
 from ai_trace.integrations._fields import Facts, field, fields, items, plain
-from ai_trace.integrations._media import as_it_is, blob, from_file, from_url
+from ai_trace.integrations._media import (
+    as_it_is,
+    beside,
+    blob,
+    from_file,
+    from_url,
+)
 from ai_trace.integrations._messages import (
     Message,
     Part,
@@ -63,7 +69,15 @@ def chat_message(given: Any, finish_reason: Any = None) -> Message:
         parts = [tool_call_response(_response(content), call_id)]
     else:
         parts = _thoughts(facts) + content_parts(content) + _asked(facts)
-    return message(role, parts, name=name, finish_reason=finish_reason)
+    made = message(role, parts, name=name, finish_reason=finish_reason)
+    return {**made, **beside(facts, _TAKEN)}
+
+
+# "parsed" is what the library made of the content.
+_TAKEN = frozenset(
+    "role content name tool_call_id tool_calls function_call refusal audio images "
+    "reasoning_content reasoning parsed parts finish_reason".split()
+)
 
 
 def _is_all(facts: Facts) -> bool:
@@ -138,16 +152,29 @@ def content_part(given: Any) -> Part:
     if type(given) is str:
         return text(given)
     read = _PARTS.get(field(given, "type"))
-    return as_it_is(given) if read is None else read(given)
+    if read is None:
+        return as_it_is(given)
+    return {**read(given), **beside(fields(given), _TAKEN_OF_PART)}
+
+
+_TAKEN_OF_PART = frozenset(
+    "type text refusal image_url input_audio file file_id file_data file_url filename "
+    "parsed content modality".split()
+)
 
 
 def _image(given: Any) -> Part:
     url = field(given, "image_url")
+    more: Facts = {}
     if type(url) is not str:
+        more = beside(fields(url), _URL)
         url = field(url, "url")
     if url is None:
-        return from_file("image", field(given, "file_id"))
-    return from_url("image", url)
+        return {**from_file("image", field(given, "file_id")), **more}
+    return {**from_url("image", url), **more}
+
+
+_URL = frozenset(("url",))
 
 
 def _audio(given: Any) -> Part:
@@ -203,11 +230,15 @@ def _tool(given: Any) -> Any:
     function = field(given, "function") or given
     if field(given, "type") not in ("function", None) or not field(function, "name"):
         return plain(given)
-    return tool(
+    made = tool(
         field(function, "name"),
         field(function, "description"),
         field(function, "parameters"),
     )
+    return {**made, **beside(fields(function), _TAKEN_OF_TOOL)}
+
+
+_TAKEN_OF_TOOL = frozenset(("type", "name", "description", "parameters"))
 
 
 def choices(given: Any) -> list[Message]:
@@ -215,17 +246,28 @@ def choices(given: Any) -> list[Message]:
     said: list[Message] = []
     for one in given:
         facts = fields(one)
-        said.append(chat_message(facts.get("message"), facts.get("finish_reason")))
+        made = chat_message(facts.get("message"), facts.get("finish_reason"))
+        if any(map(facts.get, facts.keys() - TAKEN_OF_CHOICE)):
+            made = {**made, **beside(facts, TAKEN_OF_CHOICE)}
+        said.append(made)
     return said
+
+
+TAKEN_OF_CHOICE = frozenset(
+    ("index", "message", "delta", "text", "finish_reason", "role", "parts", "name")
+)
 
 
 def completion_choices(given: Any) -> list[Message]:
     """Return the answers of a legacy completion, which are plain text."""
     return [
-        message(
-            "assistant",
-            content_parts(field(one, "text")),
-            finish_reason=field(one, "finish_reason"),
-        )
+        {
+            **message(
+                "assistant",
+                content_parts(field(one, "text")),
+                finish_reason=field(one, "finish_reason"),
+            ),
+            **beside(fields(one), TAKEN_OF_CHOICE),
+        }
         for one in items(given)
     ]

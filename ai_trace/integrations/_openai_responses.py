@@ -72,11 +72,15 @@ def output_messages(output: Any, status: Any, incomplete: Any) -> list[Message]:
         incomplete: The details that say why it is incomplete.
     """
     parts = [part for item in items(output) for part in item_parts(item)]
-    if not parts:
+    if not parts and status in _SAYS_NOTHING:
         return []
     return [
         message("assistant", parts, finish_reason=_reason(parts, status, incomplete))
     ]
+
+
+# Whatever else an answer without a word ended in, or waits for, has to be told.
+_SAYS_NOTHING = (None, "completed")
 
 
 def _reason(parts: list[Part], status: Any, incomplete: Any) -> Any:

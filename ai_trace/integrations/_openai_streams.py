@@ -4,10 +4,11 @@ OpenAI's streams, gathered chunk by chunk.
 
 from __future__ import annotations
 
+import json
 from typing import Any, Callable
 
 from ai_trace.integrations._fields import counts, extra, field, fields, items, plain
-from ai_trace.integrations._media import BlobPieces, blob
+from ai_trace.integrations._media import BlobPieces, beside, blob, without_media
 from ai_trace.integrations._messages import (
     Message,
     Part,
@@ -17,7 +18,11 @@ from ai_trace.integrations._messages import (
     text,
     tool_call,
 )
-from ai_trace.integrations._openai_messages import content_part, content_parts
+from ai_trace.integrations._openai_messages import (
+    TAKEN_OF_CHOICE,
+    content_part,
+    content_parts,
+)
 from ai_trace.integrations._openai_responses import item_parts, output_messages
 from ai_trace.integrations._usage import openai_usage
 from ai_trace.integrations._wire import Facts, answer
@@ -32,6 +37,7 @@ class _PiecedCall:
         self.call_id: Any = None
         self.name: Any = None
         self.pieces: list[str] = []
+        self.whole: Any = None
 
     def is_another(self, call_id: Any, name: Any) -> bool:
         """Tell whether a piece under the same index begins another call."""
@@ -45,10 +51,14 @@ class _PiecedCall:
         piece = field(function, "arguments") or extra(function, "input")
         if type(piece) is str:
             self.pieces.append(piece)
+        elif piece is not None:
+            # Some servers send them as an object, all at once.
+            self.whole = piece
 
     def part(self) -> Part:
         """Return what has come of it."""
-        return tool_call(self.name, "".join(self.pieces), self.call_id)
+        arguments = "".join(self.pieces) if self.whole is None else self.whole
+        return tool_call(self.name, arguments, self.call_id)
 
 
 class _Choice:
@@ -68,14 +78,19 @@ class _Choice:
         self.heard: list[str] = []
         self.images: list[Part] = []
         self.finish_reason: Any = None
+        self.more: Facts = {}
 
     def add(self, delta: Any) -> bool:
         """Take what a chunk adds; return whether it says something."""
         speaks = False
         for name, given in fields(delta).items():
-            if given and name in _TAKES:
+            if not given:
+                continue
+            if name in _TAKES:
                 _TAKES[name](self, given)
                 speaks = True
+            elif name not in _TAKEN_OF_DELTA:
+                self.more[name] = joined(self.more.get(name), plain(given))
         return speaks
 
     def _add_content(self, given: Any) -> None:
@@ -87,15 +102,14 @@ class _Choice:
             if type(part.get("content")) is str:
                 self.said.append(part["content"])
 
-    def _add_thought(self, given: str) -> None:
-        self.thought.append(given)
+    def _add_thought(self, given: Any) -> None:
+        self.thought.append(_text_of(given))
 
     def _add_thought_elsewhere(self, given: Any) -> None:
-        if type(given) is str:
-            self.thought_elsewhere.append(given)
+        self.thought_elsewhere.append(_text_of(given))
 
-    def _add_refusal(self, given: str) -> None:
-        self.refused.append(given)
+    def _add_refusal(self, given: Any) -> None:
+        self.refused.append(_text_of(given))
 
     def _add_sound(self, given: Any) -> None:
         data, transcript = field(given, "data"), field(given, "transcript")
@@ -103,7 +117,7 @@ class _Choice:
             self.sound = self.sound or BlobPieces("audio")
             self.sound.add(data)
         if transcript:
-            self.heard.append(transcript)
+            self.heard.append(_text_of(transcript))
 
     def _add_images(self, given: Any) -> None:
         self.images += [content_part(one) for one in items(given)]
@@ -139,7 +153,13 @@ class _Choice:
         if self.heard:
             parts.append(text("".join(self.heard)))
         parts += self.images
-        return message(self.role, parts, finish_reason=self.finish_reason)
+        made = message(self.role, parts, finish_reason=self.finish_reason)
+        return {**made, **without_media(self.more)}
+
+
+def _text_of(given: Any) -> str:
+    """Return a piece of text; what should be one and is none, as JSON."""
+    return given if type(given) is str else json.dumps(plain(given), default=str)
 
 
 _TAKES: dict[str, Callable[[_Choice, Any], None]] = {
@@ -154,7 +174,23 @@ _TAKES: dict[str, Callable[[_Choice, Any], None]] = {
 }
 
 
+_TAKEN_OF_DELTA = ("role", "parts", "name", "finish_reason")
+
+
+def joined(known: Any, more: Any) -> Any:
+    """Return two pieces of something as one, as far as they can be joined."""
+    if type(known) is not type(more):
+        return known if more is None else more
+    if type(known) is list or type(known) is str:
+        return known + more
+    if type(known) is dict:
+        return {**known, **{name: joined(known.get(name), more[name]) for name in more}}
+    return more
+
+
 _ABOUT = ("model", "id", "service_tier")
+TAKEN_OF_ANSWER = frozenset((*_ABOUT, "object", "created", "choices", "usage"))
+"""What of an answer stands in its step under other names, or is not to be kept."""
 
 
 class ChatFold:
@@ -164,15 +200,22 @@ class ChatFold:
 
     def __init__(self) -> None:
         self._about: Facts = {}
+        self._untold: tuple[str, ...] = _ABOUT
         self._choices: dict[Any, _Choice] = {}
         self._usage: Any = None
+        self._more: Facts = {}
 
     def add(self, chunk: Any) -> bool:
         """Take a chunk; return whether the model says something in it."""
         facts = fields(chunk)
-        if not self._about:
-            for name in _ABOUT:
-                self._about[name] = facts.get(name)
+        if any(map(facts.get, facts.keys() - TAKEN_OF_ANSWER)):
+            self._more.update(beside(facts, TAKEN_OF_ANSWER))
+        for name in self._untold:
+            told = facts.get(name)
+            # Azure's first chunk has empty texts there.
+            if told:
+                self._about[name] = told
+                self._untold = tuple(set(_ABOUT).difference(self._about))
         usage = facts.get("usage")
         if usage is not None:
             # The last chunk holds it, and often no choice at all.
@@ -190,12 +233,22 @@ class ChatFold:
             reason = told.get("finish_reason")
             if reason is not None:
                 choice.finish_reason = reason
+            if any(map(told.get, told.keys() - TAKEN_OF_CHOICE)):
+                choice.more = joined(choice.more, beside(told, TAKEN_OF_CHOICE))
         return speaks
 
     def result(self) -> Facts:
         """Return what has come so far."""
-        messages = [choice.message() for choice in self._choices.values()]
-        return answer(self._about, messages, openai_usage(self._usage), self._usage)
+        # Those of a whole answer stand in this order, whichever began to speak first.
+        messages = [
+            self._choices[one].message() for one in sorted(self._choices, key=_rank)
+        ]
+        found = answer(self._about, messages, openai_usage(self._usage), self._usage)
+        return {**found, **self._more}
+
+
+def _rank(index: Any) -> int:
+    return index if type(index) is int else 0
 
 
 class CompletionFold(ChatFold):

@@ -16,7 +16,12 @@ from ai_trace.integrations._openai_messages import (
     tools,
 )
 from ai_trace.integrations._openai_responses import input_messages, output_messages
-from ai_trace.integrations._openai_streams import ChatFold, CompletionFold, ResponseFold
+from ai_trace.integrations._openai_streams import (
+    TAKEN_OF_ANSWER,
+    ChatFold,
+    CompletionFold,
+    ResponseFold,
+)
 from ai_trace.integrations._usage import openai_usage
 from ai_trace.integrations._wire import Facts, Wire, answer, parameters, told
 
@@ -43,7 +48,7 @@ def chat_answered(response: Any) -> Facts | None:
     if type(said) is not list:
         return None
     usage = counts(given.get("usage"))
-    return answer(given, choices(said), openai_usage(usage), usage)
+    return answer(given, choices(said), openai_usage(usage), usage, TAKEN_OF_ANSWER)
 
 
 def _completion_asked(body: Facts) -> Facts:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any, Callable, NamedTuple, Protocol
 
 from ai_trace.integrations._fields import fields
-from ai_trace.integrations._media import without_media
+from ai_trace.integrations._media import beside, without_media
 from ai_trace.integrations._messages import Message
 from ai_trace.integrations._usage import Usage
 
@@ -65,7 +65,11 @@ def parameters(body: Facts, *taken: str) -> Facts | None:
 
 
 def answer(
-    response: Any, messages: list[Message], usage: Usage, raw_usage: Any = None
+    response: Any,
+    messages: list[Message],
+    usage: Usage,
+    raw_usage: Any = None,
+    known: frozenset[str] | None = None,
 ) -> Facts:
     """
     Return the result of a step.
@@ -75,6 +79,8 @@ def answer(
         messages: What the model said, one message a choice.
         usage: The counts of tokens.
         raw_usage: The provider's own usage, as plain JSON.
+        known: What of the answer stands here under other names; whatever else it holds
+            is kept. By default nothing is.
     """
     given = response if type(response) is dict else fields(response)
     found: Facts = {}
@@ -93,4 +99,7 @@ def answer(
         found["raw_usage"] = raw_usage
     if given.get("service_tier") is not None:
         found["service_tier"] = given["service_tier"]
+    # Asked in C, for most answers hold no more than that.
+    if known is not None and any(map(given.get, given.keys() - known)):
+        found.update(beside(given, known))
     return found

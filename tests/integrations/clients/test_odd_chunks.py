@@ -1,0 +1,92 @@
+"""
+Streams of servers that send what OpenAI's own does not, or in another order.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import openai
+import pytest
+from llm_replies import QUESTION, chunk, chunk_of
+from llm_server import LlmServer, stream
+
+from ai_trace.testing import capture
+
+
+ASKED: dict[str, Any] = {"model": "gpt-5-mini", "messages": QUESTION, "stream": True}
+
+
+def result_of(server: LlmServer, client: openai.OpenAI, *events: Any) -> Any:
+    """Read a stream to its end; return what was recorded, of which nothing was lost."""
+    server.will(stream(*events))
+    with capture() as steps:
+        for _ in client.chat.completions.create(**ASKED):
+            pass
+    (record,) = steps
+
+    assert {} == steps.tracer.health()
+    return record.result
+
+
+def test_first_chunk_of_azure(server: LlmServer, client: openai.OpenAI) -> None:
+    """Who answered is found in later chunks where the first one does not say."""
+    first = {"id": "", "created": 0, "model": "", "object": "", "choices": []}
+    filters = [{"prompt_index": 0, "content_filter_results": {}}]
+    found = result_of(
+        server,
+        client,
+        {**first, "prompt_filter_results": filters},
+        chunk("Paris."),
+        chunk(None, "stop"),
+        chunk_of(service_tier="priority"),
+    )
+
+    assert "gpt-5-mini-2025-08-07" == found["model"]
+    assert "chatcmpl-1" == found["id"]
+    assert "priority" == found["service_tier"]
+    assert filters == found["prompt_filter_results"]
+
+
+def test_choices_in_their_order(server: LlmServer, client: openai.OpenAI) -> None:
+    """Choices stand in the order of their numbers, whichever began first."""
+    found = result_of(server, client, chunk("second", index=1), chunk("first", index=0))
+
+    assert ["first", "second"] == [
+        one["parts"][0]["content"] for one in found["messages"]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("reasoning_content", "reasoning"),
+        ("reasoning", "reasoning"),
+        ("refusal", "refusal"),
+    ],
+)
+def test_pieces_that_are_no_text(
+    server: LlmServer, client: openai.OpenAI, name: str, kind: str
+) -> None:
+    """A piece that should be text and is none costs nothing of the others."""
+    odd: dict[str, Any] = {name: {"of": 1}}
+    (said,) = result_of(server, client, chunk("Paris."), chunk(**odd))["messages"]
+    parts = {part["type"]: part["content"] for part in said["parts"]}
+
+    assert {"text": "Paris.", kind: '{"of": 1}'} == parts
+
+
+def test_arguments_as_an_object(server: LlmServer, client: openai.OpenAI) -> None:
+    """Arguments of a tool may come as an object instead of its text."""
+    function = {"name": "get_weather", "arguments": {"city": "Paris"}}
+    piece = {"index": 0, "id": "call_0", "type": "function", "function": function}
+    (said,) = result_of(server, client, chunk(tool_calls=[piece]))["messages"]
+
+    assert [
+        {
+            "type": "tool_call",
+            "name": "get_weather",
+            "id": "call_0",
+            "arguments": {"city": "Paris"},
+        }
+    ] == said["parts"]
