@@ -18,11 +18,17 @@ _prices: Any = None
 _snapshot: Callable[[], Any]
 _label = ""
 _NORMAL_TIERS = (None, "auto", "default", "standard")
+# What Anthropic multiplies its prices for.
+_NORMAL_SPEEDS = (None, "standard")
+_NORMAL_PLACES = (None, "", "global", "not_available")
 _DECIMALS = 12
 _PRICED_APART = (
     ("cache_creation", "ephemeral_1h_input_tokens"),
     ("prompt_tokens_details", "audio_tokens"),
     ("completion_tokens_details", "audio_tokens"),
+    ("server_tool_use", "web_search_requests"),
+    # LangChain's name for the first.
+    ("input_token_details", "ephemeral_1h_input_tokens"),
 )
 # What the table calls those whom the conventions call otherwise.
 _NAMES = {
@@ -233,6 +239,10 @@ def _is_priced_apart(raw: Any) -> bool:
     """Tell whether tokens were counted that have prices of their own."""
     given = raw if type(raw) is dict else fields(raw)
     if given.get("service_tier") not in _NORMAL_TIERS:
+        return True
+    if given.get("speed") not in _NORMAL_SPEEDS:
+        return True
+    if given.get("inference_geo") not in _NORMAL_PLACES:
         return True
     for name, count in _PRICED_APART:
         details = given.get(name)

@@ -4,13 +4,13 @@ Who answers a client: known by the server that it asks.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 
 # The values of gen_ai.provider.name, by the end of the host's name.
 _PROVIDERS = {
     "aiplatform.googleapis.com": "gcp.vertex_ai",
-    "amazonaws.com": "aws.bedrock",
     "api.anthropic.com": "anthropic",
     "api.cohere.ai": "cohere",
     "api.cohere.com": "cohere",
@@ -24,6 +24,12 @@ _PROVIDERS = {
     "generativelanguage.googleapis.com": "gcp.gemini",
     "openai.azure.com": "azure.ai.openai",
 }
+
+# Whatever runs in Amazon's cloud may have a name that ends like this.
+_BEDROCK = re.compile(
+    r"(.*\.)?bedrock[a-z-]*(\.[a-z0-9-]+)*\.(amazonaws\.com|api\.aws)"
+)
+_VERTEX_IN_A_REGION = ("-aiplatform.googleapis.com", ".rep.googleapis.com")
 
 
 _STORED = "_base_url"
@@ -78,7 +84,8 @@ def provider_at(host: Any, port: Any, library: str) -> tuple[str, str | None]:
         library: Whose wire the server speaks in any case.
 
     Returns:
-        The provider; and the server's address if it is none of a known provider.
+        The provider; and the server's address if it is none of a known provider, or
+        one whose prices are not known.
     """
     if type(host) is not str:
         return library, None
@@ -87,4 +94,9 @@ def provider_at(host: Any, port: Any, library: str) -> tuple[str, str | None]:
         provider = _PROVIDERS.get(".".join(parts[start:]))
         if provider is not None:
             return provider, None
+    if _BEDROCK.fullmatch(host):
+        return "aws.bedrock", None
+    if host.endswith(_VERTEX_IN_A_REGION):
+        # Regions have prices of their own, which the table does not know.
+        return "gcp.vertex_ai", host
     return library, host if port is None else f"{host}:{port}"

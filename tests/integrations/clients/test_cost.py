@@ -27,6 +27,7 @@ from llm_server import LlmServer, answer
 from ai_trace.integrations import _prices
 from ai_trace.integrations._fields import counts
 from ai_trace.integrations._prices import cost
+from ai_trace.integrations._servers import provider_at
 from ai_trace.integrations._usage import anthropic_usage, openai_usage, usage
 from ai_trace.integrations.openai import wrap_openai
 from ai_trace.testing import capture
@@ -148,6 +149,29 @@ def test_without_the_extra(
     assert {} == steps.tracer.health()
 
 
+@pytest.mark.parametrize(
+    ("host", "provider", "server"),
+    [
+        ("api.openai.com", "openai", None),
+        ("eu.api.openai.com", "openai", None),
+        ("bedrock-runtime.us-east-1.amazonaws.com", "aws.bedrock", None),
+        ("bedrock-mantle.us-east-1.api.aws", "aws.bedrock", None),
+        ("aiplatform.googleapis.com", "gcp.vertex_ai", None),
+        ("us-east5-aiplatform.googleapis.com", "gcp.vertex_ai", "itself"),
+        ("aiplatform.us.rep.googleapis.com", "gcp.vertex_ai", "itself"),
+        ("ec2-1-2-3-4.compute-1.amazonaws.com", "openai", "itself"),
+        ("models-1.us-east-1.elb.amazonaws.com", "openai", "itself"),
+        ("runtime.sagemaker.us-east-1.amazonaws.com", "openai", "itself"),
+        ("notbedrock.example", "openai", "itself"),
+    ],
+)
+def test_who_answers(host: str, provider: str, server: str | None) -> None:
+    """A cloud's model is known by the server; what else runs in a cloud is not one."""
+    address = host if server == "itself" else None
+
+    assert (provider, address) == provider_at(host, None, "openai")
+
+
 def test_cached_tokens_are_counted_once() -> None:
     """Anthropic's cached tokens are part of the input, and priced as what they are."""
     raw = {
@@ -172,6 +196,13 @@ def test_cached_tokens_are_counted_once() -> None:
             "input_tokens": 9,
             "output_tokens": 9,
             "cache_creation": {"ephemeral_1h_input_tokens": 5},
+        },
+        {"input_tokens": 9, "output_tokens": 9, "speed": "fast"},
+        {"input_tokens": 9, "output_tokens": 9, "inference_geo": "us"},
+        {
+            "input_tokens": 9,
+            "output_tokens": 9,
+            "server_tool_use": {"web_search_requests": 1},
         },
     ],
 )
