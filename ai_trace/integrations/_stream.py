@@ -182,7 +182,9 @@ class _Reader:
             passing.exhausted()
             raise
         except BaseException as exc:
-            passing.failed(exc)
+            # Another thread is reading: this one was refused, the stream goes on.
+            if not getattr(self._inner, "gi_running", False):
+                passing.failed(exc)
             raise
         passing.take(chunk)
         return chunk
@@ -245,7 +247,9 @@ class _AsyncReader:
             passing.exhausted()
             raise
         except BaseException as exc:
-            passing.failed(exc)
+            # Another task is reading: this one was refused, the stream goes on.
+            if not getattr(self._inner, "ag_running", False):
+                passing.failed(exc)
             raise
         passing.take(chunk)
         return chunk

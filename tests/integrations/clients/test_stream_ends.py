@@ -8,6 +8,7 @@ import asyncio
 import gc
 import sys
 import threading
+from collections.abc import Iterator
 from typing import Any, Callable
 
 import anthropic
@@ -253,16 +254,78 @@ def test_nothing_is_left_on_the_objects(
     assert vars(other).keys() == vars(one).keys()
 
 
-def without_socket(reply: Reply) -> Any:
-    """Return an HTTP client that has the reply at once: 10,000 calls in seconds."""
+def without_socket(
+    reply: Reply, pieces: Callable[[], Iterator[bytes]] | None = None
+) -> Any:
+    """
+    Return an HTTP client that has the reply at once: 10,000 calls in seconds.
+
+    Args:
+        reply: The reply.
+        pieces: Makes its body, if it is to come piece by piece.
+    """
     base = next(c for c in openai.DefaultHttpxClient.__mro__ if c.__name__ == "Client")
     http: Any = sys.modules[base.__module__.partition(".")[0]]
     body = b"".join(piece for piece in reply.pieces if isinstance(piece, bytes))
 
+    content = pieces or (lambda: body)
+
     def given(request: Any) -> Any:
-        return http.Response(reply.status, headers=reply.headers, content=body)
+        return http.Response(reply.status, headers=reply.headers, content=content())
 
     return http.Client(transport=http.MockTransport(given))
+
+
+def test_read_while_it_is_read(openai_options: dict[str, Any]) -> None:
+    """A reader who is refused, because another one reads, does not end the step."""
+    streams: list[Any] = []
+
+    def body() -> Iterator[bytes]:
+        for piece in chat_stream("Par", "is.").pieces:
+            assert isinstance(piece, bytes)
+            yield piece
+            if streams:
+                with pytest.raises(ValueError, match="already executing"):
+                    next(streams[0])
+
+    reply = chat_stream()
+    http = without_socket(reply, body)
+    with wrap_openai(openai.OpenAI(**openai_options, http_client=http)) as client:
+        with capture() as steps:
+            streams.append(client.chat.completions.create(**ASKED))
+            assert 5 == len(list(streams[0]))
+    record = only(steps)
+
+    assert "ok" == record.outcome
+    assert "Paris." == text_of(record)
+
+
+def test_awaited_while_it_is_awaited(
+    server: LlmServer, openai_options: dict[str, Any]
+) -> None:
+    """A task that is refused, because another one reads, does not end the step."""
+    goes_on = threading.Event()
+    server.will(stream(chunk("Par"), goes_on, chunk("is."), chunk(None, "stop")))
+
+    async def read() -> int:
+        async with wrap_openai(openai.AsyncOpenAI(**openai_options)) as client:
+            stream = await client.chat.completions.create(**ASKED)
+            await stream.__anext__()
+            reading = asyncio.ensure_future(stream.__anext__())
+            # It runs as soon as this task lets it, up to what has not come yet.
+            await asyncio.sleep(0)
+            with pytest.raises(RuntimeError, match="already running"):
+                await stream.__anext__()
+            goes_on.set()
+            await reading
+            return len([one async for one in stream])
+
+    with capture() as steps:
+        assert 1 == asyncio.run(read())
+    record = only(steps)
+
+    assert "ok" == record.outcome
+    assert "Paris." == text_of(record)
 
 
 @pytest.mark.timeout(120)
