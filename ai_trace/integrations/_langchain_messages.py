@@ -171,10 +171,22 @@ def _answer(generation: Any) -> Message:
 def usage_of(counted: Any) -> Usage:
     """Return the counts of ``usage_metadata``, which all providers share."""
     went_in = field(counted, "input_token_details")
+    written = _count(went_in, "cache_creation")
+    for_minutes = field(went_in, "ephemeral_5m_input_tokens")
+    for_an_hour = field(went_in, "ephemeral_1h_input_tokens")
+    if not written and (for_minutes or for_an_hour):
+        # Anthropic's, counted by how long they are kept, and then no more in one.
+        written = (for_minutes or 0) + (for_an_hour or 0)
     return usage(
         field(counted, "input_tokens"),
         field(counted, "output_tokens"),
-        field(went_in, "cache_read"),
-        field(went_in, "cache_creation"),
-        field(field(counted, "output_token_details"), "reasoning"),
+        _count(went_in, "cache_read"),
+        written,
+        _count(field(counted, "output_token_details"), "reasoning"),
     )
+
+
+def _count(details: Any, name: str) -> Any:
+    """Return one count, which has another name in each tier of OpenAI's service."""
+    found = (field(details, prefix + name) for prefix in ("", "flex_", "priority_"))
+    return next((one for one in found if one is not None), None)

@@ -78,6 +78,15 @@ def open_run(run_id: UUID) -> ForeignStep | None:
     return _open.get(run_id)
 
 
+def is_teller(handler: object, step: ForeignStep) -> bool:
+    """
+    Tell whether a handler is the one that adds to a step.
+
+    Where a program gave several handlers of ours, each is told the same.
+    """
+    return step.facts.setdefault("teller", handler) is handler
+
+
 def taken(run_id: UUID) -> ForeignStep | None:
     """Return the step of a run that ends, once."""
     _folded.pop(run_id, None)
@@ -104,7 +113,10 @@ def fail_run(run_id: UUID, error: BaseException, response: Any = None) -> None:
         return
     try:
         if field(response, "generations"):
-            step.set_result(answered(step, response))
+            found = answered(step, response)
+            # Of a request that was refused, LangChain makes an answer without a word.
+            if any(one["parts"] for one in found["messages"]) or "usage" in found:
+                step.set_result(found)
     finally:
         if _is_pause(error):
             step.end("closed")

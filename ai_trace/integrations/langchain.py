@@ -147,7 +147,7 @@ class LangChainSteps(BaseCallbackHandler):
     def on_llm_new_token(self, token: Any, *, run_id: UUID, **kwargs: Any) -> None:
         """Take note of a chunk of a stream; called by LangChain."""
         step = runs.open_run(run_id)
-        if step is not None:
+        if step is not None and runs.is_teller(self, step):
             runs.count_chunk(step, says_something=bool(token))
 
     @hook
@@ -235,7 +235,7 @@ class LangChainSteps(BaseCallbackHandler):
     def on_retry(self, retry_state: Any, *, run_id: UUID, **kwargs: Any) -> None:
         """Log that a run is tried again; called by LangChain."""
         step = runs.step_of(run_id)
-        if step is not None and step.is_open():
+        if step is not None and step.is_open() and runs.is_teller(self, step):
             step.log(event="retry", attempt=field(retry_state, "attempt_number"))
 
     @hook
@@ -244,7 +244,7 @@ class LangChainSteps(BaseCallbackHandler):
     ) -> None:
         """Log what the program dispatches itself; called by LangChain."""
         step = runs.step_of(run_id)
-        if step is not None and step.is_open():
+        if step is not None and step.is_open() and runs.is_teller(self, step):
             step.log(event=name, data=data)
 
 

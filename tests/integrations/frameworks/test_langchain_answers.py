@@ -1,0 +1,90 @@
+"""
+What LangChain's models answer and count, told once, whoever the provider is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import weather_chat as chat
+from langchain_core.callbacks import dispatch_custom_event
+from langchain_core.runnables import RunnableLambda
+from langchain_openai import ChatOpenAI
+from llm_replies import choice, completion
+from llm_server import LlmServer, answer, serving
+from openai import AuthenticationError
+
+from ai_trace.integrations._langchain_messages import usage_of
+from ai_trace.integrations.langchain import LangChainSteps
+from ai_trace.testing import capture
+
+
+CONFIG: Any = {"callbacks": [LangChainSteps()]}
+
+
+@pytest.fixture
+def server() -> Iterator[LlmServer]:
+    """A model."""
+    with serving() as llm:
+        yield llm
+
+
+def model(server: LlmServer, **more: Any) -> ChatOpenAI:
+    """Return a model that does not try again."""
+    url = f"{server.address}/v1"
+    options = {"base_url": url, "api_key": "sk-of-the-test", "max_retries": 0}
+    return ChatOpenAI(model=chat.MODEL, stream_usage=True, **options, **more)
+
+
+def test_two_handlers_tell_once(server: LlmServer) -> None:
+    """Chunks and events are recorded once, though each of two handlers is told."""
+    server.will(chat.STREAMS)
+
+    def announce(given: str) -> str:
+        dispatch_custom_event("seen", {"by": "ann"})
+        return given
+
+    twice = {"callbacks": [LangChainSteps()]}
+    with capture() as steps:
+        chunks = list(model(server, **twice).stream("Weather?", CONFIG))
+        RunnableLambda(announce).with_config(twice).invoke("a", CONFIG)
+    call, announced = steps
+
+    assert 0 < call.result["chunks"] <= len(chunks)
+    assert ["seen"] == [entry["event"] for entry in announced.logs]
+
+
+def test_counts_of_a_tier(server: LlmServer) -> None:
+    """What LangChain calls by the tier of service is counted like all else."""
+    server.will(answer(completion(choice(chat.ANSWER), service_tier="flex")))
+    with capture() as steps:
+        model(server).invoke("Weather?", CONFIG)
+    (call,) = steps
+
+    assert chat.COUNTED == call.result["usage"]
+
+
+@pytest.mark.parametrize("names", [("5m",), ("1h",), ("5m", "1h")])
+def test_counts_of_tokens_kept_for_a_time(names: tuple[str, ...]) -> None:
+    """What was written to a cache is counted, though LangChain sets the sum to none."""
+    kept = {f"ephemeral_{name}_input_tokens": 4 for name in names}
+    details = {"cache_read": 2, "cache_creation": 0, **kept}
+    found = usage_of(
+        {"input_tokens": 20, "output_tokens": 8, "input_token_details": details}
+    )
+
+    assert 4 * len(names) == found["cache_creation_input_tokens"]
+    assert 2 == found["cache_read_input_tokens"]
+
+
+def test_nothing_was_answered(server: LlmServer) -> None:
+    """A request that is refused has an error, and no answer that nobody gave."""
+    server.will(chat.FAILS)
+    with capture() as steps, pytest.raises(AuthenticationError):
+        model(server).invoke("Weather?", CONFIG)
+    (call,) = steps
+
+    assert "error" == call.outcome
+    assert call.result is None
