@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from typing import Any, Callable
 
-from ai_trace.integrations._fields import field, items
+from ai_trace.integrations._fields import field, fields, items
 from ai_trace.integrations._media import (
     as_it_is,
+    beside,
     blob,
     from_file,
     from_url,
@@ -82,7 +83,10 @@ def message_of(given: Any, finish_reason: Any = None) -> Message:
 def _tool_response(given: Any) -> Part:
     content = given.content
     response = content if type(content) is str else content_of(given)
-    return tool_call_response(response, field(given, "tool_call_id"))
+    part = tool_call_response(response, field(given, "tool_call_id"))
+    if field(given, "status") == "error":
+        part["is_error"] = True
+    return part
 
 
 def content_of(given: Any) -> Any:
@@ -101,7 +105,11 @@ def _part(block: Any) -> Part:
 
 
 def _text(block: Any) -> Part:
-    return text(field(block, "text"))
+    return {**text(field(block, "text")), **beside(fields(block), _TAKEN_OF_TEXT)}
+
+
+# What numbers a block is of LangChain's own making.
+_TAKEN_OF_TEXT = frozenset(("type", "text", "id", "index", "content"))
 
 
 def _reasoning(block: Any) -> Part:
@@ -165,7 +173,10 @@ def _answer(generation: Any) -> Message:
         return message("assistant", parts, finish_reason=info.get("finish_reason"))
     about = {**info, **(field(given, "response_metadata") or {})}
     reason = about.get("finish_reason") or about.get("stop_reason")
-    return message_of(given, reason)
+    made = message_of(given, reason)
+    if about.get("logprobs"):
+        made["logprobs"] = about["logprobs"]
+    return made
 
 
 def usage_of(counted: Any) -> Usage:

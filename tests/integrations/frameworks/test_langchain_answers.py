@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 import weather_chat as chat
 from langchain_core.callbacks import dispatch_custom_event
+from langchain_core.messages import AIMessage, ToolMessage
 from langchain_core.runnables import RunnableLambda
 from langchain_openai import ChatOpenAI
 from llm_replies import choice, completion
 from llm_server import LlmServer, answer, serving
 from openai import AuthenticationError
 
-from ai_trace.integrations._langchain_messages import usage_of
+from ai_trace.integrations._langchain_messages import message_of, usage_of
 from ai_trace.integrations.langchain import LangChainSteps
 from ai_trace.testing import capture
 
@@ -88,3 +89,29 @@ def test_nothing_was_answered(server: LlmServer) -> None:
 
     assert "error" == call.outcome
     assert call.result is None
+
+
+def test_what_is_said_beside_the_text(server: LlmServer) -> None:
+    """Log probabilities, and whether a tool has failed, are recorded."""
+    tokens = {"content": [{"token": "It", "logprob": -0.1}]}
+    server.will(answer(completion({**choice(chat.ANSWER), "logprobs": tokens})))
+    asked = AIMessage("", tool_calls=[{"name": "f", "args": {}, "id": "call_0"}])
+    failed = ToolMessage("No.", tool_call_id="call_0", status="error")
+    with capture() as steps:
+        model(server, logprobs=True).invoke([asked, failed], CONFIG)
+    (call,) = steps
+
+    assert call.context["messages"][1]["parts"][0]["is_error"] is True
+    (token,) = call.result["messages"][0]["logprobs"]["content"]
+    assert ("It", -0.1) == (token["token"], token["logprob"])
+
+
+def test_citations() -> None:
+    """A text keeps what it refers to."""
+    link = {"type": "citation", "url": "https://paris.example/", "title": "Paris"}
+    block: Any = {"type": "text", "text": "Paris.", "annotations": [link]}
+    found = message_of(AIMessage([block]))
+
+    assert [{"type": "text", "content": "Paris.", "annotations": [link]}] == (
+        found["parts"]
+    )
