@@ -72,6 +72,9 @@ class LiteLLMSteps(CustomLogger):  # pyright: ignore[reportUntypedBaseClass]
         """Start a step; called by LiteLLM."""
         call_id = kwargs.get("litellm_call_id")
         if type(call_id) is str and call_id not in _open:
+            if call_id in _ended:
+                # A program may give one call after another the same id.
+                _ended.remove(call_id)
             _begin(call_id, kwargs, kwargs.get("input") or messages, model=model)
 
     @hook

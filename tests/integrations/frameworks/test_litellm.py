@@ -119,6 +119,18 @@ def test_completion(server: LlmServer, recorded: tuple[CapturedSteps, Told]) -> 
     assert 0 < call.duration_ms < 20_000
 
 
+def test_an_id_used_again(
+    server: LlmServer, recorded: tuple[CapturedSteps, Told]
+) -> None:
+    """Each call is recorded, though the program gives all of them the same id."""
+    steps, told = recorded
+    for _ in range(2):
+        litellm.completion(**asked(server, litellm_call_id="of-this-job"))
+        told.wait()
+
+    assert ["ok", "ok"] == [one.outcome for one in steps]
+
+
 def test_tool_call(server: LlmServer, recorded: tuple[CapturedSteps, Told]) -> None:
     """What the model asks for is a part of its answer."""
     steps, told = recorded
