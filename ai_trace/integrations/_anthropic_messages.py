@@ -38,6 +38,9 @@ def anthropic_messages(given: Any) -> Any:
         if type(content) is str:
             # Most messages are no more than that, and a history has many.
             made.append({"role": role, "parts": [{"type": "text", "content": content}]})
+        elif one and not facts:
+            # No message at all: the server will say so, and this is what it got.
+            made.append(message(None, [as_it_is(one)]))
         else:
             made.append(message(role, block_parts(content)))
     return made

@@ -63,6 +63,9 @@ def chat_message(given: Any, finish_reason: Any = None) -> Message:
         if finish_reason is not None:
             made["finish_reason"] = finish_reason_of(finish_reason)
         return made
+    if given and not facts:
+        # No message at all: the server will say so, and this is what it got.
+        return message(None, [as_it_is(given)], finish_reason=finish_reason)
     name = facts.get("name")
     if is_of_tool:
         call_id = facts.get("tool_call_id") or name
@@ -111,7 +114,10 @@ def _asked(given: Facts) -> list[Part]:
     said = given.get("refusal")
     if said:
         parts.append(refusal(said))
-    parts += [_tool_call(one) for one in items(given.get("tool_calls"))]
+    calls = given.get("tool_calls")
+    if calls and type(calls) not in (list, tuple):
+        parts.append(as_it_is(calls))
+    parts += [_tool_call(one) for one in items(calls)]
     old = given.get("function_call")
     if old:
         parts.append(tool_call(field(old, "name"), field(old, "arguments")))

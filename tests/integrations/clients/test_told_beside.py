@@ -240,3 +240,34 @@ def test_tool_without_arguments(server: LlmServer, claude: anthropic.Anthropic) 
     (part,) = steps[0].result["messages"][0]["parts"]
 
     assert {} == part["arguments"]
+
+
+@pytest.mark.parametrize("name", ["client", "claude"])
+def test_messages_that_are_none(
+    server: LlmServer, request: pytest.FixtureRequest, name: str
+) -> None:
+    """What was sent in the place of messages is there when the server refuses it."""
+    server.will(answer({"error": {"message": "No message."}}, 400))
+    client = request.getfixturevalue(name)
+    call = client.messages if name == "claude" else client.chat.completions
+    asked: Any = {"messages": ["What is it?", 1]}
+    with capture() as steps, pytest.raises(Exception, match="No message"):
+        call.create(model="m", max_tokens=9, messages=[], extra_body=asked)
+
+    assert ["What is it?", 1] == [
+        one["parts"][0]["content"] for one in steps[0].context["messages"]
+    ]
+
+
+def test_calls_that_are_no_list(server: LlmServer, client: openai.OpenAI) -> None:
+    """Calls of tools in an unknown shape are recorded as they are."""
+    server.will(answer(completion(choice())))
+    odd: Any = {"role": "assistant", "content": None, "tool_calls": {"of": 1}}
+    with capture() as steps:
+        client.chat.completions.create(
+            model="m", messages=[], extra_body={"messages": [odd]}
+        )
+
+    assert [{"type": "unknown", "content": {"of": 1}}] == (
+        steps[0].context["messages"][0]["parts"]
+    )
