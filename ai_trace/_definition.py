@@ -83,8 +83,10 @@ class Definition:
         show = _shown(wrapped, parameters, args, exclude)
         self._show = show
         self._free = Binder(parameters, show)
-        # A method that is bound already tells its parameters without the object.
-        bound = parameters if inspect.ismethod(function) else parameters[1:]
+        # A method that is bound already tells its parameters without the object; a
+        # partial object says from Python 3.13 what it is in, and is not bound to it.
+        is_bound = inspect.ismethod(function) or self._is_partial
+        bound = parameters if is_bound else parameters[1:]
         self._bound = Binder(bound, show)
         self.takes_itself = _takes_itself(wrapped, local, parameters)
         # What has the signature of another function may be called in another way.
@@ -308,6 +310,9 @@ def _takes_itself(wrapped: Any, name: str, parameters: list[inspect.Parameter]) 
     From Python 3.13 a classmethod hands a wrapped function its class as the first
     argument instead of binding it.
     """
+    kind = type(wrapped)
+    if kind is classmethod or kind is staticmethod:
+        return kind is classmethod or name.endswith(".__new__")
     in_class = "." in name and inspect.isfunction(wrapped)
     return bool(in_class and parameters and parameters[0].name in _NEVER_SHOWN)
 

@@ -12,15 +12,19 @@ from typing_extensions import ParamSpec
 
 from ai_trace._calls import BODIES
 from ai_trace._definition import Definition, check_callable
-from ai_trace._traced_function import TracedFunction, stand_in
+from ai_trace._traced_function import stand_in
 from ai_trace.typing import Kind
 
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-# Python makes class methods of these by their names, of plain functions only.
-_OF_CLASSES = ("__init_subclass__", "__class_getitem__")
+# What Python makes of these by their names, of plain functions only.
+_BY_NAME: dict[str, Callable[[Any], Any]] = {
+    "__init_subclass__": classmethod,
+    "__class_getitem__": classmethod,
+    "__new__": staticmethod,
+}
 
 
 @overload
@@ -92,8 +96,8 @@ def traced(
 def _trace(function: Any, *options: Any) -> Any:
     if isinstance(function, property):
         return _trace_parts(function, *options)
-    if inspect.isfunction(function) and function.__name__ in _OF_CLASSES:
-        function = classmethod(function)
+    if inspect.isfunction(function) and function.__name__ in _BY_NAME:
+        function = _BY_NAME[function.__name__](function)
     return _trace_function(function, *options)
 
 
@@ -108,9 +112,7 @@ def _trace_parts(whole: property, *options: Any) -> property:
     return whole
 
 
-def _trace_function(
-    function: Any, name: str | None, kind: str, *chosen: Any
-) -> TracedFunction:
+def _trace_function(function: Any, name: str | None, kind: str, *chosen: Any) -> Any:
     check_callable(function, kind, name)
     definition = Definition(function, name, kind, *chosen)
     body = BODIES[definition.flavour](definition)

@@ -82,17 +82,24 @@ class TracedMethod(TracedFunction):
         return self if instance is None else MethodType(self, instance)
 
 
-def stand_in(function: Any, body: Any, *, takes_itself: bool) -> TracedFunction:
+def stand_in(function: Any, body: Any, *, takes_itself: bool) -> Any:
     """
     Return what stands in for a function.
 
     Args:
         function: The function.
         body: What is called in its place.
-        takes_itself: Whether its first argument is the object that it is bound to.
+        takes_itself: Whether its first argument is what it is bound to.
     """
+    kind = type(function)
+    if (kind is classmethod or kind is staticmethod) and _is_plain(function.__func__):
+        # The descriptor stays what it is, so that it binds as ever.
+        inner = stand_in(function.__func__, body, takes_itself=takes_itself)
+        return kind(inner)
     # A decorator of wrapt's below has to be told what it is bound to.
-    is_plain = type(function) is FunctionType
-    return (TracedMethod if takes_itself and is_plain else TracedFunction)(
-        function, body
-    )
+    is_method = takes_itself and _is_plain(function)
+    return (TracedMethod if is_method else TracedFunction)(function, body)
+
+
+def _is_plain(function: Any) -> bool:
+    return type(function) is FunctionType

@@ -5,9 +5,11 @@ Traced methods are methods: made anew, referred to weakly, copied with their obj
 from __future__ import annotations
 
 import copy
+import functools
 import gc
 import pickle
 import types
+import warnings
 import weakref
 
 import pytest
@@ -86,6 +88,64 @@ def test_a_method_made_of_its_function_is_traced(recording):
 
     line = recording.one("Derived.run")
     assert ({}, "derived") == (line["context"], line["result"])
+
+
+def test_weak_methods_of_a_class_call_it():
+    """A class method below the decorator is one that signals can refer to."""
+    weak = weakref.WeakMethod(Derived.made)
+
+    assert "Derived" == weak()()
+    assert Base.made.__func__ is Derived.made.__func__
+    assert isinstance(vars(Base)["made"], classmethod)
+
+
+def test_a_static_method_is_one_and_the_same_function(recording):
+    """Who asks whether a subclass has overridden it compares it with the base's."""
+
+    class Plain:
+        @traced
+        @staticmethod
+        def check(text):
+            return text
+
+    class Inherits(Plain):
+        pass
+
+    assert Plain.check is Inherits().check
+    assert not hasattr(Plain.check, "__func__")
+    assert "x" == Inherits.check("x")
+    assert {"text": "x"} == recording.one("Plain.check")["context"]
+
+
+def test_a_constructor_is_called_on_an_object_as_well(recording):
+    """Python makes a static method of ``__new__``, whoever asks for it."""
+
+    class Point:
+        @traced
+        def __new__(cls, x):
+            made = super().__new__(cls)
+            made.x = x
+            return made
+
+    assert 2 == Point(1).__new__(Point, 2).x
+    assert Point.__new__ is Point.__new__
+    contexts = [line["context"] for line in recording.lines]
+    assert [{"x": 1}, {"x": 2}] == contexts
+
+
+def test_a_partial_object_in_a_class_is_not_bound(recording):
+    """On each Python its step shows what the function was given."""
+
+    class Account:
+        pay = traced(functools.partial(lambda payer, amount: amount, "paper"))
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        paid = Account().pay(3)
+
+    assert 3 == paid
+    lines = recording.lines
+    assert [{"payer": "paper", "amount": 3}] == [line["context"] for line in lines]
 
 
 def test_a_class_method_with_a_step_name_of_its_own(recording):
