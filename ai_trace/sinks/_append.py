@@ -7,6 +7,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import threading
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic
@@ -304,6 +305,17 @@ class AppendFile:
             _system.unlink(self.path)
 
     def close(self) -> None:
+        """
+        Close the file; where other threads run, as soon as none is at work on it.
+
+        A thread that has looked at the descriptor and not yet written would find
+        whatever file has its number by then, one of the program's or of ours. Each
+        holds this object meanwhile, so the last one to let go of it closes the file.
+        """
+        if threading.active_count() == 1:
+            self._close()
+
+    def _close(self) -> None:
         """Close the file, if it is still ours to close."""
         descriptor, ours = self._descriptor, self._is_ours()
         self._descriptor = -1
@@ -314,11 +326,13 @@ class AppendFile:
         """
         Close the descriptor of a file that was forgotten.
 
-        Here instead of in the sink: a tracer that was closed has no such file any
-        more, and runs no code as it dies, for which a full stack would have no room.
+        Here instead of in the sink: a tracer that was closed with no other thread about
+        has no such file any more, and runs no code as it dies, for which a full stack
+        would have no room.
         """
         if getattr(self, "_descriptor", -1) >= 0:
-            self.close()
+            with suppress(OSError):
+                self._close()
 
 
 def open_plain(path: Path) -> tuple[int, bool]:

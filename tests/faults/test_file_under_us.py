@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from pathlib import Path
 from typing import Any, Callable
 
@@ -15,6 +16,7 @@ from faults.losses import has_lines, make, make_until, notes_of, stated_losses
 from recorded import parse_line, read_file
 
 from ai_trace import JSONLSink, Tracer, reading
+from ai_trace.sinks import _system
 
 
 def names(path: Path) -> list[str]:
@@ -304,3 +306,42 @@ def test_an_open_step_survives_the_loss_of_descriptors(tmp_path: Path) -> None:
     assert {0} == {path.stat().st_size for path in tmp_path.glob("db*")}
     assert ("unfinished", {"symbol": "BTCUSDT"}) == (scan.outcome, scan.context)
     assert [0.87] == [entry["signal"] for entry in scan.logs]
+
+
+@pytest.mark.parametrize("leave", ["close", "next part"])
+def test_a_file_is_left_while_another_thread_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, leave: str
+) -> None:
+    """A line goes into its own file, never into one that got the same descriptor."""
+    tracer = Tracer("agent", tmp_path, max_bytes=2_000 if leave != "close" else None)
+    make(tracer, "first")
+    about_to_write, may_write = threading.Event(), threading.Event()
+    real_write = _system.write
+
+    def write(descriptor: int, line: bytes) -> int:
+        if b'"name":"late"' in line and b'"finished_at"' in line:
+            about_to_write.set()
+            assert may_write.wait(30)
+        return real_write(descriptor, line)
+
+    monkeypatch.setattr(_system, "write", write)
+    thread = threading.Thread(target=make, args=(tracer, "late"))
+    thread.start()
+    assert about_to_write.wait(30)
+    if leave == "close":
+        tracer.close()
+    else:
+        make(tracer, *["more"] * 10)
+        assert 1 < len(list(tmp_path.glob("*.jsonl")))
+    # What the program opens now gets the lowest number that is free.
+    mine = [os.dup(os.open(tmp_path / "mine", os.O_CREAT | os.O_WRONLY))]
+    while mine[-1] < 300:
+        mine.append(os.dup(mine[0]))
+    may_write.set()
+    thread.join()
+    for descriptor in mine:
+        os.close(descriptor)
+    tracer.close()
+
+    assert b"" == (tmp_path / "mine").read_bytes()
+    assert "late" in [record.name for record in reading.read(tracer.path).steps]
