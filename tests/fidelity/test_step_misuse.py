@@ -321,6 +321,25 @@ def test_traced_functions_run_after_the_close(record, plain_shape):
     assert [] == recording.lines
 
 
+def test_ended_while_the_tracer_closes(tmp_path):
+    """A step that ends by itself just before the tracer ends it was used rightly."""
+    tracer = Tracer("agent", tmp_path)
+
+    class Ends:
+        def on_finish(self, record):
+            if record.outcome == "unfinished":
+                second.finish()
+
+    tracer.add_sink(Ends())
+    tracer.step("first").start()
+    second = tracer.step("second").start()
+    tracer.close()
+
+    assert {} == tracer.health()
+    outcomes = {record.name: record.outcome for record in tracer.steps}
+    assert {"first": "unfinished", "second": "ok"} == outcomes
+
+
 def test_closed_twice(record):
     """Closing a tracer again does nothing."""
     with record() as recording:
