@@ -53,17 +53,20 @@ class InSink:
     """
     The place while a sink runs: what is traced there is counted, not recorded.
 
-    Without it a sink that is itself traced would be called for its own steps.
+    Without it a sink that is itself traced would be called for its own steps; so
+    would a function that redacts.
 
     Args:
         refuse: Called for each step that is refused.
+        what: What runs there.
     """
 
     id = None
     trace_id = None
 
-    def __init__(self, refuse: Callable[[], object]) -> None:
+    def __init__(self, refuse: Callable[[], object], what: str = "a sink") -> None:
         self.refuse = refuse
+        self.what = what
         self.recorder = self
         self.at_limit: list[None] = []
 

@@ -4,6 +4,7 @@ The arguments of a tracer: refused in full sentences, or put into shape.
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import stat
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ai_trace._capture import Capture
+from ai_trace._context import InSink, get_current, set_current
 from ai_trace._dispatch import check_sink
 from ai_trace._limits import Limits
 from ai_trace._record import SessionHeader
@@ -72,6 +74,36 @@ def redaction_of(redact: object) -> Redaction | None:
         "path and a value that returns what to record."
     )
     raise TraceConfigError(msg)
+
+
+def apart(redaction: Redaction | None, inside: InSink) -> Redaction | None:
+    """
+    Return what to take out, by a function of the program that is not traced itself.
+
+    It would be called for the values of its own steps, and for those of that call.
+
+    Args:
+        redaction: What to take out.
+        inside: The place while the function runs.
+    """
+    if redaction is None or redaction.replace is None:
+        return redaction
+    replace = redaction.replace
+
+    def replace_apart(path: str, value: Any) -> Any:
+        before = get_current()
+        if before is inside:
+            # A step of another's making: its values are hidden, unseen.
+            raise RecursionError
+        set_current(inside)
+        try:
+            return replace(path, value)
+        finally:
+            set_current(before)
+
+    own = copy.copy(redaction)
+    own.replace = replace_apart
+    return own
 
 
 def checked_sinks(sinks: Iterable[Sink]) -> list[Sink]:

@@ -5,12 +5,13 @@ import dataclasses
 import json
 import string
 import urllib.parse
+import warnings
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ai_trace import Limits, Tracer, _secret_names, traced
+from ai_trace import Limits, Tracer, _secret_names, step, traced
 from ai_trace._capture import Capture
 from ai_trace._redact import Redaction
 from ai_trace._secret_names import OPEN, Names
@@ -900,6 +901,33 @@ def test_own_function_that_fails():
     assert ["a", "[redaction failed]", "c"] == value
     note = {"note": "failed", "what": "redaction", "error": "KeyError"}
     assert [{"path": "$.context[1]", **note}] == notes
+
+
+@pytest.mark.parametrize("of_tracer", [False, True])
+def test_own_function_is_not_traced_itself(tmp_path, of_tracer):
+    """What it traces is counted, not recorded: it would be asked for that, too."""
+    made, calls = [], []
+
+    def hide(path, value):
+        calls.append((path, value))
+        if made and len(calls) < 100:
+            make = made[0].step if of_tracer else step
+            with make("look up", of=value) as inner:
+                inner.log(found=value)
+        return value
+
+    with Tracer("agent", tmp_path, redact=hide) as tracer:
+        made.append(tracer)
+        calls.clear()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            with tracer.step("greet", customer="Ann"):
+                pass
+
+    assert [("$.context.customer", "Ann"), ("$.name", "greet")] == calls
+    assert ["greet"] == [record.name for record in tracer.steps]
+    refused = "not recorded: it was made inside a redactor"
+    assert 2 == tracer.health()["step"][refused]
 
 
 @pytest.mark.parametrize(
