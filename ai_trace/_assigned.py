@@ -43,8 +43,8 @@ COOKIES = r"[^\s\"'\\=;]{1,64}=[^\r\n\"'\\]+"
 PLAIN_END = r"\\[nrt\"']|\[redacted:|[^\\\[]|\Z"
 END_OF_LINE = r"[,;.)}\]]{0,3}[ \t]{0,8}(?:[\r\n\"'`]|\\[nr\"]|\Z)"
 FLAG = (
-    r"--(?=[a-z])[A-Za-z0-9-]{0,48}?(?:password|passwd|pwd|secret|token|key) {1,4}"
-    r"(?=[^\s-])"
+    r"--(?=[a-z])[A-Za-z0-9-]{0,48}?(?:password|passwd|pwd|secret|token|key)"
+    r"(?: {1,4}(?=[^\s-])|[\"'], ?(?=[\"'][^-]))"
 )
 
 # What stands in the place of a secret: a placeholder, a type, nothing.
@@ -139,7 +139,9 @@ def signed(text: str) -> str:
     """Return a text with a sign behind each word that may name a value further on."""
     if "lue" not in text or _value.search(text) is None:
         return text
-    return text.replace(",", ":").replace("\n", ":")
+    for mark, before in ((",", ":"), ("\n", ":"), (" v", ":v"), (" V", ":V")):
+        text = text.replace(mark, before)
+    return text
 
 
 def named(text: str, names: Names) -> Iterator[Span]:
@@ -194,6 +196,10 @@ def flagged(text: str) -> Iterator[Span]:
             continue
         if text[start] in "\"'":
             span = start + 1, _end_of_quoted(text, start + 1, text[start])
+            in_list = "," in flag[0]
+            # In a call, the name of the option's variable may stand there.
+            if in_list and not _drawn_or_number(text[start + 1 : span[1]][:_JUDGED]):
+                continue
         elif _drawn_or_number(_judged(text, start)):
             span = _plain_span(text, start, len(text))
         else:
@@ -251,7 +257,8 @@ def _value_after(text: str, at: int, says: int, names: Names) -> Span | None:
     if opening is None:
         return None
     said = text[max(0, at - 16) : at].rstrip(" \"'\\]").lower()
-    start = opening.end
+    # In Markdown a value stands in backticks, in JavaScript some texts do.
+    start = opening.end + text.startswith("`", opening.end)
     scheme = _scheme(text, start) if said.endswith("authorization") else None
     if scheme:
         start = scheme.end()

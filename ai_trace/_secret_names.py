@@ -22,7 +22,15 @@ _SECRETS = (
     *("bearertoken", "apitoken", "sessiontoken", "securitytoken"),
     # Not every word with this end: bypass, first_pass.
     *("dbpass", "userpass", "smtppass", "mailpass", "ftppass", "mysqlpass"),
-    *("adminpass", "rootpass", "proxypass", "passwords", "passphrases"),
+    *(
+        "adminpass",
+        "rootpass",
+        "proxypass",
+        "becomepass",
+        "sshpass",
+        "passwords",
+        "passphrases",
+    ),
     *("passwordconfirmation", "secretstring", "secretbinary"),
 )
 # Cursors of pages are no secrets.
