@@ -93,6 +93,7 @@ def _sync_body(definition: Definition) -> Body:
         wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         place = get_current() or _context.active
+        place = place or (_context.inner and _context.inner(None))
         if place is None:
             if _context.orphans_unsaid:
                 call_is_orphan()
@@ -135,6 +136,7 @@ def _deferred_body(definition: Definition, drive: Callable[..., Any]) -> Body:
         wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         place = get_current() or _context.active
+        place = place or (_context.inner and _context.inner(None))
         if place is None:
             if _context.orphans_unsaid:
                 call_is_orphan()

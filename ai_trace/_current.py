@@ -68,6 +68,7 @@ def step(name: str, /, **context: Any) -> Step:
         ...     _ = s.log(action="BUY")
     """
     place = get_current() or _context.active
+    place = place or (_context.inner and _context.inner(None))
     if place is None:
         return NO_STEP
     recorder = place.recorder

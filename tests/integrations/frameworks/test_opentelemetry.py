@@ -27,7 +27,7 @@ from opentelemetry.trace import (
     TraceFlags,
 )
 
-from ai_trace import Tracer, reading, step
+from ai_trace import Tracer, reading, step, traced
 from ai_trace.integrations import _genai
 from ai_trace.integrations.opentelemetry import OpenTelemetrySteps
 from ai_trace.testing import CapturedSteps, capture
@@ -149,22 +149,34 @@ def test_threads(tracer: otel.Tracer) -> None:
     assert {"a": None, "b": "a", "c": "b"} == parents(steps)
 
 
-def test_thread_of_a_service(tracer: otel.Tracer) -> None:
+@pytest.mark.parametrize("is_active", [True, False])
+def test_thread_of_a_service(tracer: otel.Tracer, is_active: bool) -> None:
     """Where only OpenTelemetry's context was carried to, the span is the parent."""
+
+    @traced(name="b")
+    def answer() -> int:
+        return 42
+
+    @traced(name="c")
+    def count() -> Iterator[int]:
+        yield 42
+
     with capture() as steps, tracer.start_as_current_span("request") as span:
-        steps.tracer.activate()
+        if is_active:
+            steps.tracer.activate()
 
         def work() -> None:
             token = attach(otel.set_span_in_context(span))
             with step("a"):
-                pass
+                answer()
+            assert [42] == list(count())
             detach(token)
 
         thread = threading.Thread(target=work)
         thread.start()
         thread.join()
 
-    assert {"request": None, "a": "request"} == parents(steps)
+    assert {"request": None, "a": "request", "b": "a", "c": "request"} == parents(steps)
 
 
 def test_remote_parent(tracer: otel.Tracer) -> None:
