@@ -188,14 +188,14 @@ class StepRecord:
     @property
     def finished_at(self) -> float | None:
         """Epoch seconds; ``None`` while the step runs."""
-        finished: float | None = self.fields.get("finished_at")
-        return finished
+        finished = self.fields.get("finished_at")
+        return None if finished is None else float(finished)
 
     @property
     def duration_ms(self) -> float | None:
         """Milliseconds by the monotonic clock; ``None`` while the step runs."""
-        duration: float | None = self.fields.get("duration_ms")
-        return duration
+        duration = self.fields.get("duration_ms")
+        return None if duration is None else float(duration)
 
     @property
     def outcome(self) -> str:

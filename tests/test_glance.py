@@ -236,6 +236,18 @@ def test_figures_are_those_of_the_records(tmp_path):
     assert any(not isinstance(item, (StepRecord, Problem)) for item in fast)
 
 
+@each_look
+def test_times_are_of_one_type(look):
+    """A whole number of seconds is told as the same text, looked at or decoded."""
+    times = {"started_at": 1, "finished_at": 3, "duration_ms": 2_000}
+    line = encode_line(plain(**times))
+    seen, record = glance(look, line), StepRecord.from_line(line)
+
+    assert seen is not None
+    for key in times:
+        assert repr(getattr(seen, key)) == repr(getattr(record, key))
+
+
 def test_the_rest_is_decoded_when_it_is_asked_for():
     """Context and result of a plain line are there, as for the figures of calls."""
     line = encode_line(plain(context={"model": "m"}, result={"usage": {"x": 1}}))
