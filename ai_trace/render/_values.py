@@ -24,7 +24,8 @@ _LONGEST_INDENTED = 2_000_000
 _SO_FAR = {"running": "for ", "unfinished": "after at least "}
 _BYTES = ("kB", "MB", "GB", "TB")
 _THOUSAND = 1_000
-_ENDLESS = float("inf")
+# What is longer, as in a damaged file, would take a line of digits to count in days.
+_LONGEST = 1e15
 _LEAST_DOLLARS = 1e-9
 _UNITS = ((86_400, "d", 3_600, "h"), (3_600, "h", 60, "m"), (60, "m", 1, "s"))
 
@@ -99,7 +100,7 @@ def duration(milliseconds: float | None) -> str:
     """
     if milliseconds is None:
         return ""
-    if not 0 <= milliseconds < _ENDLESS:
+    if not 0 <= milliseconds < _LONGEST:
         return f"{milliseconds:g} ms"
     if milliseconds < 0.9995:
         return f"{milliseconds * 1_000:.0f} µs"
