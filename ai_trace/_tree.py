@@ -117,6 +117,7 @@ class Session:
         average_ms: Mean duration of the finished steps, or ``None``.
         usage: Tokens and cost of the LLM calls, as far as they were recorded.
         writers: The processes that are still at work on the session, or died of it.
+        numbers: How many numbers there are; some may be of no step.
     """
 
     writers: Sequence[Writer] = ()
@@ -141,6 +142,7 @@ class Session:
         self._twins = grown.twins
         self._entry = grown.entry
         self._parent = grown.parent
+        self.numbers = len(grown.parent)
         self._order = grown.order
         self._lost = grown.lost
         self._said = grown.said

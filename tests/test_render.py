@@ -402,6 +402,16 @@ def test_an_arrow_follows_the_duration_where_nothing_was_seen():
     assert "✔ step 0 500 ms → 'hold'" == next(text.step(step, PLAIN)).split(" ", 1)[1]
 
 
+def test_chosen_steps_beside_a_number_of_none():
+    """Steps are chosen also where a step recorded twice names a missing parent."""
+    records = [record(1), record(1, 8, seq=2), record(2, outcome="error")]
+    session = fold(records, header())
+
+    lines = text.tree(session, PLAIN, only=lambda step: step.outcome == "error")
+
+    assert "step 2" in list(lines)[-1]
+
+
 def test_problems_are_lines(session):
     """Each problem is a line that begins with its place."""
     assert [
@@ -429,6 +439,7 @@ def test_problems_are_lines(session):
         (3_599_999.0, "1 h 0 m"),
         (7_384_000.0, "2 h 3 m"),
         (90_000_000.0, "1 d 1 h"),
+        (1e303, "1e+303 ms"),
         (-5.0, "-5 ms"),
     ],
 )

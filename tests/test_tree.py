@@ -163,6 +163,17 @@ def test_an_id_recorded_twice_is_shown_twice():
     assert [] == list(session.children(records[2]))
 
 
+def test_a_number_may_be_of_no_step():
+    """The missing parent that only a twin names is no step, and has a number."""
+    records = [record(1), record(1, 8, seq=2), record(2, outcome="error")]
+
+    session = fold(records, header())
+
+    assert [1, 2, 2] == [step.seq for step in session.steps]
+    assert all(place.number < session.numbers for place in session.outline())
+    assert 3 < session.numbers
+
+
 def test_equal_times_do_not_matter():
     """Siblings stand in the order of ``seq``, never of the clock."""
     records = [record(n, started_at=1000.0 - n) for n in (2, 0, 1)]

@@ -227,8 +227,8 @@ def _keep(
     might: Callable[[Said], bool] | None,
 ) -> tuple[bytearray, bytearray]:
     # Which steps are shown, and which are LLM calls.
-    kept = bytearray(len(session.steps))
-    calls = bytearray(len(session.steps))
+    kept = bytearray(session.numbers)
+    calls = bytearray(session.numbers)
     path: list[int] = []
     for place in session.outline(top):
         del path[place.depth :]
