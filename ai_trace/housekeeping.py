@@ -12,9 +12,12 @@ import gzip
 import hashlib
 import os
 import shutil
+import stat
+import sys
 import time
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -25,6 +28,7 @@ from ai_trace._open_steps import CAN_TELL
 from ai_trace._parts import (
     by_process,
     id_in,
+    place_of,
     session_stem,
     split_journal_name,
     trace_stem,
@@ -74,8 +78,10 @@ class Stored:
     @property
     def written(self) -> tuple[Path, ...]:
         """What a process at work on the session holds: of many parts the last."""
-        last = (parts[-1] for parts in by_process(self.traces))
-        return (*last, *self.journals)
+        # Of which there may be a copy that somebody has compressed.
+        last = {place_of(parts[-1]) for parts in by_process(self.traces)}
+        held = (path for path in self.traces if place_of(path) in last)
+        return (*held, *self.journals)
 
     def is_being_written(self) -> bool:
         """
@@ -94,9 +100,11 @@ class Stored:
         try:
             with Locks(self.written):
                 return None
-        except (BlockingIOError, FileNotFoundError):
-            # One that has gone a moment ago: somebody is at work here.
+        except BlockingIOError:
             return _WRITTEN
+        except FileNotFoundError:
+            # Somebody else is at work here.
+            return "changed a moment ago"
         except OSError as exc:
             return f"cannot be opened for writing ({exc.strerror or exc})"
 
@@ -125,14 +133,15 @@ def survey(directory: str | os.PathLike[str]) -> list[Stored]:
                     groups.setdefault(stem, []).append(entry)
                 elif not entry.name.startswith("."):
                     foreign.append(entry.name)
-        found = [_stored(stem, group) for stem, group in groups.items()]
+        stored = [_stored(stem, group) for stem, group in groups.items()]
     except (OSError, ValueError) as exc:
         reason = getattr(exc, "strerror", None) or exc
         msg = f"The trace directory {os.fspath(directory)} cannot be listed: {reason}."
         raise TraceError(msg) from exc
     if foreign:
         raise TraceError(_refusal(directory, sorted(foreign)))
-    return sorted(found, key=_newest, reverse=True)
+    there = [session for session in stored if session.files]
+    return sorted(there, key=_newest, reverse=True)
 
 
 def _stem_of(entry: os.DirEntry[str]) -> str | None:
@@ -151,17 +160,24 @@ def _stored(stem: str, group: Sequence[os.DirEntry[str]]) -> Stored:
     ordered = sorted(
         group, key=lambda entry: (bool(trace_stem(entry.name)), entry.name)
     )
-    stats = [entry.stat(follow_symlinks=False) for entry in ordered]
-    return Stored(
-        stem=stem,
-        files=tuple(Path(entry.path) for entry in ordered),
-        size=sum(each.st_size for each in stats),
-        modified=max(each.st_mtime for each in stats),
-    )
+    files: list[Path] = []
+    size, modified = 0, 0.0
+    for entry in ordered:
+        try:
+            status = entry.stat(follow_symlinks=False)
+        except FileNotFoundError:
+            # Sessions end, and others prune and compress, at any moment.
+            continue
+        files.append(Path(entry.path))
+        size += status.st_size
+        modified = max(modified, status.st_mtime)
+    return Stored(stem, tuple(files), size, modified)
 
 
-def _newest(session: Stored) -> tuple[str, str]:
-    return id_in(session.stem), session.stem
+def _newest(session: Stored) -> tuple[str, int, str]:
+    # The tenth session of a second is newer than the second one.
+    date, clock, *number = id_in(session.stem).split("_")
+    return f"{date}_{clock}", int(number[0]) if number else 1, session.stem
 
 
 def _refusal(directory: str | os.PathLike[str], foreign: Sequence[str]) -> str:
@@ -241,12 +257,17 @@ def _remove(path: Path) -> None:
         return
 
 
-def _held(session: Stored) -> Locks:
-    why = session.hindrance() or (_WRITTEN if _has_grown(session) else None)
-    if why is not None:
-        msg = f"{session.stem} {why}; it was left alone."
-        raise TraceError(msg)
-    return Locks(session.written)
+@contextmanager
+def _held(session: Stored) -> Iterator[None]:
+    why = session.hindrance()
+    if why is None:
+        with Locks(session.written):
+            # Asked only now: from here on, nobody goes on from what is held.
+            if not _has_grown(session):
+                yield
+                return
+    msg = f"{session.stem} {why or _WRITTEN}; it was left alone."
+    raise TraceError(msg)
 
 
 def _has_grown(session: Stored) -> bool:
@@ -335,7 +356,16 @@ def _pack(source: Path, target: Path) -> None:
         ) as packed:
             shutil.copyfileobj(plain, packed, _BLOCK)
         raw.flush()
+        _give_to_owner(plain.fileno(), raw.fileno())
         _system.fsync(raw.fileno())
+
+
+def _give_to_owner(source: int, target: int) -> None:
+    # Who could read the one, though another compresses it, can read the other.
+    if sys.platform != "win32":
+        status = os.fstat(source)
+        os.fchown(target, status.st_uid, status.st_gid)
+        os.fchmod(target, stat.S_IMODE(status.st_mode))
 
 
 def _check(source: Path, packed: Path) -> None:

@@ -8,6 +8,8 @@ import gzip
 import json
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +55,15 @@ class TestWhichOnes:
     def chosen(self, directory: Path, **rules: Any) -> list[str]:
         """Return the names of the traces that are to go, newest first."""
         return [held.stem for held, _ in prunable(survey(directory), **rules)][::-1]
+
+    def test_many_of_one_second(self, tmp_path: Path) -> None:
+        """The tenth session of a second is newer than the second one."""
+        for _ in range(11):
+            with Tracer("bot", tmp_path, clock=SetClock(NOW)):
+                pass
+
+        newest = [stem.split("_", 3)[3] for stem in stems(tmp_path)[:-1]]
+        assert [str(number) for number in range(11, 1, -1)] == newest
 
     def test_old_ones(self, tmp_path: Path, five: list[Path]) -> None:
         """Who was last written before the moment goes."""
@@ -119,6 +130,62 @@ class TestWhatIsLeftAlone:
         assert held.is_being_written()
         tracer.close()
         assert not held.is_being_written()
+
+    @pytest.mark.parametrize("journal", [True, False])
+    def test_a_living_session_with_a_copy(self, tmp_path: Path, journal: bool) -> None:
+        """A compressed copy beside what is being written does not hide that it is."""
+        with Tracer("bot", tmp_path, journal=journal) as tracer:
+            with tracer.step("scan"):
+                pass
+            assert tracer.path is not None
+            before = tracer.path.read_bytes()
+            copy = tracer.path.with_name(f"{tracer.path.name}.gz")
+            copy.write_bytes(gzip.compress(before))
+            (held,) = survey(tmp_path)
+            for act in (delete, compress):
+                with pytest.raises(TraceError, match="being written"):
+                    act(held)
+            assert before == tracer.path.read_bytes()
+
+    def test_a_part_that_began_meanwhile(self, tmp_path: Path) -> None:
+        """A session that has got another part since is left alone."""
+        path = record(tmp_path, 3)
+        (held,) = survey(tmp_path)
+        path.with_name(f"{path.stem}.part2.jsonl").write_bytes(path.read_bytes())
+
+        for act in (delete, compress):
+            with pytest.raises(TraceError, match="being written"):
+                act(held)
+        assert path.exists()
+
+    def test_what_goes_meanwhile(
+        self, tmp_path: Path, five: list[Path], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What somebody else deletes during the look is not there; the rest is."""
+        scan = os.scandir
+
+        @contextmanager
+        def scan_and_delete(directory: Path) -> Iterator[Iterator[os.DirEntry[str]]]:
+            with scan(directory) as entries:
+                yield entries
+            five[2].unlink()
+
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "scandir", scan_and_delete)
+            found = survey(tmp_path)
+
+        assert [path.stem for path in five if path != five[2]] == [
+            session.stem for session in found
+        ]
+
+    def test_what_is_gone_is_not_being_written(self, tmp_path: Path) -> None:
+        """Of a session that went a moment ago it is not said that it is written."""
+        path = record(tmp_path, 3)
+        (held,) = survey(tmp_path)
+        path.unlink()
+
+        with pytest.raises(TraceError, match="changed a moment ago"):
+            delete(held)
 
     def test_what_may_not_be_opened(self, tmp_path: Path) -> None:
         """A session that cannot be opened is left alone, and why is said."""
@@ -203,6 +270,18 @@ class TestCompress:
                     compress(held)
             assert [path] == list(tmp_path.iterdir())
             assert before == path.read_bytes()
+
+    def test_who_may_read_it(self, tmp_path: Path) -> None:
+        """The compressed file is its owner's, whoever compresses it, with its mode."""
+        path = record(tmp_path, 3)
+        path.chmod(0o640)
+        owner = 65534 if os.geteuid() == 0 else os.geteuid()
+        os.chown(path, owner, -1)
+
+        compress(survey(tmp_path)[0])
+
+        status = path.with_name(f"{path.name}.gz").stat()
+        assert (0o640, owner) == (status.st_mode & 0o777, status.st_uid)
 
     def test_killed_between_name_and_removal(self, tmp_path: Path) -> None:
         """Where both files are there, the session is one, and is finished later."""
