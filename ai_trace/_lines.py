@@ -15,6 +15,7 @@ from itertools import islice
 
 from ai_trace._named import NamedTuple
 from ai_trace._names import PACKINGS as PACKINGS
+from ai_trace._names import SUFFIX
 from ai_trace._problem import Problem
 from ai_trace._record import (
     SessionHeader,
@@ -74,12 +75,18 @@ def open_file(path: str | os.PathLike[str]) -> BinaryIO:
 
     Returns:
         The open file, buffered; of a compressed one what is unpacked, to be read
-        forwards.
+        forwards. One that was compressed since it was found can be read, too.
 
     Raises:
         TraceReadError: If it is missing, unreadable or not a regular file.
     """
-    file = _open_raw(path)
+    try:
+        file = _open_raw(path)
+    except TraceReadError:
+        packed = _packed_since(path)
+        if packed is None:
+            raise
+        return open_anywhere(packed)
     if not os.fspath(path).endswith(PACKINGS):
         return file
     # Compressed sessions are old ones: what they need is loaded when one is met.
@@ -122,19 +129,32 @@ def read_short(path: str | os.PathLike[str], limit: int) -> bytes | None:
         limit: The bytes of a file that is short.
 
     Returns:
-        What is in it; ``None`` if it is longer, or compressed.
+        What is in it; ``None`` if it is longer, or compressed by now.
 
     Raises:
         TraceReadError: If it is missing, unreadable or not a regular file.
     """
     if os.fspath(path).endswith(PACKINGS):
         return None
-    descriptor, size = _descriptor(path)
+    try:
+        descriptor, size = _descriptor(path)
+    except TraceReadError:
+        if _packed_since(path) is None:
+            raise
+        return None
     try:
         data = os.read(descriptor, size) if size <= limit else b""
     finally:
         os.close(descriptor)
     return data if len(data) == size else None
+
+
+def _packed_since(path: str | os.PathLike[str]) -> str | None:
+    # Where a trace is found that somebody compressed after it was listed.
+    name = os.fspath(path)
+    is_gone = name.endswith(SUFFIX) and not os.path.lexists(name)
+    packed = (name + packing for packing in PACKINGS if is_gone)
+    return next(filter(os.path.isfile, packed), None)
 
 
 def _open_raw(path: str | os.PathLike[str]) -> BinaryIO:
@@ -357,7 +377,8 @@ def _whole_steps(
         room -= len(text) - start
         end = _end_of_object(text, start) if room > 0 else 0
         if end and (not start or not text[end:].strip() or beginning.match(text, end)):
-            before, inside = (_bytes(part) for part in (text[:start], text[start:end]))
+            parts = text[:start], text[start:end]
+            before, inside = (part.encode("utf-8", "surrogateescape") for part in parts)
             piece = Line(line.offset + len(before), len(inside), inside, True)
             record = decode(piece, read_header(inside) or header)
             if isinstance(record, StepRecord):
@@ -371,10 +392,6 @@ def _end_of_object(text: str, start: int) -> int:
         return json.JSONDecoder().raw_decode(text, start)[1]
     except (ValueError, RecursionError, MemoryError):
         return 0
-
-
-def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")
 
 
 def strip_bom(data: bytes) -> bytes:

@@ -271,6 +271,22 @@ class TestCompress:
             assert [path] == list(tmp_path.iterdir())
             assert before == path.read_bytes()
 
+    @pytest.mark.parametrize("steps", [3, 2_000])
+    def test_readers_meanwhile(self, tmp_path: Path, steps: int) -> None:
+        """What was found, or read, before it was compressed reads the same after."""
+        record(tmp_path, 3, steps=steps)
+        (info,) = reading.find(tmp_path)
+        before = reading.read(info)
+        assert steps == len(before.steps)
+
+        compress(survey(tmp_path)[0])
+
+        after = reading.read(info)
+        assert not after.problems
+        assert [step.line for step in before.steps] == [s.line for s in after.steps]
+        assert steps == sum(1 for _ in reading.records(info))
+        assert after.steps[-1] == reading.tail(info, 1)[0]
+
     def test_who_may_read_it(self, tmp_path: Path) -> None:
         """The compressed file is its owner's, whoever compresses it, with its mode."""
         path = record(tmp_path, 3)
