@@ -260,6 +260,9 @@ class Growth:
             above = self.parent[number]
             if above in ids:
                 self.lost[above] = (ids.pop(above), number)
+        # What is left is named by twins alone, which stand elsewhere.
+        for step_id in ids.values():
+            del self.numbers[step_id]
         for step_id, _ in self.lost.values():
             what = "It is the parent of others and not in this file."
             self._report(step_id, what, "missing")

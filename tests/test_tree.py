@@ -172,6 +172,7 @@ def test_a_number_may_be_of_no_step():
     assert [1, 2, 2] == [step.seq for step in session.steps]
     assert all(place.number < session.numbers for place in session.outline())
     assert 3 < session.numbers
+    assert session.find(step_id(8)) is None
 
 
 def test_equal_times_do_not_matter():
