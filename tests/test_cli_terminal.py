@@ -31,6 +31,8 @@ from cli_runs import (
     write_session,
 )
 
+from ai_trace.render._style import columns
+
 
 SESSION_ID = "20240301_143022"
 
@@ -364,6 +366,23 @@ class TestPoorOutput:
 
         assert (1 if "取引" in words else 0) == done.returncode
         assert "" != done.stdout + done.stderr
+
+    @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "shift_jis"])
+    @pytest.mark.parametrize(
+        "words",
+        [["list"], ["view"], ["tail", "--no-follow"], ["stats"]],
+        ids=" ".join,
+    )
+    def test_lines_fit(self, foreign: Path, words: list[str], encoding: str) -> None:
+        """The escapes count where lines are cut and columns stand below each other."""
+        env = environment(PYTHONIOENCODING=encoding)
+        done = run(*words, cwd=foreign, env={**env, "COLUMNS": "40"})
+        wide = run(*words, cwd=foreign, env=env)
+
+        assert all(columns(line) <= 40 for line in done.stdout.splitlines())
+        if words in (["list"], ["stats"]):
+            head, row = wide.stdout.splitlines()[-2:]
+            assert columns(head) == columns(row)
 
     @pytest.mark.parametrize(
         "words", [["view", "--full"], ["view", "取引"], ["--help"]], ids=" ".join

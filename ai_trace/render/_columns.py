@@ -43,7 +43,7 @@ def figures(
     room = max(_NARROWEST_NAME, *map(columns, names))
     if style.width is not None:
         room = min(room, max(_NARROWEST_NAME, style.width - sum(shown.values())))
-    fitted = Style(width=room, unicode=style.unicode)
+    fitted = style._replace(colour=False, width=room)
     for name, row in zip([what, *names], cells):
         text = fitted.line([Span(name)])
         text += " " * (room - columns(text))

@@ -45,6 +45,8 @@ _ASCII = {
 }
 _TO_ASCII = str.maketrans(_ASCII)
 _SIGNS = "".join([*_ASCII, *(mark for mark, _, _ in _MARKS.values())])
+_LEAST = "ascii"
+_RARE = "\U0010fffd"
 # A character may have no width at all, so columns alone do not bound a line.
 _CHARS_A_COLUMN = 4
 
@@ -70,11 +72,14 @@ class Style(NamedTuple):
         colour: Whether ANSI colours may be used.
         width: Columns; lines are cut there. ``None`` never cuts.
         unicode: Whether the encoding has the marks and guides; else ASCII ones.
+        encoding: The output's, where it lacks characters: they are written as escapes.
+            Empty where it has all.
     """
 
     colour: bool = False
     width: int | None = 80
     unicode: bool = True
+    encoding: str = ""
 
     @classmethod
     def fitting(
@@ -88,11 +93,10 @@ class Style(NamedTuple):
             colour: Whether ANSI colours may be used.
             width: Columns, or ``None``.
         """
-        try:
-            _SIGNS.encode(encoding or "ascii")
-        except (UnicodeEncodeError, LookupError):
-            return cls(colour, width, unicode=False)
-        return cls(colour, width, unicode=True)
+        name = encoding or _LEAST
+        name = name if _has(name, "") else _LEAST
+        lacks = "" if _has(name, _RARE) else name
+        return cls(colour, width, _has(name, _SIGNS), lacks)
 
     def clean(self, text: str, *, single_line: bool = True) -> str:
         """
@@ -106,12 +110,18 @@ class Style(NamedTuple):
 
     def signs(self, text: str) -> str:
         """
-        Replace the signs that the output does not have.
+        Replace the signs that the output does not have, and what else it lacks.
+
+        Whatever is replaced only when it is written is measured wrong before.
 
         Args:
             text: Text of ours, or escaped text.
         """
-        return text if self.unicode else text.translate(_TO_ASCII)
+        if not self.unicode:
+            text = text.translate(_TO_ASCII)
+        if not self.encoding or text.isascii():
+            return text
+        return text.encode(self.encoding, "backslashreplace").decode(self.encoding)
 
     def mark(self, outcome: str) -> Span:
         """
@@ -168,6 +178,14 @@ class Style(NamedTuple):
             if len(shown) < len(text):
                 break
         return [*kept, Span(ellipsis, "quiet")]
+
+
+def _has(encoding: str, text: str) -> bool:
+    try:
+        text.encode(encoding)
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
 
 
 def columns(text: str) -> int:
