@@ -354,7 +354,13 @@ class TestReport:
         assert pipe.is_fifo()
 
     @pytest.mark.parametrize(
-        "target", [f"traces/{STEM}.jsonl", "nowhere/page.md", "traces"]
+        "target",
+        [
+            f"traces/{STEM}.jsonl",
+            f"traces/{STEM}.open",
+            "nowhere/page.md",
+            "traces",
+        ],
     )
     def test_wrong_target(self, here: Path, target: str) -> None:
         """A trace, a directory and a place that is not there are refused by name."""
@@ -365,6 +371,22 @@ class TestReport:
         assert (2, "", 1) == (done.returncode, done.stdout, done.stderr.count("\n"))
         assert repr(target) in done.stderr
         assert before == trace.read_bytes()
+
+    def test_a_link_beside_the_trace(self, here: Path) -> None:
+        """A link in the place of the page is refused, unless it is named."""
+        mine = here / "mine"
+        mine.write_text("mine")
+        page = here / "traces" / f"{STEM}.md"
+        page.symlink_to(mine)
+        refused = run("report", cwd=here)
+        before = mine.read_text()
+        asked = run("report", "-o", str(page), cwd=here)
+
+        assert (1, "", "mine") == (refused.returncode, refused.stdout, before)
+        assert "is a link" in refused.stderr
+        assert 0 == asked.returncode
+        assert page.is_symlink()
+        assert mine.read_text().startswith("# Trace")
 
     def test_no_trace(self, here: Path) -> None:
         """A file that is no trace is neither reported nor overwritten."""

@@ -8,7 +8,7 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-from ai_trace._parts import session_stem, trace_stem
+from ai_trace._parts import session_stem
 from ai_trace.cli._arguments import FOUND, UsageError, add_json
 from ai_trace.cli._sessions import add_session, read_session
 from ai_trace.cli._terminal import Terminal
@@ -64,8 +64,9 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
     if options.output == _STANDARD_OUTPUT:
         terminal.write_pieces(pieces)
         return FOUND
-    page = Path(options.output) if options.output else _beside(trace)
-    _write(page, pieces)
+    page = Path(options.output or _beside(trace))
+    # A link that somebody has put in the place of a page was not asked for.
+    _write(page, page.resolve() if options.output else page, pieces)
     if options.json:
         terminal.write(json.encode({"path": str(page)}, indent=2))
     else:
@@ -77,8 +78,8 @@ def _beside(trace: Path) -> Path:
     return trace.with_name(f"{session_stem(trace.name) or trace.name}.md")
 
 
-def _write(page: Path, pieces: Iterator[str]) -> None:
-    if trace_stem(page.name) is not None:
+def _write(page: Path, target: Path, pieces: Iterator[str]) -> None:
+    if session_stem(page.name) is not None:
         msg = f"{str(page)!r} would be taken for a trace. Give the page another name."
         raise UsageError(msg)
     if page.is_dir() or not page.parent.is_dir():
@@ -89,7 +90,7 @@ def _write(page: Path, pieces: Iterator[str]) -> None:
             # A pipe or a device takes the text; it is not to be replaced by a file.
             page.write_text("".join(pieces), encoding="utf-8")
         else:
-            write_atomically(page.resolve(), pieces)
+            write_atomically(target, pieces)
     except OSError as exc:
         msg = f"{str(page)!r} could not be written: {exc.strerror}. Choose -o FILE.md."
         raise TraceError(msg) from exc
