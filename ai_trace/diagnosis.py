@@ -284,7 +284,7 @@ def _tree(problems: Mapping[str, list[str]]) -> Finding:
 def _journal(session: Session, problems: Mapping[str, list[str]]) -> Finding:
     damaged = _of(problems, "journal")
     details = [
-        f"{process(each, local_time(each.heard_at or None), host=str, step=repr)}."
+        f"{process(each, local_time(each.heard_at or None), host=str, step=_quoted)}."
         for each in session.writers
     ]
     if damaged:
@@ -295,6 +295,10 @@ def _journal(session: Session, problems: Mapping[str, list[str]]) -> Finding:
         return Finding("journal", GOOD, "The journal is live.", details)
     says = "A journal was left behind; 'ai-trace recover' makes lines of its steps."
     return Finding("journal", ODD, says, details)
+
+
+def _quoted(name: str) -> str:
+    return f"`{name}`"
 
 
 def _notes(seen: _Seen) -> Finding:

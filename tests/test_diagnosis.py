@@ -104,6 +104,7 @@ def test_steps_that_did_not_end(traces):
     assert "1 line can be read" in finding(diagnosis, "lines")
     assert "A journal was left behind" in finding(diagnosis, "journal")
     assert "process 7 on here died" in finding(diagnosis, "journal")
+    assert "inside `order`" in finding(diagnosis, "journal")
 
 
 def test_a_session_that_was_recovered_is_whole(traces):
