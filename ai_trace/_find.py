@@ -145,8 +145,12 @@ def find(directory: PathLike, limit: int | None = None) -> list[SessionInfo]:
         One entry a session.
 
     Raises:
+        ValueError: If the limit is below 0.
         TraceReadError: If the directory does not exist or cannot be listed.
     """
+    if limit is not None and limit < 0:
+        msg = f"find(limit={limit!r}): limit is 0 or more, or None for all sessions."
+        raise ValueError(msg)
     return list(islice(Directory(directory), limit))
 
 

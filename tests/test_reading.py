@@ -484,6 +484,15 @@ def test_find_lists_the_newest_first(tmp_path):
     assert newest.problem is None
 
 
+def test_find_says_which_limits_there_are(tmp_path):
+    """A limit below 0 is refused with its name; one of 0 finds nothing."""
+    write(tmp_path, first_line(0))
+
+    assert [] == reading.find(tmp_path, limit=0)
+    with pytest.raises(ValueError, match=r"find\(limit=-1\): limit is 0 or more"):
+        reading.find(tmp_path, limit=-1)
+
+
 def test_find_orders_one_second_by_the_header(tmp_path):
     """Sessions of the same second are ordered by their exact start."""
     for stem, at in [("z_20240301_143022", 0.1), ("a_20240301_143022", 0.9)]:
