@@ -8,6 +8,7 @@ import sys
 import time
 
 from ai_trace._header import begun, says_start
+from ai_trace._parts import id_in
 from ai_trace._problem import Problem
 from ai_trace._walk import WORTH_A_LOOK, Walk, worth_a_look
 from ai_trace.cli._sessions import add_agent, find_sessions
@@ -162,9 +163,11 @@ class _Counted:
     @property
     def label(self) -> str:
         """The shortest name that ``view`` takes for this session and no other."""
-        session_id = self.header.session_id
+        session_id, stem = self.header.session_id, self.info.stem
         is_one = session_id and self._ids[session_id] == 1
-        return session_id if is_one else self.info.stem
+        # A copy under the name of another session is found by that.
+        is_named = stem.endswith(f"_{session_id}") or not id_in(stem)
+        return session_id if is_one and is_named else stem
 
     @property
     def started_at(self) -> float:
