@@ -97,6 +97,8 @@ class TestWords:
             (["view", "--erors"], "Did you mean '--errors'?"),
             (["--dri", "list"], "Did you mean '--dir'?"),
             (["frobnicate"], "There is no verb 'frobnicate'."),
+            (["-x"], "There is no option '-x' here. See"),
+            (["--dir", "traces"], "There is no verb: name one, such as list."),
             (["--json", "list"], "There is no option '--json' here. See"),
             (["list", "--ful"], "There is no option '--ful' here. See"),
             (["view", "-full"], "Did you mean '--full'?"),
@@ -344,6 +346,22 @@ class TestList:
         )
         for label in labels:
             assert 0 == run("view", label, cwd=two_sessions).returncode
+
+    def test_a_copy_under_another_id(self, two_sessions: Path) -> None:
+        """A session whose file bears another id is listed by the name that views it."""
+        traces = two_sessions / "traces"
+        path = traces / f"trading_agent_{SESSION_ID}.jsonl"
+        path.rename(traces / "trading_agent_20240305_120000.jsonl")
+        write_session(traces, "other", "20240306_120000", [step("other", 1)])
+        (traces / "other_20240306_120000.jsonl").rename(
+            traces / f"other_{SESSION_ID}.jsonl"
+        )
+        rows = run("list", "--json", cwd=two_sessions).stdout
+        labels = run("list", cwd=two_sessions).stdout.splitlines()[1:]
+
+        for label, session in zip(labels, json.loads(rows)["sessions"]):
+            shown = run("view", label.split()[0], "--json", cwd=two_sessions).stdout
+            assert session["agent"] == json.loads(shown)["session"]["agent"]
 
     def test_one_unreadable(self, two_sessions: Path) -> None:
         """A file that cannot be opened is named, and the others are listed."""

@@ -134,6 +134,8 @@ def _dispatch(words: Sequence[str], terminal: Terminal) -> int:
         front.print_help(sys.stderr)
         return USAGE
     namespace = front.parse(words)
+    if not namespace.command:
+        front.error(f"there is no verb: name one, such as {next(iter(VERBS))}")
     verb, *rest = namespace.command
     return _run_verb(_known(verb), rest, namespace, terminal)
 
@@ -180,10 +182,12 @@ def _front_parser() -> Parser:
     add_dir(parser)
     version = f"ai-trace {__version__}"
     parser.add_argument("--version", action="version", version=version)
-    parser.add_argument(
+    verb = parser.add_argument(
         "command",
         nargs=argparse.PARSER,
         metavar="VERB",
         help="what to do; its own words follow it",
     )
+    # Else an option that is wrong before it would be taken for its lack.
+    verb.required = False
     return parser
