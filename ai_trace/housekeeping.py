@@ -16,7 +16,7 @@ import stat
 import sys
 import time
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -258,7 +258,7 @@ def _remove(path: Path) -> None:
 
 
 @contextmanager
-def _held(session: Stored) -> Iterator[None]:
+def _held(session: Stored) -> Generator[None, None, None]:
     why = session.hindrance()
     if why is None:
         with Locks(session.written):
