@@ -4,6 +4,7 @@ What reading costs, counted and not timed: files opened, bytes read, lines decod
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import subprocess
@@ -465,3 +466,22 @@ def decoded_or_problem(data):
         return StepRecord.from_line(data)
     except TraceLineError as exc:
         return Problem("", str(exc))
+
+
+def test_empty_lines_are_passed_over_together(tmp_path):
+    """Of empty lines a small file may hold many: they are not looked at one by one."""
+    empty = 2_000_000
+    path = write(tmp_path, first_line(0), b"\n" * empty, b"damaged\n", line(1))
+    events = itertools.count()
+
+    sys.setprofile(lambda *_: next(events))
+    try:
+        session = reading.read(path)
+    finally:
+        sys.setprofile(None)
+
+    assert [0, 1] == [step.seq for step in session.steps]
+    (problem,) = session.problems
+    assert problem.where.startswith(f"line {empty + 2}, offset ")
+    calls = next(events)
+    assert calls < 2 * empty
