@@ -52,6 +52,11 @@ def plain(value: Any) -> Any:
     return dump(value, exclude_unset=True, warnings=False)
 
 
+def plain_within(value: Any) -> Any:
+    """Return the same of each item, if the value is a list."""
+    return [plain(item) for item in value] if type(value) is list else plain(value)
+
+
 _LEAVES = (int, type(None), str, float, bool)
 
 

@@ -8,7 +8,7 @@ import binascii
 import hashlib
 from typing import Any
 
-from ai_trace.integrations._fields import plain
+from ai_trace.integrations._fields import plain, plain_within
 from ai_trace.integrations._messages import Part
 
 
@@ -138,9 +138,7 @@ def beside(facts: dict[str, Any], known: frozenset[str]) -> dict[str, Any]:
         known: The names of what stands elsewhere, or is not to be kept.
     """
     return {
-        name: without_media(
-            [plain(item) for item in one] if type(one) is list else plain(one)
-        )
+        name: without_media(plain_within(one))
         for name, one in facts.items()
         if name not in known and not (one is None or (type(one) in _SIZED and not one))
     }

@@ -5,10 +5,20 @@ OpenAI's streams, gathered chunk by chunk.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
+from itertools import chain
 from typing import Any, Callable
 
-from ai_trace.integrations._fields import counts, extra, field, fields, items, plain
-from ai_trace.integrations._media import BlobPieces, beside, blob, without_media
+from ai_trace.integrations._fields import (
+    counts,
+    extra,
+    field,
+    fields,
+    items,
+    plain,
+    plain_within,
+)
+from ai_trace.integrations._media import BlobPieces, blob, without_media
 from ai_trace.integrations._messages import (
     Message,
     Part,
@@ -78,7 +88,7 @@ class _Choice:
         self.heard: list[str] = []
         self.images: list[Part] = []
         self.finish_reason: Any = None
-        self.more: Facts = {}
+        self.more: list[tuple[str, Any]] = []
 
     def add(self, delta: Any) -> bool:
         """Take what a chunk adds; return whether it says something."""
@@ -90,7 +100,7 @@ class _Choice:
                 _TAKES[name](self, given)
                 speaks = True
             elif name not in _TAKEN_OF_DELTA:
-                self.more[name] = joined(self.more.get(name), plain(given))
+                self.more.append((name, plain_within(given)))
         return speaks
 
     def _add_content(self, given: Any) -> None:
@@ -154,7 +164,7 @@ class _Choice:
             parts.append(text("".join(self.heard)))
         parts += self.images
         made = message(self.role, parts, finish_reason=self.finish_reason)
-        return {**made, **without_media(self.more)}
+        return {**made, **without_media(_joined(self.more))}
 
 
 def _text_of(given: Any) -> str:
@@ -177,15 +187,24 @@ _TAKES: dict[str, Callable[[_Choice, Any], None]] = {
 _TAKEN_OF_DELTA = ("role", "parts", "name", "finish_reason")
 
 
-def joined(known: Any, more: Any) -> Any:
-    """Return two pieces of something as one, as far as they can be joined."""
-    if type(known) is not type(more):
-        return known if more is None else more
-    if type(known) is list or type(known) is str:
-        return known + more
-    if type(known) is dict:
-        return {**known, **{name: joined(known.get(name), more[name]) for name in more}}
-    return more
+def _joined(pieces: Iterable[tuple[str, Any]]) -> Facts:
+    """Return each thing that came in pieces, as one as far as they can be joined."""
+    by_name: dict[str, list[Any]] = {}
+    for name, piece in pieces:
+        if piece is not None:
+            by_name.setdefault(name, []).append(piece)
+    return {name: _join(found) for name, found in by_name.items()}
+
+
+def _join(pieces: list[Any]) -> Any:
+    kinds = set(map(type, pieces))
+    if kinds == {str}:
+        return "".join(pieces)
+    if kinds == {list}:
+        return list(chain.from_iterable(pieces))
+    if kinds == {dict}:
+        return _joined(chain.from_iterable(piece.items() for piece in pieces))
+    return pieces[-1]
 
 
 _ABOUT = ("model", "id", "service_tier")
@@ -205,11 +224,14 @@ class ChatFold:
         self._usage: Any = None
         self._more: Facts = {}
 
-    def add(self, chunk: Any) -> bool:
+    # One function, because what it calls is called for each chunk.
+    def add(self, chunk: Any) -> bool:  # noqa: C901
         """Take a chunk; return whether the model says something in it."""
         facts = fields(chunk)
-        if any(map(facts.get, facts.keys() - TAKEN_OF_ANSWER)):
-            self._more.update(beside(facts, TAKEN_OF_ANSWER))
+        for name, value in facts.items():
+            if name not in TAKEN_OF_ANSWER and value:
+                # The same text in each chunk, most often.
+                self._more[name] = value if type(value) is str else plain_within(value)
         for name in self._untold:
             told = facts.get(name)
             # Azure's first chunk has empty texts there.
@@ -233,8 +255,9 @@ class ChatFold:
             reason = told.get("finish_reason")
             if reason is not None:
                 choice.finish_reason = reason
-            if any(map(told.get, told.keys() - TAKEN_OF_CHOICE)):
-                choice.more = joined(choice.more, beside(told, TAKEN_OF_CHOICE))
+            for name, value in told.items():
+                if name not in TAKEN_OF_CHOICE and value:
+                    choice.more.append((name, plain_within(value)))
         return speaks
 
     def result(self) -> Facts:
@@ -244,7 +267,7 @@ class ChatFold:
             self._choices[one].message() for one in sorted(self._choices, key=_rank)
         ]
         found = answer(self._about, messages, openai_usage(self._usage), self._usage)
-        return {**found, **self._more}
+        return {**found, **without_media(self._more)}
 
 
 def _rank(index: Any) -> int:
