@@ -4,6 +4,9 @@ The calls of traced functions: one body for each flavour of function.
 Each body has one ``except BaseException`` around the user's call, and nothing of
 ours stands inside that ``try``. A generator's step is current only while its
 frame runs; the value found is put back right after each resume.
+
+What to do where the stack has no room is written out in each: it may have none for
+the call of a function that they share.
 """
 
 from __future__ import annotations

@@ -9,7 +9,10 @@ them, which generators and tasks that end elsewhere cannot promise.
 from __future__ import annotations
 
 from contextvars import ContextVar
-from typing import Callable, Protocol
+from typing import Callable, Protocol, TypeVar
+
+
+T = TypeVar("T")
 
 
 class AtLimit(Protocol):
@@ -49,26 +52,38 @@ class Place(Protocol):
         ...
 
 
-class InSink:
+class Unrecorded:
     """
-    The place while a sink runs: what is traced there is counted, not recorded.
+    The place inside a sink or a redactor: what is traced there is counted only.
 
-    Without it a sink that is itself traced would be called for its own steps; so
-    would a function that redacts.
+    Without it one that is itself traced would be called for its own steps.
 
     Args:
-        refuse: Called for each step that is refused.
-        what: What runs there.
+        what: What runs there, such as ``a sink``.
+        count: Counts a loss by its place and cause.
     """
 
     id = None
     trace_id = None
 
-    def __init__(self, refuse: Callable[[], object], what: str = "a sink") -> None:
-        self.refuse = refuse
-        self.what = what
+    def __init__(self, what: str, count: Callable[[str, str], object]) -> None:
+        self.why = f"it was made inside {what}"
+        self.count = count
         self.recorder = self
         self.at_limit: list[None] = []
+
+    def refuse(self) -> None:
+        """Count a step that was made there."""
+        self.count("step", f"not recorded: {self.why}")
+
+    def run(self, function: Callable[..., T], *given: object) -> T:
+        """Call a function there."""
+        before = get_current()
+        set_current(self)
+        try:
+            return function(*given)
+        finally:
+            set_current(before)
 
     def is_over(self) -> bool:
         """Return that it is not: it is always left in order."""

@@ -12,7 +12,7 @@ from typing import Any, Callable, TypeVar, cast
 from typing_extensions import ParamSpec
 
 from ai_trace import _context
-from ai_trace._context import InSink, Place, get_current, set_current
+from ai_trace._context import Place, Unrecorded, get_current, set_current
 from ai_trace._definition import flavour_of
 from ai_trace._dispatch import warn
 from ai_trace._live_tracers import live_tracers
@@ -80,7 +80,7 @@ def step(name: str, /, **context: Any) -> Step:
 
 def refused(place: Place) -> None:
     """Count a step that was made where nothing is recorded."""
-    if isinstance(place, InSink):
+    if isinstance(place, Unrecorded):
         place.refuse()
 
 

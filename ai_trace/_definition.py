@@ -49,7 +49,6 @@ class Definition:
         "_free",
         "_is_partial",
         "_passes_on",
-        "_show",
         "flavour",
         "function",
         "kind",
@@ -81,7 +80,6 @@ class Definition:
         self.result = result
         parameters = _parameters(function)
         show = _shown(wrapped, parameters, args, exclude)
-        self._show = show
         self._free = Binder(parameters, show)
         # A method that is bound already tells its parameters without the object; a
         # partial object says from Python 3.13 what it is in, and is not bound to it.
@@ -141,7 +139,7 @@ class Definition:
         if instance is None and self.takes_itself:
             args = args[1:]
         args, kwargs = self._first_args + args, {**self._first_kwargs, **kwargs}
-        show = self._show
+        show = self._free.show
         shown = {name: kwargs[name] for name in kwargs if show is None or show(name)}
         if args:
             is_open = show is None and not self._may_be_secret(args, redaction)
@@ -167,12 +165,12 @@ class Binder:
     position in 0.2 µs.
     """
 
-    __slots__ = ("_all", "_defaults", "_positional", "_show", "_signature", "names")
+    __slots__ = ("_all", "_defaults", "_positional", "_signature", "names", "show")
 
     def __init__(
         self, parameters: list[inspect.Parameter], show: Callable[[str], bool] | None
     ) -> None:
-        self._show = show
+        self.show = show
         self._signature: inspect.Signature | None = None
         self.names: tuple[str, ...] = tuple(p.name for p in parameters)
         self._positional = tuple(
@@ -198,9 +196,9 @@ class Binder:
             bound = self._plain(args, kwargs)
         else:
             bound = _by_signature(self._signature, args, kwargs)
-        if bound is None or self._show is None:
+        if bound is None or self.show is None:
             return bound
-        return {name: value for name, value in bound.items() if self._show(name)}
+        return {name: value for name, value in bound.items() if self.show(name)}
 
     def _plain(
         self, args: tuple[Any, ...], kwargs: dict[str, Any]

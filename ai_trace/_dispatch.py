@@ -14,7 +14,7 @@ from inspect import getattr_static
 from types import FunctionType
 from typing import Any, Callable, TypeVar
 
-from ai_trace._context import InSink, get_current, set_current
+from ai_trace._context import Unrecorded
 from ai_trace._interruption import interrupts
 from ai_trace._losses import Losses as Losses
 from ai_trace._losses import cause_of as cause_of
@@ -80,7 +80,7 @@ class Dispatch:
 
     def __init__(self, losses: Losses) -> None:
         self.losses = losses
-        self._inside = InSink(self._refuse)
+        self._inside = Unrecorded("a sink", losses.count)
         self._patience: Patience | None = None
         self._undelivered: deque[tuple[_Call, tuple[object, ...]]] = deque()
         self._alone: tuple[_Call, ...] = ()
@@ -269,19 +269,8 @@ class Dispatch:
         if not ours:
             if self._patience is not None:
                 method = partial(self._patience.call, method)
-            method = partial(self._inside_of_sink, method)
+            method = partial(self._inside.run, method)
         return (_Call(type(sink).__name__, method, ours=ours),)
-
-    def _refuse(self) -> None:
-        self.losses.count("step", "not recorded: it was made inside a sink")
-
-    def _inside_of_sink(self, method: Callable[..., Any], *event: object) -> None:
-        before = get_current()
-        set_current(self._inside)
-        try:
-            method(*event)
-        finally:
-            set_current(before)
 
     def _report(self, sink: str, exc: BaseException) -> None:
         cause = cause_of(exc)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ai_trace._context import InSink, Place
+from ai_trace._context import Place, Unrecorded
 from ai_trace._copy import Note
 from ai_trace._encode import encode_text
 from ai_trace._header import SessionHeader
@@ -26,7 +26,7 @@ from ai_trace._remarks import Remarks
 
 NEW, OPEN, DONE, DROPPED = range(4)
 
-LEFT: Place = InSink(lambda: None)
+LEFT: Place = Unrecorded("", lambda *_: None)
 """Stands for the place before in a step that is not current, or no more."""
 
 _END_OF_START = b"}\n"

@@ -298,7 +298,7 @@ def _takes_two(function: Callable[..., Any]) -> bool:
         return False
     except ValueError:
         # Some functions in C do not say what they take.
-        return True
+        pass
     return True
 
 

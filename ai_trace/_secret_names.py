@@ -22,16 +22,9 @@ _SECRETS = (
     *("bearertoken", "apitoken", "sessiontoken", "securitytoken"),
     # Not every word with this end: bypass, first_pass.
     *("dbpass", "userpass", "smtppass", "mailpass", "ftppass", "mysqlpass"),
-    *(
-        "adminpass",
-        "rootpass",
-        "proxypass",
-        "becomepass",
-        "sshpass",
-        "passwords",
-        "passphrases",
-    ),
-    *("passwordconfirmation", "secretstring", "secretbinary"),
+    *("adminpass", "rootpass", "proxypass", "becomepass", "sshpass"),
+    *("passwords", "passphrases", "passwordconfirmation"),
+    *("secretstring", "secretbinary"),
 )
 # Cursors of pages are no secrets.
 _OPEN_TOKENS = ("nexttoken", "pagetoken", "continuationtoken", "synctoken")

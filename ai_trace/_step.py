@@ -10,7 +10,7 @@ from typing import Any, cast
 from typing_extensions import Self
 
 from ai_trace import _context
-from ai_trace._context import InSink, Place, get_current, set_current
+from ai_trace._context import Place, Unrecorded, get_current, set_current
 from ai_trace._dispatch import warn
 from ai_trace._draft import DONE, DROPPED, LEFT, NEW, OPEN, Draft, text_of
 from ai_trace._interruption import interrupts
@@ -70,8 +70,8 @@ class Step(Draft):
             if place is not None and place.recorder is recorder:
                 self.parent_id = place.id
                 self.trace_id = place.trace_id or recorder.ids.trace_id()
-            elif isinstance(place, InSink):
-                self._drop(f"it was made inside {place.what}", closed=False)
+            elif isinstance(place, Unrecorded):
+                self._drop(place.why, closed=False)
                 return self
             else:
                 self.trace_id = recorder.ids.trace_id()

@@ -15,7 +15,7 @@ from typing_extensions import Self
 
 from ai_trace import _context
 from ai_trace._capture import Capture
-from ai_trace._context import InSink, Place, get_current, set_current
+from ai_trace._context import Place, Unrecorded, get_current, set_current
 from ai_trace._dispatch import warn
 from ai_trace._ids import RandomIds
 from ai_trace._limits import Limits
@@ -117,7 +117,7 @@ class Tracer(Recorder):
         self.path: Path | None = None
         muted = os.environ.get("AI_TRACE_DISABLED", "") not in ("", "0")
         making = NoCapture if muted else Capture
-        inside = InSink(lambda: None, "a redactor")
+        inside = Unrecorded("a redactor", lambda *_: None)
         capture = making(limits or Limits(), apart(redaction_of(redact), inside))
         # Names of files are read by everybody who may read the directory.
         self._file_agent = capture.text(agent, "$.agent", limit=len(agent))[0]
@@ -132,7 +132,7 @@ class Tracer(Recorder):
             own = () if muted else (MemorySink(),)
         header = header_of(agent, self.session_id, meta, capture, started_at)
         super().__init__(header, capture, clock, ids or RandomIds())
-        inside.refuse = self._refuse_in_redactor
+        inside.count = self.losses.count
         self.muted = muted
         self.step_class = MutedStep if muted else Step
         self._before: list[Place | None] = []
@@ -141,9 +141,6 @@ class Tracer(Recorder):
         self._own = own
         remember(self)
         _context.watch_orphans()
-
-    def _refuse_in_redactor(self) -> None:
-        self.losses.count("step", "not recorded: it was made inside a redactor")
 
     def _own_file(self, wanted: str, writing: Writing) -> JSONLSink:
         """Reserve the session's id, and make the sink that its steps are read from."""

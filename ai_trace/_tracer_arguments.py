@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ai_trace._capture import Capture
-from ai_trace._context import InSink, get_current, set_current
+from ai_trace._context import Unrecorded, get_current
 from ai_trace._dispatch import check_sink
 from ai_trace._limits import Limits
 from ai_trace._record import SessionHeader
@@ -76,7 +76,7 @@ def redaction_of(redact: object) -> Redaction | None:
     raise TraceConfigError(msg)
 
 
-def apart(redaction: Redaction | None, inside: InSink) -> Redaction | None:
+def apart(redaction: Redaction | None, inside: Unrecorded) -> Redaction | None:
     """
     Return what to take out, by a function of the program that is not traced itself.
 
@@ -91,15 +91,10 @@ def apart(redaction: Redaction | None, inside: InSink) -> Redaction | None:
     replace = redaction.replace
 
     def replace_apart(path: str, value: Any) -> Any:
-        before = get_current()
-        if before is inside:
+        if get_current() is inside:
             # A step of another's making: its values are hidden, unseen.
             raise RecursionError
-        set_current(inside)
-        try:
-            return replace(path, value)
-        finally:
-            set_current(before)
+        return inside.run(replace, path, value)
 
     own = copy.copy(redaction)
     own.replace = replace_apart

@@ -14,7 +14,7 @@ import sys
 from typing import Any, Callable, TypeVar, cast
 
 from ai_trace import _context
-from ai_trace._context import InSink, Place, get_current
+from ai_trace._context import Place, Unrecorded, get_current
 from ai_trace._dispatch import cause_of, say
 from ai_trace._draft import text_of
 from ai_trace._interruption import interrupts
@@ -173,7 +173,7 @@ def begin(
         The step; ``None`` where nothing is recorded.
     """
     place = _place_for(below)
-    if isinstance(place, InSink):
+    if isinstance(place, Unrecorded):
         place.refuse()
         return None
     recorder = place.recorder if place is not None else None
