@@ -12,6 +12,7 @@ from typing import Any, Callable, Union
 
 from ai_trace._record import KINDS
 from ai_trace._redact import Redaction
+from ai_trace._signature import signature_of
 from ai_trace.exceptions import TraceConfigError
 
 
@@ -21,6 +22,7 @@ _PLAIN_KINDS = (
     inspect.Parameter.KEYWORD_ONLY,
 )
 _NEVER_SHOWN = ("self", "cls")
+_PARTIALS_BIND = hasattr(functools.partial, "__get__")
 _RUNS_LATER = inspect.CO_COROUTINE | inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
 
 Chosen = Union[bool, Iterable[str]]
@@ -81,16 +83,23 @@ class Definition:
         parameters = _parameters(function)
         show = _shown(wrapped, parameters, args, exclude)
         self._free = Binder(parameters, show)
-        # A method that is bound already tells its parameters without the object; a
-        # partial object says from Python 3.13 what it is in, and is not bound to it.
-        is_bound = inspect.ismethod(function) or self._is_partial
-        bound = parameters if is_bound else parameters[1:]
-        self._bound = Binder(bound, show)
+        self._bound = Binder(self._without_object(function, parameters), show)
         self.takes_itself = _takes_itself(wrapped, local, parameters)
         # What has the signature of another function may be called in another way.
         self._passes_on = hasattr(function, "__wrapped__") or hasattr(
             function, "__signature__"
         )
+
+    def _without_object(
+        self, function: Any, parameters: list[inspect.Parameter]
+    ) -> list[inspect.Parameter]:
+        # A method that is bound already tells its parameters without the object. A
+        # partial object in a class is told of it from Python 3.13, and bound to it
+        # from 3.14: behind what it adds to a call.
+        if inspect.ismethod(function) or (self._is_partial and not _PARTIALS_BIND):
+            return parameters
+        first = len(self._first_args)
+        return parameters[:first] + parameters[first + 1 :]
 
     def bind(
         self, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -291,7 +300,7 @@ def flavour_of(wrapped: Any) -> str:
 
 def _parameters(function: Any) -> list[inspect.Parameter]:
     try:
-        return list(inspect.signature(function).parameters.values())
+        return list(signature_of(function).parameters.values())
     except (TypeError, ValueError):
         # Some builtins do not tell: show what is given by position and by name.
         kinds = inspect.Parameter

@@ -290,10 +290,10 @@ def _check_function(replace: object) -> None:
 
 def _takes_two(function: Callable[..., Any]) -> bool:
     # One that takes the value alone would fail on each, and nothing be recorded.
-    import inspect
+    from ai_trace._signature import signature_of
 
     try:
-        inspect.signature(function).bind("$.context.name", "value")
+        signature_of(function).bind("$.context.name", "value")
     except TypeError:
         return False
     except ValueError:

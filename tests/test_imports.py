@@ -17,9 +17,9 @@ from typing import Any
 # these and what they load in turn. A new name here needs a reason: types that are
 # seldom met are known by their name, rare work imports what it needs when it is done.
 STDLIB = """
-    __future__ array atexit base64 collections contextvars dataclasses datetime enum
-    errno fcntl functools importlib inspect itertools json logging math os pathlib re
-    stat sys threading time traceback types typing unicodedata warnings weakref
+    __future__ array atexit base64 collections contextvars copy dataclasses datetime
+    enum errno fcntl functools importlib inspect itertools json logging math os pathlib
+    re stat sys threading time traceback types typing unicodedata warnings weakref
 """.split()
 OUTSIDE = {"ai_trace", "wrapt", "typing_extensions"}
 EXTRA = {"msgspec"}  # the extra `fast`, used where it is installed

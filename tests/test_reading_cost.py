@@ -44,12 +44,15 @@ LIST = """
     ai_trace.render._style ai_trace.render._values
 """.split()
 # What either may load of the standard library, with what that loads in turn.
-STDLIB_OF_HELP = "__future__, argparse, errno, gettext, locale, textwrap"
-STDLIB_OF_LIST = "__future__, collections.abc, json"
+STDLIB_OF_HELP = """
+import __future__, argparse, errno, gettext, locale, textwrap
+argparse.ArgumentParser().format_help()  # from Python 3.14, loads what colours it
+"""
+STDLIB_OF_LIST = "import __future__, collections.abc, json"
 
 LOADED = """
 import runpy, sys
-import {allowed}
+{allowed}
 sys.argv = ["ai-trace", *sys.argv[1:]]
 before = set(sys.modules)
 try:

@@ -12,6 +12,7 @@ import asyncio
 import gc
 import inspect
 import sys
+import warnings
 from contextvars import copy_context
 from typing import Any, NamedTuple
 
@@ -195,7 +196,10 @@ def load(source: str, decorate, trail: list[Any]):
         "MarketClosed": MarketClosed,
         "CancelledError": asyncio.CancelledError,
     }
-    exec(compile(source, "<program>", "exec"), names)
+    with warnings.catch_warnings():
+        # Python 3.14 warns of what is tried here, a return in a finally.
+        warnings.simplefilter("ignore", SyntaxWarning)
+        exec(compile(source, "<program>", "exec"), names)
     return names["program"]
 
 
