@@ -52,6 +52,7 @@ class NoStep(Step):
         self.name, self.kind, self.id, self.trace_id = "", "step", "", ""
         self.parent_id = self.outcome = self.error = self._took = self.remarks = None
         self._context, self.log_entries, self._state = "{}", [], NEW
+        self._result = None
         self._second, self._micro = EPOCH, 0
 
     def start(self) -> Self:
@@ -66,10 +67,13 @@ class NoStep(Step):
         """Do nothing."""
         return self
 
-    def _end(
-        self, outcome: str, error: str | None = None, traceback: str | None = None
-    ) -> None:
-        return
+    def finish(self, outcome: str = "ok") -> Self:
+        """Do nothing."""
+        return self
+
+    def fail(self, reason: object = None) -> Self:
+        """Do nothing."""
+        return self
 
     def __enter__(self) -> Self:
         """Do nothing."""

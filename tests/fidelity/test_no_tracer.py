@@ -74,9 +74,12 @@ def test_steps_without_a_tracer_are_steps_all_the_same():
         assert current_tracer() is None
     by_hand = step("scan", name="any", kind="key", self=1, tracer=2)
     assert by_hand is by_hand.start().log(a=1, self=2, name=3).finish()
+    assert by_hand is by_hand.finish("no such outcome")
     assert by_hand is by_hand.fail("reason")
+    assert by_hand is by_hand.fail(ValueError("stale"))
     for attribute in ("name", "id", "parent_id", "context", "logs", "outcome"):
         getattr(by_hand, attribute)
+    assert not by_hand.has_result
     assert isinstance(by_hand.to_dict(), dict)
     assert (by_hand.error, by_hand.duration_ms) == (by_hand.error, by_hand.duration_ms)
 
