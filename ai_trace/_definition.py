@@ -218,15 +218,16 @@ class Binder:
         bound = dict(zip(positional, args))
         given = len(bound) + len(kwargs)
         bound.update(kwargs)
-        names = self.names
-        if len(bound) < len(names):
-            bound = {**self._defaults, **bound}
-        # As many names as parameters, none given twice, none unknown.
-        if len(bound) != len(names) or given > len(names):
+        if len(bound) < given:
+            # Given by position and by name.
             return None
-        if kwargs or self._defaults:
-            return self._in_order(bound) if given <= len(bound) else None
-        return bound
+        names = self.names
+        if given < len(names):
+            bound = {**self._defaults, **bound}
+        if len(bound) != len(names):
+            return None
+        # Among as many names as there are parameters may still be an unknown one.
+        return self._in_order(bound) if kwargs or self._defaults else bound
 
     def _in_order(self, bound: dict[str, Any]) -> dict[str, Any] | None:
         try:

@@ -201,6 +201,25 @@ def test_wrong_arguments_fail_at_the_call(recording, shape, undecorated, call):
     assert text_of(undecorated) == text_of(traced)
 
 
+@pytest.mark.parametrize("decorate", [lambda function: function, traced])
+def test_an_argument_given_twice_fails_at_the_call(recording, decorate):
+    """By position and by name is once too often, whether others have defaults or not."""
+
+    @decorate
+    async def quote(symbol, size=1):
+        return symbol, size
+
+    @decorate
+    def quotes(symbol, size=1):
+        yield symbol, size
+
+    for function in (quote, quotes):
+        with pytest.raises(TypeError, match="multiple values"):
+            function("BTC", symbol="ETH")
+
+    assert [] == recording.lines
+
+
 SYMBOL = {"symbol": "X"}
 
 
