@@ -164,8 +164,10 @@ def _deferred_body(definition: Definition, drive: Callable[..., Any]) -> Body:
         driver = (_drive_awaited if awaited else drive)(
             definition, step, run, args, kwargs
         )
-        driver.__name__ = getattr(wrapped, "__name__", definition.name)
-        driver.__qualname__ = getattr(wrapped, "__qualname__", definition.name)
+        for name in ("__name__", "__qualname__"):
+            # A proxy has something under any name, be it no text.
+            found = getattr(wrapped, name, None)
+            setattr(driver, name, found if type(found) is str else definition.name)
         return driver
 
     return call

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import asyncio
 import builtins
 import copy
 import functools
@@ -218,6 +219,20 @@ def test_an_argument_given_twice_fails_at_the_call(recording, decorate):
             function("BTC", symbol="ETH")
 
     assert [] == recording.lines
+
+
+def test_a_proxy_that_has_every_attribute(recording):
+    """An object that makes up whatever attribute it is asked for runs as ever."""
+
+    class Remote:
+        async def __call__(self, symbol):
+            return symbol
+
+        def __getattr__(self, name):
+            return lambda: name
+
+    assert "X" == asyncio.run(traced(Remote())("X"))
+    assert ["X"] == [line["result"] for line in recording.lines]
 
 
 SYMBOL = {"symbol": "X"}
