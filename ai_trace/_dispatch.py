@@ -17,10 +17,11 @@ from typing import Any, Callable, TypeVar
 from ai_trace._context import Unrecorded
 from ai_trace._interruption import interrupts
 from ai_trace._losses import Losses as Losses
+from ai_trace._losses import PartError
 from ai_trace._losses import cause_of as cause_of
-from ai_trace._losses import message_of
 from ai_trace._losses import say as say
 from ai_trace._losses import warn as warn
+from ai_trace._outcome import message_of
 from ai_trace._record import StepRecord
 from ai_trace.exceptions import TraceConfigError
 from ai_trace.sinks._patience import Patience
@@ -274,7 +275,7 @@ class Dispatch:
 
     def _report(self, sink: str, exc: BaseException) -> None:
         cause = cause_of(exc)
-        self.losses.count(getattr(exc, "where", sink), cause)
+        self.losses.count(exc.where if type(exc) is PartError else sink, cause)
         if self.losses.is_new(sink, cause):
             say(
                 f"{sink} failed: {type(exc).__name__}: {message_of(exc)}. The program "

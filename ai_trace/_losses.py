@@ -5,7 +5,6 @@ What was lost: counted by place and cause, and each cause said once.
 from __future__ import annotations
 
 import errno
-import re
 import sys
 import threading
 import warnings
@@ -16,8 +15,25 @@ from ai_trace._interruption import interrupts
 
 
 _errno: Any = OSError.__dict__["errno"]
-_OURS = re.compile("the file was |(?:not called|stopped): the program ends")
-"""What we say ourselves: of our file at its end, and of a sink at the program's."""
+
+
+class LossError(OSError):
+    """
+    A loss whose cause we say in words of our own: its message.
+    """
+
+
+class PartError(OSError):
+    """
+    A part of a sink failed, and no finished step is lost by that.
+
+    Attributes:
+        where: Which part.
+    """
+
+    def __init__(self, exc: OSError, where: str) -> None:
+        super().__init__(exc.errno, exc.strerror)
+        self.where = where
 
 
 class Losses:
@@ -79,18 +95,7 @@ def cause_of(exc: BaseException) -> str:
     number: object = _errno.__get__(exc)
     if type(number) is int and number in errno.errorcode:
         return errno.errorcode[number]
-    said = message_of(exc) if kind in (OSError, TimeoutError) else ""
-    return said if _OURS.match(said) else kind.__name__
-
-
-def message_of(exc: BaseException) -> str:
-    """Return what an exception says, if it can."""
-    try:
-        return str(exc)
-    except Exception as broken:
-        if interrupts(broken):
-            raise
-        return "<message cannot be shown>"
+    return str(exc) if kind is LossError else kind.__name__
 
 
 def say(message: str) -> None:

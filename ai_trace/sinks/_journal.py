@@ -11,24 +11,12 @@ from pathlib import Path
 
 from ai_trace import _journal
 from ai_trace._interruption import interrupts
+from ai_trace._losses import PartError
 from ai_trace.sinks._append import AppendFile, make_file
 from ai_trace.typing import OpenStep
 
 
 _COMPACT_BYTES = 81_920
-
-
-class PartError(OSError):
-    """
-    A part of a sink failed, and no finished step is lost by that.
-
-    Attributes:
-        where: Which part.
-    """
-
-    def __init__(self, exc: OSError, where: str) -> None:
-        super().__init__(exc.errno, exc.strerror)
-        self.where = where
 
 
 class Journal:

@@ -14,11 +14,12 @@ from typing import Any, Protocol
 
 from ai_trace._header import SessionHeader
 from ai_trace._interruption import interrupts
+from ai_trace._losses import LossError, PartError, cause_of
 from ai_trace._record import StepRecord, encode_line
 from ai_trace.exceptions import TraceConfigError
 from ai_trace.sinks import _files, _system
 from ai_trace.sinks._append import AppendFile
-from ai_trace.sinks._journal import Journal, PartError
+from ai_trace.sinks._journal import Journal
 from ai_trace.sinks._parts import Parts
 from ai_trace.sinks._writing import Writing
 from ai_trace.typing import Durability
@@ -190,7 +191,7 @@ class JSONLSink:
     def _lose(self, exc: OSError) -> None:
         with self._lock:
             self._lost += 1
-            self._cause = errno.errorcode.get(exc.errno or 0, type(exc).__name__)
+            self._cause = cause_of(exc)
             self._special = True
 
     # -- lines that say more -------------------------------------------------
@@ -311,8 +312,8 @@ class JSONLSink:
             # After a failed sync the system may have dropped what it could not
             # write and call the next one a success: nothing before is certain.
             with self._lock:
-                cause = errno.errorcode.get(exc.errno or 0, type(exc).__name__)
-                self._notes.append({"note": "durability lost", "error": cause})
+                note = {"note": "durability lost", "error": cause_of(exc)}
+                self._notes.append(note)
                 self._special = True
             raise PartError(exc, "JSONLSink durability") from exc
 
@@ -348,8 +349,8 @@ class JSONLSink:
         if self._syncs:
             self._sync_now()
         if self._notes:
-            msg = f"the file was {self._notes[-1]['note']}"
-            raise OSError(msg)
+            msg = f"not said in the file: {self._notes[-1]['note']}"
+            raise LossError(msg)
 
     def _let_go(self) -> None:
         file, self._file = self._file, None

@@ -8,11 +8,11 @@ import os
 from pathlib import Path
 
 from ai_trace._interruption import interrupts
+from ai_trace._losses import PartError
 from ai_trace._names import SUFFIX
 from ai_trace._parts import split_name
 from ai_trace.sinks import _files
 from ai_trace.sinks._append import AppendFile, make_file
-from ai_trace.sinks._journal import PartError
 
 
 class Parts:

@@ -11,6 +11,8 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any, Callable
 
+from ai_trace._losses import LossError
+
 
 _AGAIN_SECONDS = 0.1
 
@@ -40,18 +42,18 @@ class Patience:
         Call a method of a sink, for as long as there is time.
 
         Raises:
-            TimeoutError: If there is no time left, or it was not enough.
+            LossError: If there is no time left, or it was not enough.
         """
         left = self._until - time.monotonic()
         if left <= 0:
             msg = "not called: the program ends"
-            raise TimeoutError(msg)
+            raise LossError(msg)
         try:
             with _alarm(left):
                 method(*event)
         except _TooLong:
             msg = "stopped: the program ends"
-            raise TimeoutError(msg) from None
+            raise LossError(msg) from None
 
 
 @contextmanager

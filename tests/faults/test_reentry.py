@@ -285,7 +285,16 @@ class Numberless(OSError):
         raise ValueError
 
 
-@pytest.mark.parametrize("error", [Refused, OSError, partial(OSError, []), Numberless])
+class Placed(OSError):
+    """An error that has a place of its own, which is none of ours."""
+
+    where = ("a path", ["of", "lists"])
+
+
+ERRORS = [Refused, OSError, partial(OSError, []), Numberless, Placed]
+
+
+@pytest.mark.parametrize("error", ERRORS)
 def test_a_sink_that_says_another_thing_each_time(
     tmp_path: Path, said: Callable[[], list[str]], error: Callable[[str], Exception]
 ) -> None:

@@ -204,7 +204,7 @@ def test_wrong_arguments_fail_at_the_call(recording, shape, undecorated, call):
 
 @pytest.mark.parametrize("decorate", [lambda function: function, traced])
 def test_an_argument_given_twice_fails_at_the_call(recording, decorate):
-    """By position and by name is once too often, whether others have defaults or not."""
+    """Given by position and by name it is refused, be there defaults or not."""
 
     @decorate
     async def quote(symbol, size=1):
