@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from ai_trace._header import SessionHeader
 from ai_trace._interruption import interrupts
 from ai_trace._losses import LossError, PartError, cause_of
-from ai_trace._record import StepRecord, encode_line
+from ai_trace._record import StepRecord, TraceLineError, encode_line
 from ai_trace.exceptions import TraceConfigError
 from ai_trace.sinks import _files, _system
 from ai_trace.sinks._append import AppendFile
@@ -283,9 +283,22 @@ class JSONLSink:
             self._notes.append({"note": "reopened"})
             self._needs_header = file.is_empty
             self._named = False
-            for line in stranded.splitlines(keepends=True):
-                record = StepRecord.from_line(line, self._header)
+            self._write_again(stranded)
+
+    def _write_again(self, stranded: bytes) -> None:
+        """Write the lines that went with their file; count those that cannot be."""
+        lines = stranded.splitlines(keepends=True)[::-1]
+        while lines:
+            try:
+                record = StepRecord.from_line(lines.pop(), self._header)
                 self._write_specially(record.line, record)
+            except TraceLineError:
+                # Torn by a write that failed, and counted then.
+                continue
+            except OSError:
+                self._lost += len(lines)
+                self._special = True
+                raise
 
     # -- durability ----------------------------------------------------------
 

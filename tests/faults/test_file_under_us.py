@@ -4,6 +4,7 @@ The trace file is deleted, renamed or truncated, or its descriptor taken, by oth
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import threading
@@ -13,6 +14,7 @@ from typing import Any, Callable
 import pytest
 from faults import programs
 from faults.losses import has_lines, make, make_until, notes_of, stated_losses
+from faults.system_calls import Call, Proceed, ShortWrites, fail, intercepted
 from recorded import parse_line, read_file
 
 from ai_trace import JSONLSink, Tracer, reading
@@ -345,3 +347,37 @@ def test_a_file_is_left_while_another_thread_writes(
 
     assert b"" == (tmp_path / "mine").read_bytes()
     assert "late" in [record.name for record in reading.read(tracer.path).steps]
+
+
+def test_a_torn_line_stands_in_the_deleted_file(tmp_path: Path) -> None:
+    """F10: half a line in a file that is gone costs no line after it."""
+    with Tracer("agent", tmp_path) as tracer:
+        make(tracer, "first", "second")
+        os.unlink(tracer.path)
+        with intercepted(ShortWrites(".jsonl", 30)):
+            make(tracer, "torn")
+        make(tracer, "last")
+
+    lines = read_file(tracer.path)
+    assert ["second", "last"] == [line["name"] for line in lines]
+    assert 1 == stated_losses(tracer, lines)
+
+
+def test_what_is_read_back_cannot_be_written(tmp_path: Path) -> None:
+    """F10: lines of the deleted file for which the disk is full are each counted."""
+
+    def is_full(call: Call, proceed: Proceed) -> Any:
+        if call.name == "write" and call.path.endswith(".jsonl"):
+            return fail(call, proceed, errno.ENOSPC)
+        return proceed()
+
+    with Tracer("agent", tmp_path) as tracer:
+        make(tracer, "first", "second")
+        os.unlink(tracer.path)
+        with intercepted(is_full):
+            made = make_until(tracer, tracer.path.exists)
+        make(tracer, "last")
+
+    lines = read_file(tracer.path)
+    assert ["last"] == [line["name"] for line in lines]
+    assert len(["second", *made]) == stated_losses(tracer, lines)
