@@ -17,7 +17,7 @@ inside a floor only from modules listed earlier.
 2. reading and render: from files to sessions, from sessions to text
 3. sinks: where finished steps go
 4. motor: context, dispatch, steps, tracer, traced
-5. rooms: integrations, demo, testing
+5. rooms: integrations, demo, testing, recovery, diagnosis, housekeeping
 6. faces: cli, pytest_plugin
 
 A name is loaded when it is first asked for: whoever only reads traces, as the command
