@@ -121,17 +121,12 @@ def reserve(directory: Path, agent: str, session_id: str) -> tuple[str, Path, in
         TraceConfigError: If the directory cannot be written to.
     """
     make_directory(directory)
-    base = slug(agent)
-    n = 1
     while True:
-        wanted = session_id if n == 1 else f"{session_id}_{n}"
-        path = directory / f"{base}_{wanted}.jsonl"
-        n += 1
-        if _taken(path):
-            continue
+        free_id, path = _free(directory, agent, session_id)
         try:
-            return wanted, path, open_to_append(path, CREATE)
+            return free_id, path, open_to_append(path, CREATE)
         except FileExistsError:
+            # Another process was quicker.
             continue
         except OSError as exc:
             raise unusable(path, exc) from exc
@@ -139,12 +134,16 @@ def reserve(directory: Path, agent: str, session_id: str) -> tuple[str, Path, in
 
 def free_session_id(directory: Path, agent: str, session_id: str) -> str:
     """Return a session id that no file of the agent has yet; nothing is made."""
-    n = 1
-    while True:
-        wanted = session_id if n == 1 else f"{session_id}_{n}"
-        if not _taken(directory / f"{slug(agent)}_{wanted}.jsonl"):
-            return wanted
+    return _free(directory, agent, session_id)[0]
+
+
+def _free(directory: Path, agent: str, session_id: str) -> tuple[str, Path]:
+    base = slug(agent)
+    free_id, n = session_id, 1
+    while _taken(path := directory / f"{base}_{free_id}.jsonl"):
         n += 1
+        free_id = f"{session_id}_{n}"
+    return free_id, path
 
 
 def _taken(path: Path) -> bool:
