@@ -123,8 +123,11 @@ class _Window:
                 continue
             here = list(decode_all(line, header))
             self.lines += ((part, *found) for found in reversed(here))
-            is_earlier = all(map(self._is_earlier, _steps(here)))
-            self._earlier = self._earlier + 1 if is_earlier else 0
+            # A damaged line says nothing of when it was written.
+            steps = [item for _, item in here if isinstance(item, StepRecord)]
+            if steps:
+                is_earlier = all(map(self._is_earlier, steps))
+                self._earlier = self._earlier + 1 if is_earlier else 0
             if self.is_over:
                 return
 
@@ -135,10 +138,6 @@ class _Window:
         if wanted is None or finished is None:
             return False
         return step.seq < wanted.seq and finished < wanted.started_at
-
-
-def _steps(found: list[tuple[Line, StepRecord | str]]) -> Iterator[StepRecord]:
-    return (item for _, item in found if isinstance(item, StepRecord))
 
 
 def _session(

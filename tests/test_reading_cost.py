@@ -257,6 +257,23 @@ def shown(session, wanted, depth):
     return list(text.tree(session, Style(), full=True, depth=depth, top=top))
 
 
+def test_damaged_lines_do_not_hide_what_stands_before_them(tmp_path):
+    """What is below a step near the end is shown however many lines are damaged."""
+    ended = fields(1)["started_at"] + 900
+    damaged = [b"damaged\n"] * 100
+    path = write(
+        tmp_path, first_line(0), line(2, 1), *damaged, line(1, finished_at=ended)
+    )
+
+    near = _recent.read_around(path, step_id(1), below=True)
+
+    assert near is not None
+    top = near.find(step_id(1))
+    assert top is not None
+    assert ["step 2"] == [step.name for step in near.children(top)]
+    assert 100 == len(near.problems)
+
+
 @pytest.mark.parametrize("depth", [1, None])
 def test_a_step_near_the_end_is_shown_as_by_a_reader_of_all(tmp_path, depth):
     """A step, and what is below it, is the same whether all is read or the end."""
