@@ -157,9 +157,7 @@ def test_full_shows_everything(session):
         "      line one",
         "      line two",
         "  result",
-        "    {",
-        '      "action": "BUY"',
-        "    }",
+        '    {"action": "BUY"}',
         "  notes",
         "    path='$.context.image' note='truncated' bytes=10",
     ] == lines(session, full=True, top=decided)
@@ -477,6 +475,51 @@ def test_a_preview_of_much_costs_little():
                 yield str(n), n
 
     assert brief_fields(Watched(), 40).endswith("…")
+
+
+def test_what_fits_on_a_line_stands_on_one():
+    """A value shown whole breaks no object or list that a line has room for."""
+    trend = {"direction": "down", "since": "2008-09-09", "stale": [], "why": "a [ {"}
+    book = [[level, level * 2.5] for level in range(20)]
+
+    shown = pretty({"trends": {"SPX": trend, "IXIC": trend}, "book": book, "n": [1]})
+
+    assert [
+        "{",
+        '  "trends": {',
+        f'    "SPX": {json.dumps(trend)},',
+        f'    "IXIC": {json.dumps(trend)}',
+        "  },",
+        '  "book": [',
+        *(f"    {json.dumps(level)}," for level in book[:-1]),
+        f"    {json.dumps(book[-1])}",
+        "  ],",
+        '  "n": [1]',
+        "}",
+    ] == shown.split("\n")
+
+
+def test_numbers_fill_lines():
+    """A list of many numbers takes as few lines as they need."""
+    closes = [1300.5 + n for n in range(40)]
+
+    shown = pretty({"closes": closes}).split("\n")
+
+    assert 4 + 4 == len(shown)
+    assert all(len(line) <= 88 for line in shown)
+    assert {"closes": closes} == json.loads("\n".join(shown))
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(json_values.filter(lambda value: not isinstance(value, str)))
+def test_what_is_shown_whole_is_all_there(value):
+    """Lines that are joined change nothing of a value."""
+    assert value == json.loads(pretty(value))
 
 
 def test_values_nested_without_end_are_named():

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _PREVIEW_DEPTH = 3
 _SHOWN = 200
 _LONGEST_INDENTED = 2_000_000
+_LINE = 88
+_NO_NUMBER = '"[{'
 _SO_FAR = {"running": "for ", "unfinished": "after at least "}
 _BYTES = ("kB", "MB", "GB", "TB")
 _THOUSAND = 1_000
@@ -66,8 +68,9 @@ def pretty(value: Any) -> str:
         value: A value of JSON types.
 
     Returns:
-        A string as it is; else indented JSON, on one line where it is so large or deep
-        that the indents would be most of it.
+        A string as it is; else indented JSON, in which stands on one line what fits
+        there. All of it does where it is so large or deep that the indents would be
+        most of it.
     """
     if isinstance(value, str):
         return value
@@ -88,7 +91,43 @@ def _indented(value: Any) -> str | None:
                 return None
     except RecursionError:
         return None
-    return "".join(pieces)
+    return "\n".join(_folded("".join(pieces).split("\n")))
+
+
+def _folded(lines: Iterable[str]) -> list[str]:
+    # A bracket at an edge of a line is one of JSON: a text has its quotes around it.
+    folded: list[str] = []
+    # Where each object or list begins; none of what has to stand on several lines.
+    opened: list[int | None] = []
+    for line in lines:
+        folded.append(line)
+        if line[-1] in "[{":
+            opened.append(len(folded) - 1)
+        elif line.lstrip()[0] in "]}":
+            start = opened.pop()
+            if start is not None:
+                folded[start:] = _fitted(folded[start:])
+            if opened and (start is None or len(folded) - start > 1):
+                opened[-1] = None
+    return folded
+
+
+def _fitted(lines: list[str]) -> list[str]:
+    # Of numbers one below the other nobody reads more than a few.
+    first, *inside, last = lines
+    words = [line.strip() for line in inside]
+    line = f"{first}{' '.join(words)}{last.strip()}"
+    if len(line) <= _LINE:
+        return [line]
+    if any(word[0] in _NO_NUMBER for word in words):
+        return lines
+    rows = [inside[0]]
+    for word in words[1:]:
+        if len(rows[-1]) + 1 + len(word) <= _LINE:
+            rows[-1] += f" {word}"
+        else:
+            rows.append(inside[0][: -len(words[0])] + word)
+    return [first, *rows, last]
 
 
 def duration(milliseconds: float | None) -> str:
