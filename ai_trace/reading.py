@@ -28,11 +28,7 @@ from ai_trace._find import LATEST, find, resolve
 from ai_trace._follow import Follower, merge_last
 from ai_trace._glance import Glance
 from ai_trace._line_store import LineStore
-from ai_trace._lines import (
-    LINE_LIMIT,
-    open_anywhere,
-    read_last,
-)
+from ai_trace._lines import LINE_LIMIT, open_anywhere, read_last
 from ai_trace._open_steps import Journals
 from ai_trace._parts import by_process, place_of
 from ai_trace._passed import began_before
@@ -44,7 +40,6 @@ from ai_trace._walk import Walk, worth_a_look
 
 
 if TYPE_CHECKING:
-    from ai_trace._find import PathLike
     from ai_trace._session_info import Trace
 
 
@@ -235,7 +230,7 @@ def _last_of(
 
 
 def follow(
-    path: PathLike,
+    path: Trace,
     *,
     last: int = 0,
     poll: float = 0.2,
@@ -250,7 +245,7 @@ def follow(
     only when it is whole. Files of forked children are followed from their beginning.
 
     Args:
-        path: The session's file.
+        path: The session's file, or what ``find`` said of it.
         last: How many of the steps already there to yield first.
         poll: Seconds between two looks at the files.
         stop: Asked before each look; once it returns true, what is there by then is
@@ -265,8 +260,9 @@ def follow(
     Raises:
         TraceReadError: If the file is there and cannot be read.
     """
-    journals = None if on_open is None else Journals(find_journals(Path(path)))
-    follower = Follower(Path(path), on_problem, journals)
+    file = path.path if isinstance(path, SessionInfo) else Path(path)
+    journals = None if on_open is None else Journals(find_journals(file))
+    follower = Follower(file, on_problem, journals)
     try:
         yield from follower.begin(last)
         while True:
