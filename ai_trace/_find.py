@@ -300,7 +300,7 @@ def _match_header(
 
 
 def _ambiguous(wanted: str, names: list[str]) -> TraceReadError:
-    fits = f"{wanted!r} fits {len(names)} sessions: {_listed(names)}"
+    fits = f"{wanted!r} fits {len(names)} sessions, newest first: {_listed(names)}"
     return TraceReadError(f"{fits}. Give more of the name.")
 
 

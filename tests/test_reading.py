@@ -626,7 +626,10 @@ def test_resolve_takes_a_document(traces, suffix):
         ("bto_20240302_143022", "Did you mean bot_20240302_143022?"),
         ("20240302_143O22", "Did you mean bot_20240302_143022?"),
         ("zzz", "The newest are bot_20240302_143022"),
-        ("bot", "fits 2 sessions: bot_20240302_143022, bot_20240301_143022."),
+        (
+            "bot",
+            "fits 2 sessions, newest first: bot_20240302_143022, bot_20240301_143022.",
+        ),
         ("20240301_143022", "fits 2 sessions"),
     ],
 )
@@ -740,6 +743,16 @@ def test_follow_yields_what_comes(tmp_path):
     assert 4 == follow.take()
     assert [] == follow.rest()
     assert 1 == len(follow.problems)
+
+
+def test_follow_takes_what_find_said(tmp_path):
+    """What names a session to all other readers names it to this one."""
+    write(tmp_path, first_line(0), line(1))
+    (info,) = reading.find(tmp_path)
+
+    steps = reading.follow(info, last=2, stop=lambda: True)
+
+    assert [0, 1] == [step.seq for step in steps]
 
 
 def test_follow_waits_for_the_file(tmp_path):
