@@ -149,6 +149,20 @@ def _mapping_proxy(value: Any) -> Any:
     return behind[0] if is_dict else UNKNOWN
 
 
+def _frozen_dict(value: Any) -> dict[Any, Any]:
+    """Thaw a frozen dictionary, which Python has from 3.15."""
+    base: Any = sys.modules["builtins"]
+    return dict(base.frozendict.items(value))
+
+
+def _template(value: Any) -> list[Any]:
+    """Return the parts of a template string, which Python has from 3.14."""
+    # What was filled in stands under its expression, whose name may say a secret.
+    return [
+        part if type(part) is str else {part.expression: part.value} for part in value
+    ]
+
+
 def _bytes(value: Any) -> Summary:
     base = bytes if issubclass(type(value), bytes) else bytearray
     # A copy of the start: a view would keep a bytearray from growing meanwhile.
@@ -269,6 +283,11 @@ _BY_TYPE: dict[int, Callable[[Any], Any]] = {
     id(type({}.items())): _view,
 }
 
+if sys.version_info >= (3, 14):
+    from string.templatelib import Template
+
+    _BY_TYPE[id(Template)] = _template
+
 _BY_BASE: dict[int, Callable[[Any], Any]] = {
     id(types.ModuleType): _module,
     id(type): _class,
@@ -288,6 +307,7 @@ _BY_BASE: dict[int, Callable[[Any], Any]] = {
 # Types of modules that may not be loaded are known by name, so that neither asking
 # nor answering ever imports one of them.
 _BY_NAME: dict[str, Callable[[Any], Any]] = {
+    "builtins.frozendict": _frozen_dict,
     "decimal.Decimal": lambda value: _text_by("decimal", "Decimal", value),
     "fractions.Fraction": _fraction,
     "urllib.parse.SplitResult": _parted_url,

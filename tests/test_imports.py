@@ -19,7 +19,8 @@ from typing import Any
 STDLIB = """
     __future__ array atexit base64 collections contextvars copy dataclasses datetime
     enum errno fcntl functools importlib inspect itertools json logging math os pathlib
-    re stat sys threading time traceback types typing unicodedata warnings weakref
+    re stat string sys threading time traceback types typing unicodedata warnings
+    weakref
 """.split()
 OUTSIDE = {"ai_trace", "wrapt", "typing_extensions"}
 EXTRA = {"msgspec"}  # the extra `fast`, used where it is installed

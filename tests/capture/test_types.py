@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import asyncio
+import builtins
 import collections
 import contextvars
 import dataclasses
@@ -161,6 +162,41 @@ def test_types_that_hold_others(show, value, shown):
 
     assert shown == seen.value
     assert [] == seen.notes
+
+
+def python(major, minor, what):
+    """Mark a test of what a later Python has."""
+    return pytest.mark.skipif(
+        sys.version_info < (major, minor),
+        reason=f"NOT TRIED: {what} came with Python {major}.{minor}",
+    )
+
+
+@python(3, 14, "template strings")
+def test_a_template_string(show):
+    """Its text, and what was filled in by its expression: a name may say a secret."""
+    names = {"user": {"name": "Ada"}, "password": "correct horse"}
+    template = eval("t'Hello {user}: {password!r:>9}{1 + 1}'", names)
+    seen = show(template)
+
+    assert [
+        "Hello ",
+        {"user": {"name": "Ada"}},
+        ": ",
+        {"password": "[redacted:key]"},
+        {"1 + 1": 2},
+    ] == seen.value
+    assert ["redacted"] == [note["note"] for note in seen.notes]
+
+
+@python(3, 15, "frozen dictionaries")
+def test_a_frozen_dictionary(show):
+    """A dictionary, also inside of another and of a subclass."""
+    frozen = builtins.frozendict
+    kind = type("Frozen", (frozen,), {"items": None, "__iter__": None})
+    seen = show(frozen(a=1, b=frozen({2: [3]}), c=kind(d=4)))
+
+    assert {"a": 1, "b": {"2": [3]}, "c": {"d": 4}} == seen.value
 
 
 def test_combined_flags(show):
