@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from typing import Any, NamedTuple
 
-from ai_trace._objects import full_name, type_of
+from ai_trace._objects import full_name, instance_dict, type_of
 
 
 _HEAD_ITEMS = 5
@@ -48,6 +48,10 @@ def array(value: Any) -> Summary:
         "dtype": str(plain.dtype),
         "head": plain.flat[:_HEAD_ITEMS].tolist(),
     }
+    # What a masked array holds under its mask, a program that reads it does not see.
+    mask = instance_dict(value).get("_mask")
+    if type(mask) is type(plain) and mask.shape == plain.shape:
+        fields["mask"] = mask.flat[:_HEAD_ITEMS].tolist()
     return Summary(fields, _cut(plain.size))
 
 
@@ -63,7 +67,7 @@ def scalar(value: Any) -> Any:
 def frame(value: Any) -> Summary:
     """Summarise a pandas DataFrame."""
     rows, columns = value.shape
-    head = value.iloc[:_HEAD_ITEMS, :_HEAD_COLUMNS]
+    head = _corner(value, is_wide=columns > rows)
     fields = {
         "type": type_of(value),
         "shape": [rows, columns],
@@ -74,6 +78,14 @@ def frame(value: Any) -> Summary:
     kept = list(head.shape)
     cut = {} if [rows, columns] == kept else {"shape": [rows, columns], "kept": kept}
     return Summary(fields, cut)
+
+
+def _corner(value: Any, *, is_wide: bool) -> Any:
+    # One way at a time, the long one first: of columns that are taken, all rows are
+    # copied, and taking rows costs each column. Both at once is columns first.
+    if is_wide:
+        value = value.iloc[:, :_HEAD_COLUMNS]
+    return value.iloc[:_HEAD_ITEMS].iloc[:, :_HEAD_COLUMNS]
 
 
 def series(value: Any) -> Summary:

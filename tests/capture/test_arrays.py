@@ -114,6 +114,16 @@ def test_array_subclasses_are_not_asked(show):
     assert [0, 0] == show(np.ma.masked_array([0, 0], [0, 1])).value["head"]
 
 
+def test_what_a_mask_hides_is_told(show):
+    """F99: a masked array says which of its first items the program does not see."""
+    masked = np.ma.masked_array([1, 2, 3], [0, 1, 0])
+
+    assert ([1, 2, 3], [False, True, False]) == tuple(
+        show(masked).value[key] for key in ("head", "mask")
+    )
+    assert "mask" not in show(np.ma.masked_array([1, 2])).value
+
+
 # -- pandas --------------------------------------------------------------------------
 
 
@@ -145,6 +155,25 @@ def test_large_data_frames_are_sliced(show):
     assert 51 == len(wide.value["head"][0])
     assert [[5, 1], [2, 50]] == [seen.notes[0]["kept"] for seen in (tall, wide)]
     assert len(tall.line) < 2_000
+
+
+@pytest.mark.parametrize("rows", [200_000, 10], ids=["long", "wide"])
+def test_no_column_of_a_data_frame_is_copied(recording, measure_value, rows):
+    """F98: of a table of many kinds of columns, only the first rows are taken."""
+    columns = 4 if rows > 10 else 2_000
+    value = pd.DataFrame(
+        {
+            f"{kind} {number}": np.zeros(rows, kind)
+            for kind in ("f8", "i4")
+            for number in range(columns)
+        }
+    )
+    value["missing"] = pd.array(np.zeros(rows, "i8"), "Int64")
+
+    seen, held = measure_value(recording, value)
+
+    assert [rows, 2 * columns + 1] == seen.value["shape"]
+    assert held < 500_000
 
 
 def test_odd_labels(show):
