@@ -15,7 +15,7 @@ from ai_trace._encode import encode_strict, encode_text
 from ai_trace._interruption import interrupts
 from ai_trace._known_types import UNKNOWN, Sequence, describe
 from ai_trace._limits import Limits
-from ai_trace._objects import plain_text, short_name, type_of
+from ai_trace._objects import keeps_elsewhere, plain_text, short_name, type_of
 from ai_trace._redact import FAILED, MARGIN, Redaction
 from ai_trace._secret_names import told_value
 from ai_trace._secret_shapes import told_items
@@ -162,7 +162,7 @@ class Copy:
         if described is not UNKNOWN:
             return self._described(value, described, path)
         for base in (str, int, float, dict, list, set, frozenset):
-            if issubclass(type(value), base):
+            if issubclass(type(value), base) and not keeps_elsewhere(value, base):
                 return self._by_base(base, value, path)
         self._say(path, "opaque", type=type_of(value))
         return self._placeholder(f"<{type_of(value)}>")

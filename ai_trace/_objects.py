@@ -73,6 +73,21 @@ def class_attribute(cls: type, name: str) -> Any:
     return None
 
 
+def keeps_elsewhere(value: object, base: type) -> bool:
+    """
+    Tell whether a container may have its items where its builtin base has none.
+
+    Sparse matrices of scipy do: as the dictionary that they are they would read empty.
+    """
+    count = base.__dict__.get("__len__")
+    return (
+        base is not str
+        and count is not None
+        and class_attribute(type(value), "__len__") is not count
+        and not count(value)
+    )
+
+
 def held(value: object, name: str) -> Any:
     """
     Return what an instance holds in a slot, or ``None``.
@@ -95,7 +110,12 @@ def instance_dict(value: object) -> dict[str, Any]:
 
 
 def field_values(value: object, names: Any) -> dict[str, Any]:
-    """Return those of the named fields that an instance holds."""
+    """
+    Return those of the named fields that an instance holds.
+
+    For a field that a property or another descriptor answers for, the descriptor is
+    returned: what the program reads there is known only by asking it.
+    """
     stored = instance_dict(value)
     found: dict[str, Any] = {}
     for name in names:
@@ -110,4 +130,6 @@ def field_values(value: object, names: Any) -> dict[str, Any]:
                 found[name] = slot.__get__(value)
             except (AttributeError, TypeError):
                 continue
+        elif class_attribute(type(slot), "__set__") is not None:
+            found[name] = slot
     return found

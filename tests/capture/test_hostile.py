@@ -261,6 +261,45 @@ def test_lazy_fields_of_known_objects_load_nothing(show):
     assert {"key": 2} == show(Other(2)).value
 
 
+class Column:
+    """A descriptor that would ask a database."""
+
+    def __get__(self, instance, owner=None):
+        if instance is not None:
+            TOUCHED.append("column")
+        return 0
+
+    def __set__(self, instance, value):
+        pass
+
+
+def test_a_field_that_a_descriptor_answers_for_is_named(show):
+    """F101: a declared field that nobody reads is told as opaque, not left out."""
+
+    @dataclasses.dataclass
+    class Row:
+        key: int
+        owner: int = Column()
+
+    seen = show(Row(1))
+
+    name = f"{__name__}.Column"
+    assert {"key": 1, "owner": f"<{name}>"} == seen.value
+    assert {"path": ".owner", "note": "opaque", "type": name} == seen.note
+
+
+@pytest.mark.parametrize("base", [dict, list, set])
+def test_a_container_that_keeps_its_items_elsewhere_is_not_empty(show, base):
+    """F102: what would read empty as its builtin base, and may be full, is opaque."""
+
+    class Elsewhere(base):
+        def __len__(self):
+            TOUCHED.append("len")
+            return 7
+
+    assert opaque(show(Elsewhere()), Elsewhere)
+
+
 def test_defaults_are_not_made(show):
     """F101: a dictionary that makes what is missing is left as it was."""
     value = collections.defaultdict(list, {"a": 1})
