@@ -211,6 +211,9 @@ class Capture:
             return False
         if any(type(key) is not str or len(key) > self._string for key in mapping):
             return False
+        if sum(map(len, mapping)) > self._value_bytes:
+            # They do not fit: the long way reads only as many as do.
+            return False
         if self.redaction is not None:
             return self.redaction.are_plain(mapping)
         remember(self._plain_keys, mapping)

@@ -87,6 +87,17 @@ def test_giant_keys_are_sliced_first(measure_value, recording):
     assert held < 12 * MB
 
 
+def test_of_many_long_keys_those_that_fit_are_read(measure_value, recording):
+    """F97: keys that a value has no room for together are not searched for secrets."""
+    value = {f"{number} " + "k" * 20_000: number for number in range(2_000)}
+
+    seen, held = measure_value(recording, value)
+
+    assert seen.value.items() <= value.items()
+    assert {"items": 2_000, "kept": len(seen.value)}.items() <= seen.notes[-1].items()
+    assert held < 12 * MB
+
+
 MILLION = 1_000_000
 # Where a million take long to make, fewer prove the same.
 FEWER = 300_000
