@@ -5,6 +5,7 @@ The long way of a value into the record: a bounded copy that says what it did.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import islice
@@ -350,9 +351,10 @@ class Copy:
 
     def _kept(self, walk: Callable[[], Iterator[Any]], path: str) -> list[Any]:
         """Return the first items, in a list that cannot change any more."""
+        most = min(self._limits.items, sys.maxsize)
         for _ in range(_MAX_WALKS):
             try:
-                return list(islice(walk(), self._limits.items))
+                return list(islice(walk(), most))
             except RecursionError:
                 raise
             except RuntimeError as exc:
@@ -360,7 +362,7 @@ class Copy:
                     raise
                 # Another thread added or took items meanwhile.
                 self._say(path, "changed")
-        return list(islice(walk(), self._limits.items))
+        return list(islice(walk(), most))
 
     def _say_cut(self, copied: int, kept: int, count: int, path: str) -> None:
         """Say how many items of a container there are in the record, if not all."""

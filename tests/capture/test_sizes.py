@@ -283,3 +283,15 @@ def test_limits_do_not_cut_what_fits(tmp_path):
         shown.append([parsed["context"], parsed["logs"][0]["a"], parsed["result"]])
 
     assert shown[0] == shown[1]
+
+
+def test_limits_that_no_machine_reaches_are_none(recorder_of, show_value):
+    """A limit beyond all sizes keeps everything, as its user means it to."""
+    most = 1 << 80
+    limits = Limits(most, most, most, most, most)
+    value = {"set": {1}, "queue": collections.deque([2]), "keys": {3: "a"}}
+
+    seen = show_value(recorder_of(limits=limits), value)
+
+    assert {"set": [1], "queue": [2], "keys": {"3": "a"}} == seen.value
+    assert ["replaced"] == [note["note"] for note in seen.notes]
