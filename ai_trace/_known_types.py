@@ -252,6 +252,17 @@ def _text_by(module: str, name: str, value: Any) -> str:
     return text
 
 
+def _text_of_known(value: object) -> Any:
+    """Return the text of a value of exactly a class named here; others may override."""
+    return str(value) if known_name(type(value)) in _BY_NAME else UNKNOWN
+
+
+def _url(value: object) -> Any:
+    """Return the text of pydantic's URL, which a class of the program may be around."""
+    inside = instance_dict(value).get("_url", value)
+    return str(inside) if known_name(type(inside)) in _CORE_URLS else UNKNOWN
+
+
 def _moment(value: Any) -> Any:
     return value.isoformat()
 
@@ -304,6 +315,32 @@ _BY_BASE: dict[int, Callable[[Any], Any]] = {
     id(pathlib.PurePath): pathlib.PurePath.__str__,
 }
 
+# What is known by its text, if its class is exactly this one.
+_WITH_TEXT = (
+    "ipaddress.IPv4Address",
+    "ipaddress.IPv4Network",
+    "ipaddress.IPv4Interface",
+    "ipaddress.IPv6Address",
+    "ipaddress.IPv6Network",
+    "ipaddress.IPv6Interface",
+    "datetime.timezone",
+    "zoneinfo.ZoneInfo",
+    "pandas._libs.tslibs.period.Period",
+    "pandas.Period",
+    "pandas._libs.interval.Interval",
+    "pandas.Interval",
+)
+
+_CORE_URLS = (
+    "pydantic_core._pydantic_core.Url",
+    "pydantic_core._pydantic_core.MultiHostUrl",
+)
+_URLS = (
+    *_CORE_URLS,
+    "pydantic.networks._BaseUrl",
+    "pydantic.networks._BaseMultiHostUrl",
+)
+
 # Types of modules that may not be loaded are known by name, so that neither asking
 # nor answering ever imports one of them.
 _BY_NAME: dict[str, Callable[[Any], Any]] = {
@@ -344,6 +381,9 @@ _BY_NAME: dict[str, Callable[[Any], Any]] = {
     "pydantic.v1.types.SecretBytes": _masked,
     "msgspec.Struct": _struct,
 }
+
+_BY_NAME.update(dict.fromkeys(_WITH_TEXT, _text_of_known))
+_BY_NAME.update(dict.fromkeys(_URLS, _url))
 
 _BY_MARK: tuple[tuple[str, Callable[[Any], Any]], ...] = (
     ("__dataclass_fields__", _dataclass),

@@ -203,6 +203,8 @@ def test_pandas_scalars(show):
         pd.Timedelta("1 days 2 hours"),
         pd.NaT,
         pd.NA,
+        pd.Period("2026-01"),
+        pd.Interval(0, 2),
     ]
 
     assert [
@@ -210,4 +212,6 @@ def test_pandas_scalars(show):
         "1 days 02:00:00",
         "NaT",
         "<NA>",
+        "2026-01",
+        "(0, 2]",
     ] == show(values).value

@@ -172,6 +172,26 @@ def test_root_models_and_pydantic_dataclasses(show):
     assert {"name": "near", "size": 1} == show(Leg("near")).value
 
 
+def test_urls_of_models_are_text(show):
+    """F102: a URL is its text."""
+    text = "https://host/a?page=2"
+    url = pydantic.TypeAdapter(pydantic.HttpUrl) if IS_PYDANTIC_2 else None
+    value = url.validate_python(text) if url else pydantic.HttpUrl(text, scheme="https")
+
+    assert text == show(value).value
+
+
+@pytest.mark.skipif(not IS_PYDANTIC_2, reason="pydantic 1 has text for its URLs")
+def test_passwords_in_urls_of_models_are_taken_out(show):
+    """F102: what stands for the password in a database's address is not recorded."""
+    dsn = pydantic.TypeAdapter(pydantic.PostgresDsn)
+
+    seen = show(dsn.validate_python("postgres://bot:hunter2@host/db"))
+
+    assert "postgres://bot:[redacted:url-password]@host/db" == seen.value
+    assert b"hunter2" not in seen.line
+
+
 @attrs.define
 class Slotted:
     name: str

@@ -16,6 +16,7 @@ import functools
 import gzip
 import hashlib
 import io
+import ipaddress
 import json
 import pathlib
 import socket
@@ -25,6 +26,7 @@ import threading
 import types
 import uuid
 import weakref
+import zoneinfo
 
 import pytest
 from nasty_classes import Colour, Level, Point, Rights, Word
@@ -101,6 +103,11 @@ TEXTS = [
     ),
     pytest.param(datetime.time(1, 2, tzinfo=UTC), "01:02:00+00:00", id="time"),
     pytest.param(datetime.timedelta(days=-1, hours=1), "-1 day, 1:00:00", id="delta"),
+    pytest.param(ZONE, "UTC+05:30", id="timezone"),
+    pytest.param(zoneinfo.ZoneInfo("UTC"), "UTC", id="ZoneInfo"),
+    pytest.param(ipaddress.ip_address("10.0.0.1"), "10.0.0.1", id="address"),
+    pytest.param(ipaddress.ip_network("fe80::/10"), "fe80::/10", id="network"),
+    pytest.param(ipaddress.ip_interface("::1/64"), "::1/64", id="interface"),
     pytest.param(1 + 2j, "(1+2j)", id="complex"),
     pytest.param(range(1, 9, 2), "range(1, 9, 2)", id="range"),
     pytest.param(slice(1, None), "slice(1, None, None)", id="slice"),
@@ -197,6 +204,16 @@ def test_a_frozen_dictionary(show):
     seen = show(frozen(a=1, b=frozen({2: [3]}), c=kind(d=4)))
 
     assert {"a": 1, "b": {"2": [3]}, "c": {"d": 4}} == seen.value
+
+
+def test_the_text_of_a_class_of_the_program_is_not_asked_for(show):
+    """F102: a class made from one that is known by its text may say anything."""
+
+    class Host(ipaddress.IPv4Address):
+        def __str__(self):
+            raise AssertionError
+
+    assert "opaque" == show(Host("10.0.0.1")).note["note"]
 
 
 def test_combined_flags(show):
