@@ -49,7 +49,7 @@ def array(value: Any) -> Summary:
         "head": plain.flat[:_HEAD_ITEMS].tolist(),
     }
     # What a masked array holds under its mask, a program that reads it does not see.
-    mask = instance_dict(value).get("_mask")
+    mask: Any = instance_dict(value).get("_mask")
     if type(mask) is type(plain) and mask.shape == plain.shape:
         fields["mask"] = mask.flat[:_HEAD_ITEMS].tolist()
     return Summary(fields, _cut(plain.size))
