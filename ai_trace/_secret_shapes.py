@@ -12,65 +12,9 @@ import re
 from collections.abc import Iterable, Iterator
 from functools import cache
 
+from ai_trace._secret_commands import commands
+from ai_trace._secret_tokens import DOT, MARK, TOKENS, token_pattern
 
-# Kind, prefix of fixed width, rest: to the end of the word, for what follows it at once
-# would begin a word when it is gone.
-TOKENS = (
-    ("anthropic-key", "sk-ant-", r"[A-Za-z0-9_-]{16,}"),
-    ("openrouter-key", "sk-or-", r"[A-Za-z0-9_-]{16,}"),
-    (
-        "openai-key",
-        "sk-",
-        # Words with hyphens, such as sk-fading-circle-animation, have no digit.
-        (
-            r"(?=(?:proj|svcacct|admin|None)-|[A-Za-z0-9]{20}|[A-Za-z_-]{0,64}[0-9])"
-            r"[A-Za-z0-9_-]{20,}"
-        ),
-    ),
-    (
-        "aws-key",
-        "A[KS]IA",
-        # The secret half has no shape of its own: it is known beside its id.
-        (
-            r"[A-Z0-9]{16}(?![A-Za-z0-9])"
-            r"(?:[^A-Za-z0-9/+]{1,4}[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=]))?"
-        ),
-    ),
-    ("github-token", "gh[pousr]_", r"[A-Za-z0-9]{20,}"),
-    ("github-token", "github_pat_", r"[A-Za-z0-9_]{20,}"),
-    (
-        "gitlab-token",
-        "glpat-",
-        r"[A-Za-z0-9_-]{16,300}(?:\.[0-9a-z]{2}\.[0-9a-z]{9})?[A-Za-z0-9]*",
-    ),
-    ("slack-token", "xox[abeprs]-", r"[A-Za-z0-9-]{10,}"),
-    ("slack-token", "xapp-", r"[A-Za-z0-9-]{10,}"),
-    ("google-key", "AIza", r"[A-Za-z0-9_-]{30,}"),
-    ("huggingface-token", "hf_", r"[A-Za-z0-9]{20,}"),
-    ("sendgrid-key", r"SG\.", r"[A-Za-z0-9_-]{16,64}\.[A-Za-z0-9_-]{16,}"),
-    ("stripe-key", "[rs]k_(?:live|test)_", r"[A-Za-z0-9]{10,}"),
-    ("groq-key", "gsk_", r"[A-Za-z0-9]{20,}"),
-    ("xai-key", "xai-", r"[A-Za-z0-9]{20,}"),
-    ("perplexity-key", "pplx-", r"[A-Za-z0-9]{20,}"),
-    ("elevenlabs-key", "sk_", r"[a-f0-9]{48}[A-Za-z0-9]*"),
-    ("replicate-token", "r8_", r"[A-Za-z0-9]{30,}"),
-    ("nvidia-key", "nvapi-", r"[A-Za-z0-9_-]{40,}"),
-    ("tavily-key", "tvly-", r"[A-Za-z0-9-]{20,}"),
-    ("pinecone-key", "pcsk_", r"[A-Za-z0-9_]{40,}"),
-    ("langsmith-key", "lsv2_[ps][tk]_", r"[a-f0-9]{32}_[a-f0-9]{10}[A-Za-z0-9]*"),
-    ("notion-token", "ntn_", r"[A-Za-z0-9]{40,}"),
-    ("linear-key", "lin_api_", r"[A-Za-z0-9]{32,}"),
-    ("npm-token", "npm_", r"[A-Za-z0-9]{36,}"),
-    ("pypi-token", "pypi-", r"AgE[A-Za-z0-9_-]{32,}"),
-    ("docker-token", "dckr_pat_", r"[A-Za-z0-9_-]{20,}"),
-    ("google-secret", "GOCSPX-", r"[A-Za-z0-9_-]{20,}"),
-    ("webhook-secret", "whsec_", r"[A-Za-z0-9+/]{24,}"),
-    ("digitalocean-token", "do[opr]_v1_", r"[a-f0-9]{40}[A-Za-z0-9]*"),
-    ("shopify-token", "shpat_", r"[A-Fa-f0-9]{32}[A-Za-z0-9]*"),
-    ("figma-token", "figd_", r"[A-Za-z0-9_-]{32,}"),
-    ("newrelic-key", "NRAK-", r"[A-Z0-9]{27}[A-Za-z0-9]*"),
-    ("jwt", "eyJ", r"[A-Za-z0-9_-]{10,600}\.[A-Za-z0-9_-]{10}[A-Za-z0-9_.-]*"),
-)
 
 BEARER = (
     r"(Bearer {1,4})(?=[A-Za-z._~+/=-]{0,64}[0-9]|[A-Za-z0-9._~+/=-]{20})"
@@ -78,11 +22,17 @@ BEARER = (
 )
 BASIC = r"(Basic {1,4})(?=[a-z]{0,64}[A-Z0-9+/=])([A-Za-z0-9+/=]{8,})"
 URL = r"(://[^\s/?#@:\"'<>\\\[]{0,128}:)(?!\[redacted:)[^\s/\"'<>\\]{1,256}(?=@)"
+# With a slash in it, behind what is no host, and no port.
+URL_SLASH = (
+    r"(://[^\s/?#@:.\"'<>\\\[]{0,32}:)(?![0-9]{1,5}[/?#])"
+    r"[^\s@\"'<>\\,\[]{1,128}(?=@[A-Za-z0-9])"
+)
 
 # Kind, a sign and a text that are in each of them, pattern; its first group is kept. To
 # look for the sign takes 1 µs in 100 kB of prose, for the text 27 to 72.
 LINKS = (
     ("url-password", "@", "://", URL),
+    ("url-password", "@", "://", URL_SLASH),
     (
         "slack-webhook",
         "/",
@@ -96,52 +46,27 @@ LINKS = (
         r"(/webhooks/[0-9]{15,22}/)[A-Za-z0-9_-]{40,}",
     ),
     ("telegram-token", ":", ":AA", r"(:(?<=[0-9]{6}:))AA[A-Za-z0-9_-]{30,}"),
-    (
-        "url-signature",
-        "=",
-        "ignature=",
-        r"(X-(?:Amz|Goog)-Signature=)[A-Za-z0-9%]{20,}",
-    ),
     ("url-signature", "=", "sig=", r"([?&]sig=)[A-Za-z0-9%+/=_-]{20,}"),
-    (
-        "basic-credentials",
-        ":",
-        "curl ",
-        (
-            r"( (?:-[a-zA-Z]{0,4}u ?|--user[ =])[\"']?[A-Za-z][A-Za-z0-9._@-]{0,64}:)"
-            r"(?!\[redacted:)[^\s\"']{1,256}"
-        ),
-    ),
+    ("azure-secret", "~", "Q~", r"()[A-Za-z0-9_~.]{3}[0-9]Q~[A-Za-z0-9_~.-]{31,}"),
+    ("openshift-token", "~", "sha256~", r"(sha256~)[A-Za-z0-9_-]{43,}"),
+)
+
+SIGNATURE = r"(X-(?:Amz|Goog)-Signature=)[A-Za-z0-9%]{20,}"
+MAILCHIMP = r"(?<![A-Za-z0-9])[a-f0-9]{32}-us[0-9]{1,2}(?![A-Za-z0-9])"
+NETRC = (
+    r"(login[ \t]{1,4}[^\s\"']{1,64}\s{1,8}password[ \t]{1,4})"
+    r"(?![$<{\[])[^\s\"']{1,256}"
+)
+FORM = (
+    r"(form-data; name=\\?\"[\w.\[-]{0,32}"
+    r"(?:[pP]assword|[pP]wd|[sS]ecret|[tT]oken|[kK]ey)\]?\\?\""
+    r"(?:\r?\n|\\r\\n)(?:\r?\n|\\r\\n))(?!\[redacted:|--)[^\r\n\\]{1,4096}"
 )
 
 PEM = r"-----BEGIN [A-Z0-9 ]{0,32}PRIVATE KEY(?: BLOCK)?-----"
 PEM_END = r"-----END [A-Z0-9 ]{0,32}PRIVATE KEY(?: BLOCK)?-----"
 PEM_CUT = r"[A-Za-z0-9+/=\s\\:,-]*"
 """What is taken for the body of a private key that has no end."""
-
-# One search for one character stands for all shapes but links: with "_", "J", "I", "G"
-# and "B" read as "-", each has a "-" at a known place. 100 kB of prose take 60 µs;
-# a search for each prefix takes 800 µs, one for any first letter 1,100 µs.
-MARK = (
-    r"-(?:(?<=(?:[rs]k|hf|at|h[pousr]|x[abeprs]|ey|lx|ai|pp"
-    r"|r8|pi|ly|pt|tn|pm|PX|ec|v1|gd|AK)-)(?:"
-    r"(?:(?<=[rs]k-)(?<![a-z][a-z].k-)|(?<=(?:gl|b-)pat-))[A-Za-z0-9-]{15}"
-    r"|(?:(?<=hf-)(?<![a-z][a-z]hf-)|(?<=gh[pousr]-)|(?<=pplx-)|(?<=xai-))"
-    r"[A-Za-z0-9-]{20}|(?:(?<=xox[abeprs]-)|(?<=xapp-)"
-    r"|(?<=ey-)(?<![a-z][a-z]ey-)(?<![kK]ey-))[A-Za-z0-9-]{10}"
-    r"|[A-Za-z0-9+/-]{20}(?:(?<=r8-.{20})|(?<=nvapi-.{20})|(?<=tvly-.{20})"
-    r"|(?<=pcsk-.{20})|(?<=lsv2-[ps][tk]-.{20})|(?<=ntn-.{20})|(?<=lin-api-.{20})"
-    r"|(?<=npm-.{20})|(?<=pypi-.{20})|(?<=dckr-pat-.{20})|(?<=OCSPX-.{20})"
-    r"|(?<=whsec-.{20})|(?<=do[opr]-v1-.{20})|(?<=shpat-.{20})|(?<=figd-.{20})"
-    r"|(?<=NRAK-.{20})))"
-    r"|A(?:(?<=AK-A)|(?<=AS-A))[A-Z0-9-]{16}"
-    r"|za(?<=A-za)[A-Za-z0-9-]{30}"
-    r"|\.(?<=S-\.)[A-Za-z0-9-]{16}"
-    r"|earer {1,4}(?=[A-Za-z._~+/=-]{0,64}[0-9]|[A-Za-z0-9._~+/=-]{20})"
-    r"|asic {1,4}(?=[a-z]{0,64}[A-Z0-9+/=-])[A-Za-z0-9+/-]{8}"
-    r"|-(?:---(?=-E--N )|[a-z][A-Za-z0-9-]{0,48}?(?:word|sswd|pwd|cret|oken|key)"
-    r"(?: |[\"'], ?[\"'][^-])))"
-)
 
 
 def may_hold_shape(text: str) -> bool:
@@ -155,8 +80,16 @@ def may_hold_shape(text: str) -> bool:
         or "B" in text
     ):
         folded = text.replace("_", "-").replace("J", "-").replace("I", "-")
-        if _mark(folded.replace("G", "-").replace("B", "-")):
+        perhaps = False
+        for mark in _marks(folded.replace("G", "-").replace("B", "-")):
+            if mark.lastindex is None:
+                return True
+            # It may have been another letter that was read as one.
+            perhaps = perhaps or text[mark.start()] == "-"
+        if perhaps and any(commands(text)):
             return True
+    if "." in text and _dot(text):
+        return True
     for _, sign, hint, pattern in LINKS:
         if sign in text and hint in text and _compiled(pattern).search(text):
             return True
@@ -176,6 +109,8 @@ def without_shapes(text: str, found: list[str]) -> str:
     for kind, hint, pattern, keep in _patterns():
         if hint in text:
             text = taken_out(_compiled(pattern), kind, text, found, keep)
+    for kind, command in commands(text):
+        text = taken_out(command, kind, text, found, 1)
     return _compiled(BASIC).sub(lambda match: _without_basic(match, found), text)
 
 
@@ -191,28 +126,17 @@ def taken_out(
     return pattern.sub(kind_of, text)
 
 
-def token_pattern(prefix: str, rest: str) -> str:
-    """
-    Return the pattern of a token that begins where a word may begin.
-
-    The prefix comes first, so that the search is one for plain letters. A word may
-    begin after an escaped newline, an escape of a URL, or a colour of a terminal.
-    """
-    before = (
-        rf"(?<![A-Za-z0-9]{prefix})",
-        rf"(?<=\\[nrt]{prefix})",
-        rf"(?<=(?:%[0-9A-F][0-9A-F]|[\[;0-9][0-9]m){prefix})",
-    )
-    return f"{prefix}(?:{'|'.join(before)}){rest}"
-
-
 @cache
 def _patterns() -> list[tuple[str, str, str, int]]:
     """Return kind, plain start, pattern, and group to keep, of each shape."""
     found = [(kind, hint, pattern, 1) for kind, _, hint, pattern in LINKS]
+    found.append(("url-signature", "-Signature=", SIGNATURE, 1))
+    found.append(("mailchimp-key", "-us", MAILCHIMP, 0))
+    found.append(("netrc-password", "login", NETRC, 1))
+    found.append(("key", "form-data", FORM, 1))
     found.append(("bearer-token", "Bearer", BEARER, 1))
     for kind, prefix, rest in TOKENS:
-        hint = re.split(r"[\[\\]", prefix)[0]
+        hint = re.split(r"[(\[\\]", prefix)[0]
         found.append((kind, hint, token_pattern(prefix, rest), 0))
     return found
 
@@ -223,7 +147,8 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern)
 
 
-_mark = re.compile(MARK).search
+_marks = re.compile(MARK).finditer
+_dot = re.compile(DOT).search
 
 
 def _without_basic(match: re.Match[str], found: list[str]) -> str:

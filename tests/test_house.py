@@ -25,7 +25,15 @@ import ai_trace
 # every other, as long as no cycle arises; "render" is the file render/__init__.py.
 FLOORS = {
     "ground": ["exceptions", "_version", "_named", "_signature"],
-    "secrets": ["_secret_names", "_secret_shapes", "_assigned", "_patterns", "_redact"],
+    "secrets": [
+        "_secret_names",
+        "_secret_tokens",
+        "_secret_commands",
+        "_secret_shapes",
+        "_assigned",
+        "_patterns",
+        "_redact",
+    ],
     "capture": [
         "_limits",
         "_encode",

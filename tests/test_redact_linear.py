@@ -1,22 +1,39 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from ai_trace import _assigned, _patterns, _redact, _secret_names, _secret_shapes
+from ai_trace import (
+    _assigned,
+    _patterns,
+    _redact,
+    _secret_commands,
+    _secret_names,
+    _secret_shapes,
+    _secret_tokens,
+)
 from ai_trace._patterns import may_be_empty, why_not_linear
 from ai_trace._redact import Redaction
 
 
-MODULES = (_assigned, _patterns, _redact, _secret_names, _secret_shapes)
+MODULES = (
+    _assigned,
+    _patterns,
+    _redact,
+    _secret_commands,
+    _secret_names,
+    _secret_shapes,
+    _secret_tokens,
+)
 
 TOKEN_PATTERNS = {
-    f"{kind} {prefix}": _secret_shapes.token_pattern(prefix, rest)
-    for kind, prefix, rest in _secret_shapes.TOKENS
+    f"{kind} {prefix}": _secret_tokens.token_pattern(prefix, rest)
+    for kind, prefix, rest in _secret_tokens.TOKENS
 }
 LINK_PATTERNS = {
     f"{kind} {hint}": pattern for kind, _, hint, pattern in _secret_shapes.LINKS
@@ -28,7 +45,11 @@ CONSTANTS = {
     for name, value in vars(module).items()
     if name.isupper() and not name.startswith("_") and isinstance(value, str)
 }
-PATTERNS = {**TOKEN_PATTERNS, **LINK_PATTERNS, **CONSTANTS}
+OPTION_PATTERNS = {
+    f"option {n} {word}": pattern
+    for n, (_, word, pattern) in enumerate(_secret_commands.OPTIONS)
+}
+PATTERNS = {**TOKEN_PATTERNS, **LINK_PATTERNS, **OPTION_PATTERNS, **CONSTANTS}
 
 SAID = """
 password secret api_key= api_key=f( token token: token= token="x authorization: Bearer
@@ -39,6 +60,8 @@ password=password=\\n token=a[redacted: {{ ${ 1 %3DeyJ [0meyJ value: "value":
 "name":"token","value":"x name:·cookie\\nvalue:·
 curl· curl·-u·a: :AA 123456:AA &sig= X-Amz-Signature=
 hooks.slack.com/ /webhooks/
+mysql· mysql·-p curl·-b· sshpass·-p· docker·login·-p· ·-p a.b·login· login·a·password
+form-data;·name="token" ya29. hvs. ://a:b/ Q~ key- secret_ -us1
 password··= password:·|¶· password:str=" password=''' "passwords":["a6b7c8",
 token:["w·token:[" "secret":{"value":"v "secret":{"type":" key_12 password:¶·"
 """.split()
@@ -65,7 +88,8 @@ def compiled(module):
 
 @pytest.mark.parametrize("name", PATTERNS)
 def test_patterns_are_linear_by_construction(name):
-    """What repeats without bound stands last, and no repeat is repeated."""
+    """Each compiles, what repeats without bound stands last, no repeat is repeated."""
+    assert re.compile(PATTERNS[name])
     assert why_not_linear(PATTERNS[name]) is None
 
 

@@ -1,0 +1,75 @@
+r"""
+Secrets that stand behind the short options of well-known programs.
+
+What an option means depends on the program: ``-p`` of mysql is a password, of ssh a
+port. So each is known together with the program, on the same line of a text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cache
+
+
+# Between the words of a command line, and of a list of them.
+_GAP = r"(?: {1,4}|[\"'], {0,2}[\"'])"
+_LINE = r"[^|;\r\n]{0,120}?[ \"']"
+_GIVEN = r"(?![-$<,.)\[])[^\s\"'|;]{1,256}"
+
+# Kind, a word that is in the text, and the pattern; its first group is kept.
+OPTIONS = (
+    (
+        "password",
+        "mysql",
+        rf"(mysql[a-z]{{0,8}}\b{_LINE}-p[\"']?)(?![0-9]{{1,5}}:){_GIVEN}",
+    ),
+    (
+        "password",
+        "mariadb",
+        rf"(mariadb[a-z-]{{0,8}}\b{_LINE}-p[\"']?)(?![0-9]{{1,5}}:){_GIVEN}",
+    ),
+    ("password", "sshpass", rf"(sshpass\b{_LINE}-p{_GAP}?[\"']?){_GIVEN}"),
+    (
+        "password",
+        "login",
+        (
+            rf"((?:docker|podman|registry|az|acr|oc)(?: |[\"'], ?[\"'])login"
+            rf"\b{_LINE}-p{_GAP}[\"']?){_GIVEN}"
+        ),
+    ),
+    ("password", "mongo", rf"(mongo[a-z]{{0,8}}\b{_LINE}-p{_GAP}[\"']?){_GIVEN}"),
+    ("password", "redis-cli", rf"(redis-cli\b{_LINE}-a{_GAP}[\"']?){_GIVEN}"),
+    ("password", "ldap", rf"(ldap[a-z]{{3,8}}\b{_LINE}-w{_GAP}[\"']?){_GIVEN}"),
+    ("password", "sqlcmd", rf"(sqlcmd\b{_LINE}-P{_GAP}?[\"']?){_GIVEN}"),
+    (
+        "password",
+        "openssl",
+        rf"(openssl\b{_LINE}-pass(?:in|out)?{_GAP}[\"']?pass:){_GIVEN}",
+    ),
+    (
+        "cookie",
+        "curl",
+        rf"([ \"'](?:-b|--cookie)(?:{_GAP}|=)?[\"']?[^\s\"'=;@]{{1,64}}=)[^\"'\r\n]+",
+    ),
+    (
+        "basic-credentials",
+        "curl",
+        (
+            rf"([ \"'](?:-[a-zA-Z]{{0,4}}[uU]|--(?:proxy-)?user)(?:{_GAP}|=)?[\"']?"
+            r"[A-Za-z][A-Za-z0-9._@-]{0,64}:)(?!\[redacted:)[^\s\"']{1,256}"
+        ),
+    ),
+)
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern)
+
+
+def commands(text: str) -> Iterator[tuple[str, re.Pattern[str]]]:
+    """Yield kind and pattern of what finds a secret in a text with command lines."""
+    for kind, word, pattern in OPTIONS:
+        if word in text and _compiled(pattern).search(text):
+            yield kind, _compiled(pattern)
