@@ -19,6 +19,9 @@ Span = tuple[int, int]
 _JUDGED = 256
 """A value is judged by its first characters, so that a text is read only once."""
 
+_LONGEST_WORD = 82
+"""What is an identifier, as below, has no more characters."""
+
 _BEFORE = 256
 """So far before its value an object may name it."""
 
@@ -262,7 +265,7 @@ def _value_after(text: str, at: int, says: int, names: Names) -> Span | None:
     scheme = _scheme(text, start) if said.endswith("authorization") else None
     if scheme:
         start = scheme.end()
-    if _placeholder(text, start):
+    if _placeholder(text, start) or _is_prompt(text, at, opening.quote):
         return None
     if opening.quote:
         end = _end_of_quoted(text, start, opening.quote)
@@ -347,7 +350,16 @@ def _is_code(text: str, start: int, at: int, names: Names) -> bool:
         return False
     word = found[0]
     compound = "_" in word or "." in word
-    return text.endswith(word, 0, at) or (compound and names.end_says(word) > 0)
+    name = text[max(0, at - 2 * _LONGEST_WORD) : at].rstrip(" \t")
+    return name.endswith(word) or (compound and names.end_says(word) > 0)
+
+
+def _is_prompt(text: str, at: int, quote: str) -> bool:
+    """Tell whether the quote behind a name ends what it is in: ``'Password: '``."""
+    said = text[max(0, at - _LONGEST_WORD) : at]
+    before, _, words = said.rpartition(quote or "\n")
+    is_word = words[:1].isalnum() and words[-1:].isalnum()
+    return bool(quote and before) and is_word and words.replace(" ", "").isalnum()
 
 
 def _is_place(text: str, start: int, at: int, said: str) -> bool:

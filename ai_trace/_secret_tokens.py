@@ -158,7 +158,7 @@ def _tokens_behind_dash() -> tuple[str, str]:
     """
     Return what stands before the "-" at the end of a prefix, at a quick look and whole.
 
-    Two letters of it send away what is none: 70 prefixes would take 1 µs.
+    Two letters of it send away what is none: to look at each prefix would take longer.
     """
     spelled = {
         (word[:-1].translate(_FOLDED), "[a-f0-9]" if rest[:8] == "[a-f0-9]" else ".")
@@ -191,8 +191,8 @@ _SHORT = ("sk", "rk", "xox", "xapp", "glpat")
 _ANY_END, _ANY_PREFIX = _tokens_behind_dash()
 
 # One search for one character stands for all shapes but links: with "_", "J", "I", "G"
-# and "B" read as "-", each has a "-" at a known place, and a few have a dot. 100 kB of
-# prose take 60 µs; a search for each prefix takes 50 µs for each of them.
+# and "B" read as "-", each has a "-" at a known place, and a few have a dot. In
+# 100 kB a search for each prefix would take 60 µs for each of them.
 MARK = (
     # Most words behind a "-" are shorter.
     rf"-(?:[A-Za-z0-9+/=-]{{10}}{_ANY_END}"

@@ -313,6 +313,8 @@ ASSIGNED = [
     ("machine a.example.com login ann password {hunter2}", "netrc-password"),
     ("machine a.example.com\n  login ann\n  password {hunter2}\n", "netrc-password"),
     ('form-data; name="password"\r\n\r\n{hunter2}\r\n--x', "key"),
+    ('user: "ann" password: "{hunter2}"', "key"),
+    ("user='ann' password='{hunter2}'", "key"),
     ("postgres://ann:{pa#ss/w}@db.example.com/x", "url-password"),
     ("redis://:{pa/ss}@cache:6379", "url-password"),
 ]
@@ -467,6 +469,8 @@ STAYS = [
     "key-value, secret_access_key_id_of_the_user, cookies -b cookies.txt, login.html",
     "image registry.example.com:5000/team/app@sha256, http://localhost:8080/a@b",
     "md5 0a1b2c3d0a1b2c3d0a1b2c3d0a1b2c3d in us-east-1, hvs.short and ya29.short",
+    "self._cookie = cookie; self.pwd = pwd\nnew_secrets = secrets\n",
+    "def ask(prompt='Password: ', stream=None, other=\"Your API key: \", more=1):",
     "[redacted:openai-key] password=[redacted:key] Bearer [redacted:bearer-token]",
 ]
 
