@@ -32,7 +32,6 @@ URL_SLASH = (
 # look for the sign takes 1 µs in 100 kB of prose, for the text 27 to 72.
 LINKS = (
     ("url-password", "@", "://", URL),
-    ("url-password", "@", "://", URL_SLASH),
     (
         "slack-webhook",
         "/",
@@ -47,10 +46,11 @@ LINKS = (
     ),
     ("telegram-token", ":", ":AA", r"(:(?<=[0-9]{6}:))AA[A-Za-z0-9_-]{30,}"),
     ("url-signature", "=", "sig=", r"([?&]sig=)[A-Za-z0-9%+/=_-]{20,}"),
-    ("azure-secret", "~", "Q~", r"()[A-Za-z0-9_~.]{3}[0-9]Q~[A-Za-z0-9_~.-]{31,}"),
-    ("openshift-token", "~", "sha256~", r"(sha256~)[A-Za-z0-9_-]{43,}"),
 )
 
+AZURE = r"[A-Za-z0-9_~.]{3}[0-9]Q~[A-Za-z0-9_~.-]{31,}"
+OPENSHIFT = r"(sha256~)[A-Za-z0-9_-]{43,}"
+TILDE = r"~(?:(?<=Q~)[A-Za-z0-9_~.-]{31}|(?<=sha256~)[A-Za-z0-9_-]{43})"
 SIGNATURE = r"(X-(?:Amz|Goog)-Signature=)[A-Za-z0-9%]{20,}"
 MAILCHIMP = r"(?<![A-Za-z0-9])[a-f0-9]{32}-us[0-9]{1,2}(?![A-Za-z0-9])"
 NETRC = (
@@ -59,7 +59,7 @@ NETRC = (
 )
 FORM = (
     r"(form-data; name=\\?\"[\w.\[-]{0,32}"
-    r"(?:[pP]assword|[pP]wd|[sS]ecret|[tT]oken|[kK]ey)\]?\\?\""
+    r"(?:[pP]assword|[pP]wd|secret|Secret|[tT]oken|[kK]ey)\]?\\?\""
     r"(?:\r?\n|\\r\\n)(?:\r?\n|\\r\\n))(?!\[redacted:|--)[^\r\n\\]{1,4096}"
 )
 
@@ -80,20 +80,30 @@ def may_hold_shape(text: str) -> bool:
         or "B" in text
     ):
         folded = text.replace("_", "-").replace("J", "-").replace("I", "-")
-        perhaps = False
-        for mark in _marks(folded.replace("G", "-").replace("B", "-")):
-            if mark.lastindex is None:
-                return True
-            # It may have been another letter that was read as one.
-            perhaps = perhaps or text[mark.start()] == "-"
-        if perhaps and any(commands(text)):
+        folded = folded.replace("G", "-").replace("B", "-")
+        if _mark(folded) and _is_marked(text, folded):
             return True
     if "." in text and _dot(text):
+        return True
+    if "~" in text and _compiled(TILDE).search(text):
+        return True
+    if "@" in text and _compiled(URL_SLASH).search(text):
         return True
     for _, sign, hint, pattern in LINKS:
         if sign in text and hint in text and _compiled(pattern).search(text):
             return True
     return False
+
+
+def _is_marked(text: str, folded: str) -> bool:
+    """Tell whether a mark is that of a shape, or an option before a secret."""
+    perhaps = False
+    for mark in _compiled(MARK).finditer(folded):
+        if mark.lastindex is None:
+            return True
+        # It may have been another letter that was read as a "-".
+        perhaps = perhaps or text[mark.start()] == "-"
+    return perhaps and any(commands(text))
 
 
 def without_shapes(text: str, found: list[str]) -> str:
@@ -130,6 +140,9 @@ def taken_out(
 def _patterns() -> list[tuple[str, str, str, int]]:
     """Return kind, plain start, pattern, and group to keep, of each shape."""
     found = [(kind, hint, pattern, 1) for kind, _, hint, pattern in LINKS]
+    found.append(("url-password", "://", URL_SLASH, 1))
+    found.append(("azure-secret", "Q~", AZURE, 0))
+    found.append(("openshift-token", "sha256~", OPENSHIFT, 1))
     found.append(("url-signature", "-Signature=", SIGNATURE, 1))
     found.append(("mailchimp-key", "-us", MAILCHIMP, 0))
     found.append(("netrc-password", "login", NETRC, 1))
@@ -147,7 +160,7 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern)
 
 
-_marks = re.compile(MARK).finditer
+_mark = re.compile(MARK).search
 _dot = re.compile(DOT).search
 
 

@@ -82,7 +82,7 @@ TOKENS = (
     ("planetscale-token", "pscale_oauth_", r"[A-Za-z0-9_=.-]{32,}"),
     ("planetscale-token", "pscale_pw_", r"[A-Za-z0-9_=.-]{32,}"),
     ("postman-key", "PMAK-", r"[A-Fa-f0-9]{24}-[A-Fa-f0-9]{34}[A-Za-z0-9]*"),
-    ("prefect-key", "pn[bu]_", r"[A-Za-z0-9]{36,}"),
+    ("prefect-key", "pn(?:b|u)_", r"[A-Za-z0-9]{36,}"),
     ("pulumi-token", "pul-", r"[a-f0-9]{40}[A-Za-z0-9]*"),
     ("readme-key", "rdme_", r"[a-z0-9]{70}[A-Za-z0-9]*"),
     ("brevo-key", "xkeysib-", r"[a-f0-9]{64}-[A-Za-z0-9]{16,}"),
