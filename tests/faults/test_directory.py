@@ -167,7 +167,8 @@ def test_a_file_system_that_is_made_up(said: Callable[[], list[str]]) -> None:
 
     assert 2 == tracer.summary()["steps"]
     assert 2 <= len(lines) + stated_losses(tracer, lines)
-    assert len(said()) <= 1
+    # Which causes there are hangs on what else has a descriptor of the same number.
+    assert len(set(said())) == len(said())
 
 
 def test_the_directory_cannot_be_made_again(
