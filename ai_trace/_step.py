@@ -81,16 +81,17 @@ class Step(Draft):
             self._drop_at_limit()
         except Exception as exc:
             self._lose_unless_interrupted("start", exc)
-            if self._state == OPEN and not self.start_line:
-                self._origin = self.recorder.monotonic()
+            if self._state == NEW and self.seq:
                 self.write_bare_start(exc)
+                self._origin = self.recorder.monotonic()
+                self._state = OPEN
+                self.recorder.open_steps[self.id] = self
         return self
 
     def _drop_at_limit(self) -> None:
         # No room on the stack for more than this.
-        if not self.start_line:
+        if self._state == NEW:
             self._state = DROPPED
-            self.recorder.open_steps.pop(self.id, None)
             self.recorder.at_limit.append(None)
 
     def _refuse_start(self) -> None:
@@ -99,15 +100,24 @@ class Step(Draft):
         else:
             self._misused("was started twice; make a new step for each start")
 
+    def _closed_meanwhile(self) -> None:
+        # Unless whoever closed the tracer has found the step, and ends it.
+        if self.recorder.open_steps.pop(self.id, None) is not None:
+            self._drop("it was started after the tracer was closed", closed=True)
+
     def open_at(self, now: float) -> None:
         """Open the step, whose place is settled: the journal and sinks are told."""
         recorder = self.recorder
         self.seq = recorder.next_seq()
-        self._state = OPEN
-        recorder.open_steps[self.id] = self
         self._second, self._micro = recorder.split(now)
         self.write_start()
         self._origin = recorder.monotonic()
+        # Whole before others find it: another thread may close the tracer any time.
+        self._state = OPEN
+        recorder.open_steps[self.id] = self
+        if recorder.closed:
+            self._closed_meanwhile()
+            return
         # Here and below without a function of the dispatch in between: 0.3 µs a step.
         tell = recorder.dispatch.start
         try:
@@ -238,7 +248,7 @@ class Step(Draft):
             if isinstance(exc, RecursionError) or self._state == OPEN:
                 # Left to whatever step ends next, or to the close: further up there is
                 # more of the stack. Not even for a call of ours need there be room.
-                self._state = OPEN
+                self._state, self.outcome = OPEN, None
                 recorder.open_steps[self.id] = self
                 recorder.deferred.append((self, (outcome, error, traceback)))
             if isinstance(exc, RecursionError):

@@ -51,6 +51,11 @@ class OpenStep(Protocol):
         ...
 
     @property
+    def outcome(self) -> str | None:
+        """How it ended; ``None`` while it is open."""
+        ...
+
+    @property
     def header(self) -> SessionHeader:
         """The session that it belongs to."""
         ...

@@ -67,7 +67,7 @@ class Journal:
             if file is None:
                 self._create(step)
             elif file.append_if_sound(step.start_line) is not None:
-                self._go_on(file, step.start_line)
+                self._go_on(step.start_line)
             elif file.size > self._limit:
                 self._make_anew()
         except OSError as exc:
@@ -90,7 +90,7 @@ class Journal:
             file = self._current
             # The log of an open step is open itself: however much it is, it stays.
             if file is not None and file.append_if_sound(line) is not None:
-                self._go_on(file, line)
+                self._go_on(line)
         except OSError as exc:
             if interrupts(exc):
                 raise
@@ -110,6 +110,10 @@ class Journal:
     def _create(self, first: OpenStep) -> None:
         """Make the journal with its first line, and the first start."""
         with self._lock:
+            if self._current is None and first.outcome is not None:
+                # Its tracer was closed since it began to start, and so was this.
+                self.open_steps.pop(first.id, None)
+                return
             if self._current is None and not self._files:
                 # The header is the tracer's; a forked child is a process of its own.
                 header = first.header._replace(pid=os.getpid())
@@ -131,10 +135,14 @@ class Journal:
         self._files.append(file)
         return file
 
-    def _go_on(self, file: AppendFile, line: bytes) -> None:
+    def _go_on(self, line: bytes) -> None:
         """Write all that is open again, after somebody removed or cut the file."""
-        _regain(file)
-        file.append(self._all_lines() + line)
+        with self._lock:
+            file = self._current
+            # Without a file it was we who removed it: it was closed meanwhile.
+            if file is not None:
+                _regain(file)
+                file.append(self._all_lines() + line)
 
     def _make_anew(self) -> None:
         """Write what is open to the other file, and empty this one."""
@@ -170,12 +178,15 @@ class Journal:
         Raises:
             OSError: If it cannot be removed.
         """
-        self._current = None
-        files, self._files = self._files, []
+        with self._lock:
+            self._current = None
+            files, self._files = self._files, []
+        # Whoever ends a step takes it out, and may not have come to that.
+        is_over = all(step.outcome for step in list(self.open_steps.values()))
         with ExitStack() as last_things:
             for file in files:
                 last_things.callback(file.close)
-                if not self.open_steps:
+                if is_over:
                     last_things.callback(file.remove)
 
     def move(self, trace: Path) -> None:

@@ -1,0 +1,133 @@
+"""
+A tracer that another thread closes in the middle of something.
+"""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from recorded import read_file
+
+from ai_trace import JSONLSink, StepRecord, Tracer
+from ai_trace._draft import Draft
+
+
+pytestmark = pytest.mark.timeout(20)
+
+
+def closing(tracer: Tracer) -> None:
+    """Close a tracer in another thread, and wait until that is done."""
+    thread = threading.Thread(target=tracer.close)
+    thread.start()
+    thread.join()
+
+
+def ends_of(tracer: Tracer) -> dict[str, str]:
+    """Return how the steps in the trace file of a closed tracer ended."""
+    assert tracer.path is not None
+    assert [tracer.path] == list(tracer.path.parent.iterdir())
+    return {line["name"]: line["outcome"] for line in read_file(tracer.path)}
+
+
+def test_closed_before_a_start_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A step whose tracer is closed while it starts is not recorded, and says so."""
+    write_start = Draft.write_start
+
+    def closed_first(self: Draft) -> None:
+        if self.name == "late":
+            closing(tracer)
+        write_start(self)
+
+    monkeypatch.setattr(Draft, "write_start", closed_first)
+    tracer = Tracer("agent", tmp_path)
+    with tracer.step("first"):
+        pass
+    with pytest.warns(RuntimeWarning, match="after the tracer was closed"):
+        late = tracer.step("late").start()
+    late.log(a=1).finish()
+
+    assert {"first": "ok"} == ends_of(tracer)
+    why = "not recorded: it was started after the tracer was closed"
+    ignored = "log ignored: it was given a log entry while it was not open"
+    assert {"step": {why: 1, ignored: 1}} == tracer.health()
+
+
+class Closer:
+    """
+    A sink that has the tracer closed by another thread as a step starts.
+    """
+
+    tracer: Tracer
+
+    def on_start(self, step: Any) -> None:
+        """Close the tracer, before the sinks behind this one are told."""
+        if step.name == "late":
+            closing(self.tracer)
+
+    def on_finish(self, record: StepRecord) -> None:
+        """Do nothing."""
+
+
+@pytest.mark.parametrize("before", [(), ("first",)])
+def test_closed_before_the_journal_is_told(
+    tmp_path: Path, before: tuple[str, ...]
+) -> None:
+    """A start that comes to a journal after its end makes no journal anew."""
+    path, closer = tmp_path / "run.jsonl", Closer()
+    tracer = closer.tracer = Tracer(
+        "agent", tmp_path, auto_save=False, sinks=[closer, JSONLSink(path)]
+    )
+    tracer.path = path
+    for name in before:
+        tracer.step(name).start().finish()
+    late = tracer.step("late").start()
+    late.finish()
+
+    assert {**dict.fromkeys(before, "ok"), "late": "unfinished"} == ends_of(tracer)
+    assert {} == tracer.health()
+
+
+class Gate(Closer):
+    """
+    A sink whose close waits until the step that starts meanwhile has started.
+    """
+
+    def __init__(self) -> None:
+        self.is_closing, self.has_started = threading.Event(), threading.Event()
+        self.threads: list[threading.Thread] = []
+
+    def on_start(self, step: Any) -> None:
+        """Have the tracer closed, up to the sinks."""
+        if step.name != "late":
+            return
+        thread = threading.Thread(target=self.tracer.close)
+        self.threads.append(thread)
+        thread.start()
+        assert self.is_closing.wait(10)
+
+    def close(self) -> None:
+        """Let the step start, and wait for it."""
+        self.is_closing.set()
+        assert self.has_started.wait(10)
+
+
+def test_closed_while_the_journal_is_told(tmp_path: Path) -> None:
+    """A start that is journaled after its step has ended leaves no journal."""
+    path, gate = tmp_path / "run.jsonl", Gate()
+    tracer = gate.tracer = Tracer(
+        "agent", tmp_path, auto_save=False, sinks=[gate, JSONLSink(path)]
+    )
+    tracer.path = path
+    tracer.step("first").start().finish()
+    late = tracer.step("late").start()
+    gate.has_started.set()
+    gate.threads[0].join()
+    late.finish()
+
+    assert {"first": "ok", "late": "unfinished"} == ends_of(tracer)
+    assert {} == tracer.health()
