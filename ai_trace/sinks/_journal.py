@@ -47,6 +47,8 @@ class Journal:
         self._header_line = b""
         self.open_steps: dict[str, OpenStep] = {}
         self._limit = _COMPACT_BYTES
+        # Whether what is open stands in both files together, in neither alone.
+        self._is_split = False
         self._lock = threading.RLock()
         # No RLock: a signal's function may start a step in the middle of it.
         self._being_made_anew = threading.Lock()
@@ -149,21 +151,32 @@ class Journal:
         if not self._being_made_anew.acquire(blocking=False):
             return
         try:
-            full = self._current
-            if len(self._files) < len(self._paths):
-                self._new_file()
-            other = self._files[1] if full is self._files[0] else self._files[0]
-            _regain(other)
-            other.empty()
-            self._current = other
-            data = self._all_lines()
-            other.append(data)
-            self._limit = max(_COMPACT_BYTES, 2 * len(data))
-            if full is not None:
-                _regain(full)
-                full.empty()
+            with self._lock:
+                full = self._current
+                # Without a file it was closed meanwhile.
+                if full is not None:
+                    self._change(full)
         finally:
             self._being_made_anew.release()
+
+    def _change(self, full: AppendFile) -> None:
+        if self._is_split:
+            # The last change has failed: what it left in the other file goes now.
+            full.append(self._all_lines())
+            self._is_split = False
+        if len(self._files) < len(self._paths):
+            self._new_file()
+        other = self._files[1] if full is self._files[0] else self._files[0]
+        _regain(other)
+        other.empty()
+        self._is_split = True
+        self._current = other
+        data = self._all_lines()
+        other.append(data)
+        self._is_split = False
+        self._limit = max(_COMPACT_BYTES, 2 * len(data))
+        _regain(full)
+        full.empty()
 
     def _all_lines(self) -> bytes:
         lines = [self._header_line]

@@ -5,13 +5,17 @@ The journal of open steps stays as small as what is open, however long a session
 from __future__ import annotations
 
 import asyncio
+import shutil
 import threading
 from pathlib import Path
 from typing import Any
 
+import pytest
+from faults.system_calls import Call, Proceed, ShortWrites, intercepted
 from recorded import read_file
 
 from ai_trace import Tracer, propagate, reading, step
+from ai_trace.sinks import _journal
 
 
 LIMIT = 100_000
@@ -122,3 +126,35 @@ def test_threads_share_the_journal(tmp_path: Path) -> None:
     )
     assert [] == list(session.problems)
     assert 8 * 151 == len(read_file(tracer.path))
+
+
+def test_a_change_of_files_that_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When what is open cannot be written anew, it stays where it is, at any moment."""
+    monkeypatch.setattr(_journal, "_COMPACT_BYTES", 2_000)
+    known, disk = [], ShortWrites(".open2", room=100)
+
+    def intercept(call: Call, proceed: Proceed) -> Any:
+        done = disk(call, proceed)
+        if call.name == "ftruncate":
+            # Who is killed here leaves the files as they are.
+            copy = tmp_path / f"copy{len(known)}"
+            shutil.copytree(tmp_path / "traces", copy)
+            (trace,) = copy.glob("*.jsonl")
+            known.append({s.name for s in reading.read(trace).steps})
+        return done
+
+    with Tracer("agent", tmp_path / "traces") as tracer, step("root"), step("old"):
+        with intercepted(intercept):
+            while not disk.cut:
+                with step("scan", text="x" * 100):
+                    pass
+            disk.room = 1_000_000
+            changes = len(known)
+            while len(known) < changes + 4:
+                with step("scan", text="x" * 100):
+                    pass
+
+    assert all({"root", "old"} <= names for names in known)
+    assert {"JSONLSink journal": {"ENOSPC": 1}} == tracer.health()
