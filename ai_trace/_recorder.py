@@ -8,6 +8,7 @@ part of it.
 from __future__ import annotations
 
 import itertools
+import threading
 import time
 from collections import deque
 from typing import Any, Callable
@@ -72,6 +73,7 @@ class Recorder:
         self.recorder = self
         self.at_limit: list[None] = []
         self.closed = False
+        self._closing = threading.Lock()
         self.muted = False
         self.tally = Tally()
         self.next_seq: Callable[[], int] = itertools.count(1).__next__
@@ -114,7 +116,8 @@ class Recorder:
         Closing twice is harmless; whatever is open at the end of the program is
         closed then.
         """
-        if self.closed:
+        # Never given back: of several threads that find it open, one closes it.
+        if self.closed or not self._closing.acquire(blocking=False):
             return
         self.closed = True
         if _context.active is not None and _context.active.recorder is self:
@@ -126,6 +129,7 @@ class Recorder:
 
     def after_fork(self) -> None:
         """Become the recorder of a child process: its own steps only."""
+        self._closing = threading.Lock()
         self.open_steps.clear()
         self.deferred.clear()
         self.losses.after_fork()

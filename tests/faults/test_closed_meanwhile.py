@@ -13,6 +13,7 @@ from recorded import read_file
 
 from ai_trace import JSONLSink, StepRecord, Tracer
 from ai_trace._draft import Draft
+from ai_trace.sinks import _append, _journal
 
 
 pytestmark = pytest.mark.timeout(20)
@@ -131,3 +132,77 @@ def test_closed_while_the_journal_is_told(tmp_path: Path) -> None:
 
     assert {"first": "ok", "late": "unfinished"} == ends_of(tracer)
     assert {} == tracer.health()
+
+
+@pytest.mark.parametrize("work", ["_make_anew", "_go_on"])
+def test_closed_before_work_on_the_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, work: str
+) -> None:
+    """A journal that is closed just before it would be made anew stays closed."""
+    monkeypatch.setattr(_journal, "_COMPACT_BYTES", 0)
+    monkeypatch.setattr(_append, "_LOOK_EVERY_SECONDS", 0.0)
+    tracer = Tracer("agent", tmp_path)
+    tracer.step("first").start().finish()
+    do_work = getattr(_journal.Journal, work)
+
+    def closed_first(*given: Any) -> None:
+        closing(tracer)
+        do_work(*given)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(_journal.Journal, work, closed_first)
+        if work == "_go_on":
+            (journal,) = tmp_path.glob("*.open")
+            journal.unlink()
+        late = tracer.step("late").start()
+        late.finish()
+
+    assert {"first": "ok", "late": "unfinished"} == ends_of(tracer)
+    assert {} == tracer.health()
+
+
+class CountedEnds:
+    """
+    A sink that counts how often it is closed.
+    """
+
+    closed = 0
+
+    def on_finish(self, record: StepRecord) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        """Count."""
+        self.closed += 1
+
+
+def test_closed_by_two_threads_at_once(tmp_path: Path) -> None:
+    """Of two threads that close a tracer, one closes its sinks, whoever is first."""
+    sink, barrier = CountedEnds(), threading.Barrier(2)
+
+    class Hesitant(Tracer):
+        """
+        A tracer of which two threads ask at the same time whether it is closed.
+        """
+
+        @property
+        def closed(self) -> bool:
+            """Tell it to both at once."""
+            told: bool = self.__dict__["closed"]
+            if threading.current_thread() in threads:
+                barrier.wait(10)
+            return told
+
+        @closed.setter
+        def closed(self, value: bool) -> None:
+            self.__dict__["closed"] = value
+
+    threads: list[threading.Thread] = []
+    tracer = Hesitant("agent", tmp_path, sinks=[sink])
+    threads += [threading.Thread(target=tracer.close) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert 1 == sink.closed
