@@ -25,9 +25,17 @@ class AtLimit(Protocol):
     at_limit: list[None]
 
 
+class Closable(AtLimit, Protocol):
+    """
+    What a block of a tracer has to know of it.
+    """
+
+    closed: bool
+
+
 class Place(Protocol):
     """
-    Where the next step will stand: a step, or a tracer, whose steps are roots.
+    Where the next step will stand: in a step, or in a tracer, whose steps are roots.
     """
 
     @property
@@ -50,6 +58,37 @@ class Place(Protocol):
     def give_back(self) -> Place | None:
         """Return the place that was current before this one, for good."""
         ...
+
+
+class Block:
+    """
+    The place in a block of a tracer: what is made there is a root step.
+
+    Each block has its own, for a tracer may be entered in several contexts at once.
+
+    Args:
+        recorder: The tracer.
+        before: The place that was current before.
+    """
+
+    __slots__ = ("_before", "_is_left", "recorder")
+
+    id = None
+    trace_id = None
+
+    def __init__(self, recorder: Closable, before: Place | None) -> None:
+        self.recorder = recorder
+        self._before = before
+        self._is_left = False
+
+    def is_over(self) -> bool:
+        """Tell whether the tracer was closed without the block having been left."""
+        return self.recorder.closed and not self._is_left
+
+    def give_back(self) -> Place | None:
+        """Return the place that was current before the block, for good."""
+        self._is_left = True
+        return self._before
 
 
 class Unrecorded:

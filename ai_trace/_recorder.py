@@ -54,9 +54,6 @@ class Recorder:
         muted: Whether nothing is recorded, by ``AI_TRACE_DISABLED``.
     """
 
-    id = None
-    trace_id = None
-
     def __init__(
         self, header: SessionHeader, capture: Capture, clock: Clock, ids: Ids
     ) -> None:
@@ -69,8 +66,6 @@ class Recorder:
         self.dispatch = Dispatch(self.losses)
         self.open_steps: dict[str, Any] = {}
         self.deferred: deque[tuple[Any, tuple[Any, ...]]] = deque()
-        # A recorder is the place of root steps.
-        self.recorder = self
         self.at_limit: list[None] = []
         self.closed = False
         self._closing = threading.Lock()

@@ -15,7 +15,7 @@ from typing_extensions import Self
 
 from ai_trace import _context
 from ai_trace._capture import Capture
-from ai_trace._context import Place, Unrecorded, get_current, set_current
+from ai_trace._context import Block, Unrecorded, get_current, set_current
 from ai_trace._dispatch import warn
 from ai_trace._ids import RandomIds
 from ai_trace._limits import Limits
@@ -135,7 +135,6 @@ class Tracer(Recorder):
         inside.count = self.losses.count
         self.muted = muted
         self.step_class = MutedStep if muted else Step
-        self._before: list[Place | None] = []
         for sink in (*own, *given_sinks):
             self.dispatch.add(sink)
         self._own = own
@@ -291,13 +290,12 @@ class Tracer(Recorder):
             self.losses.count("tracer", "activated after it was closed")
             warn(f"Tracer {self.agent!r} is closed; it cannot be activated.")
         else:
-            _context.activate(self)
+            _context.activate(Block(self, None))
         return self
 
     def __enter__(self) -> Self:
         """Make this tracer the current one."""
-        self._before.append(get_current())
-        set_current(self)
+        set_current(Block(self, get_current()))
         return self
 
     def __exit__(
@@ -307,22 +305,15 @@ class Tracer(Recorder):
         traceback: TracebackType | None,
     ) -> None:
         """Give the current place back and close the tracer."""
-        if get_current() is self:
-            set_current(self.give_back())
+        place = get_current()
+        if isinstance(place, Block) and place.recorder is self:
+            set_current(place.give_back())
         self.close()
         # Where a step was entered and never left, it stands here, and ended just now.
         here = get_current()
         while here is not None and here.is_over():
             here = here.give_back()
         set_current(here)
-
-    def is_over(self) -> bool:
-        """Tell whether the tracer was closed without having been left."""
-        return self.closed and bool(self._before)
-
-    def give_back(self) -> Place | None:
-        """Return the place that was current before the tracer."""
-        return self._before.pop() if self._before else None
 
     async def __aenter__(self) -> Self:
         """Make this tracer the current one."""

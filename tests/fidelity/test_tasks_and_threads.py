@@ -532,3 +532,30 @@ def test_callbacks_run_under_the_step_that_scheduled_them(recording, run_asyncio
     run_asyncio(main)
 
     assert ["outer"] == recording.parents()["leaf"]
+
+
+def test_one_tracer_in_two_contexts(recording, run_asyncio):
+    """Each context gets back what was current in it before, whoever leaves first."""
+    found = {}
+
+    async def block(name, tracer, entered, leave, left):
+        with step(name) as outer:
+            with tracer:
+                entered.set()
+                await leave.wait()
+            found[name] = current_step() is outer
+            left.set()
+
+    async def main():
+        tracer = Tracer("other", auto_save=False)
+        one, two, gone, never = (asyncio.Event() for _ in range(4))
+        first = asyncio.create_task(block("first", tracer, one, two, gone))
+        await one.wait()
+        await asyncio.gather(first, block("second", tracer, two, gone, never))
+        assert current_step() is None
+
+    run_asyncio(main)
+
+    assert {"first": True, "second": True} == found
+    (first,), (second,) = recording.named("first"), recording.named("second")
+    assert [None, None] == [first["parent_id"], second["parent_id"]]
