@@ -78,7 +78,10 @@ class Step(Draft):
             self.id = recorder.ids.step_id()
             self.open_at(recorder.time())
         except RecursionError:
-            self._drop_at_limit()
+            # No room on the stack for more than this.
+            if self._state == NEW:
+                self._state = DROPPED
+                self.recorder.at_limit.append(None)
         except Exception as exc:
             self._lose_unless_interrupted("start", exc)
             if self._state == NEW and self.seq:
@@ -88,22 +91,11 @@ class Step(Draft):
                 self.recorder.open_steps[self.id] = self
         return self
 
-    def _drop_at_limit(self) -> None:
-        # No room on the stack for more than this.
-        if self._state == NEW:
-            self._state = DROPPED
-            self.recorder.at_limit.append(None)
-
     def _refuse_start(self) -> None:
         if self._state == NEW:
             self._drop("it was started after the tracer was closed", closed=True)
         else:
             self._misused("was started twice; make a new step for each start")
-
-    def _closed_meanwhile(self) -> None:
-        # Unless whoever closed the tracer has found the step, and ends it.
-        if self.recorder.open_steps.pop(self.id, None) is not None:
-            self._drop("it was started after the tracer was closed", closed=True)
 
     def open_at(self, now: float) -> None:
         """Open the step, whose place is settled: the journal and sinks are told."""
@@ -116,7 +108,10 @@ class Step(Draft):
         self._state = OPEN
         recorder.open_steps[self.id] = self
         if recorder.closed:
-            self._closed_meanwhile()
+            # Unless whoever closed it has found the step, and ends it.
+            if recorder.open_steps.pop(self.id, None) is not None:
+                self._state = NEW
+                self._refuse_start()
             return
         # Here and below without a function of the dispatch in between: 0.3 µs a step.
         tell = recorder.dispatch.start
@@ -221,7 +216,7 @@ class Step(Draft):
             # At the very end of the stack even the traceback has no room. What
             # interrupts the program goes on, once the step is written.
             if self._state == OPEN:
-                self._end(how, _name(exc))
+                self._end(how, short_name(type(exc)))
             self._lose("traceback", broken)
             if interrupts(broken):
                 raise
@@ -279,8 +274,6 @@ class Step(Draft):
                 line = self.line()
             else:
                 line = self.line_of_failure(error, traceback)
-        except RecursionError:
-            raise
         except BaseException as exc:
             # Ctrl-C goes on; no sink has been told of the step yet.
             if interrupts(exc):
@@ -395,7 +388,7 @@ class Step(Draft):
 
     def _lose(self, what: str, exc: BaseException) -> None:
         try:
-            self.recorder.losses.count("step", f"{what} lost: {_name(exc)}")
+            self.recorder.losses.count("step", f"{what} lost: {short_name(type(exc))}")
         except RecursionError:
             return
 
@@ -403,7 +396,3 @@ class Step(Draft):
         """Name the step and its state."""
         state = self.outcome or ("new", "open", "done", "dropped")[self._state]
         return f"<Step {self.name!r} {state} {self.id or '-'}>"
-
-
-def _name(exc: BaseException) -> str:
-    return short_name(type(exc))
