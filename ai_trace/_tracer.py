@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable
@@ -27,6 +28,7 @@ from ai_trace._redact import Redaction
 from ai_trace._step import Step
 from ai_trace._tracer_arguments import (
     apart,
+    by_text,
     check_arguments,
     check_sources,
     checked_sinks,
@@ -108,6 +110,7 @@ class Tracer(Recorder):
         ids: Ids | None = None,
     ) -> None:
         check_arguments(agent, meta, limits)
+        described = by_text(meta or {})
         check_sources(clock, ids)
         writing = Writing(durability, journal, max_bytes).checked("Tracer")
         given_sinks = checked_sinks(sinks)
@@ -124,32 +127,39 @@ class Tracer(Recorder):
         started_at = clock.time()
         wanted = time.strftime("%Y%m%d_%H%M%S", time.gmtime(started_at))
         own: tuple[JSONLSink | MemorySink, ...] = ()
-        if auto_save and not muted:
-            own = (self._own_file(wanted, writing),)
-        else:
-            place = self.trace_dir, self._file_agent
-            self.session_id = _files.free_session_id(*place, wanted)
-            own = () if muted else (MemorySink(),)
-        header = header_of(agent, self.session_id, meta, capture, started_at)
-        super().__init__(header, capture, clock, ids or RandomIds())
-        inside.count = self.losses.count
-        self.muted = muted
-        self.step_class = MutedStep if muted else Step
-        for sink in (*own, *given_sinks):
-            self.dispatch.add(sink)
+        with ExitStack() as unless_made:
+            if auto_save and not muted:
+                own = (self._own_file(wanted, writing, unless_made),)
+            else:
+                place = self.trace_dir, self._file_agent
+                self.session_id = _files.free_session_id(*place, wanted)
+                own = () if muted else (MemorySink(),)
+            header = header_of(agent, self.session_id, described, capture, started_at)
+            super().__init__(header, capture, clock, ids or RandomIds())
+            inside.count = self.losses.count
+            self.muted = muted
+            self.step_class = MutedStep if muted else Step
+            for sink in (*own, *given_sinks):
+                self.dispatch.add(sink)
+            unless_made.pop_all()
         self._own = own
         remember(self)
         _context.watch_orphans()
 
-    def _own_file(self, wanted: str, writing: Writing) -> JSONLSink:
+    def _own_file(
+        self, wanted: str, writing: Writing, unless_made: ExitStack
+    ) -> JSONLSink:
         """Reserve the session's id, and make the sink that its steps are read from."""
         self.session_id, self.path, descriptor = _files.reserve(
             self.trace_dir, self._file_agent, wanted
         )
+        unless_made.callback(_files.remove_empty, self.path)
         try:
-            return JSONLSink.on_descriptor(self.path, descriptor, writing)
+            sink = JSONLSink.on_descriptor(self.path, descriptor, writing)
         except OSError as exc:
             raise _files.unusable(self.path, exc) from exc
+        unless_made.callback(sink.close)
+        return sink
 
     # -- steps ---------------------------------------------------------------
 

@@ -16,7 +16,10 @@ from typing import Any
 from ai_trace._capture import Capture
 from ai_trace._context import Unrecorded, get_current
 from ai_trace._dispatch import check_sink
+from ai_trace._interruption import interrupts
 from ai_trace._limits import Limits
+from ai_trace._objects import short_name
+from ai_trace._outcome import message_of
 from ai_trace._record import SessionHeader
 from ai_trace._redact import Redaction
 from ai_trace._version import __version__
@@ -45,6 +48,20 @@ def check_arguments(agent: object, meta: object, limits: object) -> None:
     if limits is not None and not isinstance(limits, Limits):
         msg = f"Tracer(limits={limits!r}): give a Limits object, or leave it out."
         raise TraceConfigError(msg)
+
+
+def by_text(meta: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return the values of meta by their keys as text; refuse what cannot be read."""
+    try:
+        return {str(key): value for key, value in meta.items()}
+    except Exception as exc:
+        if interrupts(exc):
+            raise
+        msg = (
+            f"Tracer(meta=...): it cannot be read: {message_of(exc)} "
+            f"({short_name(type(exc))}). Give a dictionary whose keys are text."
+        )
+        raise TraceConfigError(msg) from exc
 
 
 def check_sources(clock: object, ids: object) -> None:
@@ -152,12 +169,12 @@ def _host() -> str:
 def header_of(
     agent: str,
     session_id: str,
-    meta: Mapping[str, Any] | None,
+    meta: dict[str, Any],
     capture: Capture,
     started_at: float,
 ) -> SessionHeader:
     """Describe the session; meta is captured now, as it is."""
-    text = capture.fields({str(k): v for k, v in (meta or {}).items()}, "$.meta").text
+    text = capture.fields(meta, "$.meta").text
     return SessionHeader(
         agent=capture.text(agent, "$.agent")[0],
         session_id=session_id,

@@ -10,6 +10,7 @@ import os
 import tempfile
 import threading
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -126,6 +127,71 @@ def test_trace_dir_that_is_not_writable():
             Tracer("agent", directory)
 
     check_message(caught.value, str(directory), "AI_TRACE_DIR")
+
+
+class Untold:
+    """
+    A key that cannot be made text.
+    """
+
+    def __str__(self):
+        """Raise."""
+        raise LookupError("no name")
+
+
+class Unread(Mapping):
+    """
+    A mapping that cannot be read.
+    """
+
+    def __getitem__(self, key):
+        """Raise."""
+        raise LookupError("no name")
+
+    def __iter__(self):
+        """Yield one key."""
+        yield "key"
+
+    def __len__(self):
+        """Return the number of keys."""
+        return 1
+
+
+@pytest.mark.parametrize("meta", [{Untold(): 1}, Unread()], ids=["key", "mapping"])
+def test_meta_has_to_be_readable(tmp_path, meta):
+    """A meta that raises as it is read is refused; no file is left."""
+    with pytest.raises(TraceConfigError) as caught:
+        Tracer("agent", tmp_path / "traces", meta=meta)
+
+    check_message(caught.value, "no name (LookupError)", "meta")
+    assert [] == list(tmp_path.iterdir())
+
+
+class RaisingSink:
+    """
+    A sink that raises when it is asked how it is told of a start.
+    """
+
+    asked = 0
+
+    @property
+    def on_start(self):
+        """Raise, from the second time on."""
+        self.asked += 1
+        if self.asked > 1:
+            raise LookupError("no more")
+        return print
+
+    def on_finish(self, record):
+        """Do nothing."""
+
+
+def test_no_file_of_a_tracer_that_could_not_be_made(tmp_path):
+    """Whatever a constructor fails with, the file that it has made goes."""
+    with pytest.raises(LookupError, match="no more"):
+        Tracer("agent", tmp_path, sinks=[RaisingSink()])
+
+    assert [] == list(tmp_path.iterdir())
 
 
 def test_trace_dir_from_the_environment_is_checked_alike(tmp_path, monkeypatch):

@@ -154,6 +154,7 @@ FENCES = {
     "_outcome",
     "_redact",
     "_step",
+    "_tracer_arguments",
     "_calls",
     "integrations._call",
     "integrations._client",

@@ -10,6 +10,7 @@ import re
 import stat
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from ai_trace._names import DOCUMENTS, JOURNAL, SUFFIXES
@@ -148,6 +149,13 @@ def _free(directory: Path, agent: str, session_id: str) -> tuple[str, Path]:
 
 def _taken(path: Path) -> bool:
     return any(os.path.lexists(path.with_suffix(suffix)) for suffix in _TAKEN)
+
+
+def remove_empty(path: Path) -> None:
+    """Remove a file that was just made, if nothing stands in it."""
+    with suppress(OSError):
+        if _system.lstat(path).st_size == 0:
+            _system.unlink(path)
 
 
 def open_to_append(path: Path, how: int) -> int:
