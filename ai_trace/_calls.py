@@ -108,7 +108,7 @@ def _sync_body(definition: Definition) -> Body:
                 step.__enter__()
         except RecursionError:
             # From here to the next call: no frame of ours has room on the stack.
-            place.recorder.at_limit.append(None)
+            place.recorder.at_limit()
             step = None
         if step is None:
             return wrapped(*args, **kwargs)
@@ -147,7 +147,7 @@ def _deferred_body(definition: Definition, drive: Callable[..., Any]) -> Body:
         try:
             step = _step_of(definition, place, instance, args, kwargs)
         except RecursionError:
-            place.recorder.at_limit.append(None)
+            place.recorder.at_limit()
             step = None
         if step is None:
             # Among them a call that does not fit: its TypeError is raised here

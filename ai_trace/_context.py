@@ -11,6 +11,8 @@ from __future__ import annotations
 from contextvars import ContextVar
 from typing import Callable, Protocol, TypeVar
 
+from ai_trace._losses import Losses
+
 
 T = TypeVar("T")
 
@@ -20,9 +22,12 @@ class AtLimit(Protocol):
     What a tracer offers to a call that has no room left on the stack.
 
     Attributes only: there a property, which runs as a function, would raise.
+
+    Attributes:
+        at_limit: Counts the call, in C.
     """
 
-    at_limit: list[None]
+    at_limit: Callable[[], int]
 
 
 class Closable(AtLimit, Protocol):
@@ -99,21 +104,21 @@ class Unrecorded:
 
     Args:
         what: What runs there, such as ``a sink``.
-        count: Counts a loss by its place and cause.
+        losses: Counts what is lost there.
     """
 
     id = None
     trace_id = None
 
-    def __init__(self, what: str, count: Callable[[str, str], object]) -> None:
+    def __init__(self, what: str, losses: Losses) -> None:
         self.why = f"it was made inside {what}"
-        self.count = count
+        self.losses = losses
         self.recorder = self
-        self.at_limit: list[None] = []
+        self.at_limit = losses.at_limit
 
     def refuse(self) -> None:
         """Count a step that was made there."""
-        self.count("step", f"not recorded: {self.why}")
+        self.losses.count("step", f"not recorded: {self.why}")
 
     def run(self, function: Callable[..., T], *given: object) -> T:
         """Call a function there."""

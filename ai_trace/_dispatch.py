@@ -81,7 +81,7 @@ class Dispatch:
 
     def __init__(self, losses: Losses) -> None:
         self.losses = losses
-        self._inside = Unrecorded("a sink", losses.count)
+        self._inside = Unrecorded("a sink", losses)
         self._patience: Patience | None = None
         self._undelivered: deque[tuple[_Call, tuple[object, ...]]] = deque()
         self._alone: tuple[_Call, ...] = ()

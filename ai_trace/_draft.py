@@ -12,6 +12,7 @@ from ai_trace._copy import Note
 from ai_trace._encode import encode_text
 from ai_trace._header import SessionHeader
 from ai_trace._interruption import interrupts
+from ai_trace._losses import Losses
 from ai_trace._moments import (
     EPOCH,
     MICROSECONDS,
@@ -26,7 +27,7 @@ from ai_trace._remarks import Remarks
 
 NEW, OPEN, DONE, DROPPED = range(4)
 
-LEFT: Place = Unrecorded("", lambda *_: None)
+LEFT: Place = Unrecorded("", Losses())
 """Stands for the place before in a step that is not current, or no more."""
 
 _END_OF_START = b"}\n"

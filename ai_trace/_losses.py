@@ -5,6 +5,7 @@ What was lost: counted by place and cause, and each cause said once.
 from __future__ import annotations
 
 import errno
+import itertools
 import sys
 import threading
 import warnings
@@ -39,11 +40,17 @@ class PartError(OSError):
 class Losses:
     """
     Counts losses by place and cause, and says each cause once.
+
+    Attributes:
+        at_limit: Counts a step for which there was no room on the stack, and so none
+            for ``count``.
     """
 
-    __slots__ = ("_counts", "_lock", "_said")
+    __slots__ = ("_at_limit", "_counts", "_lock", "_said", "at_limit")
 
     def __init__(self) -> None:
+        self.at_limit = itertools.count().__next__
+        self._at_limit = 0
         self._counts: dict[str, dict[str, int]] = {}
         self._said: set[tuple[str, str]] = set()
         self.after_fork()
@@ -79,6 +86,11 @@ class Losses:
     def counts(self) -> dict[str, dict[str, int]]:
         """Return a copy of all counts."""
         with self._lock:
+            # The question is counted, too.
+            lost = self.at_limit() - self._at_limit
+            self._at_limit += lost + 1
+            if lost:
+                self.count("step", "not recorded: RecursionError", lost=lost)
             return {where: dict(causes) for where, causes in self._counts.items()}
 
 

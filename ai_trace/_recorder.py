@@ -55,18 +55,23 @@ class Recorder:
     """
 
     def __init__(
-        self, header: SessionHeader, capture: Capture, clock: Clock, ids: Ids
+        self,
+        header: SessionHeader,
+        capture: Capture,
+        clock: Clock,
+        ids: Ids,
+        losses: Losses,
     ) -> None:
         self.header = header
         self.capture = capture
         self.time = clock.time
         self.monotonic = clock.monotonic
         self.ids = ids
-        self.losses = Losses()
-        self.dispatch = Dispatch(self.losses)
+        self.losses = losses
+        self.dispatch = Dispatch(losses)
         self.open_steps: dict[str, Any] = {}
         self.deferred: deque[tuple[Any, tuple[Any, ...]]] = deque()
-        self.at_limit: list[None] = []
+        self.at_limit = losses.at_limit
         self.closed = False
         self._closing = threading.Lock()
         self.muted = False

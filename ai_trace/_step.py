@@ -81,7 +81,7 @@ class Step(Draft):
             # No room on the stack for more than this.
             if self._state == NEW:
                 self._state = DROPPED
-                self.recorder.at_limit.append(None)
+                self.recorder.at_limit()
         except Exception as exc:
             self._lose_unless_interrupted("start", exc)
             if self._state == NEW and self.seq:
@@ -296,7 +296,7 @@ class Step(Draft):
         except RecursionError:
             # Not even for that call; the block may have it.
             self._state = DROPPED
-            self.recorder.at_limit.append(None)
+            self.recorder.at_limit()
         if self._previous is LEFT and self._state != DROPPED:
             self._previous = get_current()
             set_current(self)

@@ -17,7 +17,7 @@ from typing_extensions import Self
 from ai_trace import _context
 from ai_trace._capture import Capture
 from ai_trace._context import Block, Unrecorded, get_current, set_current
-from ai_trace._dispatch import warn
+from ai_trace._dispatch import Losses, warn
 from ai_trace._ids import RandomIds
 from ai_trace._limits import Limits
 from ai_trace._live_tracers import remember
@@ -120,7 +120,8 @@ class Tracer(Recorder):
         self.path: Path | None = None
         muted = os.environ.get("AI_TRACE_DISABLED", "") not in ("", "0")
         making = NoCapture if muted else Capture
-        inside = Unrecorded("a redactor", lambda *_: None)
+        losses = Losses()
+        inside = Unrecorded("a redactor", losses)
         capture = making(limits or Limits(), apart(redaction_of(redact), inside))
         # Names of files are read by everybody who may read the directory.
         self._file_agent = capture.text(agent, "$.agent", limit=len(agent))[0]
@@ -135,8 +136,7 @@ class Tracer(Recorder):
                 self.session_id = _files.free_session_id(*place, wanted)
                 own = () if muted else (MemorySink(),)
             header = header_of(agent, self.session_id, described, capture, started_at)
-            super().__init__(header, capture, clock, ids or RandomIds())
-            inside.count = self.losses.count
+            super().__init__(header, capture, clock, ids or RandomIds(), losses)
             self.muted = muted
             self.step_class = MutedStep if muted else Step
             for sink in (*own, *given_sinks):
@@ -224,8 +224,6 @@ class Tracer(Recorder):
             >>> Tracer("agent", auto_save=False).health()
             {}
         """
-        if self.at_limit:
-            self.losses.count("step", "not recorded: RecursionError", lost=_all(self))
         return self.losses.counts()
 
     # -- documents -----------------------------------------------------------
@@ -342,10 +340,3 @@ class Tracer(Recorder):
         """Show the summary."""
         facts = ", ".join(f"{key}={value!r}" for key, value in self.summary().items())
         return f"<Tracer {facts}>"
-
-
-def _all(tracer: Tracer) -> int:
-    """Take the count of the calls that had no room on the stack to be recorded."""
-    count = len(tracer.at_limit)
-    del tracer.at_limit[:count]
-    return count

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from ai_trace import current_step, step, traced
+from ai_trace import Tracer, current_step, step, traced
 
 
 # Measures, in a fresh thread, how deep a function can recurse, under three limits in a
@@ -429,3 +429,29 @@ def test_recursion_limit_is_left_alone(recording):
     traced(lambda: None)()
 
     assert before == sys.getrecursionlimit()
+
+
+@pytest.mark.usefixtures("little_room")
+def test_calls_at_the_limit_inside_a_sink_are_counted(tmp_path):
+    """What has no room in a sink is counted like what has none elsewhere, and once."""
+
+    @traced(name="dive")
+    def dive():
+        dive()
+
+    class Diving:
+        """
+        A sink that dives.
+        """
+
+        def on_finish(self, record):
+            """Dive to the bottom."""
+            with pytest.raises(RecursionError):
+                dive()
+
+    with Tracer("agent", tmp_path, sinks=[Diving()]) as tracer, step("outer"):
+        pass
+
+    counts = tracer.health()
+    assert counts["step"]["not recorded: RecursionError"] >= 1
+    assert counts == tracer.health()
