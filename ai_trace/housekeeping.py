@@ -13,7 +13,6 @@ import hashlib
 import os
 import shutil
 import stat
-import sys
 import time
 import zlib
 from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -362,7 +361,7 @@ def _pack(source: Path, target: Path) -> None:
 
 def _give_to_owner(source: int, target: int) -> None:
     # Who could read the one, though another compresses it, can read the other.
-    if sys.platform != "win32":
+    if hasattr(os, "fchown"):
         status = os.fstat(source)
         os.fchown(target, status.st_uid, status.st_gid)
         os.fchmod(target, stat.S_IMODE(status.st_mode))

@@ -50,6 +50,7 @@ class AppendFile:
 
     __slots__ = (
         "_descriptor",
+        "_goes",
         "_identity",
         "_look_at",
         "_name",
@@ -65,7 +66,7 @@ class AppendFile:
         # A path makes its text anew for each use: 1 µs.
         self._name = os.fspath(path)
         self.room = _ENDLESS
-        self._torn = False
+        self._torn = self._goes = False
         self._identity = (-1, -1)
         self._take(descriptor)
 
@@ -298,10 +299,16 @@ class AppendFile:
         """
         Remove the file from its directory, if it is still the one there.
 
+        On Windows, where an open file stays, it goes as it is closed.
+
         Raises:
             OSError: If it cannot be removed.
         """
-        if self._there() is not None:
+        if self._there() is None:
+            return
+        if _system.KEEPS_OPEN_FILES and self._descriptor >= 0:
+            self._goes = True
+        else:
             _system.unlink(self.path)
 
     def close(self) -> None:
@@ -321,6 +328,8 @@ class AppendFile:
         self._descriptor = -1
         if ours:
             _system.close(descriptor)
+        if self._goes:
+            _system.unlink(self.path)
 
     def __del__(self) -> None:
         """

@@ -10,7 +10,7 @@ import re
 import stat
 import time
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from ai_trace._names import DOCUMENTS, JOURNAL, SUFFIXES
@@ -24,6 +24,8 @@ GO_ON = os.O_CREAT | getattr(os, "O_NONBLOCK", 0)
 # Read as well: what stands in a file that somebody deleted is read back from it.
 _APPEND = os.O_RDWR | os.O_APPEND
 _SAFELY = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+# Without it Windows writes two bytes for each newline.
+_BINARY = getattr(os, "O_BINARY", 0)
 _FILE_MODE = 0o600
 _DIRECTORY_MODE = 0o700
 TEMPORARY = ".ai_trace-"
@@ -172,7 +174,7 @@ def open_to_append(path: Path, how: int) -> int:
     Raises:
         OSError: If it cannot be opened.
     """
-    return _system.open(path, _APPEND | _SAFELY | how, _FILE_MODE)
+    return _system.open(path, _APPEND | _SAFELY | _BINARY | how, _FILE_MODE)
 
 
 def check_document(path: Path) -> None:
@@ -207,14 +209,14 @@ def write_atomically(path: Path, pieces: Iterable[str]) -> None:
     _sweep(path.parent)
     temporary = path.with_name(f"{TEMPORARY}{os.urandom(8).hex()}.tmp")
     descriptor = open_to_append(temporary, CREATE)
-    try:
-        _write_all(descriptor, pieces)
-        _system.fsync(descriptor)
-    except BaseException:
-        _system.unlink(temporary)
-        raise
-    finally:
-        _system.close(descriptor)
+    with ExitStack() as unless_written:
+        unless_written.callback(_system.unlink, temporary)
+        try:
+            _write_all(descriptor, pieces)
+            _system.fsync(descriptor)
+        finally:
+            _system.close(descriptor)
+        unless_written.pop_all()
     _name(temporary, path)
     _system.sync_directory(path.parent)
 

@@ -40,13 +40,19 @@ class Locks:
             BlockingIOError: If one of them is held by another.
             OSError: If one cannot be opened, or is no plain file.
         """
-        flags = os.O_RDWR | os.O_NONBLOCK | getattr(os, "O_NOFOLLOW", 0)
+        # Nothing is written through it.
+        flags = os.O_RDWR | getattr(os, "O_BINARY", 0)
+        for flag in ("O_NONBLOCK", "O_NOFOLLOW"):
+            flags |= getattr(os, flag, 0)
         for path in paths:
             descriptor = _system.open(path, flags)
             self._descriptors.append(descriptor)
             if not stat.S_ISREG(_system.fstat(descriptor).st_mode):
                 raise OSError(errno.EEXIST, f"{path} is not a plain file")
             _system.lock(descriptor)
+            if _system.KEEPS_OPEN_FILES:
+                # There are no locks either: who has the file open holds it.
+                _system.close(self._descriptors.pop())
 
     def __enter__(self) -> Locks:
         """Hold the first files."""

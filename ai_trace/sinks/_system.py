@@ -15,13 +15,12 @@ from typing import Any
 fcntl: Any
 try:
     import fcntl
-except ImportError:  # pragma: no cover - Windows
+except ImportError:  # Windows
     fcntl = None
 
 open = os.open  # noqa: A001 - the system's own name, as all others here
 close = os.close
 write = os.write
-pread = os.pread
 lseek = os.lseek
 ftruncate = os.ftruncate
 fstat = os.fstat
@@ -34,6 +33,24 @@ mkdir = os.makedirs
 listdir = os.listdir
 
 _HIGH = 200
+
+_DIRECTORY: int | None = getattr(os, "O_DIRECTORY", None)
+
+
+def _pread(descriptor: int, size: int, offset: int) -> bytes:
+    # Where there is no such call, on Windows; the position tells what others did.
+    position = lseek(descriptor, 0, os.SEEK_CUR)
+    lseek(descriptor, offset, os.SEEK_SET)
+    try:
+        return os.read(descriptor, size)
+    finally:
+        lseek(descriptor, position, os.SEEK_SET)
+
+
+pread = getattr(os, "pread", _pread)
+
+KEEPS_OPEN_FILES = fcntl is None
+"""Whether a file that is open can neither be removed nor replaced: on Windows."""
 
 
 def lock(descriptor: int) -> None:
@@ -65,7 +82,7 @@ def out_of_the_way(descriptor: int) -> int:
     Programs that become daemons close their low descriptors, and the next file
     they open gets the lowest free number: a high one is rarely theirs.
     """
-    if fcntl is None:  # pragma: no cover - Windows
+    if fcntl is None:  # Windows
         return descriptor
     try:
         number: int = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _HIGH)
@@ -87,9 +104,9 @@ def sync_directory(directory: os.PathLike[str]) -> None:
     Raises:
         OSError: If the disk refuses.
     """
-    if os.name == "nt":  # pragma: no cover - Windows
+    if _DIRECTORY is None:  # Windows
         return
-    descriptor = open(directory, os.O_RDONLY)
+    descriptor = open(directory, os.O_RDONLY | _DIRECTORY)
     try:
         fsync(descriptor)
     finally:
