@@ -35,6 +35,11 @@ _END_OF_START = b"}\n"
 _STAMP = 30
 """More characters than the moment of a log entry takes, with its key."""
 
+_PUBLIC = frozenset(
+    "context duration_ms error fail finish id kind log logs name outcome parent_id "
+    "set_result start to_dict trace_id".split()
+)
+
 _LEAST_LOG = 70
 """A log entry for which there is less room than this is counted as lost."""
 
@@ -114,6 +119,13 @@ class Draft:
             text = self._long_way(context, "$.context")
         self._context = text
         self._used = len(text)
+
+    def __dir__(self) -> list[str]:
+        """Leave out what is there for us alone, and not promised to stay."""
+        classes = type(self).__mro__
+        ours = [c for c in classes if c.__module__.partition(".")[0] == __package__]
+        hidden = {name for c in ours for name in vars(c) if name[0] != "_"} - _PUBLIC
+        return [name for name in super().__dir__() if name not in hidden]
 
     # -- what goes in --------------------------------------------------------
 

@@ -12,6 +12,7 @@ from ai_trace._capture import Capture
 from ai_trace._draft import NEW
 from ai_trace._moments import EPOCH
 from ai_trace._step import Step
+from ai_trace.typing import Outcome
 
 
 class NoCapture(Capture):
@@ -67,7 +68,7 @@ class NoStep(Step):
         """Do nothing."""
         return self
 
-    def finish(self, outcome: str = "ok") -> Self:
+    def finish(self, outcome: Outcome = "ok") -> Self:
         """Do nothing."""
         return self
 

@@ -35,6 +35,12 @@ class SystemClock:
 _MAX_HEADS = 4096
 _NAME_LIMIT = 1000
 
+_ENGINE = frozenset(
+    "after_fork at_limit capture closed deferred dispatch end_deferred header heads "
+    "ids losses monotonic muted new_head next_seq open_steps split step_class tally "
+    "time".split()
+)
+
 
 class Recorder:
     """
@@ -79,6 +85,10 @@ class Recorder:
         self.next_seq: Callable[[], int] = itertools.count(1).__next__
         self.split = Moments().split
         self.heads: dict[tuple[str, str, str | None], tuple[str, list[Any]]] = {}
+
+    def __dir__(self) -> list[str]:
+        """Leave out the engine, which is there for us alone."""
+        return [name for name in super().__dir__() if name not in _ENGINE]
 
     def new_head(
         self, name: str, kind: str, function: str | None

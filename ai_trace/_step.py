@@ -17,6 +17,7 @@ from ai_trace._interruption import interrupts
 from ai_trace._objects import short_name
 from ai_trace._outcome import error_text, outcome_of, traceback_text
 from ai_trace._record import OUTCOMES
+from ai_trace.typing import Outcome
 
 
 class Step(Draft):
@@ -170,7 +171,7 @@ class Step(Draft):
 
     # -- end -----------------------------------------------------------------
 
-    def finish(self, outcome: str = "ok") -> Self:
+    def finish(self, outcome: Outcome = "ok") -> Self:
         """
         End the step by hand.
 
@@ -180,9 +181,10 @@ class Step(Draft):
         Returns:
             The step.
         """
-        if type(outcome) is not str or outcome not in OUTCOMES:
+        given: object = outcome
+        if type(given) is not str or given not in OUTCOMES:
             capture = self.recorder.capture
-            was, notes = capture.text(text_of(outcome), "$.outcome", limit=100)
+            was, notes = capture.text(text_of(given), "$.outcome", limit=100)
             self.note("$.outcome", "replaced", was=was)
             self._add_notes(notes)
             outcome = "ok"

@@ -19,6 +19,9 @@ Kind = Literal[
 ]
 """The sorts of steps that ``traced`` makes."""
 
+Outcome = Literal["ok", "error", "cancelled", "closed", "interrupted"]
+"""How a step may end; see ``Step.finish``."""
+
 Durability = Literal["cache", "interval", "step"]
 """What of a trace survives a power loss; see ``JSONLSink``."""
 

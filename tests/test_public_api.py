@@ -15,6 +15,7 @@ from importlib import metadata
 import pytest
 
 import ai_trace
+from ai_trace.integrations._foreign_step import begin
 
 
 PUBLIC = [
@@ -127,3 +128,47 @@ def test_errors_are_one_tree() -> None:
     """Every error of the package can be caught as TraceError."""
     assert issubclass(ai_trace.TraceConfigError, ai_trace.TraceError)
     assert issubclass(ai_trace.TraceReadError, ai_trace.TraceError)
+
+
+STEP = """
+    context duration_ms error fail finish id kind log logs name outcome parent_id
+    set_result start to_dict trace_id
+"""
+TRACER = """
+    activate add_sink agent close health path save save_markdown session_id step steps
+    summary trace_dir
+"""
+
+
+def shown(thing: object) -> set[str]:
+    """Return the names that a prompt offers of an object."""
+    return {name for name in dir(thing) if not name.startswith("_")}
+
+
+def test_prompts_offer_what_is_promised() -> None:
+    """Of a step, of whatever kind, and of a tracer the names of the API are offered."""
+    with ai_trace.Tracer("agent", auto_save=False) as tracer:
+        foreign = begin("foreign", "tool", {})
+        assert foreign is not None
+        with tracer.step("decide") as step:
+            assert set(STEP.split()) == shown(step) == shown(foreign)
+        foreign.end()
+
+    assert set(STEP.split()) == shown(ai_trace.step("none"))
+    assert set(TRACER.split()) == shown(tracer)
+
+
+def test_prompts_offer_the_names_of_others() -> None:
+    """What a program adds to a class of its own is offered."""
+
+    class Own(ai_trace.Tracer):
+        """
+        A tracer with a name more.
+        """
+
+        own = 1
+
+    tracer = Own("agent", auto_save=False)
+    tracer.more = 2  # type: ignore[attr-defined]
+
+    assert {"more", "own"} == shown(tracer) - set(TRACER.split())

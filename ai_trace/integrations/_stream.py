@@ -15,6 +15,7 @@ from typing_extensions import Self
 
 from ai_trace.integrations._call import Call
 from ai_trace.integrations._wire import Facts, Fold
+from ai_trace.typing import Outcome
 
 
 class Passing:
@@ -84,7 +85,7 @@ class Passing:
         else:
             self._gave()
 
-    def _end(self, outcome: str) -> None:
+    def _end(self, outcome: Outcome) -> None:
         if self._gave():
             self._call.finish(outcome)
 

@@ -327,6 +327,8 @@ with Tracer("agent") as tracer:
     assert_type(by_hand, Step)
     assert_type(by_hand.fail("reason"), Step)
     assert_type(by_hand.finish("ok"), Step)
+    assert_type(by_hand.finish("cancelled"), Step)
+    by_hand.finish("fine")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     assert_type(by_hand.name, str)
     assert_type(by_hand.id, str)
     assert_type(by_hand.parent_id, Optional[str])
