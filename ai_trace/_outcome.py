@@ -25,6 +25,7 @@ from ai_trace._objects import (
 
 _CANCELLED = {
     "asyncio.exceptions.CancelledError",
+    "greenlet.GreenletExit",
     "trio.Cancelled",
     "trio._core._exceptions.Cancelled",
 }
@@ -51,8 +52,8 @@ def outcome_of(exc: BaseException) -> str:
     """
     Return the outcome of a step that an exception ended.
 
-    Cancellation and closing are ordinary ends, not errors. The classes of asyncio
-    and trio are known by name, so that asking imports neither.
+    Cancellation and closing are ordinary ends, not errors. The classes of asyncio,
+    trio and greenlet are known by name, so that asking imports none of them.
     """
     if issubclass(type(exc), GeneratorExit):
         return "closed"

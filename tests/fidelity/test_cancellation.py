@@ -11,10 +11,11 @@ import contextlib
 import sys
 
 import anyio
+import greenlet
 import pytest
 import trio
 
-from ai_trace import current_step, step, traced
+from ai_trace import current_step, propagate, step, traced
 
 
 pytestmark = pytest.mark.usefixtures("silence")
@@ -594,6 +595,34 @@ def test_control_flow_out_of_every_shape(recording, shape, error):
     assert error is caught.value
     expected = "closed" if type(error) is GeneratorExit else "cancelled"
     assert expected == recording.one(shape.step_name)["outcome"]
+
+
+def test_killed_greenlet_is_cancelled(recording, plain_shape):
+    """What gevent's ``kill`` throws cancels every shape, and ends the greenlet."""
+    hub = greenlet.getcurrent()
+    build, trail = plain_shape.build, []
+
+    def body(state):
+        try:
+            hub.switch()
+        except greenlet.GreenletExit as error:
+            trail.append(error)
+            raise
+
+    def job():
+        with step("job"):
+            plain_shape.call(build(body), 1)
+
+    killed = greenlet.greenlet(propagate(job))
+    killed.switch()
+    exit_ = greenlet.GreenletExit("enough")
+
+    assert exit_ is killed.throw(exit_)
+    assert killed.dead
+    assert [exit_] == trail
+    outcomes = {line["name"]: line["outcome"] for line in recording.lines}
+    assert {"job": "cancelled", plain_shape.step_name: "cancelled"} == outcomes
+    assert "GreenletExit: enough" == recording.one("job")["error"]
 
 
 def test_many_cancelled_at_once(recording, run_asyncio):
