@@ -342,11 +342,21 @@ def _first_of(generator: AsyncGenerator[Any, Any]) -> Any:
     loop would close them at the same time at its end, and log the clash.
     """
     hooks = sys.get_asyncgen_hooks()
-    sys.set_asyncgen_hooks(None, None)
+    sys.set_asyncgen_hooks(None, _leave_to_driver)
     try:
         return generator.asend(None)
     finally:
         sys.set_asyncgen_hooks(*hooks)
+
+
+def _leave_to_driver(_: AsyncGenerator[Any, Any]) -> None:
+    """
+    Do nothing for an inner generator that is freed.
+
+    Where the collector frees it together with its driver, the interpreter would
+    close it there and then if nobody claimed it: outside of the event loop, where its
+    cleanup may not await, and before the loop has the driver close it.
+    """
 
 
 BODIES: dict[str, Callable[[Definition], Body]] = {

@@ -9,6 +9,7 @@ import gc
 import inspect
 import sys
 import types
+import warnings
 
 import anyio
 import anyio.lowlevel
@@ -546,6 +547,47 @@ def test_trio_closes_what_was_left_open(recording, decorate, ending):
     trio.run(main)
 
     assert ["cleaned"] == cleaned
+    assert ["closed"] * (decorate is traced) == [
+        line["outcome"] for line in recording.lines
+    ]
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_freed_by_the_collector_it_is_closed_in_the_event_loop(
+    recording, silence, decorate, backend
+):
+    """A stream in a cycle cleans up in its loop, where it may await, and only once."""
+    trail = []
+
+    async def main():
+        cleaned = anyio.Event()
+
+        @decorate
+        async def feed():
+            try:
+                yield 1
+            finally:
+                trail.append("cleaning")
+                with anyio.CancelScope(shield=True):
+                    await anyio.lowlevel.checkpoint()
+                trail.append("cleaned")
+                cleaned.set()
+
+        stream = feed()
+        await stream.__anext__()
+        cycle = [stream]
+        cycle.append(cycle)
+        del stream, cycle
+        gc.collect()
+        trail.append("collected")
+        with anyio.move_on_after(10):
+            await cleaned.wait()
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        anyio.run(main, backend=backend)
+
+    assert ["collected", "cleaning", "cleaned"] == trail
     assert ["closed"] * (decorate is traced) == [
         line["outcome"] for line in recording.lines
     ]
