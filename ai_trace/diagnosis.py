@@ -293,7 +293,13 @@ def _journal(session: Session, problems: Mapping[str, list[str]]) -> Finding:
         return Finding("journal", GOOD, "There is no journal: the session is closed.")
     if all(writer.alive for writer in session.writers):
         return Finding("journal", GOOD, "The journal is live.", details)
-    says = "A journal was left behind; 'ai-trace recover' makes lines of its steps."
+    if any(writer.open for writer in session.writers):
+        says = "A journal was left behind; 'ai-trace recover' makes lines of its steps."
+    else:
+        says = (
+            "A journal was left behind in which no step is open; 'ai-trace recover' "
+            "removes it."
+        )
     return Finding("journal", ODD, says, details)
 
 

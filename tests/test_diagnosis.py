@@ -107,6 +107,20 @@ def test_steps_that_did_not_end(traces):
     assert "inside `order`" in finding(diagnosis, "journal")
 
 
+def test_a_journal_without_an_open_step_is_only_in_the_way(traces):
+    """A worker that ended by ``os._exit`` leaves its journal: nothing is missing."""
+    path = write_private(traces, first_line(1))
+    journal = private(write_journal(traces, header_line(), start(1)))
+    diagnosis = examine(path)
+
+    assert diagnosis.is_whole
+    assert {"journal": "odd"} == states(diagnosis)
+    said = "A journal was left behind in which no step is open; 'ai-trace recover' "
+    assert finding(diagnosis, "journal").startswith(f"{said}removes it.")
+    assert "between steps" in finding(diagnosis, "journal")
+    assert [journal] == list(recover(path).removed)
+
+
 def test_a_session_that_was_recovered_is_whole(traces):
     """All that was recorded is in the file then; that the run died is still said."""
     path = write_private(traces, first_line(1))
