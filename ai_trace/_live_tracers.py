@@ -23,6 +23,9 @@ _EXIT_SECONDS = 1.5
 # tracer dies: where the stack is full, that prints an error into the program.
 _made: set[weakref.ref[Recorder]] = set()
 
+_asked = False
+_at_its_end: Any = None
+
 
 def live_tracers() -> list[Recorder]:
     """List the tracers of this process that somebody still holds."""
@@ -35,6 +38,7 @@ def remember(tracer: Recorder) -> None:
         if made() is None:
             _made.discard(made)
     _made.add(weakref.ref(tracer))
+    _ask_multiprocessing()
 
 
 def _close_all() -> None:
@@ -49,15 +53,37 @@ def _after_fork() -> None:
         tracer.after_fork()
         if isinstance(tracer.ids, RandomIds):
             tracer.ids.after_fork()
-    # A child of multiprocessing ends by os._exit: nothing of atexit is called there.
-    multiprocessing: Any = sys.modules.get("multiprocessing.util")
-    if multiprocessing is not None:
-        multiprocessing.register_after_fork(_made, _close_at_its_end)
+    _ask_multiprocessing()
+
+
+def _ask_multiprocessing() -> None:
+    """
+    Ask it to close the tracers of a child, now or of those that are forked later.
+
+    It ends most children by ``os._exit``: nothing of atexit is called there.
+    """
+    global _asked
+    module: Any = sys.modules.get("multiprocessing.util")
+    if not hasattr(module, "Finalize"):
+        # Nobody has imported it, or somebody is about to.
+        return
+    if not _asked:
+        module.register_after_fork(_made, _close_at_its_end)
+        _asked = True
+    if sys.modules["multiprocessing.process"].parent_process() is not None:
+        _close_at_its_end(None)
 
 
 def _close_at_its_end(_: object) -> None:
     """Close the tracers of a child when multiprocessing ends it, after all else."""
-    sys.modules["multiprocessing.util"].Finalize(None, _close_all, exitpriority=-100)
+    global _at_its_end
+    how = sys.modules["multiprocessing"].get_start_method(allow_none=True)
+    # A child that was started in another way ends as other programs do: later.
+    if how in ("fork", "forkserver") and not (
+        _at_its_end is not None and _at_its_end.still_active()
+    ):
+        module: Any = sys.modules["multiprocessing.util"]
+        _at_its_end = module.Finalize(None, _close_all, exitpriority=-100)
 
 
 atexit.register(_close_all)

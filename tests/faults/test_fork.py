@@ -419,3 +419,48 @@ def test_children_of_multiprocessing(tmp_path: Path, pool: str) -> None:
     assert ("0\n0\n" if pool == "Process" else "0\n1\n") == done.stdout
     assert [0, 1] == sorted(line["result"] for line in read_directory(directory))
     assert [] == [path.name for path in directory.iterdir() if path.suffix == ".open"]
+
+
+@pytest.mark.parametrize("made", ["at import", "in the worker"])
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_a_worker_with_a_tracer_of_its_own(
+    tmp_path: Path, method: str, made: str
+) -> None:
+    """F40: however it was started, a worker that ends in order closes its session."""
+    done = programs.run(
+        """
+        import multiprocessing, sys
+
+        def activate():
+            from ai_trace import Tracer
+            return Tracer("worker").activate()
+
+        def work():
+            from ai_trace import current_tracer, step
+            tracer = current_tracer() or activate()
+            with step("done"):
+                pass
+            tracer.step("left open").start()
+
+        if __name__ == "__main__":
+            method, made = sys.argv[1:]
+            context = multiprocessing.get_context(method)
+            if made == "at import" and method == "fork":
+                activate()
+            worker = context.Process(target=work)
+            worker.start()
+            worker.join()
+            print(worker.exitcode)
+        elif sys.argv[2:] == ["at import"]:
+            activate()
+        """,
+        method,
+        made,
+        cwd=tmp_path,
+    )
+    directory = tmp_path / "traces"
+    outcomes = {line["name"]: line["outcome"] for line in read_directory(directory)}
+
+    assert "0\n" == done.stdout
+    assert {"done": "ok", "left open": "unfinished"} == outcomes
+    assert [] == [path.name for path in directory.iterdir() if path.suffix == ".open"]
