@@ -11,9 +11,17 @@ import os
 from collections import Counter
 from itertools import chain, islice
 
-from ai_trace._files import trace_beside
+from ai_trace._files import start_of, trace_beside
 from ai_trace._names import JOURNAL
-from ai_trace._parts import id_in, rank, session_stem, split_journal_name, split_name
+from ai_trace._parts import (
+    agent_and_id,
+    id_in,
+    is_id,
+    rank,
+    session_stem,
+    split_journal_name,
+    split_name,
+)
 from ai_trace._session_info import SessionInfo, paths
 from ai_trace.exceptions import TraceReadError
 
@@ -21,7 +29,7 @@ from ai_trace.exceptions import TraceReadError
 # See _files.py: this is loaded for every look at a directory.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
     from typing import Union
 
@@ -32,6 +40,8 @@ if TYPE_CHECKING:
 LATEST = "latest"
 _LISTED = 5
 _TO_THE_SECOND = len("20240301_143022")
+_MORE = "Give more of the name, or an agent's whole name for its newest session."
+_WHOLE = "Give the whole name of one."
 _NEXT = (
     "Name another directory, on the command line with --dir, or record a first session "
     "with 'ai-trace demo'."
@@ -61,15 +71,15 @@ class Directory:
         by_second: dict[str, list[str]] = {}
         ids: list[str] = []
         for stem in self._parts:
-            session_id = id_in(stem)
+            session_id = second = id_in(stem)
             if not session_id:
                 info = self._look(stem)
                 if info is None or not info.is_stated:
                     continue
                 self._odd[stem] = info
-                session_id = info.header.session_id
+                session_id, second = info.header.session_id, _second(info)
             ids.append(session_id)
-            by_second.setdefault(session_id[:_TO_THE_SECOND], []).append(stem)
+            by_second.setdefault(second[:_TO_THE_SECOND], []).append(stem)
         self.ids = Counter(ids)
         self._by_second = by_second
 
@@ -79,12 +89,20 @@ class Directory:
 
     def __iter__(self) -> Iterator[SessionInfo]:
         """Look at one session after the other, the newest first."""
-        for second in sorted(self._by_second, reverse=True):
-            stems = self._by_second[second]
-            found = [info for info in map(self.look, stems) if info is not None]
-            if len(found) > 1:
-                found.sort(key=lambda info: (info.header.started_at, info.stem))
-            yield from reversed(found)
+        return self._newest_first(self._by_second)
+
+    def of_agent(self, agent: str) -> Iterator[SessionInfo]:
+        """
+        Look at the sessions of one agent, the newest first.
+
+        Args:
+            agent: Its name, as it is in the names of files.
+        """
+        seconds = {
+            second: [stem for stem in stems if self._agent(stem) == agent]
+            for second, stems in self._by_second.items()
+        }
+        return self._newest_first(seconds)
 
     @property
     def stems(self) -> list[str]:
@@ -103,6 +121,20 @@ class Directory:
             What is known of it; ``None`` if it is gone, or no session after all.
         """
         return self._odd.get(stem) or self._look(stem)
+
+    def _newest_first(
+        self, by_second: Mapping[str, list[str]]
+    ) -> Iterator[SessionInfo]:
+        for second in sorted(by_second, reverse=True):
+            stems = by_second[second]
+            found = [info for info in map(self.look, stems) if info is not None]
+            if len(found) > 1:
+                found.sort(key=lambda info: (info.header.started_at, info.stem))
+            yield from reversed(found)
+
+    def _agent(self, stem: str) -> str:
+        odd = self._odd.get(stem)
+        return agent_and_id(stem)[0] if odd is None else odd.header.agent
 
     def _scan(self, path: PathLike) -> None:
         try:
@@ -173,8 +205,9 @@ def resolve(directory: PathLike, session: str | None = None) -> Path:
 
     Args:
         directory: The trace directory.
-        session: A path, a file name, a session id, a unique part of a file name, or
-            ``latest``; ``None`` is the latest.
+        session: A path, a file name, a session id, the name of an agent for its
+            newest session, a unique part of a file name, or ``latest``; ``None`` is
+            the latest.
 
     Returns:
         The session's file.
@@ -204,6 +237,19 @@ def resolve(directory: PathLike, session: str | None = None) -> Path:
 def _is_directory(session: str) -> str:
     is_one = os.path.isdir(session)
     return f"{session!r} is a directory: name it with --dir." if is_one else ""
+
+
+def _second(info: SessionInfo) -> str:
+    # What a file says of its start may be any number. When it was last written is
+    # not in it.
+    import time
+
+    header = info.header
+    began = header.started_at
+    if not began and is_id(header.session_id):
+        began = start_of(header.session_id)
+    moment = time.gmtime(max(0.0, min(began, info.modified)))
+    return time.strftime("%Y%m%d_%H%M%S", moment)
 
 
 def _may_be_file(entry: os.DirEntry[str]) -> bool:
@@ -265,11 +311,16 @@ def _match(found: Directory, wanted: str, directory: PathLike) -> SessionInfo:
     stem = session_stem(name) or name
     stems = found.stems
     exact = [each for each in stems if stem in (each, id_in(each))]
+    if len(exact) > 1:
+        raise _ambiguous(wanted, exact, _WHOLE)
+    info = found.look(exact[0]) if exact else next(found.of_agent(wanted), None)
+    if info is not None:
+        return info
     # Who gives a path means that file, and not another with a part of its name.
     whole = not stem or os.path.dirname(wanted)
-    near = exact or [each for each in stems if not whole and stem in each]
+    near = [each for each in stems if not whole and stem in each]
     if len(near) > 1:
-        raise _ambiguous(wanted, near)
+        raise _ambiguous(wanted, near, _MORE)
     info = found.look(near[0]) if near else None
     return info or _match_header(found, stem, wanted, directory)
 
@@ -280,10 +331,13 @@ def _match_header(
     # A file that somebody gave another name has kept the id of its session.
     infos = list(found)
     near = [info for info in infos if info.header.session_id == stem]
-    if len(near) == 1:
-        return near[0]
+    if len(near) > 1:
+        names = [info.stem for info in near]
+        raise _ambiguous(wanted, names, _WHOLE)
+    # Nor does the name of a file tell each agent's name as it is.
+    near = near or [info for info in infos if info.header.agent == wanted]
     if near:
-        raise _ambiguous(wanted, [info.stem for info in near])
+        return near[0]
     if _is_directory(wanted):
         raise TraceReadError(_is_directory(wanted))
     import difflib
@@ -299,9 +353,9 @@ def _match_header(
     raise TraceReadError(msg)
 
 
-def _ambiguous(wanted: str, names: list[str]) -> TraceReadError:
+def _ambiguous(wanted: str, names: list[str], way_out: str) -> TraceReadError:
     fits = f"{wanted!r} fits {len(names)} sessions, newest first: {_listed(names)}"
-    return TraceReadError(f"{fits}. Give more of the name.")
+    return TraceReadError(f"{fits}. {way_out}")
 
 
 def _listed(names: list[str]) -> str:

@@ -33,9 +33,8 @@ _PART = (
     r"(?P<stem>.+?)(?:(?:\.p\d{1,10})*\.p(?P<pid>\d{1,10}))?"
     r"(?:\.part(?P<part>[2-9]|[1-9]\d{1,8}))?"
 )
-_STEM = re.compile(
-    r"(?P<agent>.+)_(?P<id>\d{8}_\d{6}(?:_\d{1,9})?)", re.ASCII | re.DOTALL
-)
+_ID = r"\d{8}_\d{6}(?:_\d{1,9})?"
+_STEM = re.compile(rf"(?P<agent>.+)_(?P<id>{_ID})", re.ASCII | re.DOTALL)
 _LISTED = 5
 
 
@@ -133,6 +132,11 @@ def id_in(stem: str) -> str:
     """Return the session id in a name that a tracer gives; empty in another name."""
     match = _STEM.fullmatch(stem)
     return match["id"] if match else ""
+
+
+def is_id(text: str) -> bool:
+    """Tell whether a text is a session id as tracers give it."""
+    return bool(re.fullmatch(_ID, text, re.ASCII))
 
 
 def journal_files(part: AnyPath) -> list[str]:

@@ -41,6 +41,7 @@ class SessionInfo:
 
     __slots__ = (
         "_head",
+        "_is_stated",
         "_journals",
         "_parts",
         "_problem",
@@ -59,6 +60,7 @@ class SessionInfo:
         journals: tuple[str, ...] = (),
     ) -> None:
         self._head: SessionHeader | None = None
+        self._is_stated = False
         self.size = size
         self.stem = stem
         self.modified = modified
@@ -74,7 +76,9 @@ class SessionInfo:
     def _look(self) -> SessionHeader:
         # The file is opened when that is asked for: who reads all of it, need not ask.
         if self._head is None:
-            self._head = self._stated() or header_from_name(self._parts[0])
+            stated = self._stated()
+            self._is_stated = stated is not None
+            self._head = stated or header_from_name(self._parts[0])
         return self._head
 
     def _stated(self) -> SessionHeader | None:
@@ -88,8 +92,8 @@ class SessionInfo:
     @property
     def is_stated(self) -> bool:
         """Whether the file, its journal or its name says which session it is."""
-        self._head = self._stated()
-        return bool(self._head or self._problem or id_in(self.stem))
+        self._look()
+        return self._is_stated or bool(self._problem or id_in(self.stem))
 
     @property
     def problem(self) -> str | None:

@@ -593,6 +593,7 @@ def traces(tmp_path):
         ("bot_20240301_143022", "bot_20240301_143022"),
         ("20240302_143022", "bot_20240302_143022"),
         ("fox", "fox_20240301_143022"),
+        ("bot", "bot_20240302_143022"),
         ("0302", "bot_20240302_143022"),
         ("gone/fox_20240301_143022.jsonl", "fox_20240301_143022"),
     ],
@@ -627,10 +628,20 @@ def test_resolve_takes_a_document(traces, suffix):
         ("20240302_143O22", "Did you mean bot_20240302_143022?"),
         ("zzz", "The newest are bot_20240302_143022"),
         (
-            "bot",
-            "fits 2 sessions, newest first: bot_20240302_143022, bot_20240301_143022.",
+            "bo",
+            (
+                "fits 2 sessions, newest first: bot_20240302_143022, "
+                "bot_20240301_143022. Give more of the name, or an agent's whole name "
+                "for its newest session."
+            ),
         ),
-        ("20240301_143022", "fits 2 sessions"),
+        (
+            "20240301_143022",
+            (
+                "fits 2 sessions, newest first: fox_20240301_143022, "
+                "bot_20240301_143022. Give the whole name of one."
+            ),
+        ),
     ],
 )
 def test_resolve_helps_with_a_wrong_name(traces, wanted, said):

@@ -77,8 +77,8 @@ def add_session(parser: argparse.ArgumentParser) -> None:
         "session",
         nargs="?",
         metavar="SESSION",
-        help="a path, a file name, a session id, a part that only one session has, "
-        "or 'latest' (default: the newest)",
+        help="a path, a file name, a session id, an agent's name for its newest "
+        "session, a part that only one session has, or 'latest' (default: the newest)",
     )
 
 
