@@ -29,6 +29,7 @@ class Usage(NamedTuple):
         reasoning: How many of ``output`` were reasoning.
         cost: US dollars, of the calls whose cost is known.
         priced: How many calls those are.
+        metered: How many calls tell ``input`` or ``output``.
     """
 
     calls: int = 0
@@ -39,6 +40,7 @@ class Usage(NamedTuple):
     reasoning: int | None = None
     cost: float | None = None
     priced: int = 0
+    metered: int = 0
 
     def plus(self, other: Usage) -> Usage:
         """
@@ -68,15 +70,18 @@ def usage_of(record: Glance) -> Usage | None:
     result = _object(record.result)
     usage = _object(result.get("usage"))
     cost = _amount(_object(result.get("cost")).get("usd"))
+    sent = _count(usage.get("input_tokens"))
+    came = _count(usage.get("output_tokens"))
     return Usage(
         calls=1,
-        input=_count(usage.get("input_tokens")),
-        output=_count(usage.get("output_tokens")),
+        input=sent,
+        output=came,
         cached=_count(usage.get("cache_read_input_tokens")),
         written=_count(usage.get("cache_creation_input_tokens")),
         reasoning=_count(usage.get("reasoning_output_tokens")),
         cost=cost,
         priced=int(cost is not None),
+        metered=int(sent is not None or came is not None),
     )
 
 

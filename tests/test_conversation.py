@@ -24,7 +24,7 @@ from ai_trace.render import markdown, stats
 from ai_trace.render import text as text_render
 from ai_trace.render._conversation import Conversations, Known, read_call
 from ai_trace.render._style import Style, columns
-from ai_trace.render._values import dollars, used
+from ai_trace.render._used import dollars, used
 
 
 PLAIN = Style(width=None)
@@ -395,6 +395,17 @@ def test_the_header_sums_up():
     assert "4 LLM calls  $0.003 for 3 of 4 calls  601 (150 cached) → 30 tokens" in shown
 
 
+def test_tokens_of_some_calls_are_told_as_such():
+    """Header and page say of how many calls they know the tokens."""
+    usage = {"input_tokens": 51, "output_tokens": 9, "cache_read_input_tokens": 2}
+    calls = [chat(1, WEATHER[:2]), chat(2, WEATHER[:2]), chat(3, [], usage=usage)]
+    session = session_of(*calls)
+    shown = list(text_render.header(session, PLAIN))
+
+    assert "3 LLM calls  51 (2 cached) → 9 tokens for 1 of 3 calls" in shown
+    assert " | 3 | 51 (2 cached) → 9 for 1 of 3 calls | - |\n" in page(session)
+
+
 def test_calls_that_tell_nothing_are_not_summed_up():
     """Where no call tells tokens or cost, header and page have no place for it."""
     session = session_of(chat(1, WEATHER[:2]))
@@ -614,8 +625,10 @@ def test_the_page_folds_reasoning():
                 },
                 "cost": {"usd": 0.5},
             },
-            Usage(1, 5, 4, 3, 2, 1, 0.5, 1),
+            Usage(1, 5, 4, 3, 2, 1, 0.5, 1, 1),
         ),
+        ({"usage": {"output_tokens": 4}}, Usage(1, output=4, metered=1)),
+        ({"usage": {"reasoning_output_tokens": 4}}, Usage(1, reasoning=4)),
         ({}, Usage(1)),
         (None, Usage(1)),
         ([{"usage": 1}], Usage(1)),
@@ -641,8 +654,9 @@ def test_usage_is_read(result, expected):
 def test_what_is_unknown_adds_nothing():
     """Sums are over what is known, and stay unknown where nothing is."""
     total = Usage().plus(Usage(1, 5, None, cost=0.5, priced=1)).plus(Usage(1, 1))
+    total = total.plus(Usage(1, metered=1))
 
-    assert Usage(2, 6, None, None, None, None, 0.5, 1) == total
+    assert Usage(3, 6, None, None, None, None, 0.5, 1, 1) == total
 
 
 @pytest.mark.parametrize(
@@ -669,8 +683,9 @@ def test_dollars_have_three_digits_or_cents(amount, shown):
     ("usage", "shown"),
     [
         (Usage(1), ""),
-        (Usage(1, 1812, 40), "1,812 → 40 tokens"),
-        (Usage(1, 7), "7 → ? tokens"),
+        (Usage(1, 1812, 40, metered=1), "1,812 → 40 tokens"),
+        (Usage(1, 7, metered=1), "7 → ? tokens"),
+        (Usage(3, 51, 9, metered=1), "51 → 9 tokens for 1 of 3 calls"),
         (Usage(2, cost=0.25, priced=1), "$0.25 for 1 of 2 calls"),
     ],
 )
@@ -688,7 +703,7 @@ def test_the_model_is_the_one_asked_for():
 
 def test_stats_by_model():
     """Tokens and cost are summed by model, the most expensive first."""
-    cheap = chat(8, [], usage={"input_tokens": 10**6}, context={"model": "tiny"})
+    cheap = chat(8, [], usage={"input_tokens": 7}, context={"model": "tiny"})
     failed = chat(9, [], outcome="error", error="E: x", context={"model": "tiny"})
     found = stats.collect([map(record_of, [cheap, *weather(), failed])])
 
@@ -704,24 +719,26 @@ def test_stats_by_model():
             "reasoning_output_tokens": 0,
             "cost_usd": 0.003,
             "priced": 3,
+            "metered": 3,
         },
         {
             "model": "tiny",
             "calls": 2,
             "errors": 1,
-            "input_tokens": 10**6,
+            "input_tokens": 7,
             "output_tokens": None,
             "cache_read_input_tokens": None,
             "cache_creation_input_tokens": None,
             "reasoning_output_tokens": None,
             "cost_usd": None,
             "priced": 0,
+            "metered": 1,
         },
     ] == found.to_dict()["models"]
     assert [
-        "model         calls  errors      input  cached  output  reasoning    cost",
-        "toy-1             3       0        600     150      30          0  $0.003",
-        "tiny              2       1  1,000,000       -       -          -       -",
+        "model         calls  errors         input  cached  output  reasoning    cost",
+        "toy-1             3       0           600     150      30          0  $0.003",
+        "tiny              2       1  7 for 1 of 2       -       -          -       -",
     ] == list(stats.table(found, PLAIN))[-3:]
 
 

@@ -83,6 +83,7 @@ FLOORS = {
         "render._page_escape",
         "render._style",
         "render._values",
+        "render._used",
         "render._fields",
         "render._facts",
         "render._conversation",

@@ -11,14 +11,12 @@ from ai_trace._tree import Session, Writer
 from ai_trace._usage import Usage
 from ai_trace.render._fields import PREVIEW
 from ai_trace.render._style import Span, Style
+from ai_trace.render._used import cost, tokens, used
 from ai_trace.render._values import (
     brief_fields,
-    cost,
     duration,
     local_time,
     process,
-    tokens,
-    used,
 )
 
 

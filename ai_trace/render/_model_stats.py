@@ -11,7 +11,7 @@ from ai_trace._glance import Glance
 from ai_trace._usage import Usage, model_of, usage_of
 from ai_trace.render._columns import figures
 from ai_trace.render._style import Style
-from ai_trace.render._values import cost
+from ai_trace.render._used import dollars, of_some
 
 
 MODEL_LIMIT = 1_000
@@ -37,6 +37,7 @@ class ModelStats(NamedTuple):
         reasoning_output_tokens: How many were reasoning.
         cost_usd: US dollars, of the calls whose cost is known.
         priced: How many calls those are.
+        metered: How many calls tell their tokens.
     """
 
     model: str
@@ -49,6 +50,7 @@ class ModelStats(NamedTuple):
     reasoning_output_tokens: int | None
     cost_usd: float | None
     priced: int
+    metered: int
 
 
 class ModelTally:
@@ -91,6 +93,7 @@ class ModelTally:
                 reasoning_output_tokens=used.reasoning,
                 cost_usd=None if used.cost is None else round(used.cost, 9),
                 priced=used.priced,
+                metered=used.metered,
             )
             for model, used in self._used.items()
         ]
@@ -118,14 +121,19 @@ def _weight(each: ModelStats) -> tuple[float, int]:
 
 
 def _cells(each: ModelStats) -> tuple[str, ...]:
-    counts = (
-        each.calls,
-        each.errors,
-        each.input_tokens,
-        each.cache_read_input_tokens,
-        each.output_tokens,
-        each.reasoning_output_tokens,
+    tokens = of_some(each.metered, each.calls).replace(" calls", "")
+    priced = of_some(each.priced, each.calls).replace(" calls", "")
+    cost = each.cost_usd
+    return (
+        _count(each.calls),
+        _count(each.errors),
+        _count(each.input_tokens, tokens),
+        _count(each.cache_read_input_tokens),
+        _count(each.output_tokens, tokens),
+        _count(each.reasoning_output_tokens),
+        "-" if cost is None else dollars(cost) + priced,
     )
-    priced = Usage(calls=each.calls, cost=each.cost_usd, priced=each.priced)
-    shown = ["-" if count is None else f"{count:,}" for count in counts]
-    return (*shown, cost(priced).replace(" calls", "") or "-")
+
+
+def _count(count: int | None, of_how_many: str = "") -> str:
+    return "-" if count is None else f"{count:,}{of_how_many}"

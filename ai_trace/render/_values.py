@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from typing import Any, Callable
 
     from ai_trace._tree import Writer
-    from ai_trace._usage import Usage
 
 
 _PREVIEW_DEPTH = 3
@@ -28,7 +27,6 @@ _BYTES = ("kB", "MB", "GB", "TB")
 _THOUSAND = 1_000
 # What is longer, as in a damaged file, would take a line of digits to count in days.
 _LONGEST = 1e15
-_LEAST_DOLLARS = 1e-9
 _UNITS = ((86_400, "d", 3_600, "h"), (3_600, "h", 60, "m"), (60, "m", 1, "s"))
 
 
@@ -214,77 +212,6 @@ def size(count: float) -> str:
         count /= _THOUSAND
         power += 1
     return f"{count:.1f} {_BYTES[power - 1]}"
-
-
-def dollars(amount: float) -> str:
-    """
-    Show a cost to the cent, below that to three digits: ``$12.40``, ``$0.00123``.
-
-    Args:
-        amount: US dollars, not below 0.
-    """
-    import math
-
-    if not amount or amount >= 1:
-        return f"${amount:,.2f}" if amount else "$0"
-    if amount < _LEAST_DOLLARS:
-        return "<$0.000000001"
-    decimals = max(2, 2 - math.floor(math.log10(amount)))
-    shown = f"{amount:.{decimals}f}".rstrip("0")
-    return f"${shown}" if len(shown) > 3 else f"${amount:.2f}"
-
-
-def used(usage: Usage) -> str:
-    """
-    Show in short what calls used, as far as it is known.
-
-    Args:
-        usage: The figures of one call or of many.
-
-    Returns:
-        ``1,812 → 40 tokens  $0.0012``, or an empty text.
-    """
-    return "  ".join(filter(None, (tokens(usage, in_full=False), cost(usage))))
-
-
-def tokens(usage: Usage, *, in_full: bool = True) -> str:
-    """
-    Show how many tokens went in and came out.
-
-    Args:
-        usage: The figures.
-        in_full: Whether with what they consist of.
-
-    Returns:
-        ``1,812 (512 cached) → 40 (12 reasoning) tokens``, or an empty text.
-    """
-    inside = {"cached": usage.cached, "written": usage.written}
-    sent = _tokens_of(usage.input, inside if in_full else {})
-    inside = {"reasoning": usage.reasoning}
-    came = _tokens_of(usage.output, inside if in_full else {})
-    return f"{sent or '?'} → {came or '?'} tokens" if sent or came else ""
-
-
-def cost(usage: Usage) -> str:
-    """
-    Show what calls cost, and of how many of them that is known.
-
-    Args:
-        usage: The figures.
-
-    Returns:
-        ``$0.0012``, ``$0.0012 for 2 of 3 calls``, or an empty text.
-    """
-    if usage.cost is None:
-        return ""
-    some = f" for {usage.priced:,} of {usage.calls:,} calls"
-    return dollars(usage.cost) + some * (usage.priced < usage.calls)
-
-
-def _tokens_of(count: int | None, inside: Mapping[str, int | None]) -> str:
-    known = [f"{some:,} {what}" for what, some in inside.items() if some]
-    shown = "" if count is None else f"{count:,}"
-    return f"{shown or '?'} ({', '.join(known)})" if known else shown
 
 
 def moment(epoch: Any) -> datetime | None:

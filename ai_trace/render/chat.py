@@ -15,7 +15,8 @@ from ai_trace.render import _messages
 from ai_trace.render._conversation import Call, Conversations, Message, read_call
 from ai_trace.render._fields import INDENT
 from ai_trace.render._style import Span, Style, columns, head
-from ai_trace.render._values import lasted, used
+from ai_trace.render._used import used
+from ai_trace.render._values import lasted
 
 
 __all__ = ["chat"]

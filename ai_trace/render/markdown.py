@@ -16,14 +16,12 @@ from ai_trace.render import _page_messages
 from ai_trace.render._conversation import Conversations, read_call
 from ai_trace.render._page_escape import md_block, md_cell, md_inline
 from ai_trace.render._page_values import fields, log_entry, pairs, value, word
+from ai_trace.render._used import cost, tokens, used
 from ai_trace.render._values import (
-    cost,
     duration,
     lasted,
     moment,
     process,
-    tokens,
-    used,
 )
 
 
@@ -86,7 +84,7 @@ def _summary(session: Session) -> Iterator[str]:
     cells["Avg duration"] = _duration(session.average_ms) or "-"
     if used(session.usage):
         cells["LLM calls"] = f"{session.usage.calls:,}"
-        cells["Tokens"] = tokens(session.usage).removesuffix(" tokens") or "-"
+        cells["Tokens"] = tokens(session.usage).replace(" tokens", "") or "-"
         cells["Cost"] = cost(session.usage) or "-"
     yield "## Summary\n\n"
     yield f"| {' | '.join(cells)} |\n"

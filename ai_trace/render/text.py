@@ -24,12 +24,12 @@ from ai_trace.render._facts import beginning, ending, header, writer
 from ai_trace.render._fields import INDENT, PREVIEW
 from ai_trace.render._guides import Guides
 from ai_trace.render._style import Span, Style, columns
+from ai_trace.render._used import used
 from ai_trace.render._values import (
     brief,
     brief_fields,
     clock,
     lasted,
-    used,
 )
 
 

@@ -1,0 +1,96 @@
+"""
+What LLM calls used in words for people: tokens, and what they cost.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from ai_trace._usage import Usage
+
+
+_LEAST_DOLLARS = 1e-9
+
+
+def dollars(amount: float) -> str:
+    """
+    Show a cost to the cent, below that to three digits: ``$12.40``, ``$0.00123``.
+
+    Args:
+        amount: US dollars, not below 0.
+    """
+    if not amount or amount >= 1:
+        return f"${amount:,.2f}" if amount else "$0"
+    if amount < _LEAST_DOLLARS:
+        return "<$0.000000001"
+    decimals = max(2, 2 - math.floor(math.log10(amount)))
+    shown = f"{amount:.{decimals}f}".rstrip("0")
+    return f"${shown}" if len(shown) > 3 else f"${amount:.2f}"
+
+
+def used(usage: Usage) -> str:
+    """
+    Show in short what calls used, as far as it is known.
+
+    Args:
+        usage: The figures of one call or of many.
+
+    Returns:
+        ``1,812 → 40 tokens  $0.0012``, or an empty text.
+    """
+    return "  ".join(filter(None, (tokens(usage, in_full=False), cost(usage))))
+
+
+def tokens(usage: Usage, *, in_full: bool = True) -> str:
+    """
+    Show how many tokens went in and came out.
+
+    Args:
+        usage: The figures.
+        in_full: Whether with what they consist of.
+
+    Returns:
+        ``1,812 (512 cached) → 40 (12 reasoning) tokens``, with ``for 2 of 3 calls``
+        where the others do not tell, or an empty text.
+    """
+    inside = {"cached": usage.cached, "written": usage.written}
+    sent = _tokens_of(usage.input, inside if in_full else {})
+    inside = {"reasoning": usage.reasoning}
+    came = _tokens_of(usage.output, inside if in_full else {})
+    if not sent and not came:
+        return ""
+    some = of_some(usage.metered, usage.calls)
+    return f"{sent or '?'} → {came or '?'} tokens{some}"
+
+
+def cost(usage: Usage) -> str:
+    """
+    Show what calls cost, and of how many of them that is known.
+
+    Args:
+        usage: The figures.
+
+    Returns:
+        ``$0.0012``, ``$0.0012 for 2 of 3 calls``, or an empty text.
+    """
+    if usage.cost is None:
+        return ""
+    return dollars(usage.cost) + of_some(usage.priced, usage.calls)
+
+
+def of_some(known: int, calls: int) -> str:
+    """
+    Say of how many calls a figure is; nothing where it is of all.
+
+    Args:
+        known: How many tell it.
+        calls: How many there are.
+    """
+    return f" for {known:,} of {calls:,} calls" if known < calls else ""
+
+
+def _tokens_of(count: int | None, inside: Mapping[str, int | None]) -> str:
+    known = [f"{some:,} {what}" for what, some in inside.items() if some]
+    shown = "" if count is None else f"{count:,}"
+    return f"{shown or '?'} ({', '.join(known)})" if known else shown
