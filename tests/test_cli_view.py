@@ -162,14 +162,14 @@ class TestTree:
         "words", [["--name", "nobody"], ["--kind", "llm"], ["--grep", "zzz"]]
     )
     def test_nothing_chosen(self, here: Path, words: list[str]) -> None:
-        """When no step is as asked for, that is said, with status 1."""
+        """When no step matches, that is said, with status 1."""
         done = run("view", "trading", *words, cwd=here)
 
         assert (1, "", 1) == (done.returncode, done.stdout, done.stderr.count("\n"))
 
     @pytest.mark.parametrize(
         ("kind", "hint"),
-        [("tols", "Did you mean 'tool'?"), ("LLM", "'llm'?"), ("llm", "asked for.\n")],
+        [("tols", "Did you mean 'tool'?"), ("LLM", "'llm'?"), ("llm", "matches.\n")],
     )
     def test_mistyped_kind(self, here: Path, kind: str, hint: str) -> None:
         """A kind that does not exist is answered with the one that was meant."""
@@ -246,7 +246,7 @@ class TestChat:
 
     @pytest.mark.parametrize("words", [["--grep", "zzz"], ["--errors"]])
     def test_nothing_said(self, talks: Path, words: list[str]) -> None:
-        """Where no conversation is as asked for, that is said, with status 1."""
+        """Where no conversation matches, that is said, with status 1."""
         done = run("view", "--chat", *words, cwd=talks)
 
         assert (1, "", 1) == (done.returncode, done.stdout, done.stderr.count("\n"))

@@ -109,7 +109,7 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
     if not _shows_any(session, top, options.depth, only):
         unknown = options.kind and options.kind not in KINDS
         hint = did_you_mean(options.kind.lower(), KINDS) if unknown else ""
-        terminal.complain(f"No step of {path} is as asked for.{hint}")
+        terminal.complain(f"No step of {path} matches.{hint}")
         return NOTHING_FOUND
     if options.json:
         _print_json(session, top, options.depth, only, terminal)
