@@ -121,7 +121,8 @@ class FileWalk:
                     break
                 last = data.rfind(b"\n", 0, -1) + 1
                 if len(data) - last > LINE_LIMIT:
-                    yield self._judged(data[:last], begin)
+                    if last:
+                        yield self._judged(data[:last], begin)
                     line = finish_line(file, begin + last, data[last:])
                     begin += last + line.size
                     yield _listed(self._decoded(line))

@@ -331,6 +331,22 @@ def test_a_line_beyond_the_limit_is_passed_over(tmp_path):
     assert peak < 5 * LINE_LIMIT
 
 
+@pytest.mark.parametrize("ended", [b"\n", b""])
+def test_a_first_line_beyond_the_limit_is_passed_over(tmp_path, ended):
+    """So it is where a file begins with such a line, or is nothing else."""
+    long = b"x" * (LINE_LIMIT + 100_000) + ended
+    path = write(tmp_path, long, line(1) if ended else b"")
+    expected = [1] if ended else []
+
+    session = reading.read(path)
+
+    assert expected == numbers(session.steps) == numbers(reading.tail(path, 2))
+    assert [f"line 1, offset 0: The line has {len(long)} bytes"] == [
+        f"{each.where}: {each.what.partition(';')[0]}" for each in session.problems
+    ]
+    assert len(expected) + 1 == len(list(reading.records(path)))
+
+
 ENDLESS = """
 import resource, sys
 from ai_trace import reading
