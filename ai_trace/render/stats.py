@@ -134,7 +134,8 @@ def table(stats: Stats, style: Style) -> Iterator[str]:
     yield style.line([Span(f"steps     {stats.steps}")])
     yield from _outcome_table(stats.outcomes, style)
     if stats.problems:
-        text = f"damaged   {stats.problems} lines passed over"
+        plural = "" if stats.problems == 1 else "s"
+        text = f"damaged   {stats.problems} line{plural} passed over"
         yield style.line([Span(text, "odd")])
     if stats.names:
         yield ""
