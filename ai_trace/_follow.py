@@ -24,9 +24,9 @@ from ai_trace._lines import (
     PACKINGS,
     decode_all,
     open_anywhere,
-    read_last,
     read_lines,
 )
+from ai_trace._lines_back import read_last
 from ai_trace._open_steps import Journals
 from ai_trace._parts import by_process, place_of
 from ai_trace._record import StepRecord

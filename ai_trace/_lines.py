@@ -1,5 +1,5 @@
 r"""
-The lines of trace files, forwards and backwards, in bounded memory.
+The lines of trace files, and the records in them, in bounded memory.
 
 Lines end at ``\n`` alone and are bytes until they are decoded one by one, so that
 damage costs the damaged line. The records are decoded in one place, ``decode``.
@@ -16,7 +16,6 @@ from itertools import islice
 from ai_trace._named import NamedTuple
 from ai_trace._names import PACKINGS as PACKINGS
 from ai_trace._names import SUFFIX
-from ai_trace._problem import Problem
 from ai_trace._record import (
     SessionHeader,
     StepRecord,
@@ -216,85 +215,6 @@ def finish_line(file: BinaryIO, offset: int, data: bytes) -> Line:
         while not ended and (more := file.readline(_BLOCK)):
             size, ended = size + len(more), more.endswith(b"\n")
     return Line(offset, size, data, ended)
-
-
-def read_lines_back(file: BinaryIO, end: int) -> Iterator[Line]:
-    """
-    Read lines from an offset to the beginning of the file.
-
-    Args:
-        file: The open file.
-        end: Where the last line to be read ends.
-
-    Yields:
-        The lines, the last one first.
-    """
-    pieces: list[bytes] = []
-    start = end
-    while start > 0:
-        size = min(_BLOCK, start)
-        start -= size
-        file.seek(start)
-        block = file.read(size)
-        if len(block) < size:
-            return
-        stop = size
-        # The last byte of a line is its own newline, not that of the one before.
-        while (cut := block.rfind(b"\n", 0, stop if pieces else stop - 1)) >= 0:
-            pieces.append(block[cut + 1 : stop])
-            stop = cut + 1
-            yield _join(start + stop, end, pieces)
-            end = start + stop
-            pieces = []
-        pieces.append(block[:stop])
-        if end - start > LINE_LIMIT:
-            del pieces[1:]
-    if end > 0:
-        yield _join(0, end, pieces)
-
-
-def _join(offset: int, end: int, pieces: list[bytes]) -> Line:
-    size = end - offset
-    data = b"".join(reversed(pieces)) if size <= LINE_LIMIT else b""
-    return Line(offset, size, data, pieces[0].endswith(b"\n"))
-
-
-def read_last(
-    file: BinaryIO, n: int, header: SessionHeader, *, whole: bool = False
-) -> tuple[list[StepRecord], int, list[Problem]]:
-    """
-    Read the last steps of a file from its end.
-
-    Args:
-        file: The open file.
-        n: How many steps; damaged lines between them are passed over.
-        header: The session that the file belongs to.
-        whole: Whether a last line without its newline is left out.
-
-    Returns:
-        The steps in the order of the file, where its last whole line ends, and what
-        is wrong with the damaged lines.
-    """
-    steps: list[StepRecord] = []
-    problems: list[Problem] = []
-    end = resume = os.fstat(file.fileno()).st_size
-    for line in read_lines_back(file, end):
-        if not line.ended:
-            resume = line.offset
-            if whole:
-                continue
-        if len(steps) >= n:
-            break
-        if line.data.isspace():
-            continue
-        found = [item for _, item in decode_all(line, header)]
-        steps += [item for item in reversed(found) if isinstance(item, StepRecord)]
-        where = f"offset {line.offset}"
-        problems += [Problem(where, item) for item in found if isinstance(item, str)]
-    del steps[n:]
-    steps.reverse()
-    problems.reverse()
-    return steps, resume, problems
 
 
 def decode(line: Line, header: SessionHeader) -> StepRecord | str:

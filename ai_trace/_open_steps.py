@@ -21,8 +21,8 @@ from ai_trace._lines import (
     decode_all,
     open_file,
     read_lines,
-    read_lines_back,
 )
+from ai_trace._lines_back import read_lines_back
 from ai_trace._record import SessionHeader, StepRecord
 from ai_trace._tree import Problem, Writer
 from ai_trace.exceptions import TraceReadError

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from ai_trace._files import header_for
 from ai_trace._line_store import LineStore
-from ai_trace._lines import PACKINGS, Line, decode_all, open_file, read_lines_back
+from ai_trace._lines import PACKINGS, Line, decode_all, open_file
+from ai_trace._lines_back import read_lines_back
 from ai_trace._open_steps import Journals
 from ai_trace._parts import by_process
 from ai_trace._problem import Problem
@@ -116,7 +117,8 @@ class _Window:
     def read(self, file: BinaryIO, part: int, header: SessionHeader) -> None:
         end = os.fstat(file.fileno()).st_size
         for line in read_lines_back(file, end):
-            self._size += line.size
+            self._size += end - line.offset
+            end = line.offset
             if self._is_too_far:
                 return
             if line.data.isspace():

@@ -28,7 +28,8 @@ from ai_trace._find import LATEST, find, resolve
 from ai_trace._follow import Follower, merge_last
 from ai_trace._glance import Glance
 from ai_trace._line_store import LineStore
-from ai_trace._lines import LINE_LIMIT, open_anywhere, read_last
+from ai_trace._lines import LINE_LIMIT, open_anywhere
+from ai_trace._lines_back import read_last
 from ai_trace._open_steps import Journals
 from ai_trace._parts import by_process, place_of
 from ai_trace._passed import began_before

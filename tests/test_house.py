@@ -65,6 +65,7 @@ FLOORS = {
     "reading": [
         "_packed",
         "_lines",
+        "_lines_back",
         "_parts",
         "_files",
         "_line_store",

@@ -25,7 +25,8 @@ from trace_lines import (
 )
 
 from ai_trace import reading
-from ai_trace._lines import LINE_LIMIT, read_lines, read_lines_back
+from ai_trace._lines import LINE_LIMIT, read_lines
+from ai_trace._lines_back import read_lines_back
 from ai_trace._record import StepRecord
 from ai_trace._tree import Problem
 from ai_trace.exceptions import TraceReadError
@@ -405,17 +406,32 @@ def test_any_damage_has_an_answer(tmp_path, cuts, flips):
 # --- lines -------------------------------------------------------------------------
 
 
-@given(st.lists(st.binary(max_size=9).map(lambda b: b * 9_000), max_size=12))
+def written(lines):
+    """Return the lines that are not blank, or have no end."""
+    return [each for each in lines if each.data.strip() or not each.ended]
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.binary(max_size=9).map(lambda b: b * 9_000),
+            st.text("\n ", max_size=9).map(lambda t: t.encode() * 9_000),
+            st.text("\n x", max_size=9).map(str.encode),
+        ),
+        max_size=12,
+    )
+)
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_lines_are_the_same_from_both_ends(tmp_path, pieces):
-    """Reading lines from the end gives what reading from the beginning gives."""
+    """Reading from the end gives the lines of the beginning, but for blank ones."""
     path = write(tmp_path, b"\n".join(pieces))
 
     with path.open("rb") as file:
         forwards = list(read_lines(file))
         backwards = list(read_lines_back(file, path.stat().st_size))
 
-    assert forwards == backwards[::-1]
+    assert written(forwards) == written(backwards[::-1])
+    assert set(backwards) <= set(forwards)
     assert b"\n".join(pieces) == b"".join(each.data for each in forwards)
 
 
@@ -448,6 +464,35 @@ def test_tail_merges_the_files_of_children(tmp_path):
     write(tmp_path, line(2), line(3), line(5), stem=f"{STEM}.p9")
 
     assert [3, 4, 5] == numbers(reading.tail(path, 3))
+
+
+def test_blank_lines_are_passed_over_together(tmp_path):
+    """Of millions of empty lines few are looked at from the end, none of the others."""
+    blanks = b"\n" * 2_000_000 + b" \n" * 1_000_000
+    path = write(tmp_path, first_line(1), blanks, b"x\n", blanks)
+
+    with path.open("rb") as file:
+        lines = list(read_lines_back(file, path.stat().st_size))
+
+    assert [b"x\n", first_line(1)] == [each.data for each in written(lines)]
+    assert len(lines) < 200
+    assert [1] == numbers(reading.tail(path, 1))
+
+
+def test_tail_gives_up_among_nothing_but_damage(tmp_path):
+    """Where a thousand lines are damaged, it is said where the look at them ended."""
+    junk = b"x\n" * 500
+    path = write(tmp_path, first_line(1), junk, line(2), junk, junk, line(3))
+    problems = []
+
+    assert [3] == numbers(reading.tail(path, 2, on_problem=problems.append))
+
+    assert len(problems) == 1_001
+    behind = len(first_line(1) + junk + line(2))
+    assert f"offset {behind}" == problems[0].where
+    assert "not looked at" in problems[0].what
+    write(tmp_path, first_line(1), junk, line(2), junk, line(3), junk)
+    assert [1, 2, 3] == numbers(reading.tail(path, 9))
 
 
 class CountingFile:

@@ -1,0 +1,131 @@
+r"""
+The lines of trace files from their end, as far back as they are of use.
+
+The file may be gigabytes of nothing, of which a small compressed one is enough: blank
+lines are passed over together, and damaged ones are not looked through for ever.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from typing import BinaryIO
+
+from ai_trace._lines import LINE_LIMIT, Line, decode_all
+from ai_trace._problem import Problem
+from ai_trace._record import SessionHeader, StepRecord
+
+
+_BLOCK = 64 * 1024
+# From the newline of a line to that of the last blank one behind it.
+_BLANK_LINES = re.compile(rb"\n\s*\n")
+_DAMAGED_LINES = 1_000
+
+
+def read_lines_back(file: BinaryIO, end: int) -> Iterator[Line]:
+    """
+    Read lines from an offset to the beginning of the file.
+
+    Args:
+        file: The open file.
+        end: Where the last line to be read ends.
+
+    Yields:
+        The lines, the last one first; of blank ones that end, some are left out.
+    """
+    pieces: list[bytes] = []
+    start = end
+    while start > 0:
+        size = min(_BLOCK, start)
+        start -= size
+        file.seek(start)
+        block = file.read(size)
+        if len(block) < size:
+            return
+        stop, blanks = size, _blank_lines(block)
+        while True:
+            if not pieces and blanks and blanks[-1][1] == stop:
+                stop = blanks.pop()[0] + 1
+                end = start + stop
+            # The last byte of a line is its own newline, not that of the one before.
+            cut = block.rfind(b"\n", 0, stop if pieces else stop - 1)
+            if cut < 0:
+                break
+            pieces.append(block[cut + 1 : stop])
+            stop = cut + 1
+            yield _join(start + stop, end, pieces)
+            end = start + stop
+            pieces = []
+        pieces.append(block[:stop])
+        if end - start > LINE_LIMIT:
+            del pieces[1:]
+    if end > 0:
+        yield _join(0, end, pieces)
+
+
+def _blank_lines(block: bytes) -> list[tuple[int, int]]:
+    # Where blank lines follow a newline: that newline, and where they end.
+    if not block.isspace():
+        return [found.span() for found in _BLANK_LINES.finditer(block)]
+    first, last = block.find(b"\n"), block.rfind(b"\n")
+    return [(first, last + 1)] if first < last else []
+
+
+def _join(offset: int, end: int, pieces: Sequence[bytes]) -> Line:
+    size = end - offset
+    data = b"".join(reversed(pieces)) if size <= LINE_LIMIT else b""
+    return Line(offset, size, data, pieces[0].endswith(b"\n"))
+
+
+def read_last(
+    file: BinaryIO, n: int, header: SessionHeader, *, whole: bool = False
+) -> tuple[list[StepRecord], int, list[Problem]]:
+    """
+    Read the last steps of a file from its end.
+
+    Args:
+        file: The open file.
+        n: How many steps; damaged lines between them are passed over, as long as there
+            are not too many together.
+        header: The session that the file belongs to.
+        whole: Whether a last line without its newline is left out.
+
+    Returns:
+        The steps in the order of the file, where its last whole line ends, and what
+        is wrong with the damaged lines.
+    """
+    steps: list[StepRecord] = []
+    problems: list[Problem] = []
+    damaged = 0
+    end = resume = os.fstat(file.fileno()).st_size
+    for line in read_lines_back(file, end):
+        if not line.ended:
+            resume = line.offset
+            if whole:
+                continue
+        if len(steps) >= n:
+            break
+        if line.data.isspace():
+            continue
+        if damaged == _DAMAGED_LINES:
+            problems.append(_given_up(line))
+            break
+        found = [item for _, item in decode_all(line, header)]
+        here = [item for item in reversed(found) if isinstance(item, StepRecord)]
+        damaged = 0 if here else damaged + 1
+        steps += here
+        where = f"offset {line.offset}"
+        problems += [Problem(where, item) for item in found if isinstance(item, str)]
+    del steps[n:]
+    steps.reverse()
+    problems.reverse()
+    return steps, resume, problems
+
+
+def _given_up(line: Line) -> Problem:
+    what = (
+        f"In {_DAMAGED_LINES} lines together behind this place is no step; what stands "
+        "before it is not looked at."
+    )
+    return Problem(f"offset {line.offset + line.size}", what)
