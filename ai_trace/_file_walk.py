@@ -51,6 +51,10 @@ if TYPE_CHECKING:
 # How many bytes their lines may have, about.
 BATCH = 64 * 1024
 _KEY = b'"session"'
+# So many damaged lines of a file are named one by one; nobody shows more.
+_NAMED_LINES = 1_000
+# Every step has the key, some letter of which might be escaped.
+_STEPS_HAVE = (b'"name"', b"\\u")
 _NEWLINE = ord("\n")
 
 
@@ -88,6 +92,9 @@ class FileWalk:
         self._prefix = f"{os.path.basename(path)}, " if named else ""
         self._look = look or _look_nowhere
         self._count = 0
+        self._damaged = 0
+        # The number of the line that such lines begin with, and its offset.
+        self._junk_at: tuple[int, int] | None = None
         self._is_stated = False
         self.header: SessionHeader | None = None
 
@@ -119,6 +126,11 @@ class FileWalk:
                 data = _whole_lines(file, min(self._block, end - begin))
                 if not data:
                     break
+                if self._is_junk(data):
+                    self._add_junk(data, begin)
+                    begin += len(data)
+                    continue
+                yield from self._told_junk()
                 last = data.rfind(b"\n", 0, -1) + 1
                 if len(data) - last > LINE_LIMIT:
                     if last:
@@ -129,7 +141,29 @@ class FileWalk:
                     continue
                 yield self._judged(data, begin)
                 begin += len(data)
+            yield from self._told_junk()
             yield from self._ended(file, begin)
+
+    def _is_junk(self, data: bytes) -> bool:
+        # A small compressed file may hold half a billion damaged lines.
+        if self._damaged < _NAMED_LINES or len(data) > LINE_LIMIT:
+            return False
+        return not any(mark in data for mark in _STEPS_HAVE)
+
+    def _add_junk(self, data: bytes, begin: int) -> None:
+        if self._junk_at is None:
+            self._junk_at = self._count + 1, begin
+        self._count += data.count(b"\n") + (not data.endswith(b"\n"))
+
+    def _told_junk(self) -> Iterator[Batch]:
+        if self._junk_at is None:
+            return
+        line, offset = self._junk_at
+        self._junk_at = None
+        where = f"{self._prefix}line {line}, offset {offset}"
+        count = self._count - line + 1
+        what = f"Of {count} lines from here on none is a step; they are not named."
+        yield [offset], [0], [Problem(where, what)]
 
     def _judged(self, data: bytes, begin: int) -> Batch:
         passed = self._passes(begin, data) if self._passes else 0
@@ -209,6 +243,7 @@ class FileWalk:
                 return
         for piece, item in decode_all(line, header):
             if isinstance(item, str):
+                self._damaged += 1
                 kind = "damaged" if line.ended else "torn"
                 yield line.offset, line.size, Problem(where, item, kind)
                 continue

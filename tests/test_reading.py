@@ -495,6 +495,23 @@ def test_tail_gives_up_among_nothing_but_damage(tmp_path):
     assert [1, 2, 3] == numbers(reading.tail(path, 9))
 
 
+def test_damage_beyond_measure_is_told_together(tmp_path):
+    """Lines that hold no step are named one by one up to a thousand, then together."""
+    junk = b"x\n" * 500_000
+    path = write(tmp_path, first_line(1), junk, line(2), junk, line(3))
+
+    steps, problems = read_all(path)
+
+    assert [1, 2, 3] == numbers(steps)
+    whats = [problem.what for problem in problems]
+    together = [what for what in whats if what.startswith("Of ")]
+    count = len(problems) - len(together)
+    assert 2 == len(together)
+    told = sum(int(what.split()[1]) for what in together)
+    assert 1_000_000 == told + count
+    assert count < 100_000
+
+
 class CountingFile:
     """A file that counts the bytes read from it."""
 

@@ -845,7 +845,7 @@ def test_the_table_shows_the_figures():
         "steps     4",
         "  ✔ ok     3",
         "  ✘ error  1",
-        "damaged   1 line passed over",
+        "damaged   1 place passed over",
         "",
         "step          count  errors  median     p95     max   total",
         "scan              3       0  101 ms  102 ms  102 ms  303 ms",

@@ -70,7 +70,7 @@ class Stats:
         steps: How many steps they hold.
         outcomes: How many steps ended in which way.
         names: Figures per step name, the largest total time first.
-        problems: How many damaged lines were passed over.
+        problems: How many damaged places, of a line or more, were passed over.
         models: Tokens and cost of LLM calls per model, the most expensive first.
     """
 
@@ -134,8 +134,8 @@ def table(stats: Stats, style: Style) -> Iterator[str]:
     yield style.line([Span(f"steps     {stats.steps}")])
     yield from _outcome_table(stats.outcomes, style)
     if stats.problems:
-        plural = "" if stats.problems == 1 else "s"
-        text = f"damaged   {stats.problems} line{plural} passed over"
+        places = "place" if stats.problems == 1 else "places"
+        text = f"damaged   {stats.problems} {places} passed over"
         yield style.line([Span(text, "odd")])
     if stats.names:
         yield ""
