@@ -11,8 +11,9 @@ import os
 from collections import Counter
 from itertools import chain, islice
 
-from ai_trace._files import start_of, trace_beside
-from ai_trace._names import JOURNAL
+from ai_trace._files import header_from_name, start_of, trace_beside
+from ai_trace._lines import decode, open_file, read_lines
+from ai_trace._names import DOCUMENTS, JOURNAL, SUFFIX
 from ai_trace._parts import (
     agent_and_id,
     id_in,
@@ -22,6 +23,7 @@ from ai_trace._parts import (
     split_journal_name,
     split_name,
 )
+from ai_trace._record import StepRecord
 from ai_trace._session_info import SessionInfo, paths
 from ai_trace.exceptions import TraceReadError
 
@@ -206,8 +208,8 @@ def resolve(directory: PathLike, session: str | None = None) -> Path:
     Args:
         directory: The trace directory.
         session: A path, a file name, a session id, the name of an agent for its
-            newest session, a unique part of a file name, or ``latest``; ``None`` is
-            the latest.
+            newest session, a part of these that is unique, or ``latest``; ``None``
+            is the latest.
 
     Returns:
         The session's file.
@@ -218,7 +220,7 @@ def resolve(directory: PathLike, session: str | None = None) -> Path:
     """
     wanted = None if session in ("", LATEST) else session
     if wanted is not None and os.path.isfile(wanted):
-        return trace_beside(*paths([wanted]))
+        return _no_document(trace_beside(*paths([wanted])))
     try:
         found = Directory(directory)
     except TraceReadError as exc:
@@ -232,6 +234,23 @@ def resolve(directory: PathLike, session: str | None = None) -> Path:
     if wanted is None:
         return newest.path
     return _match(found, wanted, directory).path
+
+
+def _no_document(path: Path) -> Path:
+    if path.suffix not in DOCUMENTS:
+        return path
+    # Somebody may have given a trace the name of one.
+    with open_file(path) as file:
+        for line in read_lines(file):
+            if isinstance(decode(line, header_from_name(path)), StepRecord):
+                return path
+            break
+    trace = path.with_suffix(SUFFIX).name
+    msg = (
+        f"{path} is a document made of a session. What is read is the session "
+        f"itself, {trace}, which is not beside it."
+    )
+    raise TraceReadError(msg)
 
 
 def _is_directory(session: str) -> str:
@@ -332,10 +351,13 @@ def _match_header(
     infos = list(found)
     near = [info for info in infos if info.header.session_id == stem]
     if len(near) > 1:
-        names = [info.stem for info in near]
-        raise _ambiguous(wanted, names, _WHOLE)
-    # Nor does the name of a file tell each agent's name as it is.
-    near = near or [info for info in infos if info.header.agent == wanted]
+        raise _ambiguous(wanted, [info.stem for info in near], _WHOLE)
+    # Of an agent's name only plain letters are in the names of its files.
+    near = near or [info for info in infos if info.header.agent == wanted][:1]
+    if not near and not os.path.dirname(wanted):
+        near = [info for info in infos if wanted in info.header.agent]
+    if len(near) > 1:
+        raise _ambiguous(wanted, [info.stem for info in near], _MORE)
     if near:
         return near[0]
     if _is_directory(wanted):
@@ -345,9 +367,11 @@ def _match_header(
     msg = f"There is no session {wanted!r} in {os.fspath(directory)}."
     names = [info.stem for info in infos]
     ids = {info.header.session_id: info.stem for info in reversed(infos)}
-    close = difflib.get_close_matches(stem, [*names, *ids], n=1, cutoff=0.5)
+    agents = {info.header.agent: info.stem for info in reversed(infos)}
+    called = {**agents, **ids}
+    close = difflib.get_close_matches(stem, [*names, *called], n=1, cutoff=0.5)
     if close:
-        msg += f" Did you mean {ids.get(close[0], close[0])}?"
+        msg += f" Did you mean {called.get(close[0], close[0])}?"
     else:
         msg += f" The newest are {_listed(names)}."
     raise TraceReadError(msg)

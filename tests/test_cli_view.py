@@ -88,6 +88,30 @@ class TestSession:
         assert "tradng_agent" in done.stderr
         assert STEM in done.stderr
 
+    @pytest.mark.parametrize("name", ["агент 7", "агент", "7", "trading bot"])
+    def test_by_agent(self, here: Path, name: str) -> None:
+        """An agent whose name no file can bear is named as it is, or by a part."""
+        traces = here / "agents"
+        agent = "агент 7" if name in "агент 7" else name
+        steps = [step("mine", 1)]
+        write_session(traces, "8f3bd855", "20240301_163022", steps, agent=agent)
+        write_session(traces, "other", "20240301_163122", [step("not", 1)])
+        done = run("view", name, "--dir", "agents", "--json", cwd=here)
+
+        assert ["mine"] == names(done.stdout)
+
+    def test_an_agent_of_several_sessions(self, here: Path) -> None:
+        """An agent with several sessions is not enough, and they are named."""
+        for second in (22, 23):
+            session_id = f"20240301_1630{second}"
+            write_session(here, "8f3b", session_id, [step("a", 1)], agent="交易")
+        done = run("view", "交易", "--dir", ".", cwd=here)
+        mistyped = run("view", "交易易", "--dir", ".", cwd=here)
+
+        assert 1 == done.returncode
+        assert "'交易' fits 2 sessions: 8f3b_20240301_163023, " in done.stderr
+        assert "Did you mean 8f3b_20240301_163023?" in mistyped.stderr
+
     def test_ambiguous(self, here: Path) -> None:
         """A part that two sessions have is answered with both."""
         done = run("view", "20240301", cwd=here)
@@ -351,14 +375,28 @@ class TestDamage:
         assert "Traceback" not in done.stderr
 
     @pytest.mark.parametrize("suffix", [".json", ".md"])
-    def test_document(self, here: Path, suffix: str) -> None:
-        """A document whose session is gone is said to be one."""
-        (here / f"saved{suffix}").write_text('{\n"agent": "bot"\n}\n')
-        done = run("view", f"saved{suffix}", cwd=here)
+    @pytest.mark.parametrize("verb", ["view", "doctor", "recover", "tail"])
+    @pytest.mark.parametrize("indent", [None, 2])
+    def test_document(
+        self, here: Path, suffix: str, verb: str, indent: int | None
+    ) -> None:
+        """A document whose session is gone is said to be one, by one sentence."""
+        document = {"agent": "bot", "steps": trading_steps()}
+        (here / f"saved{suffix}").write_text(json.dumps(document, indent=indent))
+        done = run(verb, f"saved{suffix}", cwd=here)
 
         assert (1, "", 1) == (done.returncode, done.stdout, done.stderr.count("\n"))
         assert f"saved{suffix} is a document made of a session" in done.stderr
         assert "saved.jsonl" in done.stderr
+
+    def test_a_trace_by_the_name_of_a_document(self, here: Path) -> None:
+        """A trace that somebody has given another name is read all the same."""
+        path = write_session(here, "bot", "20240301_163022", trading_steps())
+        path.rename(here / "bot.json")
+        done = run("view", "bot.json", "--json", cwd=here)
+
+        assert (0, "") == (done.returncode, done.stderr)
+        assert 5 == len(names(done.stdout))
 
     def test_lost_parent(self, here: Path) -> None:
         """A step whose parent is not recorded stands below a placeholder."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 from itertools import islice
 
 from ai_trace._find import Directory, no_sessions, resolve
-from ai_trace._names import DOCUMENTS, SUFFIX
 from ai_trace.cli._words import did_you_mean
 from ai_trace.exceptions import TraceReadError
 
@@ -78,7 +77,8 @@ def add_session(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         metavar="SESSION",
         help="a path, a file name, a session id, an agent's name for its newest "
-        "session, a part that only one session has, or 'latest' (default: the newest)",
+        "session, a part of these that only one session has, or 'latest' (default: "
+        "the newest)",
     )
 
 
@@ -197,12 +197,6 @@ def unreadable(path: Path, problems: Sequence[Problem]) -> TraceReadError:
     Returns:
         What to raise.
     """
-    if path.suffix in DOCUMENTS:
-        trace = path.with_suffix(SUFFIX).name
-        return TraceReadError(
-            f"{path} is a document made of a session. What is read is the session "
-            f"itself, {trace}, which is not beside it."
-        )
     first, rest = problems[0], len(problems) - 1
     more = f" So it is with {rest} more." if rest else ""
     return TraceReadError(
