@@ -331,6 +331,7 @@ class TestList:
             "size": (two_sessions / path).stat().st_size,
             "problems": 0,
             "readable": True,
+            "state": "ended",
         } == oldest
 
     def test_same_second(self, two_sessions: Path) -> None:

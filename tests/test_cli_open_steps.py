@@ -306,6 +306,26 @@ def test_a_death_is_said_once(traces: Path, writer: ExitStack) -> None:
     assert ("", "") == rest
 
 
+def test_a_list_tells_who_lives_and_who_died(traces: Path, writer: ExitStack) -> None:
+    """A list tells of each session at a glance whether it runs, died or has ended."""
+    write(traces, first_line(1), stem="bot_20240301_160000")
+    write(traces, first_line(1, outcome="unfinished"), stem="bot_20240301_170000")
+    write(traces, first_line(1), stem="bot_20240301_180000")
+    write_journal(traces, header_line(), stem="bot_20240301_180000")
+
+    def states() -> list[str]:
+        told = json.loads(run("list", "--json", cwd=traces.parent).stdout)["sessions"]
+        rows = run("list", cwd=traces.parent).stdout.splitlines()
+        took = [row.split()[4] for row in rows[1:]]
+        assert took == [each["state"].replace("ended", "1.50") for each in told]
+        return [each["state"] for each in told]
+
+    assert ["died", "unfinished", "ended", "running"] == states()
+    writer.close()
+
+    assert ["died", "unfinished", "ended", "died"] == states()
+
+
 def test_a_dead_session_is_said_to_be_dead(traces: Path) -> None:
     """What a process died in before it was followed is shown, and that it died."""
     with start("tail", "-n", "0", cwd=traces.parent) as process:

@@ -355,6 +355,7 @@ class TestPoorOutput:
             ["stats"],
             ["report", "-o", "-"],
             ["view", "取引"],
+            ["view", "引取"],
             ["--help"],
         ],
         ids=" ".join,
@@ -364,7 +365,7 @@ class TestPoorOutput:
         env = environment(PYTHONIOENCODING=encoding)
         done = run(*words, cwd=foreign, env=env)
 
-        assert (1 if "取引" in words else 0) == done.returncode
+        assert (1 if "引取" in words else 0) == done.returncode
         assert "" != done.stdout + done.stderr
 
     @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "shift_jis"])
@@ -385,7 +386,7 @@ class TestPoorOutput:
             assert columns(head) == columns(row)
 
     @pytest.mark.parametrize(
-        "words", [["view", "--full"], ["view", "取引"], ["--help"]], ids=" ".join
+        "words", [["view", "--full"], ["view", "引取"], ["--help"]], ids=" ".join
     )
     def test_plain_locale(self, foreign: Path, words: list[str]) -> None:
         """In a process whose locale knows ASCII alone, nothing fails either."""
@@ -398,7 +399,7 @@ class TestPoorOutput:
             check=False,
         )
 
-        assert (1 if "取引" in words else 0) == done.returncode
+        assert (1 if "引取" in words else 0) == done.returncode
         assert b"Traceback" not in done.stderr
         assert b"" != done.stdout + done.stderr
 

@@ -29,14 +29,15 @@ if TYPE_CHECKING:
     from ai_trace._ends import Ends
     from ai_trace._glance import Glance, Look
     from ai_trace._header import SessionHeader
+    from ai_trace._open_steps import Journals
     from ai_trace._session_info import SessionInfo
     from ai_trace.cli._terminal import Terminal
 
 
 DESCRIPTION = """\
-List the sessions, newest first: session, agent, when it started, how long it
-took, how many steps it holds, how many of them ended in an error, and the size of
-its trace files."""
+List the sessions, newest first: session, agent, when it started, how long it took or
+that it is running, died or has unfinished steps, how many steps it holds, how many of
+them ended in an error, and the size of its trace files."""
 
 EXAMPLES = """\
 examples:
@@ -50,7 +51,10 @@ DEFAULTS = {"n": None, "all": False, "agent": None, "json": False}
 
 _SCREENFUL = 20
 _HEAD = ("SESSION", "AGENT", "STARTED", "TOOK", "STEPS", "ERRORS", "SIZE")
-_AGENT, _FIRST_NUMBER, _ERRORS = 1, 3, 5
+_AGENT, _TOOK, _ERRORS = 1, 3, 5
+_FIRST_NUMBER = _TOOK
+_RUNNING, _DIED, _UNFINISHED = "running", "died", "unfinished"
+_ROLES = {_RUNNING: "good", _DIED: "bad", _UNFINISHED: "odd"}
 _GAP = "  "
 _NARROWEST = 8
 _BOUNDLESS = sys.maxsize
@@ -119,6 +123,7 @@ class _Counted:
         self._header: SessionHeader | None = None
         self.outcomes: dict[str, int] = {}
         self.problems = 0
+        self.journals: Journals | None = None
         self.is_readable = True
         self.finished_at: float | None = None
         self._earliest = 0.0
@@ -175,6 +180,16 @@ class _Counted:
         return begun(self.header, self._earliest)
 
     @property
+    def state(self) -> str:
+        """What hinders it from being over; empty of a session that has ended."""
+        writers = self.journals.writers() if self.journals else ()
+        if any(writer.alive for writer in writers):
+            return _RUNNING
+        if writers and _can_tell():
+            return _DIED
+        return _UNFINISHED if writers or _UNFINISHED in self.outcomes else ""
+
+    @property
     def steps(self) -> int:
         """How many steps can be read."""
         return sum(self.outcomes.values())
@@ -201,6 +216,7 @@ class _Counted:
             "started_at": self.started_at,
             "finished_at": self.finished_at,
             "duration_ms": self.duration_ms,
+            "state": self.state or "ended",
             "steps": self.steps,
             "errors": self.errors,
             "outcomes": self.outcomes,
@@ -225,7 +241,7 @@ def _count_all(counted: Sequence[_Counted], terminal: Terminal) -> None:
 def _count(session: _Counted, size: int, terminal: Terminal) -> None:
     # One session that cannot be read is no reason to list none.
     try:
-        for found in _steps(session.info, worth_a_look(size)):
+        for found in _steps(session, worth_a_look(size)):
             session.add(found)
     except TraceReadError as exc:
         session.is_readable = False
@@ -239,14 +255,22 @@ def _count(session: _Counted, size: int, terminal: Terminal) -> None:
 
 
 def _steps(
-    info: SessionInfo, look: Look | None
+    session: _Counted, look: Look | None
 ) -> Iterator[Sequence[Glance | Problem]]:
+    info = session.info
     if not info.has_journals:
         return Walk(info.files, None).batches(look)
     # Steps that are open: more to load, and of few sessions.
     from ai_trace._open_steps import Journals
 
-    return Walk(info.files, Journals(info.journals)).batches(look)
+    session.journals = Journals(info.journals)
+    return Walk(info.files, session.journals).batches(look)
+
+
+def _can_tell() -> bool:
+    from ai_trace._open_steps import CAN_TELL
+
+    return CAN_TELL
 
 
 def _table(counted: Sequence[_Counted], style: Style) -> Iterator[str]:
@@ -276,7 +300,8 @@ def _row(session: _Counted, style: Style) -> tuple[str, ...]:
         style.clean(session.label),
         style.clean(header.agent),
         _minute(session.started_at),
-        style.signs(duration(session.duration_ms)) or "?",
+        # How long a session takes is not known before it has ended.
+        session.state or style.signs(duration(session.duration_ms)) or "?",
         str(session.steps) if session.is_readable else "?",
         str(session.errors) if session.is_readable else "?",
         size(session.info.size),
@@ -312,4 +337,6 @@ def _spans(cells: Sequence[str], *, is_head: bool) -> Iterator[Span]:
         role = "quiet" if is_head else ""
         if place == _ERRORS and not is_head and cell.strip() != "0":
             role = "bad"
+        elif place == _TOOK and not is_head:
+            role = _ROLES.get(cell.strip(), "")
         yield Span(cell, role)
