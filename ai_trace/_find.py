@@ -226,6 +226,8 @@ def resolve(directory: PathLike, session: str | None = None) -> Path:
     except TraceReadError as exc:
         if wanted is None:
             raise
+        if os.path.lexists(wanted) and not _is_directory(wanted):
+            _refuse(wanted)
         msg = _is_directory(wanted) or f"There is no file {wanted!r}. {exc}"
         raise TraceReadError(msg) from exc
     newest = next(iter(found), None)
@@ -251,6 +253,13 @@ def _no_document(path: Path) -> Path:
         f"itself, {trace}, which is not beside it."
     )
     raise TraceReadError(msg)
+
+
+def _refuse(path: str) -> None:
+    if os.path.islink(path) and not os.path.exists(path):
+        msg = f"{path} cannot be read: it is a link to nothing."
+        raise TraceReadError(msg)
+    open_file(path).close()
 
 
 def _is_directory(session: str) -> str:
@@ -362,6 +371,9 @@ def _match_header(
         return near[0]
     if _is_directory(wanted):
         raise TraceReadError(_is_directory(wanted))
+    if os.path.lexists(wanted):
+        # It is there, and is no file: a pipe, a device, or a link to nothing.
+        _refuse(wanted)
     import difflib
 
     msg = f"There is no session {wanted!r} in {os.fspath(directory)}."

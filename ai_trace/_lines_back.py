@@ -20,7 +20,8 @@ from ai_trace._record import SessionHeader, StepRecord
 _BLOCK = 64 * 1024
 # From the newline of a line to that of the last blank one behind it.
 _BLANK_LINES = re.compile(rb"\n\s*\n")
-_DAMAGED_LINES = 1_000
+_DAMAGED_LINES = 100_000
+_NAMED_LINES = 1_000
 
 
 def read_lines_back(file: BinaryIO, end: int) -> Iterator[Line]:
@@ -98,8 +99,8 @@ def read_last(
     steps: list[StepRecord] = []
     problems: list[Problem] = []
     damaged = 0
-    end = resume = os.fstat(file.fileno()).st_size
-    for line in read_lines_back(file, end):
+    size = resume = os.fstat(file.fileno()).st_size
+    for line in read_lines_back(file, size):
         if not line.ended:
             resume = line.offset
             if whole:
@@ -119,8 +120,19 @@ def read_last(
         problems += [Problem(where, item) for item in found if isinstance(item, str)]
     del steps[n:]
     steps.reverse()
+    more = len(problems) - _NAMED_LINES
+    if more > 0:
+        # Those nearest to the end, and where the look at them ended.
+        what = f"{more} more problems are not listed."
+        problems[_NAMED_LINES - 1 : -1] = [Problem("elsewhere", what, "more")]
     problems.reverse()
+    problems += _end_of_packed(file, size)
     return steps, resume, problems
+
+
+def _end_of_packed(file: BinaryIO, end: int) -> list[Problem]:
+    problem = getattr(file, "problem", "")
+    return [Problem(f"offset {end}", problem, "file")] if problem else []
 
 
 def _given_up(line: Line) -> Problem:

@@ -55,11 +55,13 @@ def unpacked(file: BinaryIO) -> BinaryIO:
 
     Returns:
         A file without a name that goes when it is closed; in it is all that can be
-        unpacked.
+        unpacked, and as its ``problem``, what ``problem_of`` told.
     """
-    whole = tempfile.TemporaryFile()  # noqa: SIM115  (the caller closes it)
+    raw = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115  (the caller closes it)
+    whole = _Unpacked(raw)
     with file:
         shutil.copyfileobj(file, whole, _BLOCK)
+        whole.problem = problem_of(file)
     whole.seek(0)
     return cast("BinaryIO", whole)
 
@@ -76,6 +78,10 @@ def problem_of(file: BinaryIO) -> str:
     """
     raw = getattr(file, "raw", None)
     return raw.problem if isinstance(raw, _Unpacking) else ""
+
+
+class _Unpacked(io.BufferedRandom):
+    problem = ""
 
 
 class _Unpacking(io.RawIOBase):

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -388,6 +389,19 @@ class TestDamage:
         assert (1, "", 1) == (done.returncode, done.stdout, done.stderr.count("\n"))
         assert f"saved{suffix} is a document made of a session" in done.stderr
         assert "saved.jsonl" in done.stderr
+
+    @pytest.mark.parametrize("directory", ["traces", "nowhere"])
+    def test_what_is_no_file(self, here: Path, directory: str) -> None:
+        """A path that is there and is no file is said to be that, not to be unknown."""
+        os.mkfifo(here / "pipe_20240301_163022.jsonl")
+        (here / "link_20240301_163022.jsonl").symlink_to("gone")
+        pipe, link = (
+            run("view", f"./{name}", "--dir", directory, cwd=here).stderr
+            for name in ("pipe_20240301_163022.jsonl", "link_20240301_163022.jsonl")
+        )
+
+        assert "pipe_20240301_163022.jsonl is not a regular file" in pipe
+        assert "link_20240301_163022.jsonl cannot be read: it is a link to" in link
 
     def test_a_trace_by_the_name_of_a_document(self, here: Path) -> None:
         """A trace that somebody has given another name is read all the same."""

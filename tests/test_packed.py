@@ -164,7 +164,10 @@ def test_damage_is_said_and_the_rest_is_read(tmp_path, packing, damage):
     assert "file" in [problem.kind for problem in problems]
     steps = [item for item in items if isinstance(item, StepRecord)]
     assert list(range(len(steps))) == numbers(steps)
-    assert numbers(reading.tail(packed, 2)) == numbers(steps[-2:])
+    told = []
+    last = reading.tail(packed, 2, on_problem=told.append)
+    assert numbers(last) == numbers(steps[-2:])
+    assert problems[-1] == told[-1]
     if damage == "cut off":
         assert 100 < len(steps) < 2_999
 

@@ -480,17 +480,19 @@ def test_blank_lines_are_passed_over_together(tmp_path):
 
 
 def test_tail_gives_up_among_nothing_but_damage(tmp_path):
-    """Where a thousand lines are damaged, it is said where the look at them ended."""
-    junk = b"x\n" * 500
+    """Behind too many damaged lines no step is looked for, and it is said where."""
+    junk = b"x\n" * 50_000
     path = write(tmp_path, first_line(1), junk, line(2), junk, junk, line(3))
     problems = []
 
     assert [3] == numbers(reading.tail(path, 2, on_problem=problems.append))
 
     assert len(problems) == 1_001
+    assert ("elsewhere", "99001 more problems are not listed.") == problems[1][:2]
     behind = len(first_line(1) + junk + line(2))
     assert f"offset {behind}" == problems[0].where
     assert "not looked at" in problems[0].what
+    junk = junk[:9_000]
     write(tmp_path, first_line(1), junk, line(2), junk, line(3), junk)
     assert [1, 2, 3] == numbers(reading.tail(path, 9))
 
