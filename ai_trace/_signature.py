@@ -40,7 +40,7 @@ def _bare(function: Any) -> Any:
         return functools.partial(_bare(given.func), *given.args, **given.keywords)
     if type(function) is FunctionType:
         return _without_annotations(function)
-    call = getattr(type(function), "__call__", None)
+    call: Any = type(function).__call__
     return MethodType(_bare(call), function) if type(call) is FunctionType else function
 
 

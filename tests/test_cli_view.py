@@ -102,15 +102,18 @@ class TestSession:
         assert ["mine"] == names(done.stdout)
 
     def test_an_agent_of_several_sessions(self, here: Path) -> None:
-        """An agent with several sessions is not enough, and they are named."""
+        """Its name is its newest session; a part is not enough, and they are named."""
         for second in (22, 23):
             session_id = f"20240301_1630{second}"
             write_session(here, "8f3b", session_id, [step("a", 1)], agent="交易")
-        done = run("view", "交易", "--dir", ".", cwd=here)
+        whole = run("view", "交易", "--dir", ".", cwd=here)
+        part = run("view", "易", "--dir", ".", cwd=here)
         mistyped = run("view", "交易易", "--dir", ".", cwd=here)
 
-        assert 1 == done.returncode
-        assert "'交易' fits 2 sessions: 8f3b_20240301_163023, " in done.stderr
+        assert "交易  20240301_163023" == whole.stdout.splitlines()[0]
+        assert 1 == part.returncode
+        newest_first = "newest first: 8f3b_20240301_163023, 8f3b_20240301_163022"
+        assert f"'易' fits 2 sessions, {newest_first}" in part.stderr
         assert "Did you mean 8f3b_20240301_163023?" in mistyped.stderr
 
     def test_ambiguous(self, here: Path) -> None:

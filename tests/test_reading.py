@@ -505,8 +505,8 @@ def test_damage_beyond_measure_is_told_together(tmp_path):
     steps, problems = read_all(path)
 
     assert [1, 2, 3] == numbers(steps)
-    whats = [problem.what for problem in problems]
-    together = [what for what in whats if what.startswith("Of ")]
+    said = [problem.what for problem in problems]
+    together = [what for what in said if what.startswith("Of ")]
     count = len(problems) - len(together)
     assert 2 == len(together)
     told = sum(int(what.split()[1]) for what in together)
