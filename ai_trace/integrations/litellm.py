@@ -6,10 +6,11 @@ Needs the extra ``litellm``: ``pip install 'ai-decision-tracer[litellm]'``.
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from datetime import datetime
 from typing import Any
-from weakref import WeakValueDictionary
+from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
 from ai_trace.integrations import _prices
 from ai_trace.integrations._fields import plain
@@ -25,6 +26,9 @@ try:
     from litellm.integrations.custom_logger import (  # pyright: ignore[reportMissingImports]
         CustomLogger,
     )
+    from litellm.litellm_core_utils.redact_messages import (  # pyright: ignore[reportMissingImports]
+        should_redact_message_logging,
+    )
 except ImportError as exc:
     error = missing("litellm", "litellm")
     raise error from exc
@@ -39,10 +43,17 @@ _WIRES = {
 _INPUT = {"embedding": "input", "responses": "input", "text_completion": "prompt"}
 _MAX_OPEN = 1000
 
+_Key = tuple[str, Any]
+"""A call's id, which a program may give to several at a time, and when it was made."""
+
 # Held by their tracers alone: what has ended is gone from here.
-_open: WeakValueDictionary[str, ForeignStep] = WeakValueDictionary()
-# LiteLLM may tell of one end twice, by its plain and by its async callbacks.
-_ended: deque[str] = deque(maxlen=_MAX_OPEN)
+_open: WeakValueDictionary[_Key, ForeignStep] = WeakValueDictionary()
+# LiteLLM may tell of one end several times: where it is awaited, by its plain and by
+# its async callbacks.
+_ended: deque[_Key] = deque(maxlen=_MAX_OPEN)
+_awaited: WeakKeyDictionary[asyncio.Task[Any], WeakSet[ForeignStep]] = (
+    WeakKeyDictionary()
+)
 
 
 class LiteLLMSteps(CustomLogger):  # pyright: ignore[reportUntypedBaseClass]
@@ -51,9 +62,10 @@ class LiteLLMSteps(CustomLogger):  # pyright: ignore[reportUntypedBaseClass]
 
     Completions are ``llm`` steps, embeddings ``embedding`` steps, whatever else
     LiteLLM calls is a plain step. The step begins in the thread or task of the call.
-    LiteLLM tells of its end a little later and in a thread of its own, so a tracer
-    that is closed right after a call may be faster: the call is then recorded as
-    ``unfinished``. The time of the end is LiteLLM's.
+    A call that is awaited ends there too. Of the end of others, and of streams,
+    LiteLLM tells a little later and in a thread of its own, so a tracer that is closed
+    right after such a call may be faster: the call is then recorded as ``unfinished``.
+    The time of the end is LiteLLM's.
 
     Add it to ``litellm.callbacks``.
 
@@ -70,12 +82,14 @@ class LiteLLMSteps(CustomLogger):  # pyright: ignore[reportUntypedBaseClass]
     @hook
     def log_pre_api_call(self, model: Any, messages: Any, kwargs: Facts) -> None:
         """Start a step; called by LiteLLM."""
-        call_id = kwargs.get("litellm_call_id")
-        if type(call_id) is str and call_id not in _open:
-            if call_id in _ended:
-                # A program may give one call after another the same id.
-                _ended.remove(call_id)
-            _begin(call_id, kwargs, kwargs.get("input") or messages, model=model)
+        key = _key(kwargs)
+        if key is not None and key not in _open:
+            if key in _ended:
+                # What is asked instead of a model that failed is the same call.
+                _ended.remove(key)
+            step = _begin(key, kwargs, kwargs.get("input") or messages, model=model)
+            if step is not None and _is_awaited(kwargs):
+                _watch(key, step)
 
     @hook
     def log_success_event(
@@ -83,16 +97,8 @@ class LiteLLMSteps(CustomLogger):  # pyright: ignore[reportUntypedBaseClass]
     ) -> None:
         """Finish the step; called by LiteLLM, most often in another thread."""
         step = _taken(kwargs, start_time)
-        if step is None:
-            return
-        try:
-            result = _answered(kwargs, response_obj)
-            first = _seconds(step, kwargs.get("completion_start_time"))
-            if kwargs.get("stream") and first is not None:
-                result = {**result, "time_to_first_chunk": first}
-            step.set_result(with_cost(result, step.facts))
-        finally:
-            step.end(seconds=_seconds(step, end_time))
+        if step is not None:
+            _succeeded(step, kwargs, response_obj, end_time)
 
     @hook
     def log_failure_event(
@@ -108,6 +114,38 @@ class LiteLLMSteps(CustomLogger):  # pyright: ignore[reportUntypedBaseClass]
         else:
             step.fail(raised or response_obj)
 
+    async def async_post_call_success_deployment_hook(
+        self, request_data: Facts, response: Any, call_type: Any
+    ) -> None:
+        """
+        Finish the step of a call that is awaited; called by LiteLLM before it returns.
+
+        The callbacks below come later, and not before the next time that a program
+        runs an event loop if this one ends with the call.
+        """
+        self._was_answered(request_data, response)
+
+    @hook
+    def _was_answered(self, request: Facts, response: Any) -> None:
+        call = getattr(request.get("litellm_logging_obj"), "model_call_details", None)
+        key = _key(call) if type(call) is dict else None
+        if call is None or key is None:
+            return
+        step = _open.get(key)
+        # One that was never begun came from a cache: that is told of later.
+        if step is None or not step.is_open():
+            return
+        step.facts["is_answered"] = True
+        if self._may_see(call):
+            _ended.append(key)
+            _open.pop(key, None)
+            _succeeded(step, call, response, None)
+
+    def _may_see(self, call: Facts) -> bool:
+        """Tell whether LiteLLM would hand a response to its callbacks as it is."""
+        is_told = self.message_logging is True and not self.turn_off_message_logging
+        return is_told and not should_redact_message_logging(call)
+
     async def async_log_success_event(
         self, kwargs: Facts, response_obj: Any, start_time: Any, end_time: Any
     ) -> None:
@@ -121,8 +159,45 @@ class LiteLLMSteps(CustomLogger):  # pyright: ignore[reportUntypedBaseClass]
         self.log_failure_event(kwargs, response_obj, start_time, end_time)
 
 
+def _key(call: Facts) -> _Key | None:
+    call_id = call.get("litellm_call_id")
+    return (call_id, call.get("start_time")) if type(call_id) is str else None
+
+
+def _is_awaited(call: Facts) -> bool:
+    """Tell whether a call ends before the task goes on that makes it."""
+    kind = str(call.get("call_type"))
+    return kind[:1] == "a" and kind[1:] in _WIRES and not call.get("stream")
+
+
+def _watch(key: _Key, step: ForeignStep) -> None:
+    """Have a step end with the task that awaits its call, if nothing else ends it."""
+    step.facts["key"] = key
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        return
+    if task is None:
+        return
+    steps = _awaited.get(task)
+    if steps is None:
+        # One for all calls of the task, which may go on as long as the program.
+        steps = _awaited[task] = WeakSet()
+        task.add_done_callback(_leave)
+    steps.add(step)
+
+
+@hook
+def _leave(task: asyncio.Task[Any]) -> None:
+    """End the calls that a task no longer awaits; LiteLLM tells nothing of them."""
+    for step in list(_awaited.pop(task, ())):
+        if step.is_open() and not step.facts.get("is_answered"):
+            _ended.append(step.facts["key"])
+            step.end("cancelled" if task.cancelled() else "closed")
+
+
 def _begin(
-    call_id: str,
+    key: _Key,
     call: Facts,
     messages: Any,
     *,
@@ -139,7 +214,7 @@ def _begin(
         known = ("provider", "server", "model")
         step.facts = {key: context[key] for key in known if key in context}
         _give_up_on_the_oldest()
-        _open[call_id] = step
+        _open[key] = step
     return step
 
 
@@ -150,8 +225,8 @@ def _give_up_on_the_oldest() -> None:
     LiteLLM tells nothing of them, and a service must not grow by them.
     """
     while len(_open) >= _MAX_OPEN:
-        for call_id in list(_open)[:1]:
-            step = _open.pop(call_id, None)
+        for key in list(_open)[:1]:
+            step = _open.pop(key, None)
             if step is not None:
                 step.end("closed")
 
@@ -180,16 +255,28 @@ def _asked(
 
 def _taken(call: Facts, start_time: Any) -> ForeignStep | None:
     """Return the step of a call that ends, once; of one never begun, a new one."""
-    call_id = call.get("litellm_call_id")
-    if type(call_id) is not str or call_id in _ended:
+    key = _key(call)
+    if key is None or key in _ended:
         return None
-    _ended.append(call_id)
-    step = _open.pop(call_id, None)
+    _ended.append(key)
+    step = _open.pop(key, None)
     if step is None:
         # Answered from a cache, or refused before anything was asked.
         messages = call.get("messages") or call.get("input")
-        return _begin(call_id, call, messages, at=_epoch(start_time))
+        return _begin(key, call, messages, at=_epoch(start_time))
     return step if step.is_open() else None
+
+
+def _succeeded(step: ForeignStep, call: Facts, response: Any, end_time: Any) -> None:
+    """Finish a step with what was answered."""
+    try:
+        result = _answered(call, response)
+        first = _seconds(step, call.get("completion_start_time"))
+        if call.get("stream") and first is not None:
+            result = {**result, "time_to_first_chunk": first}
+        step.set_result(with_cost(result, step.facts))
+    finally:
+        step.end(seconds=_seconds(step, end_time))
 
 
 def _answered(call: Facts, response: Any) -> Facts:

@@ -20,8 +20,9 @@ os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 
 import litellm
 import weather_chat as chat
+from litellm.litellm_core_utils.logging_worker import GLOBAL_LOGGING_WORKER
 from llm_replies import embeddings
-from llm_server import LlmServer, answer, serving
+from llm_server import LlmServer, Reply, answer, serving
 
 from ai_trace import step
 from ai_trace.integrations import litellm as module
@@ -87,6 +88,11 @@ def asked(server: LlmServer, **more: Any) -> dict[str, Any]:
     }
 
 
+def waits(until: threading.Event) -> Reply:
+    """Return a reply that comes when an event does."""
+    return chat.TELLS._replace(pieces=(until, *chat.TELLS.pieces))
+
+
 def test_completion(server: LlmServer, recorded: tuple[CapturedSteps, Told]) -> None:
     """A call holds messages, parameters, answer and usage in the common shape."""
     steps, told = recorded
@@ -129,6 +135,33 @@ def test_an_id_used_again(
         told.wait()
 
     assert ["ok", "ok"] == [one.outcome for one in steps]
+
+
+def test_an_id_used_at_the_same_time(
+    server: LlmServer, recorded: tuple[CapturedSteps, Told]
+) -> None:
+    """Calls that overlap are told apart, though the program gives all one id."""
+    steps, _ = recorded
+    may_go_on = threading.Event()
+    server.will(waits(may_go_on), chat.TELLS)
+
+    async def ask(user: str) -> None:
+        await litellm.acompletion(
+            **asked(server, litellm_call_id="of-this-job", user=user)
+        )
+
+    async def main() -> None:
+        first = asyncio.create_task(ask("ann"))
+        await asyncio.to_thread(server.asked.wait, 20)
+        await ask("bob")
+        may_go_on.set()
+        await first
+
+    asyncio.run(main())
+
+    assert [("bob", "ok"), ("ann", "ok")] == [
+        (one.context["parameters"]["user"], one.outcome) for one in steps
+    ]
 
 
 def test_tool_call(server: LlmServer, recorded: tuple[CapturedSteps, Told]) -> None:
@@ -218,6 +251,119 @@ def test_errors(
     assert "error" == call.outcome
     assert str(call.error).startswith("AuthenticationError")
     assert "no such key" in str(call.error)
+
+
+def test_the_loop_ends_with_the_call(
+    server: LlmServer, recorded: tuple[CapturedSteps, Told]
+) -> None:
+    """A call that is awaited has ended when it returns, and ends but once."""
+    steps, _ = recorded
+    asyncio.run(litellm.acompletion(**asked(server)))
+
+    (call,) = steps
+    assert "ok" == call.outcome
+    assert [chat.ANSWER] == chat.texts(call.result["messages"][0])
+
+    async def main() -> None:
+        await litellm.acompletion(**asked(server))
+        await GLOBAL_LOGGING_WORKER.flush()
+
+    asyncio.run(main())
+
+    assert ["ok", "ok"] == [one.outcome for one in steps]
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_fallback(
+    server: LlmServer, recorded: tuple[CapturedSteps, Told], is_async: bool
+) -> None:
+    """A model that failed and the one asked instead have ended when it answers."""
+    steps, _ = recorded
+    server.will(chat.FAILS, chat.TELLS)
+    arguments = asked(server, fallbacks=["openai/other"])
+    if is_async:
+        asyncio.run(litellm.acompletion(**arguments))
+    else:
+        litellm.completion(**arguments)
+
+    assert [("chat gpt-5-mini", "error"), ("chat other", "ok")] == [
+        (one.name, one.outcome) for one in steps
+    ]
+
+
+def test_cancelled(server: LlmServer, recorded: tuple[CapturedSteps, Told]) -> None:
+    """A call whose task is cancelled ends with it."""
+    steps, _ = recorded
+    never = threading.Event()
+    server.will(waits(never))
+
+    async def main() -> None:
+        call = asyncio.create_task(litellm.acompletion(**asked(server)))
+        await asyncio.to_thread(server.asked.wait, 20)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+
+    asyncio.run(main())
+    never.set()
+
+    assert ["cancelled"] == [one.outcome for one in steps]
+
+
+def test_given_up(server: LlmServer, recorded: tuple[CapturedSteps, Told]) -> None:
+    """A call that its task gave up, as at a timeout of its own, ends with the task."""
+    steps, _ = recorded
+    never = threading.Event()
+    server.will(waits(never))
+
+    async def main() -> None:
+        task: Any = asyncio.current_task()
+        loop = asyncio.get_running_loop()
+        seen = loop.run_in_executor(None, server.asked.wait, 20)
+        seen.add_done_callback(lambda _: task.cancel())
+        with pytest.raises(asyncio.CancelledError):
+            await litellm.acompletion(**asked(server))
+
+    asyncio.run(main())
+    never.set()
+
+    assert ["closed"] == [one.outcome for one in steps]
+
+
+def test_plain_call_in_a_task(recorded: tuple[CapturedSteps, Told]) -> None:
+    """A call that is not awaited does not end with the task that makes it."""
+    steps, _ = recorded
+    hooks = LiteLLMSteps()
+    call = {"litellm_call_id": str(uuid4()), "call_type": "completion"}
+
+    async def main() -> None:
+        hooks.log_pre_api_call("m", [], call)
+
+    asyncio.run(main())
+    hooks.log_success_event(call, None, None, None)
+
+    assert ["ok"] == [one.outcome for one in steps]
+
+
+def test_messages_turned_off(
+    server: LlmServer,
+    recorded: tuple[CapturedSteps, Told],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where LiteLLM takes away what was said, a call that is awaited tells it not."""
+    steps, told = recorded
+    monkeypatch.setattr(litellm, "turn_off_message_logging", True)
+
+    async def main() -> None:
+        await litellm.acompletion(**asked(server))
+        await asyncio.to_thread(told.wait)
+
+    asyncio.run(main())
+
+    (call,) = steps
+    assert "ok" == call.outcome
+    assert chat.ANSWER not in str(call.result)
+    assert chat.COUNTED.items() <= call.result["usage"].items()
 
 
 def test_embeddings(server: LlmServer, recorded: tuple[CapturedSteps, Told]) -> None:
