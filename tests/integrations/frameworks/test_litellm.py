@@ -9,6 +9,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
@@ -20,7 +21,6 @@ os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 
 import litellm
 import weather_chat as chat
-from litellm.litellm_core_utils.logging_worker import GLOBAL_LOGGING_WORKER
 from llm_replies import embeddings
 from llm_server import LlmServer, Reply, answer, serving
 
@@ -256,7 +256,7 @@ def test_errors(
 def test_the_loop_ends_with_the_call(
     server: LlmServer, recorded: tuple[CapturedSteps, Told]
 ) -> None:
-    """A call that is awaited has ended when it returns, and ends but once."""
+    """A call that is awaited has ended when it returns, be it the last of its loop."""
     steps, _ = recorded
     asyncio.run(litellm.acompletion(**asked(server)))
 
@@ -264,13 +264,24 @@ def test_the_loop_ends_with_the_call(
     assert "ok" == call.outcome
     assert [chat.ANSWER] == chat.texts(call.result["messages"][0])
 
+
+def test_told_of_twice(recorded: tuple[CapturedSteps, Told]) -> None:
+    """A call that is awaited is recorded once, though LiteLLM tells of it again."""
+    steps, _ = recorded
+    hooks = LiteLLMSteps()
+    call = {"litellm_call_id": str(uuid4()), "call_type": "acompletion"}
+    request = {"litellm_logging_obj": SimpleNamespace(model_call_details=call)}
+    answered = litellm.ModelResponse(choices=[{"message": {"content": "Hi."}}])
+
     async def main() -> None:
-        await litellm.acompletion(**asked(server))
-        await GLOBAL_LOGGING_WORKER.flush()
+        hooks.log_pre_api_call("m", [], call)
+        await hooks.async_post_call_success_deployment_hook(request, answered, None)
+        await hooks.async_log_success_event(call, answered, None, None)
 
     asyncio.run(main())
 
-    assert ["ok", "ok"] == [one.outcome for one in steps]
+    (found,) = steps
+    assert ("ok", ["Hi."]) == (found.outcome, chat.texts(found.result["messages"][0]))
 
 
 @pytest.mark.parametrize("is_async", [False, True])
