@@ -111,7 +111,11 @@ class Call(Step):
         usage = result.get("usage")
         if usage and self.priced:
             model = result.get("model") or self.model
-            about = (result.get("raw_usage"), result.get("service_tier"))
+            about = (
+                result.get("raw_usage"),
+                result.get("service_tier"),
+                result.get("messages") or (),
+            )
             try:
                 cost = _prices.cost(self.provider, model, usage, *about)
                 if cost is not None:

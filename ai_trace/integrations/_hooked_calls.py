@@ -67,6 +67,7 @@ def with_cost(result: Facts, context: Facts) -> Facts:
             usage,
             result.get("raw_usage"),
             result.get("service_tier"),
+            result.get("messages") or (),
         )
     except Exception as exc:
         # The price table is not ours: what fails there costs the price alone.

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ai_trace.integrations._fields import field, items
+from ai_trace.integrations._fields import field, items, plain
 from ai_trace.integrations._media import as_it_is
 from ai_trace.integrations._messages import (
     Message,
@@ -77,6 +77,12 @@ def output_messages(output: Any, status: Any, incomplete: Any) -> list[Message]:
     return [
         message("assistant", parts, finish_reason=_reason(parts, status, incomplete))
     ]
+
+
+def beside_output(response: Any) -> dict[str, Any]:
+    """Return why a response failed, and what the provider's own tools have used."""
+    found = {name: field(response, name) for name in ("error", "tool_usage")}
+    return {name: plain(one) for name, one in found.items() if one is not None}
 
 
 # Whatever else an answer without a word ended in, or waits for, has to be told.

@@ -33,7 +33,11 @@ from ai_trace.integrations._openai_messages import (
     content_part,
     content_parts,
 )
-from ai_trace.integrations._openai_responses import item_parts, output_messages
+from ai_trace.integrations._openai_responses import (
+    beside_output,
+    item_parts,
+    output_messages,
+)
 from ai_trace.integrations._usage import openai_usage
 from ai_trace.integrations._wire import Facts, answer
 
@@ -332,8 +336,7 @@ class ResponseFold:
             parts = self._parts()
             messages = [message("assistant", parts)] if parts else []
         found = answer(response, messages, openai_usage(usage), usage)
-        failure = field(response, "error")
-        return found if failure is None else {**found, "error": plain(failure)}
+        return {**found, **beside_output(response)}
 
     def _parts(self) -> list[Part]:
         """Return the parts of items that are done, and pieces of the others."""

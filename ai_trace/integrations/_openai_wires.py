@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ai_trace.integrations._fields import counts, field, fields, items, plain
+from ai_trace.integrations._fields import counts, field, fields, items
 from ai_trace.integrations._messages import message, text
 from ai_trace.integrations._openai_messages import (
     chat_messages,
@@ -15,7 +15,11 @@ from ai_trace.integrations._openai_messages import (
     content_parts,
     tools,
 )
-from ai_trace.integrations._openai_responses import input_messages, output_messages
+from ai_trace.integrations._openai_responses import (
+    beside_output,
+    input_messages,
+    output_messages,
+)
 from ai_trace.integrations._openai_streams import (
     TAKEN_OF_ANSWER,
     ChatFold,
@@ -86,8 +90,7 @@ def _response_answered(response: Any) -> Facts | None:
     status, why = field(response, "status"), field(response, "incomplete_details")
     messages = output_messages(output, status, why)
     found = answer(response, messages, openai_usage(usage), usage)
-    failure = field(response, "error")
-    return found if failure is None else {**found, "error": plain(failure)}
+    return {**found, **beside_output(response)}
 
 
 def _embedding_asked(body: Facts) -> Facts:

@@ -7,6 +7,7 @@ it is known: for a model that the table has, with counts of tokens that it price
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from typing import Any, Callable, NamedTuple, Union
 
@@ -30,6 +31,19 @@ _PRICED_APART = (
     # LangChain's name for the first.
     ("input_token_details", "ephemeral_1h_input_tokens"),
 )
+# Tools that the provider runs itself are paid for by the call, the session or the size,
+# at prices that hang on more than the answer tells. OpenAI names each "..._call", of
+# which these cost tokens alone.
+_HOSTED = re.compile(r"server_tool_(use|call)|program|.+_call")
+_BY_TOKENS = frozenset(
+    "apply_patch_call computer_call custom_tool_call function_call local_shell_call "
+    "mcp_call tool_call tool_search_call".split()
+)
+_BY_TOKENS_ON_A_SERVER = ("tool_search", "web_fetch")
+# Models that search on their own and say nothing of it.
+_SEARCHES = re.compile(r"-search(-|$)")
+# Sorts of tokens with a price of their own, of which no usage tells how many there are.
+_NOT_TOLD = ("_citation_", "_image_", "_reasoning_", "_video_")
 # What the table calls those whom the conventions call otherwise.
 _NAMES = {
     "azure.ai.openai": "azure",
@@ -67,6 +81,7 @@ def cost(
     usage: Usage,
     raw_usage: Any = None,
     service_tier: Any = None,
+    messages: Any = (),
 ) -> dict[str, Any] | None:
     """
     Return what a call cost.
@@ -77,6 +92,7 @@ def cost(
         usage: The counts of tokens.
         raw_usage: The provider's own usage, which may say that other prices hold.
         service_tier: The tier that served the call, which may have prices of its own.
+        messages: What was answered, which may tell of tools that have them.
 
     Returns:
         ``usd``, ``input_usd`` and ``output_usd``, and in ``prices`` the version of the
@@ -88,6 +104,13 @@ def cost(
         return None
     if service_tier not in _NORMAL_TIERS or _is_priced_apart(raw_usage):
         return None
+    for one in messages if type(messages) is list else ():
+        # Those that other instrumentations hand on may have any shape.
+        parts = one.get("parts") if type(one) is dict else None
+        for part in parts if type(parts) is list else ():
+            kind = part.get("type") if type(part) is dict else None
+            if kind not in _PLAIN and _runs_a_tool(kind, part):
+                return None
     table, how = _learnt.get((provider, model), _NOT_LEARNT)
     # The program may have put another table in the place of the one that ships.
     if table is not _snapshot():
@@ -107,6 +130,18 @@ def cost(
         "output_usd": came_out,
         "prices": _label,
     }
+
+
+_PLAIN = ("text", "reasoning", "tool_call", "refusal")
+
+
+def _runs_a_tool(kind: Any, part: dict[str, Any]) -> bool:
+    """Tell whether a part of an answer is the work of a tool that has to be paid."""
+    if type(kind) is not str or kind in _BY_TOKENS or not _HOSTED.fullmatch(kind):
+        return False
+    if kind == "shell_call":
+        return bool(field(part.get("environment"), "type") != "local")
+    return not str(part.get("name")).startswith(_BY_TOKENS_ON_A_SERVER)
 
 
 _Paid = tuple[float, float, float]
@@ -205,14 +240,29 @@ def _learn(provider: str, model: str) -> _How:
 def _how(provider: str, model: str) -> _How:
     ask = partial(_look_up, provider, model)
     try:
-        varies = type(_calculated(provider, model, 1, 1, 0, 0).model.prices) is list
+        prices = _calculated(provider, model, 1, 1, 0, 0).model.prices
     except LookupError:
+        return _unknown
+    varies = type(prices) is list
+    if _SEARCHES.search(model) or not all(
+        map(_is_told, prices if varies else [prices])
+    ):
         return _unknown
     # A model of several prices, each for its time, has to be looked up each time.
     rates = None if varies else _rates(provider, model)
     if rates is None or any(ask(*one) != rates.paid(*one) for one in _PROBES):
         return ask
     return rates.paid
+
+
+def _is_told(prices: Any) -> bool:
+    """Tell whether counts of tokens are all that prices ask for."""
+    names = [
+        name
+        for name, price in vars(getattr(prices, "prices", prices)).items()
+        if price is not None
+    ]
+    return not any(sort in name for name in names for sort in _NOT_TOLD)
 
 
 def _rates(provider: str, model: str) -> _Rates | None:

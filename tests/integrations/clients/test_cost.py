@@ -15,6 +15,7 @@ from genai_prices.data_snapshot import DataSnapshot, set_custom_snapshot
 from llm_replies import (
     CHAT_USAGE,
     QUESTION,
+    asked_for_tool,
     block,
     choice,
     completion,
@@ -22,7 +23,7 @@ from llm_replies import (
     response,
     said,
 )
-from llm_server import LlmServer, answer
+from llm_server import LlmServer, answer, stream
 
 from ai_trace.integrations import _prices
 from ai_trace.integrations._fields import counts
@@ -211,19 +212,122 @@ def test_tokens_with_prices_of_their_own(raw: dict[str, Any]) -> None:
     assert cost("anthropic", "claude-haiku-4-5", anthropic_usage(raw), raw) is None
 
 
+SEARCHED = {"type": "web_search_call", "id": "ws_1", "status": "completed"}
+BY_CALL = [
+    SEARCHED,
+    {"type": "file_search_call", "id": "fs_1", "queries": ["Paris"]},
+    {"type": "code_interpreter_call", "id": "ci_1", "code": "1", "container_id": "c"},
+    {"type": "image_generation_call", "id": "ig_1", "result": None},
+    {"type": "shell_call", "id": "sh_1", "environment": {"type": "container"}},
+]
+BY_TOKENS = [
+    {"type": "mcp_call", "id": "mcp_1", "name": "n", "arguments": "{}"},
+    {"type": "computer_call", "id": "cu_1", "call_id": "call_1"},
+    {"type": "shell_call", "id": "sh_1", "environment": {"type": "local"}},
+    asked_for_tool(),
+]
+
+
+@pytest.mark.parametrize("item", BY_CALL, ids=lambda one: str(one["type"]))
+@pytest.mark.parametrize("is_stream", [False, True])
+def test_tools_of_the_provider(
+    server: LlmServer, hosted: openai.OpenAI, item: dict[str, Any], is_stream: bool
+) -> None:
+    """Tools that are paid by the call leave no cost that is of tokens alone."""
+    whole = response(item, said("Paris."))
+    server.will(
+        stream({"type": "response.completed", "response": whole}, done=False)
+        if is_stream
+        else answer(whole)
+    )
+    with capture() as steps:
+        found = hosted.responses.create(
+            model="gpt-5-mini", input="Hi.", stream=is_stream
+        )
+        if is_stream:
+            list(found)
+
+    assert "cost" not in steps[0].result
+    assert item["type"] == steps[0].result["messages"][0]["parts"][0]["type"]
+
+
+@pytest.mark.parametrize("item", BY_TOKENS, ids=lambda one: str(one["type"]))
+def test_tools_that_cost_tokens(
+    server: LlmServer, hosted: openai.OpenAI, item: dict[str, Any]
+) -> None:
+    """Tools for which a provider takes nothing but tokens have a cost."""
+    server.will(answer(response(item, said("Paris."))))
+    with capture() as steps:
+        hosted.responses.create(model="gpt-5-mini", input="Hi.")
+
+    assert 0 < steps[0].result["cost"]["usd"]
+
+
+def test_what_tools_used(server: LlmServer, hosted: openai.OpenAI) -> None:
+    """What the provider's tools have used is told as the provider tells it."""
+    used = {"web_search": {"num_requests": 2}}
+    server.will(answer(response(SEARCHED, said("Paris."), tool_usage=used)))
+    with capture() as steps:
+        hosted.responses.create(model="gpt-5-mini", input="Hi.")
+
+    assert used == steps[0].result["tool_usage"]
+
+
+@pytest.mark.parametrize(
+    ("name", "is_known"),
+    [("code_execution", False), ("web_search", False), ("web_fetch", True)],
+)
+def test_tools_on_a_server(name: str, is_known: bool) -> None:
+    """Of the tools that Anthropic runs, those are priced that cost tokens alone."""
+    parts = [{"type": "server_tool_use", "name": name}]
+    counts = {"input_tokens": 9, "output_tokens": 9}
+    paid = cost("anthropic", "claude-haiku-4-5", counts, messages=[{"parts": parts}])
+
+    assert is_known == (paid is not None)
+
+
+@pytest.mark.parametrize(
+    "messages", ["Hi.", ["Hi."], [{"parts": 3}], [{"parts": ["Hi.", {"type": []}]}]]
+)
+def test_messages_of_unknown_shape(messages: Any) -> None:
+    """What others hand on as messages takes no cost away, whatever it is."""
+    counts = {"input_tokens": 9, "output_tokens": 9}
+
+    assert cost("openai", "gpt-4o", counts, messages=messages) is not None
+
+
+@pytest.mark.parametrize(
+    ("provider", "model"),
+    [
+        ("openai", "gpt-4o-search-preview"),
+        ("perplexity", "sonar-deep-research"),
+        ("google", "gemini-2.5-flash-image"),
+    ],
+)
+def test_models_that_charge_for_more(provider: str, model: str) -> None:
+    """A model that is paid for what no count of tokens tells has no cost."""
+    assert cost(provider, model, {"input_tokens": 9, "output_tokens": 9}) is None
+
+
 PROVIDERS = ("anthropic", "deepseek", "google", "openai", "perplexity")
 COUNTS = [(9, 1, 0, 0), (9_000, 700, 4_000, 0), (2_000_000, 9, 1_000_000, 500_000)]
+
+
+# Sorts of tokens of which no usage tells, as the table says their prices.
+MORE = ("citation", "image", "reasoning", "video")
 
 
 def told_by_the_table(
     provider: str, model: str, counts: tuple[int, ...]
 ) -> list[float] | None:
-    """Return what the table says of a call: all, input, output."""
+    """Return what the table says of a call: all, input, output; ``None`` if unknown."""
     names = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
     usage = genai_prices.Usage(**{name: n for name, n in zip(names, counts) if n})
     try:
         price = genai_prices.calc_price(usage, model, provider_id=provider)
     except LookupError:
+        return None
+    if "-search" in model or any(sort in str(price.model.prices) for sort in MORE):
         return None
     amounts = (price.total_price, price.input_price, price.output_price)
     return [float(round(amount, 12)) for amount in amounts]
