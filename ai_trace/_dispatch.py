@@ -30,6 +30,9 @@ from ai_trace.typing import OpenStep, Sink
 
 T = TypeVar("T")
 
+Show = Callable[[str, str], "tuple[str, list[Any]]"]
+"""Takes the secrets out of a text that stands at a path, and says so."""
+
 
 class _Call:
     """
@@ -68,6 +71,7 @@ class Dispatch:
         "_inside",
         "_patience",
         "_several",
+        "_show",
         "_undelivered",
         "finish",
         "log",
@@ -79,8 +83,9 @@ class Dispatch:
         "start",
     )
 
-    def __init__(self, losses: Losses) -> None:
+    def __init__(self, losses: Losses, show: Show) -> None:
         self.losses = losses
+        self._show = show
         self._inside = Unrecorded("a sink", losses)
         self._patience: Patience | None = None
         self._undelivered: deque[tuple[_Call, tuple[object, ...]]] = deque()
@@ -278,10 +283,20 @@ class Dispatch:
         self.losses.count(exc.where if type(exc) is PartError else sink, cause)
         if self.losses.is_new(sink, cause):
             say(
-                f"{sink} failed: {type(exc).__name__}: {message_of(exc)}. The program "
+                f"{sink} failed: {type(exc).__name__}: {self._said(exc)}. The program "
                 "goes on; further losses of this cause are counted in "
                 "Tracer.health().",
             )
+
+    def _said(self, exc: BaseException) -> str:
+        # The address of a database, say, with its password: the program may keep its
+        # log for years.
+        try:
+            return self._show(message_of(exc), "$.message")[0]
+        except Exception as broken:
+            if interrupts(broken):
+                raise
+            return "<message cannot be shown>"
 
 
 def check_sink(sink: object) -> None:

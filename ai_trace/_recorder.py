@@ -74,7 +74,7 @@ class Recorder:
         self.monotonic = clock.monotonic
         self.ids = ids
         self.losses = losses
-        self.dispatch = Dispatch(losses)
+        self.dispatch = Dispatch(losses, capture.text)
         self.open_steps: dict[str, Any] = {}
         self.deferred: deque[tuple[Any, tuple[Any, ...]]] = deque()
         self.at_limit = losses.at_limit

@@ -314,6 +314,7 @@ def test_a_sink_that_says_another_thing_each_time(
     assert {"Sending"} == set(tracer.health())
     assert 150 == len(after.records)
     assert 1 == len(said())
+    assert "hunter2" not in said()[0]
 
 
 def test_a_sink_that_adds_a_sink(tmp_path: Path) -> None:
