@@ -19,9 +19,10 @@ from typing import Any
 STDLIB = """
     __future__ array atexit base64 collections contextvars copy dataclasses datetime
     enum errno fcntl functools importlib inspect itertools json logging math os pathlib
-    re stat string sys threading time traceback types typing unicodedata warnings
-    weakref
+    re stat sys threading time traceback types typing unicodedata warnings weakref
 """.split()
+if sys.version_info >= (3, 14):
+    STDLIB.append("string.templatelib")  # a template says of itself nowhere what it is
 OUTSIDE = {"ai_trace", "wrapt", "typing_extensions"}
 EXTRA = {"msgspec"}  # the extra `fast`, used where it is installed
 MILLISECONDS = 40
