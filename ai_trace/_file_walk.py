@@ -51,8 +51,10 @@ if TYPE_CHECKING:
 # How many bytes their lines may have, about.
 BATCH = 64 * 1024
 _KEY = b'"session"'
-# So many damaged lines of a file are named one by one; nobody shows more.
+# So many damaged lines of a file are named one by one, and so many runs of further
+# ones; nobody shows more.
 _NAMED_LINES = 1_000
+_NAMED_RUNS = 1_000
 # Every step has the key, some letter of which might be escaped.
 _STEPS_HAVE = (b'"name"', b"\\u")
 _NEWLINE = ord("\n")
@@ -92,9 +94,13 @@ class FileWalk:
         self._prefix = f"{os.path.basename(path)}, " if named else ""
         self._look = look or _look_nowhere
         self._count = 0
-        self._damaged = 0
-        # The number of the line that such lines begin with, and its offset.
-        self._junk_at: tuple[int, int] | None = None
+        self._named = 0
+        # Of the lines behind those, where they begin, and how many there are.
+        self._junk_at = ""
+        self._junk_offset = 0
+        self._junk_lines = 0
+        self._runs = 0
+        self._doubts = 0
         self._is_stated = False
         self.header: SessionHeader | None = None
 
@@ -130,7 +136,6 @@ class FileWalk:
                     self._add_junk(data, begin)
                     begin += len(data)
                     continue
-                yield from self._told_junk()
                 last = data.rfind(b"\n", 0, -1) + 1
                 if len(data) - last > LINE_LIMIT:
                     if last:
@@ -141,29 +146,45 @@ class FileWalk:
                     continue
                 yield self._judged(data, begin)
                 begin += len(data)
-            yield from self._told_junk()
+            yield _listed(self._not_named())
             yield from self._ended(file, begin)
 
     def _is_junk(self, data: bytes) -> bool:
         # A small compressed file may hold half a billion damaged lines.
-        if self._damaged < _NAMED_LINES or len(data) > LINE_LIMIT:
+        if self._named < _NAMED_LINES or len(data) > LINE_LIMIT:
             return False
         return not any(mark in data for mark in _STEPS_HAVE)
 
     def _add_junk(self, data: bytes, begin: int) -> None:
-        if self._junk_at is None:
-            self._junk_at = self._count + 1, begin
-        self._count += data.count(b"\n") + (not data.endswith(b"\n"))
+        lines = data.count(b"\n") + (not data.endswith(b"\n"))
+        self._add_to_run(lines, self._where(self._count + 1, begin), begin)
+        self._count += lines
 
-    def _told_junk(self) -> Iterator[Batch]:
-        if self._junk_at is None:
+    def _add_to_run(self, lines: int, where: str, offset: int) -> None:
+        if not self._junk_lines:
+            self._junk_at, self._junk_offset = where, offset
+        self._junk_lines += lines
+
+    def _told_run(self) -> Iterator[Item]:
+        # A step follows. Of more runs than are named, the last one goes on behind it.
+        if not self._junk_lines or self._runs >= _NAMED_RUNS:
             return
-        line, offset = self._junk_at
-        self._junk_at = None
-        where = f"{self._prefix}line {line}, offset {offset}"
-        count = self._count - line + 1
+        self._runs += 1
+        count, self._junk_lines = self._junk_lines, 0
         what = f"Of {count} lines from here on none is a step; they are not named."
-        yield [offset], [0], [Problem(where, what)]
+        yield self._junk_offset, 0, Problem(self._junk_at, what)
+
+    def _not_named(self) -> Iterator[Item]:
+        yield from self._told_run()
+        if self._junk_lines:
+            what = f"{self._junk_lines} more lines from here on hold no step."
+            yield self._junk_offset, 0, Problem(self._junk_at, what)
+        if self._doubts:
+            what = f"{self._doubts} more problems are not listed."
+            yield 0, 0, Problem(f"{self._prefix}elsewhere", what, "more")
+
+    def _where(self, line: int, offset: int) -> str:
+        return f"{self._prefix}line {line}, offset {offset}"
 
     def _judged(self, data: bytes, begin: int) -> Batch:
         passed = self._passes(begin, data) if self._passes else 0
@@ -188,6 +209,8 @@ class FileWalk:
         header = self.header or self._guessed()
         for line, plain in zip(lines, plains):
             plain.line, plain.header = line, header
+        if self._junk_lines:
+            return _listed([*self._told_run(), *zip(offsets, sizes, plains)])
         return offsets, sizes, plains
 
     def _look_at(self, data: bytes, lines: list[bytes]) -> Sequence[Glance | None]:
@@ -212,6 +235,7 @@ class FileWalk:
                 continue
             self._count += 1
             plain.line, plain.header = line, self.header or self._guessed()
+            yield from self._told_run()
             yield offset, size, plain
 
     def _ended(self, file: BinaryIO, offset: int) -> Iterator[Batch]:
@@ -227,32 +251,47 @@ class FileWalk:
     def _decoded(self, line: Line) -> Iterator[Item]:
         self._count += 1
         count = self._count
-        where = f"{self._prefix}line {count}, offset {line.offset}"
+        where = self._where(count, line.offset)
         data = None
         if HEADER_MARK in line.data or (count <= HEAD_LINES and _KEY in line.data):
             data = _decoded_with_header(line)
             for doubt in self._hear(header_in(data), where):
-                yield line.offset, line.size, doubt
+                yield from self._named_doubt(line, doubt)
         header = self.header or self._guessed()
         if line.data.isspace():
             return
         if data is not None and line.ended:
             record = _record(data, header)
             if record is not None:
+                yield from self._told_run()
                 yield line.offset, line.size, record
                 return
         for piece, item in decode_all(line, header):
             if isinstance(item, str):
-                self._damaged += 1
-                kind = "damaged" if line.ended else "torn"
-                yield line.offset, line.size, Problem(where, item, kind)
+                yield from self._named_damage(line, where, item)
                 continue
+            yield from self._told_run()
             if item.header is not header:
                 self.header, self._is_stated = item.header, True
             yield piece.offset, piece.size, item
             if piece is line and not line.ended:
                 what = "The last line lacks its newline; it is read all the same."
                 yield line.offset, line.size, Problem(where, what, "odd")
+
+    def _named_damage(self, line: Line, where: str, what: str) -> Iterator[Item]:
+        if line.ended and self._named >= _NAMED_LINES:
+            self._add_to_run(1, where, line.offset)
+            return
+        self._named += 1
+        kind = "damaged" if line.ended else "torn"
+        yield line.offset, line.size, Problem(where, what, kind)
+
+    def _named_doubt(self, line: Line, doubt: Problem) -> Iterator[Item]:
+        if self._named >= _NAMED_LINES:
+            self._doubts += 1
+            return
+        self._named += 1
+        yield line.offset, line.size, doubt
 
     def _guessed(self) -> SessionHeader:
         self.header = (

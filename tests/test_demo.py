@@ -196,6 +196,23 @@ class TestTheAgent:
         assert path is None
         assert [] == list(tmp_path.iterdir())
 
+    def test_a_disk_that_fills_up(self, tmp_path: Path) -> None:
+        """What could not be recorded is told, in the command's status as well."""
+        program = (
+            "import resource, sys; from ai_trace.cli import main\n"
+            "no_more = (4_000, resource.RLIM_INFINITY)\n"
+            "resource.setrlimit(resource.RLIMIT_FSIZE, no_more)\n"
+            "sys.exit(main(['demo', '--dir', sys.argv[1]]))\n"
+        )
+        words = [sys.executable, "-c", program, str(tmp_path)]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        (path,) = tmp_path.iterdir()
+        lost = len(STORY) - len(reading.read(path).steps)
+
+        assert lost > 0
+        assert (1, "") == (done.returncode, done.stdout)
+        assert f"{lost} of its steps are not in {path} (EFBIG)." in done.stderr
+
     def test_no_network(self, tmp_path: Path) -> None:
         """The demo connects to nothing and looks up no name."""
         program = (

@@ -18,6 +18,7 @@ from cli_runs import run
 
 from ai_trace import TraceError, Tracer, housekeeping, reading
 from ai_trace.housekeeping import compress, compressible, delete, prunable, survey
+from ai_trace.sinks import _system
 from ai_trace.testing import SetClock
 
 
@@ -447,6 +448,56 @@ class TestVerbs:
         names = sorted(os.listdir(tmp_path))
         packed = [f"{path.name}.gz" for path in five[2:]]
         assert sorted([*packed, *(path.name for path in five[:2])]) == names
+
+    @pytest.mark.parametrize("verb", [("prune", "--keep-last", "1"), ("compress",)])
+    def test_what_a_killed_one_left(self, tmp_path: Path, verb: Any) -> None:
+        """An old file that was never finished goes, which is said; a new one stays."""
+        old, new = (tmp_path / f".ai_trace-{name}.tmp" for name in ("old", "new"))
+        for path in (old, new):
+            path.write_bytes(b"x" * 2_000)
+        os.utime(old, (NOW, NOW))
+
+        would = run(*verb, "--dry-run", "--dir", ".", cwd=tmp_path)
+        assert "1 file that was never finished would be removed, 2.0 kB" in would.stdout
+        assert {old, new} == set(tmp_path.iterdir())
+
+        done = run(*verb, "--dir", ".", cwd=tmp_path)
+        assert 0 == done.returncode
+        assert "1 file that was never finished removed, 2.0 kB" in done.stdout
+        assert [new] == list(tmp_path.iterdir())
+
+        again = run(*verb, "--dir", ".", cwd=tmp_path)
+        assert "finished" not in again.stdout
+
+    @pytest.mark.parametrize("verb", [("prune", "--keep-last", "1"), ("compress",)])
+    def test_what_a_killed_one_left_for_machines(
+        self, tmp_path: Path, verb: Any
+    ) -> None:
+        """With --json it is named in the object."""
+        left = tmp_path / ".ai_trace-old.tmp"
+        left.touch()
+        os.utime(left, (NOW, NOW))
+
+        for more in (("--dry-run",), ()):
+            done = run(*verb, "--json", *more, "--dir", ".", cwd=tmp_path)
+            assert [left.name] == json.loads(done.stdout)["unfinished_files"]
+        assert not left.exists()
+
+    def test_a_file_in_the_making_is_never_old(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """However old a session is, nobody sweeps away what it is compressed into."""
+        path = record(tmp_path, 3)
+        replace = _system.replace
+
+        def sweep_first(temporary: Path, target: Path) -> None:
+            run("compress", "--older-than", "30d", "--dir", ".", cwd=tmp_path)
+            replace(temporary, target)
+
+        monkeypatch.setattr(_system, "replace", sweep_first)
+        compress(survey(tmp_path)[0])
+
+        assert [f"{path.name}.gz"] == os.listdir(tmp_path)
 
     def test_nothing_to_do(self, tmp_path: Path) -> None:
         """Where there is nothing to do, that is said."""

@@ -514,6 +514,34 @@ def test_damage_beyond_measure_is_told_together(tmp_path):
     assert count < 100_000
 
 
+@pytest.mark.parametrize(
+    "junk",
+    [
+        b'"name"\n',
+        b"\\u\n",
+        b'{"session":{"format":1,"session_id":"x","agent":"y"}}\n',
+        b'{"session":{"format":99,"session_id":"x","agent":"y"}}\n',
+    ],
+    ids=["name", "escape", "other session", "newer session"],
+)
+def test_damage_that_may_be_a_step_is_bounded_too(tmp_path, junk):
+    """Lines that have to be decoded are told together as well, and so are many runs."""
+    among = b"".join(line(n) + junk for n in range(2, 2_000))
+    path = write(tmp_path, first_line(1), junk * 50_000, among, junk * 50_000)
+
+    steps, problems = read_all(path)
+
+    assert list(range(1, 2_000)) == numbers(steps)
+    lines = [p.what for p in problems if p.kind == "damaged"]
+    runs = [int(what.split()[1]) for what in lines if what.startswith("Of ")]
+    (rest,) = [int(what.split()[0]) for what in lines if "more lines" in what]
+    named = len(lines) - len(runs) - 1
+    total = named + sum(runs) + rest
+    assert 101_998 == total
+    bounded = named <= 1_000 == len(runs) and len(problems) <= 2_002
+    assert bounded
+
+
 class CountingFile:
     """A file that counts the bytes read from it."""
 
