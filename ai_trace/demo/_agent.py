@@ -18,7 +18,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from ai_trace import Tracer, step, traced
+from ai_trace import TraceError, Tracer, step, traced
 from ai_trace.demo._account import Account
 from ai_trace.demo._market import Market, Quote
 from ai_trace.demo._prices import Bar, load
@@ -87,13 +87,24 @@ def run(trace_dir: str | PathLike[str]) -> Path | None:
 
     Raises:
         TraceConfigError: If the directory cannot be written to.
+        TraceError: If not all of it could be recorded, as on a full disk.
         RuntimeError: If an event loop is running in this thread.
     """
     market = Market(load(), silent_from={"IXIC": date(2008, 9, 4)})
     meta = {"strategy": "SuperTrend 10/3", "prices": "S&P 500, NASDAQ Composite"}
     with Tracer("trading_agent", trace_dir, meta=meta) as tracer:
         asyncio.run(trade(market, first=date(2008, 6, 2)))
-    return Path(trace_dir) / tracer.path.name if tracer.path is not None else None
+    if tracer.path is None:
+        return None
+    path = Path(trace_dir) / tracer.path.name
+    lost = tracer.health().get("JSONLSink")
+    if lost:
+        msg = (
+            f"The agent ran, but {sum(lost.values())} of its steps are not in {path} "
+            f"({', '.join(lost)}). Make room, or name another directory, and repeat."
+        )
+        raise TraceError(msg)
+    return path
 
 
 @traced(kind="agent", exclude=["market"])
