@@ -337,8 +337,9 @@ def _compress_file(path: Path) -> int:
     try:
         _pack(path, temporary)
         _check(path, temporary)
-        os.utime(temporary, ns=(status.st_atime_ns, status.st_mtime_ns))
         _system.replace(temporary, target)
+        # Not before: what is unfinished and old is swept away.
+        os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
     finally:
         # It has its name by now, unless something came between.
         _remove(temporary)

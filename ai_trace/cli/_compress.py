@@ -10,6 +10,7 @@ import sys
 from ai_trace.cli._arguments import FOUND, NOTHING_FOUND, add_json
 from ai_trace.cli._moment import FORMS, moment
 from ai_trace.cli._terminal import Terminal
+from ai_trace.cli._unfinished import remove_unfinished
 from ai_trace.exceptions import TraceError
 from ai_trace.housekeeping import Stored, compress, compressible, survey
 from ai_trace.render import json
@@ -23,7 +24,8 @@ and every verb reads them as before. The original goes only when the compressed 
 whole, read back and on the disk.
 
 A session that is being written is never touched, nor is one whose process died before
-it could end (recover it first), nor a directory that holds anything but traces."""
+it could end (recover it first), nor a directory that holds anything but traces.
+What a killed command left unfinished goes after an hour."""
 
 EXAMPLES = """\
 examples:
@@ -97,12 +99,18 @@ def _show(progress: str) -> None:
 def _report(
     done: list[str], saved: int, options: argparse.Namespace, terminal: Terminal
 ) -> int:
-    if options.json:
-        result = {"compressed": done, "bytes_saved": saved, "dry_run": options.dry_run}
-        terminal.write(json.encode(result, indent=2))
-    elif options.dry_run:
+    if options.dry_run and not options.json:
         terminal.write_all(f"  {term(stem)}" for stem in done)
-    elif done:
+    elif done and not options.json:
         count = "1 session" if len(done) == 1 else f"{len(done)} sessions"
         terminal.write(f"{count} compressed, {size(saved)} less.")
+    unfinished = remove_unfinished(options, terminal)
+    if options.json:
+        result = {
+            "compressed": done,
+            "bytes_saved": saved,
+            "unfinished_files": unfinished,
+            "dry_run": options.dry_run,
+        }
+        terminal.write(json.encode(result, indent=2))
     return FOUND

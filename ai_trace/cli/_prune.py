@@ -20,6 +20,7 @@ from ai_trace.cli._bytes import number_of_bytes
 from ai_trace.cli._moment import FORMS as MOMENTS
 from ai_trace.cli._moment import moment
 from ai_trace.cli._terminal import Terminal
+from ai_trace.cli._unfinished import remove_unfinished
 from ai_trace.exceptions import TraceError
 from ai_trace.housekeeping import Stored, delete, prunable, survey
 from ai_trace.render import json
@@ -32,7 +33,8 @@ Delete old sessions, or the oldest until the rest is small enough. Say which one
 first; with --dry-run, only say it. On a terminal you are asked before anything goes.
 
 The newest of --keep-last are kept whatever else is asked. A session that is being
-written is never touched, nor is a directory that holds anything but traces."""
+written is never touched, nor is a directory that holds anything but traces. What a
+killed command left unfinished goes after an hour."""
 
 EXAMPLES = """\
 examples:
@@ -172,18 +174,17 @@ def _carry_out(chosen: Choice, options: argparse.Namespace, terminal: Terminal) 
         except TraceError as exc:
             terminal.complain(str(exc))
             status = NOTHING_FOUND
-    freed = sum(session.size for session in deleted)
+    if deleted and not options.json:
+        freed = sum(session.size for session in deleted)
+        terminal.write(f"{_count(len(deleted))} deleted, {size(freed)}.")
+    unfinished = remove_unfinished(options, terminal)
     if options.json:
         shown = [session for session, _ in chosen] if options.dry_run else deleted
-        terminal.write(json.encode(_object(shown, dry_run=options.dry_run), indent=2))
-    elif deleted:
-        terminal.write(f"{_count(len(deleted))} deleted, {size(freed)}.")
+        result = {
+            "deleted": [session.stem for session in shown],
+            "bytes": sum(session.size for session in shown),
+            "unfinished_files": unfinished,
+            "dry_run": options.dry_run,
+        }
+        terminal.write(json.encode(result, indent=2))
     return status
-
-
-def _object(sessions: Sequence[Stored], *, dry_run: bool) -> dict[str, object]:
-    return {
-        "deleted": [session.stem for session in sessions],
-        "bytes": sum(session.size for session in sessions),
-        "dry_run": dry_run,
-    }

@@ -206,7 +206,7 @@ def write_atomically(path: Path, pieces: Iterable[str]) -> None:
             its name cannot be given, the message names the file that holds it.
     """
     check_document(path)
-    _sweep(path.parent)
+    sweep(path.parent)
     temporary = path.with_name(f"{TEMPORARY}{os.urandom(8).hex()}.tmp")
     descriptor = open_to_append(temporary, CREATE)
     with ExitStack() as unless_written:
@@ -255,20 +255,28 @@ def _name(temporary: Path, path: Path) -> None:
         raise OSError(exc.errno, msg) from exc
 
 
-def _sweep(directory: Path) -> None:
-    """Remove our own unfinished documents that a crash left more than an hour ago."""
+def sweep(directory: Path, *, remove: bool = True) -> dict[str, int]:
+    """
+    Remove our own files that were never finished: a crash left them over an hour ago.
+
+    Args:
+        directory: Where to look.
+        remove: Whether to remove them.
+
+    Returns:
+        The names of those that went, or would go, and how many bytes each has.
+    """
     try:
         names = _system.listdir(directory)
     except OSError:
-        return
+        return {}
+    gone = {}
     for name in names:
         if name.startswith(TEMPORARY) and name.endswith(".tmp"):
-            _remove_if_old(directory / name)
-
-
-def _remove_if_old(path: Path) -> None:
-    try:
-        if time.time() - _system.lstat(path).st_mtime > _STALE_SECONDS:
-            _system.unlink(path)
-    except OSError:
-        return
+            with suppress(OSError):
+                status = _system.lstat(directory / name)
+                if time.time() - status.st_mtime > _STALE_SECONDS:
+                    if remove:
+                        _system.unlink(directory / name)
+                    gone[name] = status.st_size
+    return gone
