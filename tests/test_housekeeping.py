@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_runs import run
+from cli_runs import environment, run
 
 from ai_trace import TraceError, Tracer, housekeeping, reading
 from ai_trace.housekeeping import compress, compressible, delete, prunable, survey
@@ -413,6 +413,17 @@ class TestVerbs:
 
         assert 2 == done.returncode
         assert "5GB" in done.stderr
+
+    @pytest.mark.parametrize("when", ["0001-01-01", "9999-12-31T23:59:59-23:00"])
+    def test_no_moment(self, tmp_path: Path, when: str) -> None:
+        """A time beyond those that a clock can show is refused in words, or taken."""
+        zone = environment(TZ="Europe/Berlin")
+        words = ("prune", "--older-than", when, "--dry-run", "--dir", ".")
+        done = run(*words, cwd=tmp_path, env=zone)
+
+        if done.returncode:
+            assert 2 == done.returncode
+            assert f"{when!r} is no point in time: write" in done.stderr
 
     def test_a_living_session_is_named(self, tmp_path: Path) -> None:
         """A session that is being written is named and stays; the others go."""

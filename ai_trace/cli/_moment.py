@@ -38,11 +38,10 @@ def moment(text: str) -> float:
     if ago:
         return time.time() - int(ago[1]) * _SECONDS[ago[2]]
     try:
-        when = _parse(text)
-    except ValueError:
+        return _parse(text).timestamp()
+    except (ValueError, OverflowError):
         msg = f"{text!r} is no point in time: write {FORMS}"
         raise argparse.ArgumentTypeError(msg) from None
-    return when.timestamp()
 
 
 def _parse(text: str) -> datetime:
