@@ -15,10 +15,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any, NamedTuple
 
-from ai_trace._copy import BIG, SMALL, Copy, Names, Note, below, make_note
+from ai_trace._copy import BIG, SMALL, Copy
 from ai_trace._encode import encode_strict, encode_text, plain_encoder
 from ai_trace._interruption import interrupts
 from ai_trace._limits import Limits
+from ai_trace._notes import Names, Note, below, make_note
 from ai_trace._objects import plain_text, short_name, type_of
 from ai_trace._redact import Redaction, remember
 

@@ -16,13 +16,12 @@ from ai_trace._encode import encode_strict, encode_text
 from ai_trace._interruption import interrupts
 from ai_trace._known_types import UNKNOWN, Sequence, describe
 from ai_trace._limits import Limits
+from ai_trace._notes import Names, Note, Notes, below
 from ai_trace._objects import keeps_elsewhere, plain_text, short_name, type_of
 from ai_trace._redact import FAILED, MARGIN, Redaction
 from ai_trace._secret_names import told_value
 from ai_trace._secret_shapes import told_items
 
-
-Note = dict[str, Any]
 
 BIG = 1 << 64
 SMALL = -(1 << 63)
@@ -32,36 +31,8 @@ Many readers of JSON know no others, or turn them into floats.
 """
 
 _INFINITY = math.inf
-_MAX_NOTES = 50
-# That something was cut is said where other notes are only counted.
-_MAX_CUTS = 100
-_MAX_PATH = 200
 _MAX_WALKS = 5
-
-
-class Names:
-    """
-    Gives each name in one object of the record a text of its own.
-
-    Args:
-        taken: Texts that are given to others.
-    """
-
-    __slots__ = ("_again", "_taken")
-
-    def __init__(self, taken: set[str] | None = None) -> None:
-        self._taken = taken or set()
-        self._again: dict[str, int] = {}
-
-    def distinct(self, name: str, kind: str) -> str:
-        """Return a name, or if it is taken, with its kind and a number behind."""
-        if name in self._taken:
-            wanted = name = f"{name}#{kind}"
-            while name in self._taken:
-                self._again[wanted] = self._again.get(wanted, 1) + 1
-                name = f"{wanted}{self._again[wanted]}"
-        self._taken.add(name)
-        return name
+_MAX_NAME = 200
 
 
 class Copy:
@@ -82,7 +53,7 @@ class Copy:
         "_redaction",
         "_replace",
         "_room",
-        "_unsaid",
+        "_say",
     )
 
     def __init__(
@@ -93,14 +64,11 @@ class Copy:
         self._replace = redaction.replace if redaction is not None else None
         self._room = limits.value_bytes if room is None else room
         self._inside: set[int] = set()
-        self._notes: list[Note] = []
-        self._unsaid = 0
+        self._notes = Notes()
+        self._say = self._notes.say
 
     def all_notes(self) -> list[Note]:
-        if self._unsaid:
-            self._notes.append({"note": "more notes", "count": self._unsaid})
-            self._unsaid = 0
-        return self._notes
+        return self._notes.all()
 
     def of(self, value: Any, path: str) -> Any:
         copied = self._copied(value, path)
@@ -295,7 +263,7 @@ class Copy:
     def _unless_secret(self, key: Any, value: Any, path: str) -> Any:
         """Copy a value, unless what names it says that it is a secret."""
         if type(key) is bytes:
-            key = key[:_MAX_PATH].decode("latin-1")
+            key = key[:_MAX_NAME].decode("latin-1")
         if self._redaction is not None and type(key) is str:
             kind = self._redaction.key_kind(key, value)
             if kind is not None:
@@ -367,7 +335,7 @@ class Copy:
     def _say_cut(self, copied: int, kept: int, count: int, path: str) -> None:
         """Say how many items of a container there are in the record, if not all."""
         if copied < kept or count > kept == self._limits.items:
-            self._say(path, "truncated", _MAX_CUTS, items=count, kept=copied)
+            self._notes.say_cut(path, items=count, kept=copied)
 
     def _say_renamed(self, keys: Iterable[Any], path: str) -> None:
         kinds: dict[str, int] = {}
@@ -377,19 +345,3 @@ class Copy:
                 kinds[kind] = kinds.get(kind, 0) + 1
         for kind, count in kinds.items():
             self._say(path, "replaced", what="keys", type=kind, count=count)
-
-    def _say(self, path: str, note: str, limit: int = _MAX_NOTES, **more: Any) -> None:
-        if len(self._notes) < limit:
-            self._notes.append(make_note(path, note, **more))
-        else:
-            self._unsaid += 1
-
-
-def below(path: str, name: str) -> str:
-    """Return the path of what has a name in another value; a long one is cut."""
-    return f"{path}.{name[:_MAX_PATH]}" if len(path) < _MAX_PATH else path
-
-
-def make_note(path: str, note: str, **more: Any) -> Note:
-    shown = path[:_MAX_PATH].encode("utf-8", "backslashreplace").decode()
-    return {"path": shown, "note": note, **more}

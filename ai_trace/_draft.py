@@ -8,7 +8,6 @@ import json
 from typing import Any
 
 from ai_trace._context import Place, Unrecorded
-from ai_trace._copy import Note
 from ai_trace._encode import encode_text
 from ai_trace._header import SessionHeader
 from ai_trace._interruption import interrupts
@@ -20,6 +19,7 @@ from ai_trace._moments import (
     Second,
     moment_text,
 )
+from ai_trace._notes import Note
 from ai_trace._objects import plain_text, type_of
 from ai_trace._recorder import Recorder
 from ai_trace._remarks import Remarks

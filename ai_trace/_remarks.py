@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Callable
 
-from ai_trace._copy import Note
 from ai_trace._encode import encode_strict
+from ai_trace._notes import Note
 
 
 _MAX_NOTES = 200

@@ -42,6 +42,7 @@ FLOORS = {
         "_outcome",
         "_arrays",
         "_known_types",
+        "_notes",
         "_copy",
         "_capture",
     ],
