@@ -15,13 +15,15 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any, NamedTuple
 
-from ai_trace._copy import BIG, SMALL, Copy
+from ai_trace._copy import Copy
 from ai_trace._encode import encode_strict, encode_text, plain_encoder
 from ai_trace._interruption import interrupts
+from ai_trace._leaves import BIG, SMALL
 from ai_trace._limits import Limits
 from ai_trace._notes import Names, Note, below, make_note
 from ai_trace._objects import plain_text, short_name, type_of
-from ai_trace._redact import Redaction, remember
+from ai_trace._plain_words import PlainWords
+from ai_trace._redact import Redaction
 
 
 _NO_LIMIT = 1 << 62
@@ -31,10 +33,6 @@ _END = 200
 _NAME_LIMITS = Limits(string=1000)
 _LEAST_ROOM = 40
 """A field for whose value there is less room than this is left out."""
-
-# What is remembered of texts: about 2 MB, however many there are and however long.
-_TEXTS_SIZE = 2_000_000
-_TEXT_OVERHEAD = 100
 
 
 class Captured(NamedTuple):
@@ -66,13 +64,8 @@ class Capture:
         "_encode",
         "_items",
         "_most",
-        "_plain_keys",
-        "_plain_texts",
-        "_plain_texts_size",
-        "_reads_from",
-        "_string",
-        "_suspects",
         "_value_bytes",
+        "_words",
         "error_room",
         "limits",
         "logs_room",
@@ -87,20 +80,12 @@ class Capture:
         self._encode = plain_encoder()
         self._depth = limits.depth
         self._items = limits.items
-        self._string = limits.string
         self._value_bytes = limits.value_bytes
         # Nothing goes the short way where the program replaces values itself.
         self._most = limits.value_bytes
-        self._reads_from = limits.string + 1
-        self._plain_keys: set[str] = set()
-        self._plain_texts: set[str] = set()
-        self._plain_texts_size = 0
-        if redaction is not None:
-            self._reads_from = min(self._reads_from, redaction.reads_from)
-            if redaction.replace is not None:
-                self._most = -1
-            self._suspects = redaction.suspects
-            self._plain_keys = redaction.plain_keys
+        if redaction is not None and redaction.replace is not None:
+            self._most = -1
+        self._words = PlainWords(limits, redaction)
         # A step that is full still has room for how it ends.
         share = limits.step_bytes // 16
         self.logs_room = 12 * share
@@ -128,7 +113,8 @@ class Capture:
         if room > self._most:
             room = self._most
         given, left, depth, most = value, room, self._depth, self._items
-        plain_keys, known = self._plain_keys, self._plain_texts
+        words = self._words
+        plain_keys, known, reads_from = words.keys, words.texts, words.reads_from
         waiting: list[tuple[Any, int]] = []
         children: Collection[Any]
         try:
@@ -137,7 +123,7 @@ class Capture:
                 if kind is dict:
                     for key in value:
                         if type(key) is not str or key not in plain_keys:
-                            if not self._are_plain(value):
+                            if not words.are_plain(value):
                                 return None
                             break
                     children = value.values()
@@ -155,9 +141,9 @@ class Capture:
                     kind = type(child)
                     if kind is str:
                         size = len(child)
-                        if size >= self._reads_from:
+                        if size >= reads_from:
                             left -= size
-                            if left < 0 or (child not in known and self._barred(child)):
+                            if left < 0 or (child not in known and words.barred(child)):
                                 return None
                     elif kind is float:
                         # Neither NaN nor infinite: in one comparison, not two.
@@ -187,39 +173,6 @@ class Capture:
     def _is_secret_pair(self, items: Any) -> bool:
         return self.redaction is not None and self.redaction.is_secret_pair(*items)
 
-    def _barred(self, text: str) -> bool:
-        if len(text) > self._string or self._suspects(text):
-            return True
-        self._remember(text)
-        return False
-
-    def _remember(self, text: str) -> None:
-        """
-        Look no more at a text that may be shown.
-
-        An agent says the same again and again: of a conversation, each call repeats
-        all that went before. 80 messages of 450 characters take 30 µs, not 150 µs.
-        """
-        if self._plain_texts_size > _TEXTS_SIZE:
-            self._plain_texts.clear()
-            self._plain_texts_size = 0
-        self._plain_texts.add(text)
-        self._plain_texts_size += len(text) + _TEXT_OVERHEAD
-
-    def _are_plain(self, mapping: dict[Any, Any]) -> bool:
-        """Tell whether all keys are text, and none says that its value is a secret."""
-        if len(mapping) > self._items:
-            return False
-        if any(type(key) is not str or len(key) > self._string for key in mapping):
-            return False
-        if sum(map(len, mapping)) > self._value_bytes:
-            # They do not fit: the long way reads only as many as do.
-            return False
-        if self.redaction is not None:
-            return self.redaction.are_plain(mapping)
-        remember(self._plain_keys, mapping)
-        return True
-
     def full(self, value: Any, path: str, room: int | None = None) -> Captured:
         """
         Capture any value at all: the long way.
@@ -243,7 +196,7 @@ class Capture:
             return Captured(encode_text(f"<{type_of(value)}>"), [note])
 
     def _within(self, limit: int, value: Any, path: str) -> Captured:
-        copy = Copy(self.limits, self.redaction, limit)
+        copy = Copy(self.limits, self.redaction, limit, self._words)
         text = encode_strict(copy.of(value, path))
         if len(text) <= limit:
             return Captured(text, copy.all_notes())

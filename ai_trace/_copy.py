@@ -4,38 +4,31 @@ The long way of a value into the record: a bounded copy that says what it did.
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Iterable, Iterator
 from functools import partial
-from itertools import islice
+from itertools import islice, repeat
 from typing import Any, Callable
 
 from ai_trace._arrays import Summary
 from ai_trace._encode import encode_strict, encode_text
 from ai_trace._interruption import interrupts
 from ai_trace._known_types import UNKNOWN, Sequence, describe
+from ai_trace._leaves import OTHER, Leaves
 from ai_trace._limits import Limits
-from ai_trace._notes import Names, Note, Notes, below
+from ai_trace._notes import Names, below
 from ai_trace._objects import keeps_elsewhere, plain_text, short_name, type_of
-from ai_trace._redact import FAILED, MARGIN, Redaction
+from ai_trace._plain_words import PlainWords
+from ai_trace._redact import FAILED, Redaction
 from ai_trace._secret_names import told_value
 from ai_trace._secret_shapes import told_items
 
 
-BIG = 1 << 64
-SMALL = -(1 << 63)
-"""Whole numbers from here to below ``BIG`` are written as numbers, others as text.
-
-Many readers of JSON know no others, or turn them into floats.
-"""
-
-_INFINITY = math.inf
 _MAX_WALKS = 5
 _MAX_NAME = 200
 
 
-class Copy:
+class Copy(Leaves):
     """
     A bounded copy of one value in JSON's own types, with its notes.
 
@@ -44,31 +37,22 @@ class Copy:
         redaction: What to take out; ``None`` takes nothing out.
         room: How many characters its JSON may take; by default as in the limits.
             What stands last may go a little beyond.
+        words: Keys and texts that need no further look.
     """
 
-    __slots__ = (
-        "_inside",
-        "_limits",
-        "_notes",
-        "_redaction",
-        "_replace",
-        "_room",
-        "_say",
-    )
+    __slots__ = ("_inside", "_key_rooms", "_replace")
 
     def __init__(
-        self, limits: Limits, redaction: Redaction | None, room: int | None = None
+        self,
+        limits: Limits,
+        redaction: Redaction | None,
+        room: int | None = None,
+        words: PlainWords | None = None,
     ) -> None:
-        self._limits = limits
-        self._redaction = redaction
+        super().__init__(limits, redaction, room, words)
         self._replace = redaction.replace if redaction is not None else None
-        self._room = limits.value_bytes if room is None else room
         self._inside: set[int] = set()
-        self._notes = Notes()
-        self._say = self._notes.say
-
-    def all_notes(self) -> list[Note]:
-        return self._notes.all()
+        self._key_rooms: dict[str, int] = {}
 
     def of(self, value: Any, path: str) -> Any:
         copied = self._copied(value, path)
@@ -171,57 +155,6 @@ class Copy:
         copy = self._mapping if base is dict else self._sequence
         return self._guarded(value, path, partial(copy, value))
 
-    def text_of(self, text: str, path: str) -> str:
-        limit = min(self._limits.string, max(self._room, 0))
-        length = len(text)
-        if self._redaction is not None:
-            text, kinds = self._redaction.text(text, limit)
-            for kind in kinds:
-                self._say(path, "redacted", kind=kind)
-        readable = self._unicode(text[:limit], path)
-        kept = self._fitting(readable)
-        is_cut = len(text) > limit or length > limit + MARGIN
-        if is_cut or len(kept) < len(readable):
-            self._say(path, "truncated", characters=length)
-        return kept
-
-    def _unicode(self, text: str, path: str) -> str:
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            self._say(path, "replaced", what="surrogates")
-            return text.encode("utf-8", "backslashreplace").decode()
-        return text
-
-    def _fitting(self, text: str) -> str:
-        """Return as much of a text as there is room for, and take that room."""
-        size = len(encode_text(text))
-        while text and size > self._room:
-            # Some characters take six in JSON; most take one.
-            share = len(text) * max(self._room, 0) // size
-            text = text[: min(share, len(text) - 1)]
-            size = len(encode_text(text))
-        self._room -= size
-        return text
-
-    def _placeholder(self, text: str) -> str:
-        self._room -= len(text) + 2
-        return text
-
-    def _number(self, value: float, path: str) -> Any:
-        if type(value) is int:
-            if not SMALL <= value < BIG:
-                bits = value.bit_length()
-                self._say(path, "replaced", what="integer", bits=bits)
-                shown = str(value) if bits <= 1024 else f"<int of {bits} bits>"
-                return self._placeholder(shown)
-        elif not -_INFINITY < value < _INFINITY:
-            self._say(path, "replaced", what="number")
-            shown = "NaN" if value != value else f"{'-' * (value < 0)}Infinity"
-            return self._placeholder(shown)
-        self._room -= len(repr(value))
-        return value
-
     def _guarded(self, owner: Any, path: str, copy: Callable[[str], Any]) -> Any:
         """Copy a container, unless it is inside itself or too deep."""
         key = id(owner)
@@ -243,22 +176,46 @@ class Copy:
         items = self._kept(lambda: iter(dict.items(value)), path)
         # A text keeps its own name, whatever other key is shown by the same text.
         by_name = {key: child for key, child in items if type(key) is str}
-        names, told = Names(set(by_name)), told_value(by_name)
+        rooms = self._rooms_of(by_name)
+        leaf = self._leaf if self._replace is None else _no_leaf
+        names = told = None
         copied: dict[str, Any] = {}
         for key, child in items:
             room = self._room
-            self._room -= 2
-            name = self._key(key, path, names)
-            here = below(path, name)
-            said = told.get(name) or (key if type(key) in (str, bytes) else name)
-            shown = self._unless_secret(said, child, here)
+            needed = rooms[key] if type(key) is str else 0
+            if 0 < needed <= room:
+                self._room = room - needed
+                name = key
+                shown = leaf(child)
+                if shown is OTHER:
+                    shown = self.of(child, below(path, name))
+            else:
+                if names is None or told is None:
+                    names, told = Names(set(by_name)), told_value(by_name)
+                self._room = room - 2
+                name = self._key(key, path, names)
+                said = told.get(name) or (key if type(key) in (str, bytes) else name)
+                shown = self._unless_secret(said, child, below(path, name))
             if self._room < 0:
                 self._room = min(room, 0)
                 break
             copied[name] = shown
-        self._say_renamed((key for key, _ in items[: len(copied)]), path)
+        if len(by_name) < len(items):
+            self._say_renamed((key for key, _ in items[: len(copied)]), path)
         self._say_cut(len(copied), len(items), count, path)
         return copied
+
+    def _rooms_of(self, by_name: dict[str, Any]) -> dict[str, int]:
+        """Return how much room plain keys take, with colon and comma; 0 for others."""
+        rooms, words = self._key_rooms, self._words
+        new = [key for key in by_name if key not in rooms]
+        if new:
+            if not words.keys.issuperset(new):
+                words.learn(new)
+            for key in new:
+                is_plain = key in words.keys and words.shows(key)
+                rooms[key] = len(encode_text(key)) + 2 if is_plain else 0
+        return rooms
 
     def _unless_secret(self, key: Any, value: Any, path: str) -> Any:
         """Copy a value, unless what names it says that it is a secret."""
@@ -306,10 +263,13 @@ class Copy:
 
     def _copies(self, kept: Any, count: int, path: str) -> list[Any]:
         copied: list[Any] = []
-        for i, (key, child) in enumerate(zip(told_items(kept, count), kept)):
+        leaf = self._leaf if self._replace is None else _no_leaf
+        for i, (key, child) in enumerate(zip(_told(kept, count), kept)):
             room = self._room
-            self._room -= 1
-            shown = self._unless_secret(key, child, f"{path}[{i}]")
+            self._room = room - 1
+            shown = leaf(child) if key is None else OTHER
+            if shown is OTHER:
+                shown = self._unless_secret(key, child, f"{path}[{i}]")
             if self._room < 0:
                 self._room = min(room, 0)
                 break
@@ -345,3 +305,14 @@ class Copy:
                 kinds[kind] = kinds.get(kind, 0) + 1
         for kind, count in kinds.items():
             self._say(path, "replaced", what="keys", type=kind, count=count)
+
+
+def _no_leaf(_value: Any) -> Any:
+    return OTHER
+
+
+def _told(items: Any, count: int) -> Iterator[object]:
+    """Return what items tell of others, which few do."""
+    if count == 2 or any(type(item) is str and "--" in item for item in items):
+        return told_items(items, count)
+    return repeat(None)

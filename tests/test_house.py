@@ -43,6 +43,8 @@ FLOORS = {
         "_arrays",
         "_known_types",
         "_notes",
+        "_plain_words",
+        "_leaves",
         "_copy",
         "_capture",
     ],

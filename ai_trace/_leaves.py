@@ -1,0 +1,131 @@
+"""
+The leaves of a value, texts and numbers, as far as there is room for them.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ai_trace._encode import encode_text
+from ai_trace._limits import Limits
+from ai_trace._notes import Note, Notes
+from ai_trace._plain_words import PlainWords
+from ai_trace._redact import MARGIN, Redaction
+
+
+BIG = 1 << 64
+SMALL = -(1 << 63)
+"""Whole numbers from here to below ``BIG`` are written as numbers, others as text.
+
+Many readers of JSON know no others, or turn them into floats.
+"""
+
+_INFINITY = math.inf
+OTHER: Any = object()
+"""Stands for whatever is no leaf that can be shown as it is."""
+
+
+class Leaves:
+    """
+    Copies leaves, says what it did to them, and keeps count of the room.
+
+    Args:
+        limits: The bounds.
+        redaction: What to take out; ``None`` takes nothing out.
+        room: How many characters the JSON of all may take; by default as in the limits.
+        words: Keys and texts that need no further look.
+    """
+
+    __slots__ = ("_limits", "_notes", "_redaction", "_room", "_say", "_words")
+
+    def __init__(
+        self,
+        limits: Limits,
+        redaction: Redaction | None,
+        room: int | None = None,
+        words: PlainWords | None = None,
+    ) -> None:
+        self._limits = limits
+        self._redaction = redaction
+        self._room = limits.value_bytes if room is None else room
+        self._notes = Notes()
+        self._say = self._notes.say
+        self._words = PlainWords(limits, redaction) if words is None else words
+
+    def all_notes(self) -> list[Note]:
+        return self._notes.all()
+
+    # Most values hold little that has to be told of: such leaves take 0.4 µs here,
+    # where the way of each leaf by itself, with its path, takes 5 µs.
+    def _leaf(self, value: Any) -> Any:
+        """Copy a leaf of which there is nothing to say; of all else, ``OTHER``."""
+        kind = type(value)
+        if kind is str:
+            if not self._words.shows(value):
+                return OTHER
+            room = self._room - len(encode_text(value))
+        elif kind is int or kind is float:
+            # Neither NaN nor infinite, of which the difference is no number.
+            if value - value != 0 or not (kind is float or SMALL <= value < BIG):
+                return OTHER
+            room = self._room - len(repr(value))
+        elif value is None or kind is bool:
+            room = self._room - 5
+        else:
+            return OTHER
+        if room < 0:
+            return OTHER
+        self._room = room
+        return value
+
+    def text_of(self, text: str, path: str) -> str:
+        limit = min(self._limits.string, max(self._room, 0))
+        length = len(text)
+        if self._redaction is not None:
+            text, kinds = self._redaction.text(text, limit)
+            for kind in kinds:
+                self._say(path, "redacted", kind=kind)
+        readable = self._unicode(text[:limit], path)
+        kept = self._fitting(readable)
+        is_cut = len(text) > limit or length > limit + MARGIN
+        if is_cut or len(kept) < len(readable):
+            self._say(path, "truncated", characters=length)
+        return kept
+
+    def _unicode(self, text: str, path: str) -> str:
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            self._say(path, "replaced", what="surrogates")
+            return text.encode("utf-8", "backslashreplace").decode()
+        return text
+
+    def _fitting(self, text: str) -> str:
+        """Return as much of a text as there is room for, and take that room."""
+        size = len(encode_text(text))
+        while text and size > self._room:
+            # Some characters take six in JSON; most take one.
+            share = len(text) * max(self._room, 0) // size
+            text = text[: min(share, len(text) - 1)]
+            size = len(encode_text(text))
+        self._room -= size
+        return text
+
+    def _placeholder(self, text: str) -> str:
+        self._room -= len(text) + 2
+        return text
+
+    def _number(self, value: float, path: str) -> Any:
+        if type(value) is int:
+            if not SMALL <= value < BIG:
+                bits = value.bit_length()
+                self._say(path, "replaced", what="integer", bits=bits)
+                shown = str(value) if bits <= 1024 else f"<int of {bits} bits>"
+                return self._placeholder(shown)
+        elif not -_INFINITY < value < _INFINITY:
+            self._say(path, "replaced", what="number")
+            shown = "NaN" if value != value else f"{'-' * (value < 0)}Infinity"
+            return self._placeholder(shown)
+        self._room -= len(repr(value))
+        return value
