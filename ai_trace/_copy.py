@@ -12,8 +12,9 @@ from typing import Any, Callable
 
 from ai_trace._arrays import Summary
 from ai_trace._encode import encode_strict, encode_text
+from ai_trace._field_types import UNKNOWN, Sequence
 from ai_trace._interruption import interrupts
-from ai_trace._known_types import UNKNOWN, Sequence, describe
+from ai_trace._known_types import is_digits, is_enum, reader_of
 from ai_trace._leaves import OTHER, Leaves
 from ai_trace._limits import Limits
 from ai_trace._notes import Names, below
@@ -40,7 +41,7 @@ class Copy(Leaves):
         words: Keys and texts that need no further look.
     """
 
-    __slots__ = ("_inside", "_key_rooms", "_replace")
+    __slots__ = ("_classes", "_inside", "_key_rooms", "_readers", "_replace")
 
     def __init__(
         self,
@@ -53,6 +54,8 @@ class Copy(Leaves):
         self._replace = redaction.replace if redaction is not None else None
         self._inside: set[int] = set()
         self._key_rooms: dict[str, int] = {}
+        self._readers: dict[int, Callable[[Any], Any]] = {}
+        self._classes: list[type] = []
 
     def of(self, value: Any, path: str) -> Any:
         copied = self._copied(value, path)
@@ -111,7 +114,8 @@ class Copy(Leaves):
         return self._other(value, path)
 
     def _other(self, value: Any, path: str) -> Any:
-        described = describe(value)
+        read = self._readers.get(id(type(value)))
+        described = (read or self._learned(type(value)))(value)
         if described is not UNKNOWN:
             return self._described(value, described, path)
         for base in (str, int, float, dict, list, set, frozenset):
@@ -119,6 +123,18 @@ class Copy(Leaves):
                 return self._by_base(base, value, path)
         self._say(path, "opaque", type=type_of(value))
         return self._placeholder(f"<{type_of(value)}>")
+
+    def _learned(self, kind: type) -> Callable[[Any], Any]:
+        """Find out once how the values of a class are read."""
+        read = self._readers[id(kind)] = reader_of(kind)
+        # No other class may come to have its identity meanwhile.
+        self._classes.append(kind)
+        redaction = self._redaction
+        is_bare = redaction is None or not redaction.knows_more
+        is_safe = is_bare and is_digits(kind)
+        if is_safe or is_enum(kind):
+            self._texts[id(kind)] = (read, is_safe)
+        return read
 
     def _described(self, value: Any, described: Any, path: str) -> Any:
         kind = type(described)

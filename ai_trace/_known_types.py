@@ -19,17 +19,24 @@ import pathlib
 import sys
 import types
 from collections import deque
-from collections.abc import Iterator
 from functools import partial
-from typing import Any, Callable, NamedTuple
+from typing import Any, Callable
 
 from ai_trace import _arrays
 from ai_trace._arrays import Summary
+from ai_trace._field_types import (
+    UNKNOWN,
+    ByClass,
+    Sequence,
+    attrs_reader,
+    dataclass_reader,
+    enum_reader,
+    pydantic_reader,
+    struct_reader,
+    tuple_reader,
+)
 from ai_trace._objects import (
-    class_attribute,
     class_dict,
-    class_name,
-    field_values,
     held,
     instance_dict,
     known_name,
@@ -45,91 +52,49 @@ _HEAD_BYTES = 48
 _HASHED_BYTES = 4_194_304
 _BIG_BITS = 1024
 
-UNKNOWN = object()
-"""Returned for a value whose type nobody here knows."""
+Reader = Callable[[Any], Any]
 
 
-class Sequence(NamedTuple):
+def reader_of(cls: type) -> Reader:
     """
-    The items of a value that is walked like a list.
-
-    Attributes:
-        walk: Begins a walk over the items.
-        length: How many there are.
-    """
-
-    walk: Callable[[], Iterator[Any]]
-    length: int
-
-
-def describe(value: object) -> Any:
-    """
-    Return a simpler form of a value, or ``UNKNOWN``.
+    Return what makes a simpler form of the values of a class.
 
     Args:
-        value: Anything that is not one of JSON's own types.
+        cls: A class that is none of JSON's own types.
 
     Returns:
-        Text, a number, a dictionary with text keys, a ``Sequence`` or a
-        ``Summary``; its items are still as the value held them.
+        A function of a value that returns text, a number, a dictionary with text keys,
+        a ``Sequence`` or a ``Summary``, whose items are still as the value held them;
+        or ``UNKNOWN``.
     """
-    cls = type(value)
     # By identity: to look a class up in a dictionary is to ask its metaclass.
     known = _BY_TYPE.get(id(cls))
     if known is not None:
-        return known(value)
+        return known
     bases = mro(cls)
-    if any(base is enum.Enum for base in bases):
-        return _enum(value)
+    if is_enum(cls):
+        return enum_reader(cls)
     for base in bases:
         known = _BY_BASE.get(id(base)) or _BY_NAME.get(known_name(base))
         if known is not None:
-            return known(value)
-    for mark, known in _BY_MARK:
+            return known.of(cls) if type(known) is ByClass else known
+    for mark, made in _BY_MARK:
         if any(mark in class_dict(base) for base in bases):
-            return known(value)
+            return made.of(cls)
+    return _unknown
+
+
+def is_digits(cls: type) -> bool:
+    """Tell whether the text of a value is digits and signs, which hold no secret."""
+    return known_name(cls) in _DIGITS
+
+
+def is_enum(cls: type) -> bool:
+    return any(base is enum.Enum for base in mro(cls))
+
+
+def _unknown(_value: object) -> Any:
     return UNKNOWN
-
-
-def _dataclass(value: Any) -> Any:
-    fields = class_attribute(type(value), "__dataclass_fields__")
-    return field_values(value, fields) if type(fields) is dict else UNKNOWN
-
-
-def _attrs(value: Any) -> Any:
-    attributes = class_attribute(type(value), "__attrs_attrs__")
-    if not issubclass(type(attributes), tuple):
-        return UNKNOWN
-    names = [held(attribute, "name") for attribute in tuple.__iter__(attributes)]
-    return field_values(value, names)
-
-
-def _struct(value: Any) -> dict[str, Any]:
-    return field_values(value, held(type(value), "__struct_fields__"))
-
-
-def _pydantic(value: Any) -> dict[str, Any]:
-    more = held(value, "__pydantic_extra__")
-    return {**instance_dict(value), **(more if type(more) is dict else {})}
-
-
-def _enum(value: Any) -> str:
-    stored = instance_dict(value)
-    cls = plain_text(class_name(type(value))).rpartition("<locals>.")[2]
-    name, raw = stored.get("_name_"), stored.get("_value_")
-    if type(name) is str:
-        return f"{cls}.{name}"
-    # Flags that are combined, before Python 3.11.
-    return f"{cls}({raw})" if type(raw) is int else cls
-
-
-def _tuple(value: Any) -> Any:
-    names = class_attribute(type(value), "_fields")
-    count = tuple.__len__(value)
-    is_named = type(names) is tuple and len(names) == count
-    if is_named and all(type(name) is str for name in names):
-        return dict(zip(names, tuple.__iter__(value)))
-    return Sequence(partial(tuple.__iter__, value), count)
 
 
 def _deque(value: Any) -> Sequence:
@@ -246,10 +211,9 @@ def _fraction(value: Any) -> Any:
     return {"type": type_of(value), "parts": list(parts)}
 
 
-def _text_by(module: str, name: str, value: Any) -> str:
-    """Return a value's text by its known class, past what a subclass overrides."""
-    text: str = getattr(sys.modules[module], name).__str__(value)
-    return text
+def _text_by(module: str, name: str) -> ByClass:
+    """Read a value's text by its known class, past what a subclass overrides."""
+    return ByClass(lambda _cls: getattr(sys.modules[module], name).__str__)
 
 
 def _text_of_known(value: object) -> Any:
@@ -278,7 +242,7 @@ def _masked(_value: Any) -> Summary:
     return Summary("**********", {"kind": "secret"}, "redacted")
 
 
-_BY_TYPE: dict[int, Callable[[Any], Any]] = {
+_BY_TYPE: dict[int, Reader] = {
     id(types.FunctionType): _function,
     id(types.BuiltinFunctionType): _builtin,
     id(types.MethodType): _method,
@@ -299,13 +263,13 @@ if sys.version_info >= (3, 14):
 
     _BY_TYPE[id(Template)] = _template
 
-_BY_BASE: dict[int, Callable[[Any], Any]] = {
+_BY_BASE: dict[int, Reader | ByClass] = {
     id(types.ModuleType): _module,
     id(type): _class,
     id(BaseException): _exception,
     id(bytes): _bytes,
     id(bytearray): _bytes,
-    id(tuple): _tuple,
+    id(tuple): ByClass(tuple_reader),
     id(deque): _deque,
     id(types.SimpleNamespace): lambda value: dict(instance_dict(value)),
     id(datetime.datetime): datetime.datetime.isoformat,
@@ -331,6 +295,15 @@ _WITH_TEXT = (
     "pandas.Interval",
 )
 
+_DIGITS = (
+    "datetime.datetime",
+    "datetime.date",
+    "datetime.time",
+    "datetime.timedelta",
+    "decimal.Decimal",
+    "uuid.UUID",
+)
+
 _CORE_URLS = (
     "pydantic_core._pydantic_core.Url",
     "pydantic_core._pydantic_core.MultiHostUrl",
@@ -343,15 +316,15 @@ _URLS = (
 
 # Types of modules that may not be loaded are known by name, so that neither asking
 # nor answering ever imports one of them.
-_BY_NAME: dict[str, Callable[[Any], Any]] = {
+_BY_NAME: dict[str, Reader | ByClass] = {
     "builtins.frozendict": _frozen_dict,
-    "decimal.Decimal": lambda value: _text_by("decimal", "Decimal", value),
+    "decimal.Decimal": _text_by("decimal", "Decimal"),
     "fractions.Fraction": _fraction,
     "urllib.parse.SplitResult": _parted_url,
     "urllib.parse.ParseResult": _parted_url,
     "urllib.parse.SplitResultBytes": _parted_url,
     "urllib.parse.ParseResultBytes": _parted_url,
-    "uuid.UUID": lambda value: _text_by("uuid", "UUID", value),
+    "uuid.UUID": _text_by("uuid", "UUID"),
     "numpy.ndarray": _arrays.array,
     "numpy.generic": _arrays.scalar,
     "torch.Tensor": _arrays.tensor,
@@ -375,17 +348,17 @@ _BY_NAME: dict[str, Callable[[Any], Any]] = {
     "pydantic.types.SecretField": _masked,
     "pydantic.types.SecretStr": _masked,
     "pydantic.types.SecretBytes": _masked,
-    "pydantic.main.BaseModel": _pydantic,
-    "pydantic.v1.main.BaseModel": _pydantic,
+    "pydantic.main.BaseModel": ByClass(pydantic_reader),
+    "pydantic.v1.main.BaseModel": ByClass(pydantic_reader),
     "pydantic.v1.types.SecretStr": _masked,
     "pydantic.v1.types.SecretBytes": _masked,
-    "msgspec.Struct": _struct,
+    "msgspec.Struct": ByClass(struct_reader),
 }
 
 _BY_NAME.update(dict.fromkeys(_WITH_TEXT, _text_of_known))
 _BY_NAME.update(dict.fromkeys(_URLS, _url))
 
-_BY_MARK: tuple[tuple[str, Callable[[Any], Any]], ...] = (
-    ("__dataclass_fields__", _dataclass),
-    ("__attrs_attrs__", _attrs),
+_BY_MARK: tuple[tuple[str, ByClass], ...] = (
+    ("__dataclass_fields__", ByClass(dataclass_reader)),
+    ("__attrs_attrs__", ByClass(attrs_reader)),
 )

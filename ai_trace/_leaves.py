@@ -5,9 +5,10 @@ The leaves of a value, texts and numbers, as far as there is room for them.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Callable
 
 from ai_trace._encode import encode_text
+from ai_trace._interruption import interrupts
 from ai_trace._limits import Limits
 from ai_trace._notes import Note, Notes
 from ai_trace._plain_words import PlainWords
@@ -26,6 +27,13 @@ OTHER: Any = object()
 """Stands for whatever is no leaf that can be shown as it is."""
 
 
+def _no_text(_value: object) -> Any:
+    return OTHER
+
+
+_NO_TEXT = (_no_text, False)
+
+
 class Leaves:
     """
     Copies leaves, says what it did to them, and keeps count of the room.
@@ -37,7 +45,7 @@ class Leaves:
         words: Keys and texts that need no further look.
     """
 
-    __slots__ = ("_limits", "_notes", "_redaction", "_room", "_say", "_words")
+    __slots__ = ("_limits", "_notes", "_redaction", "_room", "_say", "_texts", "_words")
 
     def __init__(
         self,
@@ -49,6 +57,9 @@ class Leaves:
         self._limits = limits
         self._redaction = redaction
         self._room = limits.value_bytes if room is None else room
+        # By the identity of a class: what reads its values as text, and whether it
+        # is sure to hold no secret.
+        self._texts: dict[int, tuple[Callable[[Any], Any], bool]] = {}
         self._notes = Notes()
         self._say = self._notes.say
         self._words = PlainWords(limits, redaction) if words is None else words
@@ -73,11 +84,28 @@ class Leaves:
         elif value is None or kind is bool:
             room = self._room - 5
         else:
-            return OTHER
+            value = self._as_text(kind, value)
+            if value is OTHER:
+                return OTHER
+            room = self._room - len(encode_text(value))
         if room < 0:
             return OTHER
         self._room = room
         return value
+
+    def _as_text(self, kind: type, value: Any) -> Any:
+        read, is_safe = self._texts.get(id(kind), _NO_TEXT)
+        try:
+            text = read(value)
+        except Exception as exc:
+            if interrupts(exc):
+                raise
+            return OTHER
+        if type(text) is not str:
+            return OTHER
+        if is_safe and len(text) <= self._limits.string:
+            return text
+        return text if self._words.shows(text) else OTHER
 
     def text_of(self, text: str, path: str) -> str:
         limit = min(self._limits.string, max(self._room, 0))

@@ -88,19 +88,33 @@ def keeps_elsewhere(value: object, base: type) -> bool:
     )
 
 
-def held(value: object, name: str) -> Any:
+def slot_reader(cls: type, name: str) -> Callable[[object], Any]:
     """
-    Return what an instance holds in a slot, or ``None``.
+    Return what reads a slot of the instances of a class; it gives ``None`` for no slot.
 
     A property of that name is not asked.
     """
-    slot = class_attribute(type(value), name)
+    slot = class_attribute(cls, name)
     if type(slot) not in _HELD:
-        return None
-    try:
-        return slot.__get__(value)
-    except (AttributeError, TypeError):
-        return None
+        return _nothing
+    get = slot.__get__
+
+    def read(value: object) -> Any:
+        try:
+            return get(value)
+        except (AttributeError, TypeError):
+            return None
+
+    return read
+
+
+def _nothing(_value: object) -> None:
+    return None
+
+
+def held(value: object, name: str) -> Any:
+    """Return what an instance holds in a slot, or ``None``."""
+    return slot_reader(type(value), name)(value)
 
 
 def instance_dict(value: object) -> dict[str, Any]:
@@ -109,27 +123,42 @@ def instance_dict(value: object) -> dict[str, Any]:
     return found if type(found) is dict else {}
 
 
-def field_values(value: object, names: Any) -> dict[str, Any]:
+def fields_reader(cls: type, names: Any) -> Callable[[object], dict[str, Any]]:
     """
-    Return those of the named fields that an instance holds.
+    Return what reads those of the named fields that an instance of a class holds.
 
     For a field that a property or another descriptor answers for, the descriptor is
     returned: what the program reads there is known only by asking it.
     """
-    stored = instance_dict(value)
-    found: dict[str, Any] = {}
-    for name in names:
-        if type(name) is not str:
-            continue
-        if name in stored:
-            found[name] = stored[name]
-            continue
-        slot = class_attribute(type(value), name)
-        if type(slot) is types.MemberDescriptorType:
-            try:
-                found[name] = slot.__get__(value)
-            except (AttributeError, TypeError):
-                continue
-        elif class_attribute(type(slot), "__set__") is not None:
-            found[name] = slot
-    return found
+    stored_in = slot_reader(cls, "__dict__")
+    slots = [(name, class_attribute(cls, name)) for name in names if type(name) is str]
+    fields = [(name, slot, _kind_of_field(slot)) for name, slot in slots]
+
+    def read(value: object) -> dict[str, Any]:
+        stored = stored_in(value)
+        if type(stored) is not dict:
+            stored = {}
+        found: dict[str, Any] = {}
+        for name, slot, kind in fields:
+            if name in stored:
+                found[name] = stored[name]
+            elif kind == _SLOT:
+                try:
+                    found[name] = slot.__get__(value)
+                except (AttributeError, TypeError):
+                    continue
+            elif kind == _ASKED:
+                found[name] = slot
+        return found
+
+    return read
+
+
+_STORED, _SLOT, _ASKED = range(3)
+
+
+def _kind_of_field(slot: object) -> int:
+    if type(slot) is types.MemberDescriptorType:
+        return _SLOT
+    is_asked = class_attribute(type(slot), "__set__") is not None
+    return _ASKED if is_asked else _STORED

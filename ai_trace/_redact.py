@@ -111,6 +111,11 @@ class Redaction:
         return f"Redaction(keys={keys!r}, patterns={patterns!r}, replace={replace!r})"
 
     @property
+    def knows_more(self) -> bool:
+        """Whether the program has told of secrets of its own."""
+        return bool(self._patterns) or bool(self._arguments[0])
+
+    @property
     def reads_from(self) -> int:
         """The length in characters from which a text is worth a look."""
         if self._patterns:

@@ -41,6 +41,7 @@ FLOORS = {
         "_interruption",
         "_outcome",
         "_arrays",
+        "_field_types",
         "_known_types",
         "_notes",
         "_plain_words",

@@ -1,0 +1,114 @@
+"""
+Objects of named fields: what is the same for all of a class is found out once.
+
+A list of rows is a list of objects of one class: what reads them is made for the
+class, and takes 1 µs for an object of which all was looked up anew in 8 µs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any, Callable, NamedTuple
+
+from ai_trace._objects import (
+    class_attribute,
+    class_name,
+    fields_reader,
+    held,
+    plain_text,
+    slot_reader,
+)
+
+
+UNKNOWN = object()
+"""Returned for a value whose type nobody here knows."""
+
+
+class Sequence(NamedTuple):
+    """
+    The items of a value that is walked like a list.
+
+    Attributes:
+        walk: Begins a walk over the items.
+        length: How many there are.
+    """
+
+    walk: Callable[[], Iterator[Any]]
+    length: int
+
+
+class ByClass(NamedTuple):
+    """
+    What makes the reader of the values of a class.
+
+    Attributes:
+        of: Takes the class, and returns a function of a value.
+    """
+
+    of: Callable[[type], Callable[[Any], Any]]
+
+
+def dataclass_reader(cls: type) -> Callable[[Any], Any]:
+    fields = class_attribute(cls, "__dataclass_fields__")
+    return fields_reader(cls, fields) if type(fields) is dict else _unknown
+
+
+def attrs_reader(cls: type) -> Callable[[Any], Any]:
+    attributes = class_attribute(cls, "__attrs_attrs__")
+    if not issubclass(type(attributes), tuple):
+        return _unknown
+    names = [held(attribute, "name") for attribute in tuple.__iter__(attributes)]
+    return fields_reader(cls, names)
+
+
+def struct_reader(cls: type) -> Callable[[Any], Any]:
+    return fields_reader(cls, held(cls, "__struct_fields__"))
+
+
+def pydantic_reader(cls: type) -> Callable[[Any], Any]:
+    stored_in = slot_reader(cls, "__dict__")
+    extra_in = slot_reader(cls, "__pydantic_extra__")
+
+    def read(value: Any) -> dict[str, Any]:
+        stored, more = stored_in(value), extra_in(value)
+        fields = dict(stored) if type(stored) is dict else {}
+        if type(more) is dict:
+            fields.update(more)
+        return fields
+
+    return read
+
+
+def enum_reader(cls: type) -> Callable[[Any], Any]:
+    stored_in = slot_reader(cls, "__dict__")
+    shown = plain_text(class_name(cls)).rpartition("<locals>.")[2]
+
+    def read(value: Any) -> str:
+        stored = stored_in(value)
+        if type(stored) is not dict:
+            return shown
+        name, raw = stored.get("_name_"), stored.get("_value_")
+        if type(name) is str:
+            return f"{shown}.{name}"
+        # Flags that are combined, before Python 3.11.
+        return f"{shown}({raw})" if type(raw) is int else shown
+
+    return read
+
+
+def tuple_reader(cls: type) -> Callable[[Any], Any]:
+    names = class_attribute(cls, "_fields")
+    is_named = type(names) is tuple and all(type(name) is str for name in names)
+
+    def read(value: Any) -> Any:
+        count = tuple.__len__(value)
+        if is_named and len(names) == count:
+            return dict(zip(names, tuple.__iter__(value)))
+        return Sequence(partial(tuple.__iter__, value), count)
+
+    return read
+
+
+def _unknown(_value: object) -> Any:
+    return UNKNOWN
