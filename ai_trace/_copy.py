@@ -15,7 +15,7 @@ from ai_trace._encode import encode_strict, encode_text
 from ai_trace._field_types import UNKNOWN, Sequence
 from ai_trace._interruption import interrupts
 from ai_trace._known_types import is_digits, is_enum, reader_of
-from ai_trace._leaves import OTHER, Leaves
+from ai_trace._leaves import BIG, SMALL, Leaves
 from ai_trace._limits import Limits
 from ai_trace._notes import Names, below
 from ai_trace._objects import keeps_elsewhere, plain_text, short_name, type_of
@@ -27,6 +27,7 @@ from ai_trace._secret_shapes import told_items
 
 _MAX_WALKS = 5
 _MAX_NAME = 200
+_OTHER: Any = object()
 
 
 class Copy(Leaves):
@@ -41,7 +42,7 @@ class Copy(Leaves):
         words: Keys and texts that need no further look.
     """
 
-    __slots__ = ("_classes", "_inside", "_key_rooms", "_readers", "_replace")
+    __slots__ = ("_classes", "_inside", "_key_rooms", "_readers", "_replace", "_texts")
 
     def __init__(
         self,
@@ -55,6 +56,9 @@ class Copy(Leaves):
         self._inside: set[int] = set()
         self._key_rooms: dict[str, int] = {}
         self._readers: dict[int, Callable[[Any], Any]] = {}
+        # What reads the values of a class as text, and whether that is sure to hold
+        # no secret.
+        self._texts: dict[int, tuple[Callable[[Any], Any], bool]] = {}
         self._classes: list[type] = []
 
     def of(self, value: Any, path: str) -> Any:
@@ -115,7 +119,12 @@ class Copy(Leaves):
 
     def _other(self, value: Any, path: str) -> Any:
         read = self._readers.get(id(type(value)))
-        described = (read or self._learned(type(value)))(value)
+        if read is None:
+            read = self._learned(type(value))
+            shown = self._leaf(value)
+            if shown is not _OTHER:
+                return shown
+        described = read(value)
         if described is not UNKNOWN:
             return self._described(value, described, path)
         for base in (str, int, float, dict, list, set, frozenset):
@@ -187,6 +196,46 @@ class Copy(Leaves):
         finally:
             self._inside.discard(key)
 
+    # Most values hold little that has to be told of: such leaves take 0.4 µs here,
+    # where the way of each leaf by itself, with its path, takes 5 µs.
+    def _leaf(self, value: Any) -> Any:
+        """Copy a leaf of which there is nothing to say; of all else, ``_OTHER``."""
+        kind = type(value)
+        if kind is str:
+            if not self._words.shows(value):
+                return _OTHER
+            room = self._room - len(encode_text(value))
+        elif kind is int or kind is float:
+            # Neither NaN nor infinite, of which the difference is no number.
+            if value - value != 0 or not (kind is float or SMALL <= value < BIG):
+                return _OTHER
+            room = self._room - len(repr(value))
+        elif value is None or kind is bool:
+            room = self._room - 5
+        else:
+            value = self._as_text(kind, value)
+            if value is _OTHER:
+                return _OTHER
+            room = self._room - len(encode_text(value))
+        if room < 0:
+            return _OTHER
+        self._room = room
+        return value
+
+    def _as_text(self, kind: type, value: Any) -> Any:
+        read, is_safe = self._texts.get(id(kind), _NO_TEXT)
+        try:
+            text = read(value)
+        except Exception as exc:
+            if interrupts(exc):
+                raise
+            return _OTHER
+        if type(text) is not str:
+            return _OTHER
+        if is_safe and len(text) <= self._limits.string:
+            return text
+        return text if self._words.shows(text) else _OTHER
+
     def _mapping(self, value: dict[Any, Any], path: str) -> dict[str, Any]:
         count = dict.__len__(value)
         items = self._kept(lambda: iter(dict.items(value)), path)
@@ -203,7 +252,7 @@ class Copy(Leaves):
                 self._room = room - needed
                 name = key
                 shown = leaf(child)
-                if shown is OTHER:
+                if shown is _OTHER:
                     shown = self.of(child, below(path, name))
             else:
                 if names is None or told is None:
@@ -283,8 +332,8 @@ class Copy(Leaves):
         for i, (key, child) in enumerate(zip(_told(kept, count), kept)):
             room = self._room
             self._room = room - 1
-            shown = leaf(child) if key is None else OTHER
-            if shown is OTHER:
+            shown = leaf(child) if key is None else _OTHER
+            if shown is _OTHER:
                 shown = self._unless_secret(key, child, f"{path}[{i}]")
             if self._room < 0:
                 self._room = min(room, 0)
@@ -323,8 +372,15 @@ class Copy(Leaves):
             self._say(path, "replaced", what="keys", type=kind, count=count)
 
 
+def _no_text(_value: object) -> Any:
+    return _OTHER
+
+
+_NO_TEXT = (_no_text, False)
+
+
 def _no_leaf(_value: Any) -> Any:
-    return OTHER
+    return _OTHER
 
 
 def _told(items: Any, count: int) -> Iterator[object]:

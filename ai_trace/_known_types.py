@@ -68,16 +68,16 @@ def reader_of(cls: type) -> Reader:
         or ``UNKNOWN``.
     """
     # By identity: to look a class up in a dictionary is to ask its metaclass.
-    known = _BY_TYPE.get(id(cls))
-    if known is not None:
-        return known
-    bases = mro(cls)
+    read = _BY_TYPE.get(id(cls))
+    if read is not None:
+        return read
     if is_enum(cls):
         return enum_reader(cls)
+    bases = mro(cls)
     for base in bases:
         known = _BY_BASE.get(id(base)) or _BY_NAME.get(known_name(base))
         if known is not None:
-            return known.of(cls) if type(known) is ByClass else known
+            return known.of(cls) if isinstance(known, ByClass) else known
     for mark, made in _BY_MARK:
         if any(mark in class_dict(base) for base in bases):
             return made.of(cls)

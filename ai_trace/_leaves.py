@@ -5,10 +5,9 @@ The leaves of a value, texts and numbers, as far as there is room for them.
 from __future__ import annotations
 
 import math
-from typing import Any, Callable
+from typing import Any
 
 from ai_trace._encode import encode_text
-from ai_trace._interruption import interrupts
 from ai_trace._limits import Limits
 from ai_trace._notes import Note, Notes
 from ai_trace._plain_words import PlainWords
@@ -23,15 +22,6 @@ Many readers of JSON know no others, or turn them into floats.
 """
 
 _INFINITY = math.inf
-OTHER: Any = object()
-"""Stands for whatever is no leaf that can be shown as it is."""
-
-
-def _no_text(_value: object) -> Any:
-    return OTHER
-
-
-_NO_TEXT = (_no_text, False)
 
 
 class Leaves:
@@ -45,7 +35,7 @@ class Leaves:
         words: Keys and texts that need no further look.
     """
 
-    __slots__ = ("_limits", "_notes", "_redaction", "_room", "_say", "_texts", "_words")
+    __slots__ = ("_limits", "_notes", "_redaction", "_room", "_say", "_words")
 
     def __init__(
         self,
@@ -57,55 +47,12 @@ class Leaves:
         self._limits = limits
         self._redaction = redaction
         self._room = limits.value_bytes if room is None else room
-        # By the identity of a class: what reads its values as text, and whether it
-        # is sure to hold no secret.
-        self._texts: dict[int, tuple[Callable[[Any], Any], bool]] = {}
         self._notes = Notes()
         self._say = self._notes.say
         self._words = PlainWords(limits, redaction) if words is None else words
 
     def all_notes(self) -> list[Note]:
         return self._notes.all()
-
-    # Most values hold little that has to be told of: such leaves take 0.4 µs here,
-    # where the way of each leaf by itself, with its path, takes 5 µs.
-    def _leaf(self, value: Any) -> Any:
-        """Copy a leaf of which there is nothing to say; of all else, ``OTHER``."""
-        kind = type(value)
-        if kind is str:
-            if not self._words.shows(value):
-                return OTHER
-            room = self._room - len(encode_text(value))
-        elif kind is int or kind is float:
-            # Neither NaN nor infinite, of which the difference is no number.
-            if value - value != 0 or not (kind is float or SMALL <= value < BIG):
-                return OTHER
-            room = self._room - len(repr(value))
-        elif value is None or kind is bool:
-            room = self._room - 5
-        else:
-            value = self._as_text(kind, value)
-            if value is OTHER:
-                return OTHER
-            room = self._room - len(encode_text(value))
-        if room < 0:
-            return OTHER
-        self._room = room
-        return value
-
-    def _as_text(self, kind: type, value: Any) -> Any:
-        read, is_safe = self._texts.get(id(kind), _NO_TEXT)
-        try:
-            text = read(value)
-        except Exception as exc:
-            if interrupts(exc):
-                raise
-            return OTHER
-        if type(text) is not str:
-            return OTHER
-        if is_safe and len(text) <= self._limits.string:
-            return text
-        return text if self._words.shows(text) else OTHER
 
     def text_of(self, text: str, path: str) -> str:
         limit = min(self._limits.string, max(self._room, 0))
