@@ -291,7 +291,8 @@ class Copy(Leaves):
             if kind is not None:
                 self._say(path, "redacted", kind=kind)
                 return self._placeholder(f"[redacted:{kind}]")
-        return self.of(value, path)
+        shown = self._leaf(value) if self._replace is None else _OTHER
+        return self.of(value, path) if shown is _OTHER else shown
 
     def _key(self, key: Any, path: str, names: Names) -> str:
         """Return a text for any key, different from all others in its mapping."""
@@ -333,7 +334,9 @@ class Copy(Leaves):
             room = self._room
             self._room = room - 1
             shown = leaf(child) if key is None else _OTHER
-            if shown is _OTHER:
+            if shown is _OTHER and key is None:
+                shown = self.of(child, f"{path}[{i}]")
+            elif shown is _OTHER:
                 shown = self._unless_secret(key, child, f"{path}[{i}]")
             if self._room < 0:
                 self._room = min(room, 0)

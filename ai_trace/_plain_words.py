@@ -13,6 +13,7 @@ from ai_trace._redact import Redaction, remember
 # What is remembered of texts: about 2 MB, however many there are and however long.
 _TEXTS_SIZE = 2_000_000
 _TEXT_OVERHEAD = 100
+_FEW_KEYS = 100
 
 
 class PlainWords:
@@ -90,9 +91,9 @@ class PlainWords:
         return True
 
     def learn(self, names: list[str]) -> None:
-        """Look at keys, together if none of them is suspicious, else at each."""
+        """Look at keys together; where one is suspicious at each, if they are few."""
         self.are_plain(dict.fromkeys(names))
-        if len(names) > 1 and not self.keys.issuperset(names):
+        if 1 < len(names) <= _FEW_KEYS and not self.keys.issuperset(names):
             for name in names:
                 self.are_plain({name: None})
 
