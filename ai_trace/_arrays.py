@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from typing import Any, NamedTuple
 
-from ai_trace._objects import full_name, instance_dict, type_of
+from ai_trace._objects import full_name, held, instance_dict, type_of
 
 
 _HEAD_ITEMS = 5
@@ -53,6 +53,19 @@ def array(value: Any) -> Summary:
     if type(mask) is type(plain) and mask.shape == plain.shape:
         fields["mask"] = mask.flat[:_HEAD_ITEMS].tolist()
     return Summary(fields, _cut(plain.size))
+
+
+def numbers(value: Any) -> Summary:
+    """Summarise an array of the standard library."""
+    base = sys.modules["array"].array
+    count = base.__len__(value)
+    fields = {
+        "type": type_of(value),
+        "shape": [count],
+        "dtype": held(value, "typecode"),
+        "head": list(base.__getitem__(value, slice(_HEAD_ITEMS))),
+    }
+    return Summary(fields, _cut(count))
 
 
 def scalar(value: Any) -> Any:

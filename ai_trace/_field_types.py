@@ -110,5 +110,34 @@ def tuple_reader(cls: type) -> Callable[[Any], Any]:
     return read
 
 
+def data_reader(cls: type) -> Callable[[Any], Any]:
+    """Read the wrappers of ``collections`` by the data that they are around."""
+    stored_in = slot_reader(cls, "__dict__")
+
+    def read(value: Any) -> Any:
+        stored = stored_in(value)
+        data = stored.get("data") if type(stored) is dict else None
+        return data if type(data) in (dict, list, str) else UNKNOWN
+
+    return read
+
+
+def chain_reader(cls: type) -> Callable[[Any], Any]:
+    # Its mappings, not what it answers: to merge them would compare foreign keys.
+    stored_in = slot_reader(cls, "__dict__")
+
+    def read(value: Any) -> Any:
+        stored = stored_in(value)
+        maps = stored.get("maps") if type(stored) is dict else None
+        return {"maps": maps} if type(maps) is list else UNKNOWN
+
+    return read
+
+
+def partial_reader(cls: type) -> Callable[[Any], Any]:
+    parts = [(part, slot_reader(cls, part)) for part in ("func", "args", "keywords")]
+    return lambda value: {part: read(value) for part, read in parts}
+
+
 def _unknown(_value: object) -> Any:
     return UNKNOWN

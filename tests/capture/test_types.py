@@ -258,6 +258,61 @@ def test_a_value_that_fails_costs_itself(show):
     assert {"path": "", "note": "failed", "error": "OSError"} == seen.note
 
 
+class Stubborn(collections.UserDict):
+    def __getitem__(self, key):
+        raise RuntimeError
+
+    def __iter__(self):
+        raise RuntimeError
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (collections.UserDict(a=1), {"a": 1}),
+        (Stubborn({"a": 1}), {"a": 1}),
+        (collections.UserList([1, None]), [1, None]),
+        (collections.UserString("text"), "text"),
+        (collections.ChainMap({"a": 1}, {"a": 2}), {"maps": [{"a": 1}, {"a": 2}]}),
+        (
+            functools.partial(print, 1, end=""),
+            {
+                "func": "<function builtins.print>",
+                "args": [1],
+                "keywords": {"end": ""},
+            },
+        ),
+        (
+            array.array("d", [1.5, 2.5]),
+            {"type": "array.array", "shape": [2], "dtype": "d", "head": [1.5, 2.5]},
+        ),
+    ],
+)
+def test_wrappers_are_shown_by_what_they_hold(show, value, shown):
+    """What only holds other values is read without asking it."""
+    seen = show(value)
+
+    assert shown == seen.value
+    assert [] == seen.notes
+
+
+def test_a_long_array_is_cut_and_says_so(show):
+    """Of an array of numbers the first five are kept."""
+    seen = show(array.array("i", range(9)))
+
+    assert [0, 1, 2, 3, 4] == seen.value["head"]
+    assert {"path": "", "note": "truncated", "items": 9, "kept": 5} == seen.note
+
+
+def test_a_secret_in_a_wrapper_is_taken_out(show):
+    """The names in wrapped values say of secrets what they say elsewhere."""
+    wrapped = show(collections.UserDict(password="hunter2hunter2")).value
+    bound = show(functools.partial(print, api_key="hunter2hunter2")).value
+
+    assert {"password": "[redacted:key]"} == wrapped
+    assert {"api_key": "[redacted:key]"} == bound["keywords"]
+
+
 def opaque_values():
     """Return values that are named and nothing else, and what closes them."""
     frame = sys._getframe()
@@ -280,8 +335,6 @@ def opaque_values():
         contextvars.ContextVar("v"),
         contextvars.copy_context(),
         weakref.ref(opaque_values),
-        array.array("d", [1.0]),
-        functools.partial(print),
         property(print),
         object(),
         type("Own", (), {"__slots__": ("a",)})(),
