@@ -196,8 +196,8 @@ class Copy(Leaves):
         finally:
             self._inside.discard(key)
 
-    # Most values hold little that has to be told of: such leaves take 0.4 µs here,
-    # where the way of each leaf by itself, with its path, takes 5 µs.
+    # Most values hold little that has to be told of: 1,000 rows of 10 columns with one
+    # datetime take 13 ms by this way, and 45 ms by that of each leaf, with its path.
     def _leaf(self, value: Any) -> Any:
         """Copy a leaf of which there is nothing to say; of all else, ``_OTHER``."""
         kind = type(value)

@@ -1,8 +1,8 @@
 """
 Objects of named fields: what is the same for all of a class is found out once.
 
-A list of rows is a list of objects of one class: what reads them is made for the
-class, and takes 1 µs for an object of which all was looked up anew in 8 µs.
+A list of rows is a list of objects of one class, so what reads them is made for the
+class, and does not look through its bases again for each object.
 """
 
 from __future__ import annotations
