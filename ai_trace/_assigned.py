@@ -12,15 +12,19 @@ from collections.abc import Iterator
 
 from ai_trace._named import NamedTuple
 from ai_trace._secret_names import OPEN, TOKEN, Names, looks_drawn
+from ai_trace._stand_ins import (
+    is_code,
+    is_name,
+    is_place,
+    is_placeholder,
+    is_prompt,
+)
 
 
 Span = tuple[int, int]
 
 _JUDGED = 256
 """A value is judged by its first characters, so that a text is read only once."""
-
-_LONGEST_WORD = 82
-"""What is an identifier, as below, has no more characters."""
 
 _BEFORE = 256
 """So far before its value an object may name it."""
@@ -50,20 +54,6 @@ FLAG = (
     r"(?: {1,4}(?=[^\s-])|[\"'], ?(?=[\"'][^-]))"
 )
 
-# What stands in the place of a secret: a placeholder, a type, nothing.
-PLACEHOLDER = (
-    r"\[redact|//|\$(?:[{(]|[A-Z_]{3})|\{\{?[ ]?[A-Za-z_\"'\\]|<[A-Za-z/]|%[(s]|\*{3}"
-    r"|\.{3}|…|[yY]our[_-]|YOUR[_-]"
-    r"|(?:[nN]one|null|nil|undefined|[tT]rue|[fF]alse|str|string|bytes|int|bool|float"
-    r"|[aA]ny|Optional|Union|SecretStr|object|lambda|await|not)(?![\w-])"
-)
-CODE = (
-    r"[\[({]|[A-Za-z_][\w.]{0,80}[(\[]"
-    r"|(?:self|cls|this|os|env|settings|config|cfg|args|options|process|request)"
-    r"\.[a-zA-Z_]"
-)
-IDENTIFIER = r"[A-Za-z_][\w.]{0,80}(?![^\s,;)}\]\"'])"
-
 _sign = re.compile(SIGN).match
 _next_line = re.compile(NEXT_LINE).match
 _in_list = re.compile(IN_LIST).match
@@ -82,9 +72,6 @@ _cookies = re.compile(COOKIES).match
 _plain_end = re.compile(PLAIN_END).match
 _end_of_line = re.compile(END_OF_LINE).match
 _flags = re.compile(FLAG).finditer
-_placeholder = re.compile(PLACEHOLDER).match
-_code = re.compile(CODE).match
-_identifier = re.compile(IDENTIFIER).match
 
 # What is said of a secret in prose: "password: required".
 _SAID = frozenset(
@@ -130,10 +117,10 @@ def paired(text: str, names: Names) -> Iterator[Span]:
     for pair in _pairs(text.replace("[", "(")):
         start = pair.end()
         says = names.end_says(pair[2]) if start >= done else OPEN
-        if says and not _placeholder(text, start):
-            end = _end_of_quoted(text, start, pair[1])
+        if says and not is_placeholder(text, start):
+            end = end_of_quoted(text, start, pair[1])
             is_pair = text.startswith((")", "]"), end + len(pair[1]))
-            if is_pair and _is_given(text, start, end, says):
+            if is_pair and is_given(text, start, end, says):
                 done = end
                 yield start, end
 
@@ -165,14 +152,14 @@ def named(text: str, names: Names) -> Iterator[Span]:
         if not says or not text.startswith(quote, start):
             continue
         start += len(quote)
-        if _placeholder(text, start):
+        if is_placeholder(text, start):
             continue
         end = (
-            _end_of_quoted(text, start, quote)
+            end_of_quoted(text, start, quote)
             if quote
             else _plain_span(text, start, len(text))[1]
         )
-        if _is_given(text, start, end, says):
+        if is_given(text, start, end, says):
             done = end
             yield start, end
 
@@ -195,10 +182,10 @@ def flagged(text: str) -> Iterator[Span]:
     done = 0
     for flag in _flags(text):
         start = flag.end()
-        if start < done or _placeholder(text, start):
+        if start < done or is_placeholder(text, start):
             continue
         if text[start] in "\"'":
-            span = start + 1, _end_of_quoted(text, start + 1, text[start])
+            span = start + 1, end_of_quoted(text, start + 1, text[start])
             in_list = "," in flag[0]
             # In a call, the name of the option's variable may stand there.
             if in_list and not _drawn_or_number(text[start + 1 : span[1]][:_JUDGED]):
@@ -217,8 +204,8 @@ def _next_in_list(text: str, at: int, end: int, says: int) -> Span | None:
     further = _next(text, end) if opening and opening.is_list else None
     while further is not None:
         start = further.end()
-        end = _end_of_quoted(text, start, further[1])
-        if _is_given(text, start, end, says):
+        end = end_of_quoted(text, start, further[1])
+        if is_given(text, start, end, says):
             return start, end
         further = _next(text, end)
     return None
@@ -265,16 +252,17 @@ def _value_after(text: str, at: int, says: int, names: Names) -> Span | None:
     scheme = _scheme(text, start) if said.endswith("authorization") else None
     if scheme:
         start = scheme.end()
-    if _placeholder(text, start) or _is_prompt(text, at, opening.quote):
+    if is_placeholder(text, start) or is_prompt(text, at, opening.quote):
         return None
     if opening.quote:
-        end = _end_of_quoted(text, start, opening.quote)
+        end = end_of_quoted(text, start, opening.quote)
         # In HTML, the key to press for a link.
         is_secret = end - start > 1 or not said.endswith("accesskey")
-        given = is_secret and _is_given(text, start, end, says)
+        is_secret = is_secret and not is_name(text[start:end][:_JUDGED], said)
+        given = is_secret and is_given(text, start, end, says)
         return (start, end) if given else None
     is_colon = ":" in opening.sign
-    if _is_code(text, start, at, names) or _is_place(text, start, at, said):
+    if is_code(text, start, at, names) or is_place(text, start, at, said):
         return None
     if is_colon and said.endswith(("cookie", "cookies")):
         cookies = _cookies(text, start)
@@ -291,14 +279,14 @@ def _value_after(text: str, at: int, says: int, names: Names) -> Span | None:
     return _plain_span(text, start, len(text)) if given else None
 
 
-def _is_given(text: str, start: int, end: int, says: int) -> bool:
+def is_given(text: str, start: int, end: int, says: int) -> bool:
     """Tell whether what stands between quotes is a secret."""
     if says == TOKEN:
         return looks_drawn(text[start : min(end, start + _JUDGED)])
     return start < end
 
 
-def _end_of_quoted(text: str, start: int, quote: str) -> int:
+def end_of_quoted(text: str, start: int, quote: str) -> int:
     """
     Return where a quoted text ends; at the end of the line if it is not closed.
 
@@ -339,34 +327,6 @@ def _plain_span(text: str, start: int, stop: int) -> Span:
 
 def _judged(text: str, start: int) -> str:
     return text[start : _plain_span(text, start, start + _JUDGED)[1]]
-
-
-def _is_code(text: str, start: int, at: int, names: Names) -> bool:
-    """Tell whether a value is read from elsewhere: ``password=settings.password``."""
-    if _code(text, start):
-        return True
-    found = _identifier(text, start)
-    if found is None:
-        return False
-    word = found[0]
-    compound = "_" in word or "." in word
-    name = text[max(0, at - 2 * _LONGEST_WORD) : at].rstrip(" \t")
-    return name.endswith(word) or (compound and names.end_says(word) > 0)
-
-
-def _is_prompt(text: str, at: int, quote: str) -> bool:
-    """Tell whether the quote behind a name ends what it is in: ``'Password: '``."""
-    said = text[max(0, at - _LONGEST_WORD) : at]
-    before, _, words = said.rpartition(quote or "\n")
-    is_word = words[:1].isalnum() and words[-1:].isalnum()
-    return bool(quote and before) and is_word and words.replace(" ", "").isalnum()
-
-
-def _is_place(text: str, start: int, at: int, said: str) -> bool:
-    """Tell whether it is a directory, ``PWD=/home``, or a name, ``arn:x:secret:y``."""
-    if text[at] == ":" and start == at + 1 and said.endswith(":secret"):
-        return True
-    return text.startswith(("/", "~"), start) and text.endswith("PWD", 0, at)
 
 
 def _drawn_or_number(value: str) -> bool:

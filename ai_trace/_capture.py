@@ -129,7 +129,8 @@ class Capture:
                     children = value.values()
                 elif kind is list or kind is tuple:
                     children = value[: most + 1]
-                    if len(children) == 2 and self._is_secret_pair(children):
+                    is_told = len(children) > 1 and type(value[0]) is str
+                    if is_told and self._tells_secret(children):
                         return None
                 else:
                     children = (value,)
@@ -170,8 +171,8 @@ class Capture:
             return None
         return text if len(text) <= room else None
 
-    def _is_secret_pair(self, items: Any) -> bool:
-        return self.redaction is not None and self.redaction.is_secret_pair(*items)
+    def _tells_secret(self, items: Any) -> bool:
+        return self.redaction is not None and self.redaction.tells_secret(items)
 
     def full(self, value: Any, path: str, room: int | None = None) -> Captured:
         """

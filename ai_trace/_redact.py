@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import binascii
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any, Callable
 
 from ai_trace._assigned import assigned, flagged, named, paired, signed
 from ai_trace._patterns import may_be_empty, why_not_linear
+from ai_trace._secret_commands import gives_secret
 from ai_trace._secret_names import (
     PASSWORD,
     TOKEN,
@@ -21,6 +22,7 @@ from ai_trace._secret_names import (
     told_value,
 )
 from ai_trace._secret_shapes import may_hold_shape, taken_out, without_shapes
+from ai_trace._secret_syntax import marked_up, signed_in, stated
 from ai_trace.exceptions import TraceConfigError
 
 
@@ -133,6 +135,8 @@ class Redaction:
             (len(text) >= _SHORTEST_SHAPE and may_hold_shape(text))
             or (("=" in text or ":" in text) and self._gives_value(text))
             or (("(" in text or "[" in text) and self._has_pair(text))
+            or ("<" in text and any(marked_up(text, self._names)))
+            or (("'" in text or '"' in text) and any(stated(text)))
             or (text[:2] == "--" and self._names.say(text) > 0)
             or (bool(self._patterns) and self._matches(text))
         )
@@ -144,7 +148,9 @@ class Redaction:
 
     def _has_pair(self, text: str) -> bool:
         has_quote = "'" in text or '"' in text
-        return has_quote and any(paired(text, self._names))
+        if not has_quote:
+            return False
+        return any(paired(text, self._names)) or any(signed_in(text))
 
     def _matches(self, text: str) -> bool:
         return any(pattern.search(text) for _, pattern in self._patterns)
@@ -168,16 +174,19 @@ class Redaction:
         keys = "\n".join(new)
         if self.suspects(keys):
             return False
-        if self._names.may_be_among(keys):
+        # Whether "auth" holds a secret depends on its value, each time.
+        is_said = "auth\n" in f"{keys}\n".lower() or self._names.may_be_among(keys)
+        if is_said:
             return not any(self.key_kind(key, mapping[key]) for key in new)
         remember(known, new)
         return True
 
-    def is_secret_pair(self, name: object, value: object) -> bool:
-        """Tell whether two items are a name and a secret, such as a header."""
-        if type(name) is not str or name[:1].isdigit():
-            return False
-        return self.key_kind(name, value) is not None
+    def tells_secret(self, items: Sequence[object]) -> bool:
+        """Tell whether items say of one that it is a secret: headers, command lines."""
+        name = items[0]
+        if len(items) == 2 and type(name) is str and not name[:1].isdigit():
+            return self.key_kind(name, items[1]) is not None or gives_secret(items)
+        return gives_secret(items)
 
     def key_kind(self, name: str, value: object) -> str | None:
         """
@@ -192,6 +201,8 @@ class Redaction:
             The kind, or ``None`` for what may be shown.
         """
         says = self._names.say(name)
+        if not says and name[-4:].lower() == "auth" and _signs_in(value):
+            return "key"
         if not says or value is None or type(value) is bool:
             return None
         if type(value) is int or type(value) is float:
@@ -250,6 +261,11 @@ class Redaction:
             text = _without_spans(text, flagged(text), found)
         if "(" in text or "[" in text:
             text = _without_spans(text, paired(text, self._names), found)
+            text = _without_spans(text, signed_in(text), found)
+        if "<" in text:
+            text = _without_spans(text, marked_up(text, self._names), found)
+        if "'" in text or '"' in text:
+            text = _without_spans(text, stated(text), found)
         if "=" in text or ":" in text:
             text = _without_spans(text, named(text, self._names), found)
             text = _without_spans(text, assigned(text, self._names), found)
@@ -272,6 +288,13 @@ def _without_spans(
         at = end
         found.append("key")
     return "".join([*parts, text[at:]])
+
+
+def _signs_in(value: object) -> bool:
+    """Tell whether a value is a name and a password, as HTTP clients take them."""
+    if not (isinstance(value, (list, tuple)) and len(value) == 2):
+        return False
+    return all(type(item) in (str, bytes) for item in value) and bool(value[1])
 
 
 def _is_open_container(value: object) -> bool:

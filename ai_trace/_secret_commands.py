@@ -8,7 +8,8 @@ port. So each is known together with the program, on the same line of a text.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from functools import cache
 
 
@@ -73,3 +74,55 @@ def commands(text: str) -> Iterator[tuple[str, re.Pattern[str]]]:
     for kind, word, pattern in OPTIONS:
         if word in text and _compiled(pattern).search(text):
             yield kind, _compiled(pattern)
+
+
+_WORDS = tuple(dict.fromkeys(word for _, word, _ in OPTIONS))
+_FEW, _MANY = 24, 72
+
+ODD = "[^A-Za-z0-9_@:=+/-]"
+
+_odd = re.compile(ODD)
+
+
+def gives_secret(items: Sequence[object]) -> bool:
+    """Tell quickly whether a list is a command line that gives a secret."""
+    try:
+        text = "\n".join(items)  # type: ignore[arg-type]
+    except TypeError:
+        text = "\n".join([item for item in items if type(item) is str])
+    if "\n-" not in text or not any(word in text for word in _WORDS):
+        return False
+    return bool(given(items))
+
+
+def given(items: Sequence[object]) -> set[int]:
+    """
+    Return which words of a command line a short option gives as secrets.
+
+    Args:
+        items: The words, such as ``["mysql", "-psecret"]``.
+    """
+    words = [_shown(item) for item in items]
+    starts: list[int] = []
+    at = 1
+    for word in words:
+        starts.append(at)
+        at += len(word) + len("', '")
+    text = "'" + "', '".join(words) + "'"
+    return {
+        bisect_right(starts, found.end(1)) - 1
+        for _, pattern in commands(text)
+        for found in pattern.finditer(text)
+    }
+
+
+def _shown(item: object) -> str:
+    """Return a word as the patterns read it: nothing odd in it, and cut."""
+    if type(item) is bytes:
+        item = item[:_MANY].decode("latin-1")
+    if type(item) is not str:
+        return "x"
+    if ":" in item or "=" in item or item[:1] == "-":
+        return _odd.sub("x", item[:_MANY])
+    # The name of a program stands at the end of its path.
+    return _odd.sub("x", item[-_FEW:])

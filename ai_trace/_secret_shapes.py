@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import binascii
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 
-from ai_trace._secret_commands import commands
+from ai_trace._secret_commands import commands, given
 from ai_trace._secret_tokens import DOT, MARK, TOKENS, token_pattern
 
 
@@ -32,6 +32,7 @@ URL_SLASH = (
 # look for the sign takes 1 µs in 100 kB of prose, for the text 27 to 72.
 LINKS = (
     ("url-password", "@", "://", URL),
+    ("url-password", "@", "://", URL_SLASH),
     (
         "slack-webhook",
         "/",
@@ -46,6 +47,12 @@ LINKS = (
     ),
     ("telegram-token", ":", ":AA", r"(:(?<=[0-9]{6}:))AA[A-Za-z0-9_-]{30,}"),
     ("url-signature", "=", "sig=", r"([?&]sig=)[A-Za-z0-9%+/=_-]{20,}"),
+)
+
+# By the sign: each is looked for once.
+_LINKS_OF = tuple(
+    (sign, tuple((hint, text) for _, said, hint, text in LINKS if said == sign))
+    for sign in dict.fromkeys(sign for _, sign, _, _ in LINKS)
 )
 
 AZURE = r"[A-Za-z0-9_~.]{3}[0-9]Q~[A-Za-z0-9_~.-]{31,}"
@@ -87,11 +94,11 @@ def may_hold_shape(text: str) -> bool:
         return True
     if "~" in text and _compiled(TILDE).search(text):
         return True
-    if "@" in text and _compiled(URL_SLASH).search(text):
-        return True
-    for _, sign, hint, pattern in LINKS:
-        if sign in text and hint in text and _compiled(pattern).search(text):
-            return True
+    for sign, links in _LINKS_OF:
+        if sign in text:
+            for hint, pattern in links:
+                if hint in text and _compiled(pattern).search(text):
+                    return True
     return False
 
 
@@ -140,7 +147,6 @@ def taken_out(
 def _patterns() -> list[tuple[str, str, str, int]]:
     """Return kind, plain start, pattern, and group to keep, of each shape."""
     found = [(kind, hint, pattern, 1) for kind, _, hint, pattern in LINKS]
-    found.append(("url-password", "://", URL_SLASH, 1))
     found.append(("azure-secret", "Q~", AZURE, 0))
     found.append(("openshift-token", "sha256~", OPENSHIFT, 1))
     found.append(("url-signature", "-Signature=", SIGNATURE, 1))
@@ -197,7 +203,7 @@ def _end_of_private_key(text: str, start: int) -> int:
     return end.end() if end else start
 
 
-def told_items(items: Iterable[object], count: int) -> Iterator[object]:
+def told_items(items: Sequence[object], count: int) -> Iterator[object]:
     """
     Yield of each item of a list what those before it say that it is, or ``None``.
 
@@ -210,11 +216,14 @@ def told_items(items: Iterable[object], count: int) -> Iterator[object]:
     """
     before: object = None
     in_key = False
-    for item in items:
+    secrets = given(items) if any(map(_is_short_option, items)) else ()
+    for n, item in enumerate(items):
         text = item if type(item) is str else ""
         in_key = in_key and bool(text) and _is_of_key(text)
         if in_key:
             yield "private key"
+        elif n in secrets:
+            yield "password"
         else:
             yield before if count == 2 or _is_option(before) else None
         in_key = "-----END" not in text and (in_key or _begins_key(text))
@@ -223,6 +232,12 @@ def told_items(items: Iterable[object], count: int) -> Iterator[object]:
 
 def _is_option(item: object) -> bool:
     return type(item) is str and item.startswith("--") and not item.startswith("---")
+
+
+def _is_short_option(item: object) -> bool:
+    if type(item) is bytes:
+        return item[:1] == b"-"
+    return type(item) is str and item[:1] == "-"
 
 
 def _begins_key(text: str) -> bool:

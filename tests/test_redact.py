@@ -317,6 +317,25 @@ ASSIGNED = [
     ("user='ann' password='{hunter2}'", "key"),
     ("postgres://ann:{pa#ss/w}@db.example.com/x", "url-password"),
     ("redis://:{pa/ss}@cache:6379", "url-password"),
+    ("requests.get(url, auth=('ann', '{hunter2}'))", "key"),
+    ('httpx.Client(auth = ("ann@example.com", "{hunter 2}"), timeout=3)', "key"),
+    ("{{'auth': ('ann', '{hunter2}'), 'timeout': 3}}", "key"),
+    ('{{"auth": ["", "{hunter2}"]}}', "key"),
+    ("session.auth = (user, '{hunter2}')", "key"),
+    ("HTTPBasicAuth('ann', '{hunter2}')", "key"),
+    ('smtp.login("ann@example.com", "{hunter2}")', "key"),
+    ("smtp.login(user, '{hunter2}')", "key"),
+    ("<user>ann</user><password>{hunter2}</password>", "key"),
+    ("<ns:apiKey>\n{hunter2}\n</ns:apiKey>", "key"),
+    ('<db_password type="string">{hunter2}</db_password>', "key"),
+    ("<password><![CDATA[{a<b}]]></password>", "key"),
+    ('<input type="password" name="p" value="{hunter2}">', "key"),
+    ("<input value='{hunter2}' name='p' type='password'/>", "key"),
+    ("CREATE USER ann IDENTIFIED BY '{hunter2}'", "key"),
+    ("create user 'ann'@'%' identified by \"{hunter2}\" account lock", "key"),
+    ("ALTER USER ann IDENTIFIED WITH sha2 BY '{it''s}' REPLACE x", "key"),
+    ("CREATE ROLE ann LOGIN PASSWORD '{hunter2}' VALID UNTIL 'x'", "key"),
+    ("alter role ann with encrypted password '{hunter2}'", "key"),
 ]
 
 
@@ -472,6 +491,20 @@ STAYS = [
     "self._cookie = cookie; self.pwd = pwd\nnew_secrets = secrets\n",
     "def ask(prompt='Password: ', stream=None, other=\"Your API key: \", more=1):",
     "[redacted:openai-key] password=[redacted:key] Bearer [redacted:bearer-token]",
+    "username, password = auth",
+    "ACCESS_KEY = 'AWS_ACCESS_KEY_ID'",
+    "headers['Authorization'] = signature\n",
+    "'Cookie': 'http.cookies', 'cookielib': 'http.cookiejar'",
+    "secrets: SecretsCollection",
+    "requests.get(url, auth=('user', password), proxies=('a', 'b'))",
+    "auth=('', ''), author=('Ann', 'Bob'), authors = ('Ann', 'Bob')",
+    "login('ann'), log.login(user, password), blogin('a', 'b')",
+    "<password></password><token>BTC</token><b>password</b><tokens>12</tokens>",
+    '<input type="password" name="value" value=""> <input type="text" value="x">',
+    "<password>${DB_PASSWORD}</password>",
+    "the password 'must be long', says he; a user's password is secret, isn't it",
+    "ALTER ROLE ann PASSWORD NULL; DROP USER 'ann'; sorted by 'price'",
+    "CREATE USER ann IDENTIFIED BY '${PASSWORD}'",
 ]
 
 
@@ -688,6 +721,73 @@ def test_pairs_of_headers(pair, name):
 def test_pairs_of_headers_made_of_text(name):
     """A pair of two texts is seen on the short way, too."""
     assert [[name, "[redacted:key]"]] == redacted([(name, "opaque")])[0]
+
+
+COMMANDS = [
+    (["mysql", "-psecret"], 1),
+    (["/usr/bin/mysql", "-uroot", "-psecret", "db"], 2),
+    (["mysql", "-h", "a" * 90, "-D", "b" * 90, "-psecret"], 5),
+    (["curl", "-u", "a:b"], 2),
+    (["curl", "-sSu", "ada:hunter 2", "https://example.com"], 2),
+    (["curl", "https://example.com", "--user", "ada:'"], 3),
+    (["curl", "-d", "a; b | c", "-uada:hunter2"], 3),
+    (["curl", "-b", "sid=abc", "https://example.com"], 2),
+    (["sshpass", "-p", "x"], 2),
+    (["sshpass", "-p", "$x", "ssh", "-p", "22", "ann@example.com"], 2),
+    (["sshpass", "-p", 1234, "ssh", "x"], 2),
+    (["sudo", "-n", "sshpass", "-p", "x"], 4),
+    (["docker", "login", "-u", "ann", "-p", "x", "example.com"], 5),
+    (["redis-cli", "-a", "x", "ping"], 2),
+    (["openssl", "rsa", "-passin", "pass:x"], 3),
+    ([b"sshpass", b"-p", b"x"], 2),
+]
+
+
+@pytest.mark.parametrize("made", [list, tuple])
+@pytest.mark.parametrize(("command", "at"), COMMANDS)
+def test_short_options_of_command_lines(command, at, made):
+    """In a list of words, too, what a short option gives is taken out."""
+    shown, notes = redacted({"args": made(command)})
+    others = [redacted(word)[0] for n, word in enumerate(command) if n != at]
+
+    assert "[redacted:key]" == shown["args"].pop(at)
+    assert others == shown["args"]
+    assert {"path": f"$.context.args[{at}]", "note": "redacted", "kind": "key"} in notes
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["ssh", "-p", "22", "ann@example.com"],
+        ["mkdir", "-p", "/a/b"],
+        ["mysql", "-p", "-u", "root"],
+        ["docker", "run", "-p", "8080:80", "-u", "1000:1000", "x"],
+        ["curl", "-o", "x", "-b", "cookies.txt", "https://example.com"],
+        ["a", "-b", "c", 5, None, {"d": ["-p", "x"]}],
+    ],
+)
+def test_other_short_options(command):
+    """Short options that give no secret stay as they are."""
+    assert (command, []) == redacted(command)
+
+
+@pytest.mark.parametrize("pair", [("ann", "hunter2"), ["", "hunter2"]])
+@pytest.mark.parametrize("key", ["auth", "http_auth", "basic_auth", "proxy-auth"])
+def test_names_and_passwords_for_a_client(key, pair):
+    """Who signs in and with what, as HTTP clients take it, is taken out."""
+    for capture in (Capture(Limits(), Redaction()) for _ in range(2)):
+        assert capture.plain({key: "none"}) is not None
+        assert capture.plain({key: pair}) is None
+
+    assert {key: "[redacted:key]"} == redacted({key: pair})[0]
+
+
+@pytest.mark.parametrize(
+    "value", ["oauth2", True, None, ["a", "b", "c"], [1, 2], {"type": "x"}, ("a", "")]
+)
+def test_what_else_is_called_auth(value):
+    """The name of a method, or of a file, is no name and password."""
+    assert json.loads(json.dumps({"auth": value})) == redacted({"auth": value})[0]
 
 
 @pytest.mark.parametrize(

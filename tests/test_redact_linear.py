@@ -15,7 +15,9 @@ from ai_trace import (
     _secret_commands,
     _secret_names,
     _secret_shapes,
+    _secret_syntax,
     _secret_tokens,
+    _stand_ins,
 )
 from ai_trace._patterns import may_be_empty, why_not_linear
 from ai_trace._redact import Redaction
@@ -28,7 +30,9 @@ MODULES = (
     _secret_commands,
     _secret_names,
     _secret_shapes,
+    _secret_syntax,
     _secret_tokens,
+    _stand_ins,
 )
 
 TOKEN_PATTERNS = {
@@ -63,7 +67,10 @@ hooks.slack.com/ /webhooks/
 mysql· mysql·-p curl·-b· sshpass·-p· docker·login·-p· ·-p a.b·login· login·a·password
 form-data;·name="token" ya29. hvs. ://a:b/ Q~ key- secret_ -us1
 password··= password:·|¶· password:str=" password=''' "passwords":["a6b7c8",
-token:["w·token:[" "secret":{"value":"v "secret":{"type":" key_12 password:¶·"
+token:["w·token:[" auth=(' auth=('a', .login(a,' <input <input·type="password"
+<password> </password> <password></password> <password>a</password> <![CDATA[
+user·password·' identified·by·' a,·password·=·auth
+"secret":{"value":"v "secret":{"type":" key_12 password:¶·"
 """.split()
 SAID_OFTEN = [part.replace("·", " ").replace("¶", "\n") for part in SAID]
 """What an attacker would repeat: the beginnings of secrets that never come."""

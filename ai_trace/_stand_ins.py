@@ -1,0 +1,116 @@
+"""
+What stands where a secret could: placeholders, code, names of other things.
+
+What is let through here is recorded as it is, so each rule is one that a real secret
+does not meet.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ai_trace._secret_names import Names
+
+
+_LONGEST_WORD = 82
+"""What is an identifier, as below, has no more characters."""
+
+# What stands in the place of a secret: a placeholder, a type, nothing.
+PLACEHOLDER = (
+    r"\[redact|//|\$(?:[{(]|[A-Z_]{3})|\{\{?[ ]?[A-Za-z_\"'\\]|<[A-Za-z/]|%[(s]|\*{3}"
+    r"|\.{3}|…|[yY]our[_-]|YOUR[_-]"
+    r"|(?:[nN]one|null|nil|undefined|[tT]rue|[fF]alse|str|string|bytes|int|bool|float"
+    r"|[aA]ny|Optional|Union|SecretStr|object|lambda|await|not)(?![\w-])"
+)
+CODE = (
+    r"[\[({]|[A-Za-z_][\w.]{0,80}[(\[]"
+    r"|(?:self|cls|this|os|env|settings|config|cfg|args|options|process|request)"
+    r"\.[a-zA-Z_]"
+)
+IDENTIFIER = r"[A-Za-z_][\w.]{0,80}(?![^\s,;)}\]\"'])"
+
+SEVERAL = r"(?:auth|cred|creds|credential|credentials|args|pair|parts|row)\b"
+# The name of a variable, in three words or more: AWS_ACCESS_KEY_ID
+VARIABLE = r"[A-Z]{2,16}_[A-Z]{2,16}_[A-Z_]{2,64}\Z"
+# The name of a module: http.cookies
+MODULE = r"[a-z]{2,32}\.[a-z]{2,32}\Z"
+# Two capitals at least, as in SecretsCollection.
+CLASS = r"[A-Z][a-z]{2,16}[A-Z][a-z]{2,16}(?:[A-Z][a-z]{2,16})?\Z"
+
+is_placeholder = re.compile(PLACEHOLDER).match
+_code = re.compile(CODE).match
+_identifier = re.compile(IDENTIFIER).match
+_several = re.compile(SEVERAL).match
+_variable = re.compile(VARIABLE).match
+_module = re.compile(MODULE).match
+_class = re.compile(CLASS).match
+
+
+def is_code(text: str, start: int, at: int, names: Names) -> bool:
+    """Tell whether a value is read from elsewhere: ``password=settings.password``."""
+    if _code(text, start) or _is_unpacked(text, start, at):
+        return True
+    found = _identifier(text, start)
+    if found is None:
+        return False
+    word = found[0]
+    compound = "_" in word or "." in word
+    name = text[max(0, at - 2 * _LONGEST_WORD) : at].rstrip(" \t")
+    if text[at] == ":" and _is_type(word, name):
+        return True
+    # In Python: headers["Authorization"] = signature
+    if name.endswith(("']", '"]')) and text[at - 1 : at + 2] == " = ":
+        return _is_plain_word(word)
+    return name.endswith(word) or (compound and names.end_says(word) > 0)
+
+
+def is_prompt(text: str, at: int, quote: str) -> bool:
+    """Tell whether the quote behind a name ends what it is in: ``'Password: '``."""
+    said = text[max(0, at - _LONGEST_WORD) : at]
+    before, _, words = said.rpartition(quote or "\n")
+    is_word = words[:1].isalnum() and words[-1:].isalnum()
+    return bool(quote and before) and is_word and words.replace(" ", "").isalnum()
+
+
+def is_place(text: str, start: int, at: int, said: str) -> bool:
+    """Tell whether it is a directory, ``PWD=/home``, or a name, ``arn:x:secret:y``."""
+    if text[at] == ":" and start == at + 1 and said.endswith(":secret"):
+        return True
+    return text.startswith(("/", "~"), start) and text.endswith("PWD", 0, at)
+
+
+def is_name(value: str, said: str) -> bool:
+    """
+    Tell whether a quoted value is a name: of a variable, or of a module.
+
+    ``ACCESS_KEY = 'AWS_ACCESS_KEY_ID'`` names what it is called itself; a cookie has
+    a "=", ``'Cookie': 'http.cookies'`` has none.
+
+    Args:
+        value: What stands between the quotes.
+        said: The end of the name before it, in lower case.
+    """
+    if said.endswith("cookie"):
+        return _module(value) is not None
+    name = said.rpartition(" ")[2].rpartition("\n")[2]
+    is_variable = _variable(value) is not None and "_" in name
+    return is_variable and f"_{name}" in value.lower() and value.lower() != name
+
+
+def _is_unpacked(text: str, start: int, at: int) -> bool:
+    """Tell whether one thing is given to several names: ``user, password = auth``."""
+    if text[at] != "=" or _several(text, start) is None:
+        return False
+    line = text[max(0, at - 256) : at].rpartition("\n")[2]
+    return "," in line and all(name.strip().isidentifier() for name in line.split(","))
+
+
+def _is_type(word: str, name: str) -> bool:
+    """Tell whether a class is named for what it is: ``secrets: SecretsCollection``."""
+    last = name.lower().rpartition("_")[2].rpartition(" ")[2].rpartition("\n")[2]
+    return _class(word) is not None and len(last) > 2 and word.lower().startswith(last)
+
+
+def _is_plain_word(word: str) -> bool:
+    """Tell whether a word can be a variable: no digit, lower case."""
+    return word.islower() and word.replace("_", "").isalpha()
