@@ -22,7 +22,14 @@ from ai_trace._secret_names import (
     told_value,
 )
 from ai_trace._secret_shapes import may_hold_shape, taken_out, without_shapes
-from ai_trace._secret_syntax import marked_up, signed_in, stated
+from ai_trace._secret_syntax import (
+    marked_up,
+    may_sign_in,
+    may_state,
+    set_apart,
+    signed_in,
+    stated,
+)
 from ai_trace.exceptions import TraceConfigError
 
 
@@ -106,7 +113,8 @@ class Redaction:
         self.replace = replace
         self.plain_keys: set[str] = set()
         # Plain in themselves; what they are called stands under another key.
-        self._values = [key for key in ("value", "Value") if not self._names.say(key)]
+        telling = ("value", "Value", "kind")
+        self._values = [key for key in telling if not self._names.say(key)]
 
     def __repr__(self) -> str:
         keys, patterns, replace = self._arguments
@@ -135,9 +143,10 @@ class Redaction:
             (len(text) >= _SHORTEST_SHAPE and may_hold_shape(text))
             or (("=" in text or ":" in text) and self._gives_value(text))
             or (("(" in text or "[" in text) and self._has_pair(text))
+            or (("\n" in text or "{" in text) and any(set_apart(text)))
             or ("<" in text and any(marked_up(text, self._names)))
-            or (("'" in text or '"' in text) and any(stated(text)))
-            or (text[:2] == "--" and self._names.say(text) > 0)
+            or (("'" in text or '"' in text) and may_state(text) and any(stated(text)))
+            or (text[:1] == "-" and self._names.say(text) > 0)
             or (bool(self._patterns) and self._matches(text))
         )
 
@@ -150,7 +159,9 @@ class Redaction:
         has_quote = "'" in text or '"' in text
         if not has_quote:
             return False
-        return any(paired(text, self._names)) or any(signed_in(text))
+        return any(paired(text, self._names)) or (
+            may_sign_in(text) and any(signed_in(text))
+        )
 
     def _matches(self, text: str) -> bool:
         return any(pattern.search(text) for _, pattern in self._patterns)
@@ -264,9 +275,10 @@ class Redaction:
             text = _without_spans(text, signed_in(text), found)
         if "<" in text:
             text = _without_spans(text, marked_up(text, self._names), found)
-        if "'" in text or '"' in text:
+        if may_state(text):
             text = _without_spans(text, stated(text), found)
         if "=" in text or ":" in text:
+            text = _without_spans(text, set_apart(text), found)
             text = _without_spans(text, named(text, self._names), found)
             text = _without_spans(text, assigned(text, self._names), found)
         return text

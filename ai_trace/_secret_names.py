@@ -62,6 +62,7 @@ def told_value(fields: Mapping[str, object]) -> dict[str, str]:
     Return what an object says of itself that its value is.
 
     Headers, settings and tags are listed as ``{"name": "Cookie", "value": "sid=1"}``.
+    Terraform calls a value sensitive, Kubernetes has objects of the kind ``Secret``.
 
     Args:
         fields: What the object holds, by names.
@@ -69,6 +70,10 @@ def told_value(fields: Mapping[str, object]) -> dict[str, str]:
     Returns:
         The name of its value to what the value is called; empty for other objects.
     """
+    if "kind" in fields and fields["kind"] == "Secret":
+        return {key: "secret" for key in ("data", "stringData") if key in fields}
+    if "value" in fields and fields.get("sensitive") is True:
+        return {"value": "secret"}
     for value, *names in (("value", "name", "key"), ("Value", "Name", "Key")):
         for name in names if value in fields else ():
             told = fields.get(name)

@@ -227,11 +227,14 @@ def told_items(items: Sequence[object], count: int) -> Iterator[object]:
         else:
             yield before if count == 2 or _is_option(before) else None
         in_key = "-----END" not in text and (in_key or _begins_key(text))
-        before = item
+        before = None if n in secrets else item
 
 
 def _is_option(item: object) -> bool:
-    return type(item) is str and item.startswith("--") and not item.startswith("---")
+    if type(item) is not str or item.startswith("---"):
+        return False
+    # Some programs have one hyphen before long options, too: -password
+    return item.startswith("--") or (item.startswith("-") and len(item) > 4)
 
 
 def _is_short_option(item: object) -> bool:

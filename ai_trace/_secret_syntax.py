@@ -1,5 +1,5 @@
 """
-Finds secrets by the syntax around them: in calls, XML, HTML and SQL.
+Finds secrets by the syntax around them: in calls, XML, HTML, SQL and manifests.
 """
 
 from __future__ import annotations
@@ -30,6 +30,18 @@ TAG_NAME = r"[\w:.-]{1,64}\Z"
 INPUT = r"<input\b[^<>]{0,1024}"
 TYPE = r"type ?= ?\\?[\"']?password\b"
 GIVEN = r"\bvalue ?= ?(\\?[\"'])"
+# The head of <add key="ApiKey" value="x"/> and <string name="api_key">x</string>
+NAMED = (
+    r"\b(?:name|key) ?= ?(\\?[\"'])([\w. -]{1,64})\1"
+    r"(?: {1,4}value ?= ?(\\?[\"'])|>(?=[^<\s]))"
+)
+# In YAML and JSON: kind: Secret, "kind": "Secret"
+KIND = r"\bkind(?:\\?[\"'])? ?: ?(?:\\?[\"'])?Secret\b"
+DATA = r"\b(?:data|stringData)(?:\\?[\"'])? ?:[ \t]{0,8}(\{|\r?(?=\n))"
+ENTRY = r"[\s\\nrt,]{0,32}[\"'][\w.-]{1,253}"
+GIVES = r"\\?[\"'] ?: ?(\\?[\"'])"
+SENSITIVE = r"\bsensitive\\?[\"'] ?: ?true\b"
+OUTPUT = r"\bvalue\\?[\"'] ?: ?(\\?[\"'])"
 # The quote of: PASSWORD 'x', BY "x"
 SQL_QUOTE = (
     r"[\"'](?<=[dDyY] .)(?:(?<=[pP][aA][sS][sS][wW][oO][rR][dD] .)|(?<= [bB][yY] .))"
@@ -42,15 +54,30 @@ _tag_name = re.compile(TAG_NAME).match
 _inputs = re.compile(INPUT).finditer
 _type = re.compile(TYPE).search
 _given = re.compile(GIVEN).search
+_named = re.compile(NAMED).finditer
+_kind = re.compile(KIND).search
+_data = re.compile(DATA).finditer
+_entry = re.compile(ENTRY).match
+_gives = re.compile(GIVES).match
+_sensitive = re.compile(SENSITIVE).finditer
+_output = re.compile(OUTPUT).search
 _sql_quotes = re.compile(SQL_QUOTE).finditer
 
 _ROLES = frozenset("role user group options encrypted with login".split())
 
 
+def may_sign_in(text: str) -> bool:
+    """Tell quickly whether a text may give a client a name and a password."""
+    return "uth" in text or ".login(" in text
+
+
+def may_state(text: str) -> bool:
+    """Tell quickly whether a text may be SQL that gives a password."""
+    return " '" in text or ('"' in text and ('y "' in text or 'Y "' in text))
+
+
 def signed_in(text: str) -> Iterator[Span]:
     """Yield the passwords that clients are given beside a name, from left to right."""
-    if "uth" not in text and ".login(" not in text:
-        return
     done = 0
     for found in _sign_ins(text):
         first = _first(text, found.end())
@@ -70,8 +97,16 @@ def marked_up(text: str, names: Names) -> Iterator[Span]:
 
     ``<password>x</password>``, ``<input type="password" value="x">``.
     """
-    spans = [*_in_inputs(text), *_in_elements(text, names)]
-    yield from sorted(spans)
+    done = 0
+    spans = [
+        *_in_inputs(text),
+        *_in_elements(text, names),
+        *_in_attributes(text, names),
+    ]
+    for start, end in sorted(spans):
+        if start >= done:
+            done = end
+            yield start, end
 
 
 def _in_elements(text: str, names: Names) -> Iterator[Span]:
@@ -120,10 +155,73 @@ def _in_inputs(text: str) -> Iterator[Span]:
                 yield start, min(end, found.end())
 
 
+def _in_attributes(text: str, names: Names) -> Iterator[Span]:
+    for found in _named(text):
+        says, start = names.end_says(found[2]), found.end()
+        if says and not is_placeholder(text, start):
+            end = end_of_quoted(text, start, found[3] or "<")
+            if is_given(text, start, end, says):
+                yield start, end
+
+
+def set_apart(text: str) -> Iterator[Span]:
+    """
+    Yield what manifests say of themselves to be secret, whatever it is called.
+
+    All data of an object of Kubernetes whose kind is ``Secret``, and what Terraform
+    calls sensitive: ``"conn": {"value": "x", "sensitive": true}``.
+    """
+    if "Secret" in text and _kind(text):
+        for found in _data(text):
+            start = found.end()
+            end = _end_of_entries(text, start) if found[1] == "{" else None
+            end = _end_of_block(text, found.start()) if end is None else end
+            if start < end:
+                yield start, end
+    elif "sensitive" in text:
+        yield from _outputs(text)
+
+
+def _end_of_entries(text: str, start: int) -> int:
+    """Return where the last text ends of an object of JSON that holds only texts."""
+    entry = _entry(text, start)
+    value = _gives(text, entry.end()) if entry else None
+    while value is not None:
+        start = end_of_quoted(text, value.end(), value[1]) + len(value[1])
+        entry = _entry(text, start)
+        value = _gives(text, entry.end()) if entry else None
+    return start
+
+
+def _end_of_block(text: str, at: int) -> int:
+    """Return where the lines end that go in further than the one above them."""
+    indent = at - text.rfind("\n", 0, at) - 1
+    end = text.find("\n", at)
+    while text.startswith(" " * (indent + 1), end + 1):
+        end = text.find("\n", end + 1)
+        if end < 0:
+            return len(text)
+    return end
+
+
+def _outputs(text: str) -> Iterator[Span]:
+    done = 0
+    for found in _sensitive(text):
+        first = max(
+            done, text.rfind("{", max(0, found.start() - _ELEMENT), found.start())
+        )
+        last = text.find("}", found.end(), found.end() + _ELEMENT)
+        output = _output(text[first : last if last >= 0 else len(text)][: 2 * _ELEMENT])
+        if output is not None and not is_placeholder(text, first + output.end()):
+            start = first + output.end()
+            end = end_of_quoted(text, start, output[1])
+            if start < end:
+                done = end
+                yield start, end
+
+
 def stated(text: str) -> Iterator[Span]:
     """Yield the passwords in SQL: ``IDENTIFIED BY 'x'``, ``ROLE ann PASSWORD 'x'``."""
-    if not (" '" in text or "IDENTIFIED" in text or "identified" in text):
-        return
     done = 0
     for found in _sql_quotes(text):
         start = found.end()

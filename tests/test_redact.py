@@ -336,6 +336,17 @@ ASSIGNED = [
     ("ALTER USER ann IDENTIFIED WITH sha2 BY '{it''s}' REPLACE x", "key"),
     ("CREATE ROLE ann LOGIN PASSWORD '{hunter2}' VALID UNTIL 'x'", "key"),
     ("alter role ann with encrypted password '{hunter2}'", "key"),
+    ('<property name="password" value="{hunter2}"/>', "key"),
+    ('<add key="ApiKey" value="{hunter2}"/>', "key"),
+    ('<string name="api_key">{hunter2}</string>', "key"),
+    ("kind: Secret\ndata:{\n  user: YW5u\n  conn: |\n    eA==}\nkind: x", "key"),
+    ("  kind: Secret\n  stringData:{\n    conn: x}\n  metadata:\n    n: x", "key"),
+    ('{{"kind": "Secret", "data": {{{"conn": "eA=="} }}, "type": "x"}}', "key"),
+    ('{{"data": {{{\n "a": "b",\n "c": "d"}\n}}, "kind":"Secret"}}', "key"),
+    (
+        '{{"conn": {{"value": "{hunter2}", "type": "string", "sensitive": true}}}}',
+        "key",
+    ),
 ]
 
 
@@ -505,6 +516,11 @@ STAYS = [
     "the password 'must be long', says he; a user's password is secret, isn't it",
     "ALTER ROLE ann PASSWORD NULL; DROP USER 'ann'; sorted by 'price'",
     "CREATE USER ann IDENTIFIED BY '${PASSWORD}'",
+    '<property name="symbol" value="BTC"/> <string name="title">Key</string>',
+    "kind: SecretStore\ndata:\n  a: b\n",
+    "kind: Secret\nmetadata:\n  name: x\ntype: Opaque\n",
+    '{"kind": "Secret", "metadata": {"name": "x"}, "data": {}}',
+    "kind: ConfigMap\ndata:\n  a: b\n",
 ]
 
 
@@ -780,6 +796,36 @@ def test_names_and_passwords_for_a_client(key, pair):
         assert capture.plain({key: pair}) is None
 
     assert {key: "[redacted:key]"} == redacted({key: pair})[0]
+
+
+@pytest.mark.parametrize("name", ["data", "stringData"])
+def test_secrets_of_kubernetes(name):
+    """Whatever an object of the kind Secret holds is one."""
+    found = {"kind": "Secret", name: {"conn": "eA=="}, "metadata": {"name": "x"}}
+    other = {**found, "kind": "ConfigMap"}
+    capture = Capture(Limits(), Redaction())
+
+    assert capture.plain(other) is not None
+    assert capture.plain(found) is None
+    assert {**found, name: "[redacted:key]"} == redacted(found)[0]
+
+
+def test_sensitive_outputs_of_terraform():
+    """What Terraform calls sensitive is taken out, whatever its name."""
+    output = {"conn": {"value": "x", "type": "string", "sensitive": True}}
+    capture = Capture(Limits(), Redaction())
+
+    assert capture.plain({"conn": {**output["conn"], "sensitive": False}}) is not None
+    assert capture.plain(output) is None
+    assert "[redacted:key]" == redacted(output)[0]["conn"]["value"]
+
+
+@pytest.mark.parametrize("option", ["-password", "-dbPassword", "-storepass-secret"])
+def test_long_options_behind_one_hyphen(option):
+    """Some programs have one hyphen before a long option."""
+    command = ["run", option, "x", "-v"]
+
+    assert ["run", option, "[redacted:key]", "-v"] == redacted(command)[0]
 
 
 @pytest.mark.parametrize(

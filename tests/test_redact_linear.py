@@ -69,6 +69,9 @@ form-data;·name="token" ya29. hvs. ://a:b/ Q~ key- secret_ -us1
 password··= password:·|¶· password:str=" password=''' "passwords":["a6b7c8",
 token:["w·token:[" auth=(' auth=('a', .login(a,' <input <input·type="password"
 <password> </password> <password></password> <password>a</password> <![CDATA[
+kind:·Secret¶data:¶ kind:Secret·data:{ data: "a":"b" "sensitive":true "value":"
+{"value":"x","sensitive":true
+name="token">a name="token"·value="
 user·password·' identified·by·' a,·password·=·auth
 "secret":{"value":"v "secret":{"type":" key_12 password:¶·"
 """.split()
