@@ -11,6 +11,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from functools import cache
+from typing import Any
 
 
 # Between the words of a command line, and of a list of them.
@@ -84,10 +85,10 @@ ODD = "[^A-Za-z0-9_@:=+/-]"
 _odd = re.compile(ODD)
 
 
-def gives_secret(items: Sequence[object]) -> bool:
+def gives_secret(items: Sequence[Any]) -> bool:
     """Tell quickly whether a list is a command line that gives a secret."""
     try:
-        text = "\n".join(items)  # type: ignore[arg-type]
+        text = "\n".join(items)
     except TypeError:
         text = "\n".join([item for item in items if type(item) is str])
     if "\n-" not in text or not any(word in text for word in _WORDS):

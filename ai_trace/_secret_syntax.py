@@ -159,7 +159,10 @@ def _in_attributes(text: str, names: Names) -> Iterator[Span]:
     for found in _named(text):
         says, start = names.end_says(found[2]), found.end()
         if says and not is_placeholder(text, start):
-            end = end_of_quoted(text, start, found[3] or "<")
+            if found[3]:
+                end = end_of_quoted(text, start, found[3])
+            else:
+                end = text.find("<", start, start + _ELEMENT)
             if is_given(text, start, end, says):
                 yield start, end
 
@@ -172,11 +175,15 @@ def set_apart(text: str) -> Iterator[Span]:
     calls sensitive: ``"conn": {"value": "x", "sensitive": true}``.
     """
     if "Secret" in text and _kind(text):
+        done = 0
         for found in _data(text):
             start = found.end()
+            if start < done:
+                continue
             end = _end_of_entries(text, start) if found[1] == "{" else None
             end = _end_of_block(text, found.start()) if end is None else end
             if start < end:
+                done = end
                 yield start, end
     elif "sensitive" in text:
         yield from _outputs(text)
@@ -207,9 +214,10 @@ def _end_of_block(text: str, at: int) -> int:
 def _outputs(text: str) -> Iterator[Span]:
     done = 0
     for found in _sensitive(text):
-        first = max(
-            done, text.rfind("{", max(0, found.start() - _ELEMENT), found.start())
-        )
+        brace = text.rfind("{", max(0, found.start() - _ELEMENT), found.start())
+        if brace < 0:
+            continue
+        first = max(done, brace)
         last = text.find("}", found.end(), found.end() + _ELEMENT)
         output = _output(text[first : last if last >= 0 else len(text)][: 2 * _ELEMENT])
         if output is not None and not is_placeholder(text, first + output.end()):
