@@ -129,8 +129,7 @@ class Capture:
                     children = value.values()
                 elif kind is list or kind is tuple:
                     children = value[: most + 1]
-                    is_told = len(children) > 1 and type(value[0]) is str
-                    if is_told and self._tells_secret(children):
+                    if len(children) > 1 and self._tells_secret(children):
                         return None
                 else:
                     children = (value,)
@@ -172,7 +171,9 @@ class Capture:
         return text if len(text) <= room else None
 
     def _tells_secret(self, items: Any) -> bool:
-        return self.redaction is not None and self.redaction.tells_secret(items)
+        if self.redaction is None or type(items[0]) is not str:
+            return False
+        return self.redaction.tells_secret(items)
 
     def full(self, value: Any, path: str, room: int | None = None) -> Captured:
         """

@@ -22,7 +22,7 @@ from ai_trace._objects import keeps_elsewhere, plain_text, short_name, type_of
 from ai_trace._plain_words import PlainWords
 from ai_trace._redact import FAILED, Redaction
 from ai_trace._secret_names import told_value
-from ai_trace._secret_shapes import told_items
+from ai_trace._secret_shapes import may_tell, told_items
 
 
 _MAX_WALKS = 5
@@ -243,7 +243,10 @@ class Copy(Leaves):
         by_name = {key: child for key, child in items if type(key) is str}
         rooms = self._rooms_of(by_name)
         leaf = self._leaf if self._replace is None else _no_leaf
-        names = told = None
+        told = told_value(by_name)
+        if told:
+            rooms = {**rooms, **dict.fromkeys(told, 0)}
+        names = None
         copied: dict[str, Any] = {}
         for key, child in items:
             room = self._room
@@ -255,8 +258,7 @@ class Copy(Leaves):
                 if shown is _OTHER:
                     shown = self.of(child, below(path, name))
             else:
-                if names is None or told is None:
-                    names, told = Names(set(by_name)), told_value(by_name)
+                names = names or Names(set(by_name))
                 self._room = room - 2
                 name = self._key(key, path, names)
                 said = told.get(name) or (key if type(key) in (str, bytes) else name)
@@ -388,6 +390,4 @@ def _no_leaf(_value: Any) -> Any:
 
 def _told(items: Any, count: int) -> Iterator[object]:
     """Return what items tell of others, which few do."""
-    if count == 2 or any(type(item) is str and "--" in item for item in items):
-        return told_items(items, count)
-    return repeat(None)
+    return told_items(items, count) if count == 2 or may_tell(items) else repeat(None)

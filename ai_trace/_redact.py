@@ -28,6 +28,7 @@ from ai_trace._secret_syntax import (
     may_state,
     set_apart,
     signed_in,
+    signs_in,
     stated,
 )
 from ai_trace.exceptions import TraceConfigError
@@ -186,18 +187,16 @@ class Redaction:
         if self.suspects(keys):
             return False
         # Whether "auth" holds a secret depends on its value, each time.
-        is_said = "auth\n" in f"{keys}\n".lower() or self._names.may_be_among(keys)
-        if is_said:
+        if "auth\n" in f"{keys}\n".lower() or self._names.may_be_among(keys):
             return not any(self.key_kind(key, mapping[key]) for key in new)
         remember(known, new)
         return True
 
-    def tells_secret(self, items: Sequence[object]) -> bool:
+    def tells_secret(self, items: Sequence[Any]) -> bool:
         """Tell whether items say of one that it is a secret: headers, command lines."""
         name = items[0]
-        if len(items) == 2 and type(name) is str and not name[:1].isdigit():
-            return self.key_kind(name, items[1]) is not None or gives_secret(items)
-        return gives_secret(items)
+        is_pair = len(items) == 2 and type(name) is str and not name[:1].isdigit()
+        return (is_pair and bool(self.key_kind(name, items[1]))) or gives_secret(items)
 
     def key_kind(self, name: str, value: object) -> str | None:
         """
@@ -212,7 +211,7 @@ class Redaction:
             The kind, or ``None`` for what may be shown.
         """
         says = self._names.say(name)
-        if not says and name[-4:].lower() == "auth" and _signs_in(value):
+        if not says and name[-4:].lower() == "auth" and signs_in(value):
             return "key"
         if not says or value is None or type(value) is bool:
             return None
@@ -300,13 +299,6 @@ def _without_spans(
         at = end
         found.append("key")
     return "".join([*parts, text[at:]])
-
-
-def _signs_in(value: object) -> bool:
-    """Tell whether a value is a name and a password, as HTTP clients take them."""
-    if not (isinstance(value, (list, tuple)) and len(value) == 2):
-        return False
-    return all(type(item) in (str, bytes) for item in value) and bool(value[1])
 
 
 def _is_open_container(value: object) -> bool:

@@ -70,7 +70,8 @@ def told_value(fields: Mapping[str, object]) -> dict[str, str]:
     Returns:
         The name of its value to what the value is called; empty for other objects.
     """
-    if "kind" in fields and fields["kind"] == "Secret":
+    kind = fields.get("kind")
+    if type(kind) is str and kind == "Secret":
         return {key: "secret" for key in ("data", "stringData") if key in fields}
     if "value" in fields and fields.get("sensitive") is True:
         return {"value": "secret"}

@@ -203,6 +203,14 @@ def _end_of_private_key(text: str, start: int) -> int:
     return end.end() if end else start
 
 
+def may_tell(items: Sequence[object]) -> bool:
+    """Tell quickly whether items may say of each other what they are."""
+    return any(
+        type(item) is str and "-" in item and (item[0] == "-" or "--" in item)
+        for item in items
+    ) or any(type(item) is bytes and item[:1] == b"-" for item in items)
+
+
 def told_items(items: Sequence[object], count: int) -> Iterator[object]:
     """
     Yield of each item of a list what those before it say that it is, or ``None``.

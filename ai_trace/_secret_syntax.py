@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 from ai_trace._assigned import Span, end_of_quoted, is_given
 from ai_trace._secret_names import Names
@@ -252,3 +253,11 @@ def _end_of_stated(text: str, start: int, quote: str) -> int:
     end = end if end >= 0 else len(text)
     line = text.find("\n", start, end)
     return line if line >= 0 else end
+
+
+def signs_in(value: Any) -> bool:
+    """Tell whether a value is a name and a password, as HTTP clients take them."""
+    is_pair = (type(value) is tuple or type(value) is list) and len(value) == 2
+    return (
+        is_pair and all(type(item) in (str, bytes) for item in value) and bool(value[1])
+    )
