@@ -8,7 +8,6 @@ port. So each is known together with the program, on the same line of a text.
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any
@@ -99,6 +98,8 @@ def given(items: Sequence[object]) -> set[int]:
     Args:
         items: The words, such as ``["mysql", "-psecret"]``.
     """
+    from bisect import bisect_right
+
     words = [_shown(item) for item in items]
     starts: list[int] = []
     at = 1

@@ -204,7 +204,8 @@ class TestTheAgent:
             "resource.setrlimit(resource.RLIMIT_FSIZE, no_more)\n"
             "sys.exit(main(['demo', '--dir', sys.argv[1]]))\n"
         )
-        words = [sys.executable, "-c", program, str(tmp_path)]
+        # Without -B, files of bytecode are cut off as well, and stay (Python 3.9).
+        words = [sys.executable, "-B", "-c", program, str(tmp_path)]
         done = subprocess.run(words, capture_output=True, text=True, check=False)
         (path,) = tmp_path.iterdir()
         lost = len(STORY) - path.read_bytes().count(b"\n")
