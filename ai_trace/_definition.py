@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from collections.abc import Iterable
 from types import FunctionType
 from typing import Any, Callable, Union
@@ -22,7 +23,7 @@ _PLAIN_KINDS = (
     inspect.Parameter.KEYWORD_ONLY,
 )
 _NEVER_SHOWN = ("self", "cls")
-_PARTIALS_BIND = hasattr(functools.partial, "__get__")
+_PARTIALS_BIND = sys.version_info >= (3, 14)
 _RUNS_LATER = inspect.CO_COROUTINE | inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
 
 Chosen = Union[bool, Iterable[str]]

@@ -51,9 +51,9 @@ if TYPE_CHECKING:
 # How many bytes their lines may have, about.
 BATCH = 64 * 1024
 _KEY = b'"session"'
-# So many damaged lines of a file are named one by one, and so many runs of further
-# ones; nobody shows more.
-_NAMED_LINES = 1_000
+# So many damaged lines of a file are named one by one, fewer than are listed, so that
+# what is told together stands in the list, too; and so many runs of further ones.
+_NAMED_LINES = 900
 _NAMED_RUNS = 1_000
 # Every step has the key, some letter of which might be escaped.
 _STEPS_HAVE = (b'"name"', b"\\u")

@@ -8,6 +8,7 @@ import copy
 import functools
 import gc
 import pickle
+import sys
 import types
 import warnings
 import weakref
@@ -133,7 +134,7 @@ def test_a_constructor_is_called_on_an_object_as_well(recording):
     assert [{"x": 1}, {"x": 2}] == contexts
 
 
-PARTIALS_BIND = hasattr(functools.partial, "__get__")
+PARTIALS_BIND = sys.version_info >= (3, 14)
 
 
 def paid(payer, *owner_and_amount):
