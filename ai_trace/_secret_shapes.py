@@ -88,9 +88,9 @@ def may_hold_shape(text: str) -> bool:
     ):
         folded = text.replace("_", "-").replace("J", "-").replace("I", "-")
         folded = folded.replace("G", "-").replace("B", "-")
-        if _mark(folded) and _is_marked(text, folded):
+        if _compiled(MARK).search(folded) and _is_marked(text, folded):
             return True
-    if "." in text and _dot(text):
+    if "." in text and _compiled(DOT).search(text):
         return True
     if "~" in text and _compiled(TILDE).search(text):
         return True
@@ -164,10 +164,6 @@ def _patterns() -> list[tuple[str, str, str, int]]:
 @cache
 def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern)
-
-
-_mark = re.compile(MARK).search
-_dot = re.compile(DOT).search
 
 
 def _without_basic(match: re.Match[str], found: list[str]) -> str:
