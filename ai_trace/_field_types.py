@@ -112,11 +112,10 @@ def tuple_reader(cls: type) -> Callable[[Any], Any]:
 
 def data_reader(cls: type) -> Callable[[Any], Any]:
     """Read the wrappers of ``collections`` by the data that they are around."""
-    stored_in = slot_reader(cls, "__dict__")
+    stored = _stored_reader(cls, "data")
 
     def read(value: Any) -> Any:
-        stored = stored_in(value)
-        data = stored.get("data") if type(stored) is dict else None
+        data = stored(value)
         return data if type(data) in (dict, list, str) else UNKNOWN
 
     return read
@@ -124,12 +123,22 @@ def data_reader(cls: type) -> Callable[[Any], Any]:
 
 def chain_reader(cls: type) -> Callable[[Any], Any]:
     # Its mappings, not what it answers: to merge them would compare foreign keys.
+    stored = _stored_reader(cls, "maps")
+
+    def read(value: Any) -> Any:
+        maps = stored(value)
+        return {"maps": maps} if type(maps) is list else UNKNOWN
+
+    return read
+
+
+def _stored_reader(cls: type, name: str) -> Callable[[Any], Any]:
+    """Return what reads a value that instances store under a name."""
     stored_in = slot_reader(cls, "__dict__")
 
     def read(value: Any) -> Any:
         stored = stored_in(value)
-        maps = stored.get("maps") if type(stored) is dict else None
-        return {"maps": maps} if type(maps) is list else UNKNOWN
+        return stored.get(name) if type(stored) is dict else None
 
     return read
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from functools import cache
 from typing import Any
+
+from ai_trace._secret_tokens import compiled
 
 
 # Between the words of a command line, and of a list of them.
@@ -64,16 +65,11 @@ OPTIONS = (
 )
 
 
-@cache
-def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern)
-
-
 def commands(text: str) -> Iterator[tuple[str, re.Pattern[str]]]:
     """Yield kind and pattern of what finds a secret in a text with command lines."""
     for kind, word, pattern in OPTIONS:
-        if word in text and _compiled(pattern).search(text):
-            yield kind, _compiled(pattern)
+        if word in text and compiled(pattern).search(text):
+            yield kind, compiled(pattern)
 
 
 _FEW, _MANY = 24, 72

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 
 from ai_trace._secret_commands import commands, given
-from ai_trace._secret_tokens import DOT, MARK, TOKENS, token_pattern
+from ai_trace._secret_tokens import DOT, MARK, TOKENS, compiled, token_pattern
 
 
 BEARER = (
@@ -88,16 +88,16 @@ def may_hold_shape(text: str) -> bool:
     ):
         folded = text.replace("_", "-").replace("J", "-").replace("I", "-")
         folded = folded.replace("G", "-").replace("B", "-")
-        if _compiled(MARK).search(folded) and _is_marked(text, folded):
+        if compiled(MARK).search(folded) and _is_marked(text, folded):
             return True
-    if "." in text and _compiled(DOT).search(text):
+    if "." in text and compiled(DOT).search(text):
         return True
-    if "~" in text and _compiled(TILDE).search(text):
+    if "~" in text and compiled(TILDE).search(text):
         return True
     for sign, links in _LINKS_OF:
         if sign in text:
             for hint, pattern in links:
-                if hint in text and _compiled(pattern).search(text):
+                if hint in text and compiled(pattern).search(text):
                     return True
     return False
 
@@ -105,7 +105,7 @@ def may_hold_shape(text: str) -> bool:
 def _is_marked(text: str, folded: str) -> bool:
     """Tell whether a mark is that of a shape, or an option before a secret."""
     perhaps = False
-    for mark in _compiled(MARK).finditer(folded):
+    for mark in compiled(MARK).finditer(folded):
         if mark.lastindex is None:
             return True
         # It may have been another letter that was read as a "-".
@@ -125,10 +125,10 @@ def without_shapes(text: str, found: list[str]) -> str:
         text = _without_private_keys(text, found)
     for kind, hint, pattern, keep in _patterns():
         if hint in text:
-            text = taken_out(_compiled(pattern), kind, text, found, keep)
+            text = taken_out(compiled(pattern), kind, text, found, keep)
     for kind, command in commands(text):
         text = taken_out(command, kind, text, found, 1)
-    return _compiled(BASIC).sub(lambda match: _without_basic(match, found), text)
+    return compiled(BASIC).sub(lambda match: _without_basic(match, found), text)
 
 
 def taken_out(
@@ -160,12 +160,6 @@ def _patterns() -> list[tuple[str, str, str, int]]:
     return found
 
 
-# Compiled when first met: all of them take 10 ms.
-@cache
-def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern)
-
-
 def _without_basic(match: re.Match[str], found: list[str]) -> str:
     """Replace credentials of the scheme Basic, and leave words as they are."""
     try:
@@ -181,7 +175,7 @@ def _without_basic(match: re.Match[str], found: list[str]) -> str:
 def _without_private_keys(text: str, found: list[str]) -> str:
     parts = []
     at = 0
-    for begin in _compiled(PEM).finditer(text):
+    for begin in compiled(PEM).finditer(text):
         if begin.start() < at:
             continue
         parts += [text[at : begin.start()], "[redacted:private-key]"]
@@ -193,9 +187,9 @@ def _without_private_keys(text: str, found: list[str]) -> str:
 def _end_of_private_key(text: str, start: int) -> int:
     """Return where a private key ends; it may have been cut."""
     dashes = text.find("-----", start)
-    end = _compiled(PEM_END).match(text, dashes) if dashes >= 0 else None
+    end = compiled(PEM_END).match(text, dashes) if dashes >= 0 else None
     if end is None:
-        end = _compiled(PEM_CUT).match(text, start)
+        end = compiled(PEM_CUT).match(text, start)
     return end.end() if end else start
 
 
@@ -248,8 +242,8 @@ def _is_short_option(item: object) -> bool:
 
 
 def _begins_key(text: str) -> bool:
-    return "-----BEGIN" in text and _compiled(PEM).search(text) is not None
+    return "-----BEGIN" in text and compiled(PEM).search(text) is not None
 
 
 def _is_of_key(text: str) -> bool:
-    return _compiled(PEM_CUT).fullmatch(text) is not None
+    return compiled(PEM_CUT).fullmatch(text) is not None
