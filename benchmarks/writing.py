@@ -187,11 +187,6 @@ ROWS = {
         STEPS,
         lambda: on(journal=False, redact=False),
     ),
-    "of a step: journal and redaction": (
-        STEPS,
-        on,
-        lambda: on(journal=False, redact=False),
-    ),
     "no tracer: traced": (STEPS * 10, lambda: calling(answer)),
     "no tracer: step": (STEPS * 10, lambda: without_tracer),
     "bare wrapt.decorator": (STEPS * 10, lambda: calling(answer_bare)),
