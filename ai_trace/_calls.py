@@ -23,8 +23,8 @@ from ai_trace._current import call_is_orphan, refused
 from ai_trace._definition import Definition
 from ai_trace._interruption import interrupts
 from ai_trace._items import Items
-from ai_trace._step import Step
-from ai_trace._tracer import Tracer
+from ai_trace._live_step import LiveStep
+from ai_trace._recorder import Recorder
 
 
 Body = Callable[[Any, Any, tuple[Any, ...], dict[str, Any]], Any]
@@ -42,7 +42,7 @@ def _step_of(
     instance: Any,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
-) -> Step | None:
+) -> LiveStep | None:
     """
     Capture the arguments of a call in a new step.
 
@@ -50,7 +50,7 @@ def _step_of(
     ``RecursionError`` where there is no room on the stack even for that.
     """
     recorder = place.recorder
-    if not isinstance(recorder, Tracer):
+    if not isinstance(recorder, Recorder):
         refused(place)
         return None
     try:
@@ -61,7 +61,7 @@ def _step_of(
         if context is None:
             recorder.losses.count("step", "not recorded: arguments do not fit")
             return None
-        return recorder.step_class(
+        step: LiveStep = recorder.step_class(
             recorder, definition.name, context, definition.kind, definition.function
         )
     except RecursionError:
@@ -71,9 +71,10 @@ def _step_of(
             raise
         recorder.losses.count("step", f"not recorded: {type(exc).__name__}")
         return None
+    return step
 
 
-def _end_with(step: Step, definition: Definition, value: Any) -> None:
+def _end_with(step: LiveStep, definition: Definition, value: Any) -> None:
     """End a step with the value that its function returned, and leave it."""
     try:
         if definition.result and step._result is None:
@@ -174,7 +175,7 @@ def _deferred_body(definition: Definition, drive: Callable[..., Any]) -> Body:
 
 
 def _called_now(
-    step: Step, wrapped: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    step: LiveStep, wrapped: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
     """Call what only says that it runs later, and may have run when it returns."""
     try:
@@ -184,7 +185,7 @@ def _called_now(
         raise
 
 
-def _end_now(step: Step, definition: Definition, value: Any) -> None:
+def _end_now(step: LiveStep, definition: Definition, value: Any) -> None:
     """End a step whose function has run: a decorator below gathered what it gives."""
     try:
         _end_with(step.start(), definition, value)
@@ -200,7 +201,7 @@ def _can_be_awaited(generator: Any) -> bool:
 
 async def _drive_coroutine(
     definition: Definition,
-    step: Step,
+    step: LiveStep,
     wrapped: Any,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
@@ -233,7 +234,7 @@ async def _drive_coroutine(
 
 def _drive_generator(
     definition: Definition,
-    step: Step,
+    step: LiveStep,
     wrapped: Any,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
@@ -288,7 +289,7 @@ _drive_awaited: Callable[..., Any] = types.coroutine(
 
 async def _drive_async_generator(
     definition: Definition,
-    step: Step,
+    step: LiveStep,
     wrapped: Any,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],

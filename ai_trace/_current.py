@@ -15,9 +15,10 @@ from ai_trace import _context
 from ai_trace._context import Place, Unrecorded, get_current, set_current
 from ai_trace._definition import flavour_of
 from ai_trace._dispatch import warn
-from ai_trace._live_tracers import live_tracers
-from ai_trace._quiet_steps import NO_STEP
-from ai_trace._step import Step
+from ai_trace._live_recorders import live_recorders
+from ai_trace._live_step import LiveStep
+from ai_trace._recorder import Recorder
+from ai_trace._step import NO_STEP, Step
 from ai_trace._tracer import Tracer
 from ai_trace.exceptions import TraceConfigError
 
@@ -36,7 +37,7 @@ def current_tracer() -> Tracer | None:
     """
     place = _context.here()
     recorder = place.recorder if place is not None else None
-    return recorder if isinstance(recorder, Tracer) else None
+    return recorder.tracer if isinstance(recorder, Recorder) else None
 
 
 def current_step() -> Step | None:
@@ -49,7 +50,7 @@ def current_step() -> Step | None:
         'decide'
     """
     place = _context.here()
-    return place if isinstance(place, Step) else None
+    return place if isinstance(place, LiveStep) else None
 
 
 def step(name: str, /, **context: Any) -> Step:
@@ -72,8 +73,9 @@ def step(name: str, /, **context: Any) -> Step:
     if place is None:
         return NO_STEP
     recorder = place.recorder
-    if isinstance(recorder, Tracer):
-        return recorder.step_class(recorder, name, context)
+    if isinstance(recorder, Recorder):
+        made: Step = recorder.step_class(recorder, name, context)
+        return made
     refused(place)
     return NO_STEP
 
@@ -86,7 +88,7 @@ def refused(place: Place) -> None:
 
 def call_is_orphan() -> None:
     """Warn once that a traced call found no tracer, while one exists."""
-    one_is_open = any(not tracer.closed for tracer in live_tracers())
+    one_is_open = any(not recorder.closed for recorder in live_recorders())
     _context.stop_watching_orphans(said=one_is_open)
     if one_is_open:
         warn(

@@ -23,6 +23,7 @@ from ai_trace._notes import Note
 from ai_trace._objects import plain_text, type_of
 from ai_trace._recorder import Recorder
 from ai_trace._remarks import Remarks
+from ai_trace._step import Step
 
 
 NEW, OPEN, DONE, DROPPED = range(4)
@@ -35,16 +36,11 @@ _END_OF_START = b"}\n"
 _STAMP = 30
 """More characters than the moment of a log entry takes, with its key."""
 
-_PUBLIC = frozenset(
-    "context duration_ms error fail finish id kind log logs name outcome parent_id "
-    "set_result start to_dict trace_id".split()
-)
-
 _LEAST_LOG = 70
 """A log entry for which there is less room than this is counted as lost."""
 
 
-class Draft:
+class Draft(Step):
     """
     What a step holds of its record until it ends.
 
@@ -119,13 +115,6 @@ class Draft:
             text = self._long_way(context, "$.context")
         self._context = text
         self._used = len(text)
-
-    def __dir__(self) -> list[str]:
-        """Leave out what is there for us alone, and not promised to stay."""
-        classes = type(self).__mro__
-        ours = [c for c in classes if c.__module__.partition(".")[0] == __package__]
-        hidden = {name for c in ours for name in vars(c) if name[0] != "_"} - _PUBLIC
-        return [name for name in super().__dir__() if name not in hidden]
 
     # -- what goes in --------------------------------------------------------
 

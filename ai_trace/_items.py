@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ai_trace._live_step import LiveStep
 from ai_trace._outcome import outcome_of
-from ai_trace._step import Step
 
 
 _MAX_KEPT = 100
@@ -25,7 +25,7 @@ class Items:
 
     __slots__ = ("_closing", "_count", "_kept", "_room", "_shown", "_step")
 
-    def __init__(self, step: Step, *, shown: bool) -> None:
+    def __init__(self, step: LiveStep, *, shown: bool) -> None:
         self._step = step
         self._shown = shown
         self._count = 0

@@ -20,8 +20,9 @@ from ai_trace._context import Block, Unrecorded, get_current, set_current
 from ai_trace._dispatch import Losses, warn
 from ai_trace._ids import RandomIds
 from ai_trace._limits import Limits
-from ai_trace._live_tracers import remember
-from ai_trace._quiet_steps import MutedStep, NoCapture
+from ai_trace._live_recorders import remember
+from ai_trace._live_step import LiveStep
+from ai_trace._muted import MutedStep, NoCapture
 from ai_trace._record import StepRecord
 from ai_trace._recorder import Recorder, SystemClock
 from ai_trace._redact import Redaction
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
     from ai_trace._tree import Session
 
 
-class Tracer(Recorder):
+class Tracer:
     """
     One session of one agent: it makes steps and writes what they saw.
 
@@ -136,14 +137,21 @@ class Tracer(Recorder):
                 self.session_id = _files.free_session_id(*place, wanted)
                 own = () if muted else (MemorySink(),)
             header = header_of(agent, self.session_id, described, capture, started_at)
-            super().__init__(header, capture, clock, ids or RandomIds(), losses)
-            self.muted = muted
-            self.step_class = MutedStep if muted else Step
+            self._recorder = Recorder(
+                header,
+                capture,
+                clock,
+                ids or RandomIds(),
+                losses,
+                MutedStep if muted else LiveStep,
+                muted=muted,
+            )
             for sink in (*own, *given_sinks):
-                self.dispatch.add(sink)
+                self._recorder.dispatch.add(sink)
             unless_made.pop_all()
         self._own = own
-        remember(self)
+        self._recorder.tracer = self
+        remember(self._recorder)
         _context.watch_orphans()
 
     def _own_file(
@@ -179,12 +187,15 @@ class Tracer(Recorder):
             >>> with tracer.step("classify", text="BUY now") as step:
             ...     _ = step.log(label="spam", confidence=0.93)
         """
-        return self.step_class(self, name, context)
+        recorder = self._recorder
+        step: Step = recorder.step_class(recorder, name, context)
+        return step
 
     @property
     def steps(self) -> Sequence[StepRecord]:
         """The steps finished so far, in order of their start, read from the file."""
-        return self.dispatch.fenced("steps", lambda: self._session().steps, ())
+        fenced = self._recorder.dispatch.fenced
+        return fenced("steps", lambda: self._session().steps, ())
 
     def add_sink(self, sink: Sink) -> Self:
         """
@@ -193,7 +204,7 @@ class Tracer(Recorder):
         Raises:
             TraceConfigError: If it is not a sink.
         """
-        self.dispatch.add(sink)
+        self._recorder.dispatch.add(sink)
         return self
 
     def summary(self) -> dict[str, Any]:
@@ -204,7 +215,7 @@ class Tracer(Recorder):
             ``agent``, ``session_id``, ``steps``, ``ok``, ``errors``, the count of
             each other outcome, and ``avg_duration_ms``.
         """
-        counts, milliseconds = self.tally.fold()
+        counts, milliseconds = self._recorder.tally.fold()
         steps = sum(counts.values())
         return {
             "agent": self.agent,
@@ -224,7 +235,7 @@ class Tracer(Recorder):
             >>> Tracer("agent", auto_save=False).health()
             {}
         """
-        return self.losses.counts()
+        return self._recorder.losses.counts()
 
     # -- documents -----------------------------------------------------------
 
@@ -240,7 +251,7 @@ class Tracer(Recorder):
         def render(session: Session) -> Iterator[str]:
             from ai_trace.render import json
 
-            return json.session(session, saved_at=self.time())
+            return json.session(session, saved_at=self._recorder.time())
 
         return self._save(".json", render)
 
@@ -263,14 +274,14 @@ class Tracer(Recorder):
     def _save(self, suffix: str, render: Callable[[Session], Iterator[str]]) -> Path:
         stem = f"{_files.slug(self._file_agent)}_{self.session_id}"
         path = self.trace_dir / f"{stem}{suffix}"
-        if self.muted:
+        if self._recorder.muted:
             return path
 
         def write() -> None:
             _system.mkdir(self.trace_dir, 0o700, True)
             _files.write_atomically(path, render(self._session()))
 
-        self.dispatch.fenced(f"save {suffix}", write, None)
+        self._recorder.dispatch.fenced(f"save {suffix}", write, None)
         return path
 
     def _session(self) -> Session:
@@ -280,7 +291,7 @@ class Tracer(Recorder):
         if self.path is not None:
             return reading.read(self.path)
         memory = [sink for sink in self._own if isinstance(sink, MemorySink)]
-        return fold([r for sink in memory for r in sink.records], self.header)
+        return fold([r for sink in memory for r in sink.records], self._recorder.header)
 
     # -- being current -------------------------------------------------------
 
@@ -294,16 +305,26 @@ class Tracer(Recorder):
         Returns:
             The tracer.
         """
-        if self.closed:
-            self.losses.count("tracer", "activated after it was closed")
+        recorder = self._recorder
+        if recorder.closed:
+            recorder.losses.count("tracer", "activated after it was closed")
             warn(f"Tracer {self.agent!r} is closed; it cannot be activated.")
         else:
-            _context.activate(Block(self, None))
+            _context.activate(Block(recorder, None))
         return self
+
+    def close(self) -> None:
+        """
+        End the session: steps still open are recorded as ``unfinished``.
+
+        Closing twice is harmless; whatever is open at the end of the program is
+        closed then.
+        """
+        self._recorder.close()
 
     def __enter__(self) -> Self:
         """Make this tracer the current one."""
-        set_current(Block(self, get_current()))
+        set_current(Block(self._recorder, get_current()))
         return self
 
     def __exit__(
@@ -314,7 +335,7 @@ class Tracer(Recorder):
     ) -> None:
         """Give the current place back and close the tracer."""
         place = get_current()
-        if isinstance(place, Block) and place.recorder is self:
+        if isinstance(place, Block) and place.recorder is self._recorder:
             set_current(place.give_back())
         self.close()
         # Where a step was entered and never left, it stands here, and ended just now.

@@ -69,13 +69,13 @@ def test_writes_a_step(
 def test_encodings_a_step(tmp_path: Path) -> None:
     """Each value is encoded once: the context, and each entry of the log."""
     with Tracer("agent", tmp_path) as tracer:
-        encode, encoded = tracer.capture._encode, []
+        encode, encoded = tracer._recorder.capture._encode, []
 
         def counting(value: Any) -> str:
             encoded.append(value)
             return encode(value)
 
-        tracer.capture._encode = counting
+        tracer._recorder.capture._encode = counting
         record(tracer, STEPS)
 
     assert 2 * STEPS == len(encoded)

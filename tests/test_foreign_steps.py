@@ -286,7 +286,7 @@ def test_nothing_is_kept() -> None:
 
     with capture() as steps:
         seen = [weakref.ref(begin(f"s{n}", "step", {})) for n in range(3)]  # type: ignore[arg-type, type-var]
-        open_now = list(steps.tracer.open_steps.values())
+        open_now = list(steps.tracer._recorder.open_steps.values())
         for one in open_now:
             one.end()
         del open_now, one

@@ -154,8 +154,8 @@ def test_prompts_offer_what_is_promised() -> None:
             assert set(STEP.split()) == shown(step) == shown(foreign)
         foreign.end()
 
-    assert set(STEP.split()) == shown(ai_trace.step("none"))
-    assert set(TRACER.split()) == shown(tracer)
+    assert set(STEP.split()) == shown(ai_trace.step("none")) == shown(ai_trace.Step)
+    assert set(TRACER.split()) == shown(tracer) >= shown(ai_trace.Tracer)
 
 
 def test_prompts_offer_the_names_of_others() -> None:

@@ -11,9 +11,8 @@ import json
 from contextvars import ContextVar
 from typing import Any, Callable, TypeVar
 
+from ai_trace._live_step import LiveStep
 from ai_trace._recorder import Recorder
-from ai_trace._step import Step
-from ai_trace._tracer import Tracer
 from ai_trace.integrations import _prices
 from ai_trace.integrations._fields import plain
 from ai_trace.integrations._media import without_media
@@ -30,7 +29,7 @@ in_flight: ContextVar[Call | None] = ContextVar("ai_trace_call", default=None)
 """The call whose request is being sent, for the hook that sees each attempt."""
 
 
-class Call(Step):
+class Call(LiveStep):
     """
     The step of a call that is being recorded.
 
@@ -145,7 +144,7 @@ def lose(recorder: Recorder, exc: Exception) -> None:
 
 
 def begin(
-    recorder: Tracer, wire: Wire, provider: str, server: str | None, body: Any
+    recorder: Recorder, wire: Wire, provider: str, server: str | None, body: Any
 ) -> Call | None:
     """
     Start the step of a call.

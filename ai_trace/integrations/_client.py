@@ -16,7 +16,7 @@ from typing import Any, Callable, NamedTuple
 from ai_trace import _context
 from ai_trace._current import call_is_orphan, refused
 from ai_trace._objects import type_name
-from ai_trace._tracer import Tracer
+from ai_trace._recorder import Recorder
 from ai_trace.exceptions import TraceConfigError
 from ai_trace.integrations import _prices
 from ai_trace.integrations._body import follow_body, read_body
@@ -266,7 +266,7 @@ def _begin(
             call_is_orphan()
         return None
     recorder = place.recorder
-    if not isinstance(recorder, Tracer):
+    if not isinstance(recorder, Recorder):
         refused(place)
         return None
     if recorder.muted:

@@ -18,8 +18,8 @@ from ai_trace._context import Place, Unrecorded, get_current
 from ai_trace._dispatch import cause_of, say
 from ai_trace._draft import text_of
 from ai_trace._interruption import interrupts
+from ai_trace._live_step import LiveStep
 from ai_trace._recorder import Recorder
-from ai_trace._step import Step
 
 
 Hook = TypeVar("Hook", bound=Callable[..., Any])
@@ -28,7 +28,7 @@ _MAX_DEPTH = 1000
 _said: set[tuple[str, str]] = set()
 
 
-class ForeignStep(Step):
+class ForeignStep(LiveStep):
     """
     A step whose start and end, and perhaps id and times, are given from outside.
 
@@ -196,10 +196,10 @@ def _place_for(named: ForeignStep | None) -> Place | None:
     return named
 
 
-def _is_inside(place: Place | None, outer: Step) -> bool:
+def _is_inside(place: Place | None, outer: LiveStep) -> bool:
     steps = outer.recorder.open_steps
     for _ in range(_MAX_DEPTH):
-        if place is outer or not isinstance(place, Step):
+        if place is outer or not isinstance(place, LiveStep):
             break
         place = steps.get(place.parent_id or "")
     return place is outer

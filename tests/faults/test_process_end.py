@@ -185,8 +185,8 @@ def last():
 
 atexit._clear()
 atexit.register(last)
-from ai_trace import _live_tracers
-atexit.register(_live_tracers._close_all)
+from ai_trace import _live_recorders
+atexit.register(_live_recorders._close_all)
 sys.exit(3)
 """
 

@@ -169,7 +169,7 @@ VERBS = """
             for path in tracer.trace_dir.iterdir():
                 pathlib.Path("dead", path.name).write_bytes(path.read_bytes())
     # What was written within the last hour may still be, for all that is known.
-    os.utime(tracer.path, (tracer.header.started_at - 7_200,) * 2)
+    os.utime(tracer.path, (tracer._recorder.header.started_at - 7_200,) * 2)
     where = sys.argv[1]
     status = main(["--dir", where, *sys.argv[2:]])
     print()

@@ -351,7 +351,7 @@ def test_many_streams(openai_options: dict[str, Any]) -> None:
     with tracer, client:
         before = run(200)
         after = run(STREAMS)
-        assert {} == tracer.open_steps
+        assert {} == tracer._recorder.open_steps
         assert STREAMS + 200 == tracer.summary()["steps"]
 
     assert after - before < 100

@@ -354,7 +354,7 @@ def test_nothing_is_kept() -> None:
             hooks.on_chain_start({}, {"a": 1}, run_id=inner, parent_run_id=outer)
             hooks.on_chain_end({"b": 2}, run_id=inner)
             hooks.on_chain_end({"b": 2}, run_id=outer)
-        assert {} == steps.tracer.open_steps
+        assert {} == steps.tracer._recorder.open_steps
 
     assert 0 == len(_langchain_runs._open) + len(_langchain_runs._folded)
     assert 5_000 == len(steps)

@@ -439,7 +439,7 @@ def test_streams_that_nobody_reads(recorded: tuple[CapturedSteps, Told]) -> None
         call = {"litellm_call_id": str(uuid4()), "call_type": "completion"}
         hooks.log_pre_api_call("m", [], call)
 
-    assert 1_000 == len(steps.tracer.open_steps)
+    assert 1_000 == len(steps.tracer._recorder.open_steps)
     assert {"closed"} == {record.outcome for record in steps}
 
 
@@ -454,7 +454,7 @@ def test_nothing_is_kept(recorded: tuple[CapturedSteps, Told]) -> None:
 
     assert {} == dict(module._open)
     assert len(module._ended) <= 1_000
-    assert {} == steps.tracer.open_steps
+    assert {} == steps.tracer._recorder.open_steps
     assert 10_000 == len(steps)
 
 

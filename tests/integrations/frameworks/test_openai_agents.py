@@ -269,7 +269,7 @@ def test_nothing_is_kept() -> None:
                 pass
 
         assert 1 == len(openai_agents._open)
-        assert 1 == len(steps.tracer.open_steps)
+        assert 1 == len(steps.tracer._recorder.open_steps)
     assert 10_001 == len(steps)
 
 

@@ -569,7 +569,7 @@ def test_ten_thousand_spans(tracer: otel.Tracer) -> None:
         del refs
         gc.collect()
         assert len(gc.get_objects()) - before < 100
-        assert {} == agent.open_steps
+        assert {} == agent._recorder.open_steps
     assert 10_100 == count.steps
 
 

@@ -1,5 +1,5 @@
 """
-The tracers of this process: closed at its end, renewed in a forked child.
+The recorders of this process: closed at its end, renewed in a forked child.
 """
 
 from __future__ import annotations
@@ -20,39 +20,39 @@ if TYPE_CHECKING:
 _EXIT_SECONDS = 1.5
 
 # Plain references instead of a WeakSet, whose entries are taken out by Python code as a
-# tracer dies: where the stack is full, that prints an error into the program.
+# recorder dies: where the stack is full, that prints an error into the program.
 _made: set[weakref.ref[Recorder]] = set()
 
 _asked = False
 _at_its_end: Any = None
 
 
-def live_tracers() -> list[Recorder]:
-    """List the tracers of this process that somebody still holds."""
-    return [tracer for made in list(_made) if (tracer := made()) is not None]
+def live_recorders() -> list[Recorder]:
+    """List the recorders of this process that somebody still holds."""
+    return [recorder for made in list(_made) if (recorder := made()) is not None]
 
 
-def remember(tracer: Recorder) -> None:
-    """Keep track of a tracer for as long as somebody holds it."""
+def remember(recorder: Recorder) -> None:
+    """Keep track of a recorder for as long as somebody holds it."""
     for made in list(_made):
         if made() is None:
             _made.discard(made)
-    _made.add(weakref.ref(tracer))
+    _made.add(weakref.ref(recorder))
     _ask_multiprocessing()
 
 
 def _close_all() -> None:
     patience = Patience(_EXIT_SECONDS)
-    for tracer in live_tracers():
-        tracer.dispatch.hurry(patience)
-        tracer.close()
+    for recorder in live_recorders():
+        recorder.dispatch.hurry(patience)
+        recorder.tracer.close()
 
 
 def _after_fork() -> None:
-    for tracer in live_tracers():
-        tracer.after_fork()
-        if isinstance(tracer.ids, RandomIds):
-            tracer.ids.after_fork()
+    for recorder in live_recorders():
+        recorder.after_fork()
+        if isinstance(recorder.ids, RandomIds):
+            recorder.ids.after_fork()
     _ask_multiprocessing()
 
 

@@ -1,0 +1,331 @@
+"""
+The step that a tracer records: from its start to its one end.
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, cast
+
+from typing_extensions import Self
+
+from ai_trace import _context
+from ai_trace._context import Place, Unrecorded, get_current, set_current
+from ai_trace._dispatch import warn
+from ai_trace._draft import DONE, DROPPED, LEFT, NEW, OPEN, Draft, text_of
+from ai_trace._interruption import interrupts
+from ai_trace._objects import short_name
+from ai_trace._outcome import error_text, outcome_of, traceback_text
+from ai_trace._record import OUTCOMES
+from ai_trace._step import Step
+from ai_trace.typing import Outcome
+
+
+class LiveStep(Draft):
+    """
+    A step that is recorded, while it lasts.
+    """
+
+    __slots__ = ("__weakref__",)
+
+    def __dir__(self) -> list[str]:
+        """Show what a step offers to the program; the rest is ours alone."""
+        return dir(Step)
+
+    # -- start ---------------------------------------------------------------
+
+    def start(self) -> Self:
+        """Start the step by hand, below whatever step is current."""
+        try:
+            recorder = self.recorder
+            if self._state != NEW or recorder.closed:
+                self._refuse_start()
+                return self
+            place = get_current() or _context.active
+            if _context.inner is not None:
+                place = _context.inner(place)
+            if place is not None and place.recorder is recorder:
+                self.parent_id = place.id
+                self.trace_id = place.trace_id or recorder.ids.trace_id()
+            elif isinstance(place, Unrecorded):
+                self._drop(place.why, closed=False)
+                return self
+            else:
+                self.trace_id = recorder.ids.trace_id()
+            self.id = recorder.ids.step_id()
+            self.open_at(recorder.time())
+        except RecursionError:
+            # No room on the stack for more than this.
+            if self._state == NEW:
+                self._state = DROPPED
+                self.recorder.at_limit()
+        except Exception as exc:
+            self._lose_unless_interrupted("start", exc)
+            if self._state == NEW and self.seq:
+                self.write_bare_start(exc)
+                self._origin = self.recorder.monotonic()
+                self._state = OPEN
+                self.recorder.open_steps[self.id] = self
+        return self
+
+    def _refuse_start(self) -> None:
+        if self._state == NEW:
+            self._drop("it was started after the tracer was closed", closed=True)
+        else:
+            self._misused("was started twice; make a new step for each start")
+
+    def open_at(self, now: float) -> None:
+        """Open the step, whose place is settled: the journal and sinks are told."""
+        recorder = self.recorder
+        self.seq = recorder.next_seq()
+        self._second, self._micro = recorder.split(now)
+        self.write_start()
+        self._origin = recorder.monotonic()
+        # Whole before others find it: another thread may close the tracer any time.
+        self._state = OPEN
+        recorder.open_steps[self.id] = self
+        if recorder.closed:
+            # Unless whoever closed it has found the step, and ends it.
+            if recorder.open_steps.pop(self.id, None) is not None:
+                self._state = NEW
+                self._refuse_start()
+            return
+        # Here and below without a function of the dispatch in between: 0.3 µs a step.
+        tell = recorder.dispatch.start
+        try:
+            tell(self)
+        except BaseException as exc:
+            recorder.dispatch.failed(tell, exc, self)
+
+    # -- inside --------------------------------------------------------------
+
+    def log(self, /, **fields: Any) -> Self:
+        """Add one entry, stamped with the time."""
+        try:
+            if self._state != OPEN:
+                self._misused("was given a log entry while it was not open", lost="log")
+                return self
+            recorder = self.recorder
+            passed = int((recorder.monotonic() - self._origin) * 1_000_000)
+            passed = passed if passed > 0 else 0
+            entry = self.add_log(self._second, self._micro + passed, fields)
+            if entry is None:
+                recorder.dispatch.lose_log(self)
+                return self
+            tell = recorder.dispatch.log
+            try:
+                tell(self, entry)
+            except BaseException as exc:
+                recorder.dispatch.failed(tell, exc, self, entry)
+        except Exception as exc:
+            self._lose_unless_interrupted("log", exc)
+        return self
+
+    def set_result(self, value: Any) -> Self:
+        """Record a result."""
+        if self._state == OPEN:
+            self.give_result(value)
+        else:
+            self._misused("was given a result while it was not open", lost="result")
+        return self
+
+    # -- end -----------------------------------------------------------------
+
+    def finish(self, outcome: Outcome = "ok") -> Self:
+        """End the step by hand."""
+        given: object = outcome
+        if type(given) is not str or given not in OUTCOMES:
+            capture = self.recorder.capture
+            was, notes = capture.text(text_of(given), "$.outcome", limit=100)
+            self.note("$.outcome", "replaced", was=was)
+            self._add_notes(notes)
+            outcome = "ok"
+        self._end(outcome)
+        return self
+
+    def fail(self, reason: object = None) -> Self:
+        """End the step by hand with outcome ``error``."""
+        # Not isinstance: it would ask the object itself, which may lie or raise.
+        if issubclass(type(reason), BaseException):
+            self._end_by(cast("BaseException", reason), "error")
+        else:
+            self._end("error", None if reason is None else text_of(reason))
+        return self
+
+    def _end_by(self, exc: BaseException, outcome: str | None = None) -> None:
+        """End the step with what an exception says."""
+        how = outcome or "error"
+        try:
+            how = outcome or outcome_of(exc)
+            self._end(how, error_text(exc), traceback_text(exc))
+        except BaseException as broken:
+            # At the very end of the stack even the traceback has no room. What
+            # interrupts the program goes on, once the step is written.
+            if self._state == OPEN:
+                self._end(how, short_name(type(exc)))
+            self._lose("traceback", broken)
+            if interrupts(broken):
+                raise
+
+    def _end(
+        self, outcome: str, error: str | None = None, traceback: str | None = None
+    ) -> None:
+        """End the step, and those further down that had no room on the stack to."""
+        recorder = self.recorder
+        ended = recorder.monotonic()
+        if recorder.open_steps.pop(self.id, None) is None:
+            # A tracer that ends comes too late for a step that ends by itself.
+            if outcome != "unfinished":
+                self._not_open("was finished")
+            return
+        # Never less than nothing, whatever clock a test has set.
+        took = int((ended - self._origin) * 1_000_000 + 0.5)
+        self._took = took if took > 0 else 0
+        self.outcome = outcome
+        self._state = DONE
+        try:
+            self._emit(error, traceback)
+        except BaseException as exc:
+            if isinstance(exc, RecursionError) or self._state == OPEN:
+                # Left to whatever step ends next, or to the close: further up there is
+                # more of the stack. Not even for a call of ours need there be room.
+                self._state, self.outcome = OPEN, None
+                recorder.open_steps[self.id] = self
+                recorder.deferred.append((self, (outcome, error, traceback)))
+            if isinstance(exc, RecursionError):
+                return
+            if not isinstance(exc, Exception):
+                raise
+            self._lose_unless_interrupted("end", exc)
+        if recorder.deferred:
+            try:
+                recorder.end_deferred()
+            except RecursionError:
+                # No room here, either: it is left to whatever ends next.
+                return
+
+    def end_late(self, outcome: str, error: str | None, traceback: str | None) -> None:
+        """End a step that was left to others, unless it has ended meanwhile."""
+        if self._state == OPEN:
+            self._end(outcome, error, traceback)
+
+    def abandon(self) -> None:
+        """End the step because its tracer ends; what comes after is ignored."""
+        self._end("unfinished")
+        self._state = DROPPED
+
+    def _emit(self, error: str | None, traceback: str | None) -> None:
+        try:
+            if error is None and traceback is None:
+                line = self.line()
+            else:
+                line = self.line_of_failure(error, traceback)
+        except BaseException as exc:
+            # Ctrl-C goes on; no sink has been told of the step yet.
+            if interrupts(exc):
+                self._state = OPEN
+            raise
+        recorder = self.recorder
+        recorder.tally.add(self.outcome or "", self._took or 0)
+        tell = recorder.dispatch.finish
+        try:
+            tell(line, self)
+        except BaseException as exc:
+            recorder.dispatch.failed(tell, exc, line, self)
+
+    # -- the current step ----------------------------------------------------
+
+    def __enter__(self) -> Self:
+        """Start the step and make it the current one."""
+        try:
+            self.start()
+        except RecursionError:
+            # Not even for that call; the block may have it.
+            self._state = DROPPED
+            self.recorder.at_limit()
+        if self._previous is LEFT and self._state != DROPPED:
+            self._previous = get_current()
+            set_current(self)
+        return self
+
+    def place_or(self, before: Place | None, inside: Place | None) -> Place | None:
+        """Return where the frame of this step stands, unless it is not recorded."""
+        return before if self._state == DROPPED else inside
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """End the step by how the block ended; the exception goes on."""
+        try:
+            if self._state == OPEN:
+                if exc is None:
+                    self._end("ok")
+                else:
+                    self._end_by(exc)
+            elif self._previous is LEFT:
+                self._not_open("was left")
+        finally:
+            self._leave()
+
+    def _leave(self) -> None:
+        if get_current() is not self:
+            # Left out of order, or in another task or thread: whoever stands here
+            # now skips this step when it leaves in its turn.
+            return
+        previous, self._previous = self._previous, LEFT
+        if previous is LEFT:
+            # A signal's function has just left this step itself.
+            return
+        while previous is not None and previous.is_over():
+            previous = previous.give_back()
+        set_current(previous)
+
+    def is_over(self) -> bool:
+        """Tell whether the step has ended without having been left."""
+        return self._state in (DONE, DROPPED) and self._previous is not LEFT
+
+    def give_back(self) -> Place | None:
+        """Return the place that was current before, for good."""
+        previous, self._previous = self._previous, LEFT
+        return previous
+
+    # -- wrong uses ----------------------------------------------------------
+
+    def _not_open(self, what: str) -> None:
+        if self._state == OPEN or self._state == DROPPED:
+            # Open, yet taken out of the list: a fork gave this process a copy of
+            # its parent's step, which the parent will finish.
+            return
+        when = "before it was started" if self._state == NEW else "twice"
+        self._misused(f"{what} {when}")
+
+    def _misused(self, what: str, lost: str | None = None) -> None:
+        if lost or self._state != DROPPED:
+            self.recorder.losses.count("step", f"{lost or 'call'} ignored: it {what}")
+        if self._state != DROPPED:
+            warn(f"Step {self.name!r} {what}; the call is ignored.")
+
+    def _drop(self, why: str, *, closed: bool) -> None:
+        self._state = DROPPED
+        first = self.recorder.losses.count("step", f"not recorded: {why}")
+        if closed or first:
+            warn(f"Step {self.name!r} is not recorded: {why}.")
+
+    def _lose_unless_interrupted(self, what: str, exc: Exception) -> None:
+        if interrupts(exc):
+            raise exc
+        self._lose(what, exc)
+
+    def _lose(self, what: str, exc: BaseException) -> None:
+        try:
+            self.recorder.losses.count("step", f"{what} lost: {short_name(type(exc))}")
+        except RecursionError:
+            return
+
+    def __repr__(self) -> str:
+        """Name the step and its state."""
+        state = self.outcome or ("new", "open", "done", "dropped")[self._state]
+        return f"<Step {self.name!r} {state} {self.id or '-'}>"
