@@ -94,11 +94,12 @@ TEXT = [
         "redact_linear",
         "render",
         "tree",
+        "unfolding",
     )
 ]
-# What values become hangs on the interpreter a little: the oldest, the newest and one
-# between them.
-CAPTURE = "tests/capture"
+# What values become, and what stays in memory, hangs on the interpreter a little: the
+# oldest, the newest and one between them.
+A_LITTLE = ["tests/capture", "tests/test_flat_memory.py"]
 # This needs a large library, whose installation takes longer than all its tests.
 TABLES = "tests/capture/test_arrays.py"
 # These need the libraries that agents are made with.
@@ -190,7 +191,7 @@ def tests(session: nox.Session) -> None:
     newest = session.python == FOUND[-1]
     left = [] if newest else [*TEXT, TABLES]
     if session.python not in (FOUND[0], HARDENED, FOUND[-1]):
-        left.append(CAPTURE)
+        left += A_LITTLE
     if left:
         session.log(f"Run on other versions of Python: {', '.join(left)}")
     elsewhere = [*HOSTILE, *REAL_PARTS, *left]

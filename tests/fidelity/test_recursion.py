@@ -334,7 +334,7 @@ def test_no_level_is_lost_wherever_the_stack_ends(record, kind):
     """Whichever call of ours it is that finds no room, the levels above say all."""
     call = {"function": lambda dive: dive(1), "generator": lambda dive: next(dive(1))}
     before, depth = sys.getrecursionlimit(), len(inspect.stack(0))
-    for room in range(120, 145):
+    for room in range(60, 85):
         seen = []
         dive = endless(kind, traced, seen)
         with record() as recording, step("outer") as outer:
