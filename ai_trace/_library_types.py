@@ -40,7 +40,8 @@ def _url(value: object) -> Any:
 
 def _httpx_url(value: object) -> Any:
     inside = instance_dict(value).get("_uri_reference")
-    is_own = known_name(type(inside)).startswith("httpx.")
+    # Before httpx 0.24 it was one of rfc3986.
+    is_own = known_name(type(inside)).startswith(("httpx.", "rfc3986."))
     return str(inside) if is_own else UNKNOWN
 
 

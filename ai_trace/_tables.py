@@ -30,7 +30,7 @@ def polars_frame(value: Any) -> Any:
     if frame is None:
         return UNKNOWN
     columns = frame[:, :HEAD_COLUMNS]
-    rows = _fitting(columns, lambda head: head.estimated_size()).rows()
+    rows = _fitting(_gathered(columns), lambda head: head.estimated_size()).rows()
     shape = list(frame.shape)
     return table_of(
         value, shape, columns.columns, columns.dtypes, list(map(list, rows))
@@ -42,7 +42,8 @@ def polars_series(value: Any) -> Any:
     series = _plain(value, "Series", "_s", "_from_pyseries")
     if series is None:
         return UNKNOWN
-    items = _fitting(series, lambda head: head.estimated_size()).to_list()
+    head = _fitting(_gathered(series), lambda head: head.estimated_size())
+    items = head.to_list()
     return items_of(value, [len(series)], series.dtype, items, name=series.name)
 
 
@@ -54,6 +55,14 @@ def _plain(value: Any, name: str, stored: str, made: str) -> Any:
     return getattr(base, made)(inside) if is_own else None
 
 
+def _gathered(items: Any) -> Any:
+    head = items.head(HEAD_ITEMS)
+    if head.estimated_size() <= MOST_BYTES:
+        return head
+    # In many versions a part of a column of lists counts as much as all of it.
+    return head[list(range(len(head)))]
+
+
 def arrow_table(value: Any) -> Any:
     """Summarise a pyarrow Table or RecordBatch."""
     if not _is_arrow(value):
@@ -63,7 +72,8 @@ def arrow_table(value: Any) -> Any:
     cells = [column.to_pylist() for column in head.columns]
     rows = [[column[row] for column in cells] for row in range(head.num_rows)]
     names, kinds = columns.schema.names, columns.schema.types
-    return table_of(value, list(value.shape), names, kinds, rows)
+    shape = [value.num_rows, value.num_columns]
+    return table_of(value, shape, names, kinds, rows)
 
 
 def arrow_array(value: Any) -> Any:
@@ -156,20 +166,18 @@ def jax_array(value: Any) -> Any:
     """Summarise a jax array; what a device still computes is not waited for."""
     if not known_name(type(value)).startswith("jaxlib."):
         return UNKNOWN
+    devices = value.devices()
     fields = {
         "type": type_of(value),
         "shape": list(value.shape),
         "dtype": str(value.dtype),
-        "device": str(value.device),
+        "device": ", ".join(sorted(map(str, devices))),
     }
-    if value.is_fully_addressable and value.platform() == "cpu" and value.is_ready():
-        # A view: asked itself, the array keeps what it has converted. There is none of
-        # parts in several places, and of kinds of numbers that Python has no name for.
-        try:
-            plain = sys.modules["numpy"].asarray(memoryview(value))
-        except (BufferError, ValueError, RuntimeError):
-            plain = None
-        if plain is not None:
-            fields["head"] = plain.flat[:HEAD_ITEMS].tolist()
+    is_near = [device.platform for device in devices] == ["cpu"] and value.is_ready()
+    # Others than numpy's own kinds of numbers have no place in a buffer.
+    if is_near and value.dtype.isbuiltin == 1:
+        # A view: asked itself, the array keeps what it has converted.
+        plain = sys.modules["numpy"].asarray(memoryview(value))
+        fields["head"] = plain.flat[:HEAD_ITEMS].tolist()
     cut = cut_of(value.size, HEAD_ITEMS) if "head" in fields else {"items": value.size}
     return Summary(fields, cut)

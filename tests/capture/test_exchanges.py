@@ -101,7 +101,7 @@ def test_headers_of_the_standard_library(show):
 
 def httpx_response(**given):
     httpx = installed("httpx")
-    request = httpx.Request("POST", "https://host/x", json={"a": 1})
+    request = httpx.Request("POST", "https://host/x", content='{"a": 1}')
     request.headers["Authorization"] = TOKEN
     headers = [("Set-Cookie", "a=1"), ("Set-Cookie", "b=2"), ("Age", "1"), ("Age", "2")]
     return httpx.Response(201, headers=headers, request=request, **given)
@@ -128,7 +128,7 @@ def test_requests_of_httpx(show):
 
     shown = show([response.request, response.headers, response.request.url]).value
 
-    assert ("POST", '{"a":1}') == (shown[0]["method"], shown[0]["body"])
+    assert ("POST", '{"a": 1}') == (shown[0]["method"], shown[0]["body"])
     assert HIDDEN == shown[0]["headers"]["Authorization"]
     assert ["1", "2"] == shown[1]["Age"]
     assert "https://host/x" == shown[2]

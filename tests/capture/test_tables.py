@@ -54,8 +54,8 @@ def test_columns_of_polars(show):
         "dtype": "Int64",
         "head": [0, 1, 2, 3, 4],
     } == show(polars.Series("n", range(9))).value
-    assert ["Int64", "List(String)"] == (
-        show([polars.Int64(), polars.List(polars.String)]).value
+    assert ["Int64", "List(Boolean)"] == (
+        show([polars.Int64(), polars.List(polars.Boolean)]).value
     )
 
 
@@ -238,12 +238,12 @@ def test_arrays_of_jax(show):
     """An array is shape, type, device and, once it is computed, its first items."""
     jax = installed("jax")
     value = jax.numpy.arange(7.0).block_until_ready()
+    half = jax.numpy.ones(2, "bfloat16").block_until_ready()
 
     seen = show(value)
 
-    assert ([7], "float32", "cpu:0") == tuple(
-        seen.value[key].lower() if key == "device" else seen.value[key]
-        for key in ("shape", "dtype", "device")
-    )
+    assert ([7], "float32") == (seen.value["shape"], seen.value["dtype"])
+    assert "cpu" in seen.value["device"].lower()
     assert [0.0, 1.0, 2.0, 3.0, 4.0] == seen.value["head"]
     assert {"path": "", "note": "truncated", "items": 7, "kept": 5} == seen.note
+    assert "head" not in show(half).value
