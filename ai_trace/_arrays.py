@@ -8,13 +8,16 @@ function copies an array, waits for a device, or converts more than the first it
 from __future__ import annotations
 
 import sys
+from math import prod
 from typing import Any, NamedTuple
 
 from ai_trace._objects import full_name, held, instance_dict, type_of
 
 
-_HEAD_ITEMS = 5
-_HEAD_COLUMNS = 50
+HEAD_ITEMS = 5
+HEAD_COLUMNS = 50
+MOST_BYTES = 1_048_576
+"""Items that are made into objects of Python's to be shown take no more than this."""
 
 _TENSORS = ("torch.Tensor", "torch._tensor.Tensor", "torch.nn.parameter.Parameter")
 
@@ -34,38 +37,61 @@ class Summary(NamedTuple):
     note: str = "truncated"
 
 
-def _cut(count: int) -> dict[str, Any]:
-    return {"items": count, "kept": _HEAD_ITEMS} if count > _HEAD_ITEMS else {}
+def cut_of(count: int, kept: int = HEAD_ITEMS) -> dict[str, Any]:
+    return {"items": count, "kept": kept} if count > kept else {}
+
+
+def table_of(
+    value: Any, shape: list[int], columns: list[Any], dtypes: Any, rows: list[Any]
+) -> Summary:
+    """Summarise a table, given its first rows of its first columns."""
+    fields = {
+        "type": type_of(value),
+        "shape": shape,
+        "columns": columns,
+        "dtypes": [str(kind) for kind in dtypes],
+        "head": rows,
+    }
+    kept = [len(rows), len(columns)]
+    return Summary(fields, {} if shape == kept else {"shape": shape, "kept": kept})
+
+
+def items_of(
+    value: Any, shape: Any, dtype: Any, head: list[Any], **more: Any
+) -> Summary:
+    """Summarise an array or a column, given its first items."""
+    fields = {
+        "type": type_of(value),
+        **more,
+        "shape": list(shape),
+        "dtype": str(dtype),
+        "head": head,
+    }
+    return Summary(fields, cut_of(prod(shape), len(head)))
 
 
 def array(value: Any) -> Summary:
     """Summarise a numpy array."""
     # As an array of numpy's own class: what a subclass overrides is not asked.
     plain = sys.modules["numpy"].asarray(value)
-    fields = {
-        "type": type_of(value),
-        "shape": list(plain.shape),
-        "dtype": str(plain.dtype),
-        "head": plain.flat[:_HEAD_ITEMS].tolist(),
-    }
+    # Items may be large: texts of one length, or rows that hold arrays.
+    first = plain.flat[: min(HEAD_ITEMS, MOST_BYTES // max(1, plain.dtype.itemsize))]
+    # Of what is finer than a microsecond, Python has but numbers.
+    is_time = plain.dtype.kind in "mM"
+    head = [str(item) for item in first] if is_time else first.tolist()
+    shown = items_of(value, plain.shape, plain.dtype, head)
     # What a masked array holds under its mask, a program that reads it does not see.
     mask: Any = instance_dict(value).get("_mask")
     if type(mask) is type(plain) and mask.shape == plain.shape:
-        fields["mask"] = mask.flat[:_HEAD_ITEMS].tolist()
-    return Summary(fields, _cut(plain.size))
+        shown.shown["mask"] = mask.flat[: len(head)].tolist()
+    return shown
 
 
 def numbers(value: Any) -> Summary:
     """Summarise an array of the standard library."""
     base = sys.modules["array"].array
-    count = base.__len__(value)
-    fields = {
-        "type": type_of(value),
-        "shape": [count],
-        "dtype": held(value, "typecode"),
-        "head": list(base.__getitem__(value, slice(_HEAD_ITEMS))),
-    }
-    return Summary(fields, _cut(count))
+    head = list(base.__getitem__(value, slice(HEAD_ITEMS)))
+    return items_of(value, [base.__len__(value)], held(value, "typecode"), head)
 
 
 def scalar(value: Any) -> Any:
@@ -81,45 +107,35 @@ def frame(value: Any) -> Summary:
     """Summarise a pandas DataFrame."""
     rows, columns = value.shape
     head = _corner(value, is_wide=columns > rows)
-    fields = {
-        "type": type_of(value),
-        "shape": [rows, columns],
-        "columns": head.columns.tolist(),
-        "dtypes": [str(kind) for kind in head.dtypes],
-        "head": [list(row) for row in head.itertuples(index=True, name=None)],
-    }
-    kept = list(head.shape)
-    cut = {} if [rows, columns] == kept else {"shape": [rows, columns], "kept": kept}
-    return Summary(fields, cut)
+    cells = [list(row) for row in head.itertuples(index=True, name=None)]
+    return table_of(value, [rows, columns], head.columns.tolist(), head.dtypes, cells)
 
 
 def _corner(value: Any, *, is_wide: bool) -> Any:
     # One way at a time, the long one first: of columns that are taken, all rows are
     # copied, and taking rows costs each column. Both at once is columns first.
     if is_wide:
-        value = value.iloc[:, :_HEAD_COLUMNS]
-    return value.iloc[:_HEAD_ITEMS].iloc[:, :_HEAD_COLUMNS]
+        value = value.iloc[:, :HEAD_COLUMNS]
+    return value.iloc[:HEAD_ITEMS].iloc[:, :HEAD_COLUMNS]
 
 
 def series(value: Any) -> Summary:
     """Summarise a pandas Series."""
-    return _column(value, value.iloc[:_HEAD_ITEMS])
+    return _column(value, value.iloc[:HEAD_ITEMS])
 
 
 def index(value: Any) -> Summary:
     """Summarise a pandas Index."""
-    return _column(value, value[:_HEAD_ITEMS])
+    return _column(value, value[:HEAD_ITEMS])
 
 
 def _column(value: Any, head: Any) -> Summary:
-    fields = {
-        "type": type_of(value),
-        "name": value.name,
-        "shape": list(value.shape),
-        "dtype": str(value.dtype),
-        "head": head.tolist(),
-    }
-    return Summary(fields, _cut(len(value)))
+    return items_of(value, value.shape, value.dtype, head.tolist(), name=value.name)
+
+
+def extension_array(value: Any) -> Summary:
+    """Summarise what stands in a column of a pandas table: a Categorical, for one."""
+    return items_of(value, value.shape, value.dtype, list(value[:HEAD_ITEMS]))
 
 
 def tensor(value: Any) -> Summary:
@@ -138,12 +154,12 @@ def tensor(value: Any) -> Summary:
         if is_plain and value.device.type == "cpu" and value.layout is torch.strided:
             fields["head"] = _first_items(value.detach())
         count = value.numel()
-    return Summary(fields, _cut(count) if "head" in fields else {"items": count})
+    return Summary(fields, cut_of(count) if "head" in fields else {"items": count})
 
 
 def _first_items(tensor: Any) -> list[Any]:
     """Return the first items; of a tensor that is not contiguous, of its first row."""
     while not tensor.is_contiguous() and tensor.dim() > 1:
         tensor = tensor[0]
-    items: list[Any] = tensor.reshape(-1)[:_HEAD_ITEMS].tolist()
+    items: list[Any] = tensor.reshape(-1)[:HEAD_ITEMS].tolist()
     return items

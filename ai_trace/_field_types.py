@@ -49,9 +49,21 @@ class ByClass(NamedTuple):
     of: Callable[[type], Callable[[Any], Any]]
 
 
+# What a subclass holds, as of the builtin type.
+_COPIES: dict[type, Callable[[Any], Any]] = {
+    dict: dict.copy,
+    list: list.copy,
+    set: set.copy,
+    frozenset: frozenset.copy,
+    str: plain_text,
+    int: int.__int__,
+    float: float.__float__,
+}
+
+
 def dataclass_reader(cls: type) -> Callable[[Any], Any]:
     fields = class_attribute(cls, "__dataclass_fields__")
-    return fields_reader(cls, fields) if type(fields) is dict else _unknown
+    return _all_of(cls, fields) if type(fields) is dict else _unknown
 
 
 def attrs_reader(cls: type) -> Callable[[Any], Any]:
@@ -59,14 +71,59 @@ def attrs_reader(cls: type) -> Callable[[Any], Any]:
     if not issubclass(type(attributes), tuple):
         return _unknown
     names = [held(attribute, "name") for attribute in tuple.__iter__(attributes)]
-    return fields_reader(cls, names)
+    return _all_of(cls, names)
+
+
+def _all_of(cls: type, names: Any) -> Callable[[Any], Any]:
+    """Read fields, and what an instance of a builtin type holds beside them."""
+    read_fields = fields_reader(cls, names)
+    base: Any = next((base for base in _COPIES if issubclass(cls, base)), None)
+    if base is None:
+        return read_fields
+    is_container = "__len__" in base.__dict__ and base is not str
+
+    def read(value: Any) -> dict[str, Any]:
+        fields, items = read_fields(value), _COPIES[base](value)
+        if is_container and (not items or _are_all_among(items, fields)):
+            return fields
+        return {"fields": fields, "items" if is_container else "value": items}
+
+    return read
+
+
+def _are_all_among(items: Any, fields: dict[str, Any]) -> bool:
+    """Tell whether a dictionary holds what its fields do: models' outputs are both."""
+    return type(items) is dict and all(
+        type(key) is str and key in fields and fields[key] is item
+        for key, item in items.items()
+    )
 
 
 def struct_reader(cls: type) -> Callable[[Any], Any]:
     return fields_reader(cls, held(cls, "__struct_fields__"))
 
 
+def mapped_reader(cls: type) -> Callable[[Any], Any]:
+    """Read what objects that SQLAlchemy maps have loaded; nothing is asked for."""
+    manager = class_attribute(cls, "_sa_class_manager")
+    if not issubclass(type(manager), dict):
+        return _unknown
+    names = [name for name in dict.keys(manager) if type(name) is str]
+    stored_in = slot_reader(cls, "__dict__")
+
+    def read(value: Any) -> Any:
+        stored = stored_in(value)
+        if type(stored) is not dict:
+            return UNKNOWN
+        # Of one that has expired there is nothing: not an object without fields.
+        return {name: stored[name] for name in names if name in stored} or UNKNOWN
+
+    return read
+
+
 def pydantic_reader(cls: type) -> Callable[[Any], Any]:
+    if class_attribute(cls, "_sa_class_manager") is not None:
+        return mapped_reader(cls)
     stored_in = slot_reader(cls, "__dict__")
     extra_in = slot_reader(cls, "__pydantic_extra__")
 

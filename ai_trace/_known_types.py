@@ -16,6 +16,7 @@ import base64
 import datetime
 import enum
 import pathlib
+import re
 import sys
 import types
 from collections import deque
@@ -24,6 +25,7 @@ from typing import Any, Callable
 
 from ai_trace import _arrays
 from ai_trace._arrays import Summary
+from ai_trace._exchanges import readable
 from ai_trace._field_types import (
     UNKNOWN,
     ByClass,
@@ -33,11 +35,11 @@ from ai_trace._field_types import (
     data_reader,
     dataclass_reader,
     enum_reader,
+    mapped_reader,
     partial_reader,
-    pydantic_reader,
-    struct_reader,
     tuple_reader,
 )
+from ai_trace._library_types import BY_NAME, text_by
 from ai_trace._objects import (
     class_dict,
     held,
@@ -54,6 +56,7 @@ from ai_trace._outcome import message_of
 _HEAD_BYTES = 48
 _HASHED_BYTES = 4_194_304
 _BIG_BITS = 1024
+_MOST_MATCHED = 4_194_304
 
 Reader = Callable[[Any], Any]
 
@@ -214,26 +217,6 @@ def _fraction(value: Any) -> Any:
     return {"type": type_of(value), "parts": list(parts)}
 
 
-def _text_by(module: str, name: str) -> ByClass:
-    """Read a value's text by its known class, past what a subclass overrides."""
-    return ByClass(lambda _cls: getattr(sys.modules[module], name).__str__)
-
-
-def _text_of_known(value: object) -> Any:
-    """Return the text of a value of exactly a class named here; others may override."""
-    return str(value) if known_name(type(value)) in _BY_NAME else UNKNOWN
-
-
-def _url(value: object) -> Any:
-    """Return the text of pydantic's URL, which a class of the program may be around."""
-    inside = instance_dict(value).get("_url", value)
-    return str(inside) if known_name(type(inside)) in _CORE_URLS else UNKNOWN
-
-
-def _moment(value: Any) -> Any:
-    return value.isoformat()
-
-
 def _parted_url(value: Any) -> Any:
     """Put an URL together again: apart from it, its password looks like any text."""
     parts = tuple(tuple.__iter__(value))
@@ -241,11 +224,41 @@ def _parted_url(value: Any) -> Any:
     return (urls.urlunsplit if len(parts) == 5 else urls.urlunparse)(parts)
 
 
-def _masked(_value: Any) -> Summary:
-    return Summary("**********", {"kind": "secret"}, "redacted")
+def _stored(value: object) -> dict[str, Any]:
+    return dict(instance_dict(value))
+
+
+def _ended_process(value: object) -> dict[str, Any]:
+    return {name: readable(part) for name, part in _stored(value).items()}
+
+
+def _pattern(value: re.Pattern[Any]) -> dict[str, Any]:
+    flags = [flag.name for flag in re.RegexFlag if value.flags & flag & ~re.UNICODE]
+    return {"pattern": value.pattern, **({"flags": flags} if flags else {})}
+
+
+def _match(value: re.Match[Any]) -> Any:
+    text = value.string
+    if type(text) is not str and type(text) is not bytes:
+        return UNKNOWN
+    spans = value.regs
+    fields = {"span": list(spans[0])}
+    if sum(end - start for start, end in spans) > _MOST_MATCHED:
+        return Summary(fields, {"characters": spans[0][1] - spans[0][0]})
+    # By its name, which may say that what it matched is a secret.
+    names = {number: name for name, number in value.re.groupindex.items()}
+    parts = [None if start < 0 else text[start:end] for start, end in spans]
+    groups = {names.get(n, str(n)): parts[n] for n in range(1, len(parts))}
+    return {"match": parts[0], **fields, "groups": groups}
+
+
+def _itself(value: Any) -> Any:
+    return value
 
 
 _BY_TYPE: dict[int, Reader] = {
+    # A part of a value that is not shown whole.
+    id(Summary): _itself,
     id(types.FunctionType): _function,
     id(types.BuiltinFunctionType): _builtin,
     id(types.MethodType): _method,
@@ -282,22 +295,6 @@ _BY_BASE: dict[int, Reader | ByClass] = {
     id(pathlib.PurePath): pathlib.PurePath.__str__,
 }
 
-# What is known by its text, if its class is exactly this one.
-_WITH_TEXT = (
-    "ipaddress.IPv4Address",
-    "ipaddress.IPv4Network",
-    "ipaddress.IPv4Interface",
-    "ipaddress.IPv6Address",
-    "ipaddress.IPv6Network",
-    "ipaddress.IPv6Interface",
-    "datetime.timezone",
-    "zoneinfo.ZoneInfo",
-    "pandas._libs.tslibs.period.Period",
-    "pandas.Period",
-    "pandas._libs.interval.Interval",
-    "pandas.Interval",
-)
-
 _DIGITS = (
     "datetime.datetime",
     "datetime.date",
@@ -307,67 +304,33 @@ _DIGITS = (
     "uuid.UUID",
 )
 
-_CORE_URLS = (
-    "pydantic_core._pydantic_core.Url",
-    "pydantic_core._pydantic_core.MultiHostUrl",
-)
-_URLS = (
-    *_CORE_URLS,
-    "pydantic.networks._BaseUrl",
-    "pydantic.networks._BaseMultiHostUrl",
-)
-
 # Types of modules that may not be loaded are known by name, so that neither asking
 # nor answering ever imports one of them.
 _BY_NAME: dict[str, Reader | ByClass] = {
+    **BY_NAME,
+    "argparse.Namespace": _stored,
+    "array.array": _arrays.numbers,
     "builtins.frozendict": _frozen_dict,
-    "decimal.Decimal": _text_by("decimal", "Decimal"),
-    "fractions.Fraction": _fraction,
-    "functools.partial": ByClass(partial_reader),
+    "collections.ChainMap": ByClass(chain_reader),
     "collections.UserDict": ByClass(data_reader),
     "collections.UserList": ByClass(data_reader),
     "collections.UserString": ByClass(data_reader),
-    "collections.ChainMap": ByClass(chain_reader),
-    "array.array": _arrays.numbers,
-    "urllib.parse.SplitResult": _parted_url,
+    "decimal.Decimal": text_by("decimal", "Decimal"),
+    "fractions.Fraction": _fraction,
+    "functools.partial": ByClass(partial_reader),
+    "logging.LogRecord": _stored,
+    "re.Match": _match,
+    "re.Pattern": _pattern,
+    "subprocess.CompletedProcess": _ended_process,
     "urllib.parse.ParseResult": _parted_url,
-    "urllib.parse.SplitResultBytes": _parted_url,
     "urllib.parse.ParseResultBytes": _parted_url,
-    "uuid.UUID": _text_by("uuid", "UUID"),
-    "numpy.ndarray": _arrays.array,
-    "numpy.generic": _arrays.scalar,
-    "torch.Tensor": _arrays.tensor,
-    "torch._tensor.Tensor": _arrays.tensor,
-    "pandas.core.frame.DataFrame": _arrays.frame,
-    "pandas.DataFrame": _arrays.frame,
-    "pandas.core.series.Series": _arrays.series,
-    "pandas.Series": _arrays.series,
-    "pandas.core.indexes.base.Index": _arrays.index,
-    "pandas.Index": _arrays.index,
-    # Dates to datetime, whose methods read the wrong fields of them.
-    "pandas._libs.tslibs.timestamps.Timestamp": _moment,
-    "pandas.Timestamp": _moment,
-    "pandas._libs.tslibs.timedeltas.Timedelta": str,
-    "pandas.Timedelta": str,
-    "pandas._libs.tslibs.nattype.NaTType": str,
-    "pandas.api.typing.NaTType": str,
-    "pandas._libs.missing.NAType": str,
-    "pandas.api.typing.NAType": str,
-    "pydantic.types._SecretBase": _masked,
-    "pydantic.types.SecretField": _masked,
-    "pydantic.types.SecretStr": _masked,
-    "pydantic.types.SecretBytes": _masked,
-    "pydantic.main.BaseModel": ByClass(pydantic_reader),
-    "pydantic.v1.main.BaseModel": ByClass(pydantic_reader),
-    "pydantic.v1.types.SecretStr": _masked,
-    "pydantic.v1.types.SecretBytes": _masked,
-    "msgspec.Struct": ByClass(struct_reader),
+    "urllib.parse.SplitResult": _parted_url,
+    "urllib.parse.SplitResultBytes": _parted_url,
+    "uuid.UUID": text_by("uuid", "UUID"),
 }
 
-_BY_NAME.update(dict.fromkeys(_WITH_TEXT, _text_of_known))
-_BY_NAME.update(dict.fromkeys(_URLS, _url))
-
 _BY_MARK: tuple[tuple[str, ByClass], ...] = (
+    ("_sa_class_manager", ByClass(mapped_reader)),
     ("__dataclass_fields__", ByClass(dataclass_reader)),
     ("__attrs_attrs__", ByClass(attrs_reader)),
 )

@@ -36,15 +36,21 @@ FLOORS = {
         "_patterns",
         "_redact",
     ],
-    "capture": [
-        "_limits",
-        "_encode",
+    "types": [
         "_objects",
         "_interruption",
         "_outcome",
         "_arrays",
         "_field_types",
+        "_tables",
+        "_rows",
+        "_exchanges",
+        "_library_types",
         "_known_types",
+    ],
+    "capture": [
+        "_limits",
+        "_encode",
         "_notes",
         "_plain_words",
         "_leaves",
@@ -148,7 +154,7 @@ FLOORS = {
     "faces": ["cli/", "pytest_plugin", "__main__"],
 }
 
-CORE = ("secrets", "capture", "words", "grammar", "motor", "decorator")
+CORE = ("secrets", "types", "capture", "words", "grammar", "motor", "decorator")
 FLOOR_LINES = 1500
 FILE_LINES = 400
 FUNCTION_LINES = 60

@@ -124,6 +124,32 @@ def test_what_a_mask_hides_is_told(show):
     assert "mask" not in show(np.ma.masked_array([1, 2])).value
 
 
+def test_times_are_text(show):
+    """F102: times finer than Python's are text, and not the numbers behind them."""
+    times = np.array(["2026-01-02T03:04:05.123456789", "NaT"], "M8[ns]")
+    spans = np.array([3], "m8[D]")
+
+    assert ["2026-01-02T03:04:05.123456789", "NaT"] == show(times).value["head"]
+    assert ["3 days"] == show(spans).value["head"]
+
+
+def test_types_of_items_are_text(show):
+    """A type of items has its text; a value that a mask hides has numpy's own."""
+    values = [np.dtype("f8"), np.dtype([("a", "i4")]), np.ma.masked]
+
+    assert ["float64", "[('a', '<i4')]", "--"] == show(values).value
+
+
+@pytest.mark.parametrize("dtype", ["U1000000", [("a", "f8", (500_000,))]])
+def test_large_items_are_not_made_objects(recording, measure_value, dtype):
+    """F98: items that are large by themselves are left out, and that is said."""
+    seen, held = measure_value(recording, np.zeros(3, dtype))
+
+    assert ([3], []) == (seen.value["shape"], seen.value["head"])
+    assert {"path": "", "note": "truncated", "items": 3, "kept": 0} == seen.note
+    assert held < 500_000
+
+
 # -- pandas --------------------------------------------------------------------------
 
 
@@ -215,3 +241,17 @@ def test_pandas_scalars(show):
         "2026-01",
         "(0, 2]",
     ] == show(values).value
+
+
+def test_what_columns_are_made_of(show):
+    """F98: arrays of pandas' own, their types, and steps in time."""
+    whole = pd.array([1, None], "Int64")
+    kinds = pd.Categorical(list("abcabc"))
+
+    shown = show([whole, kinds, whole.dtype, pd.offsets.BusinessDay(2)]).value
+
+    assert ([2], "Int64", [1, "<NA>"]) == tuple(
+        shown[0][key] for key in ("shape", "dtype", "head")
+    )
+    assert (list("abcab"), "category") == (shown[1]["head"], shown[1]["dtype"])
+    assert ["Int64", "<2 * BusinessDays>"] == shown[2:]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import array
 import asyncio
 import builtins
@@ -18,8 +19,11 @@ import hashlib
 import io
 import ipaddress
 import json
+import logging
 import pathlib
+import re
 import socket
+import subprocess
 import sys
 import tempfile
 import threading
@@ -28,8 +32,9 @@ import uuid
 import weakref
 import zoneinfo
 
+import attrs
 import pytest
-from nasty_classes import Colour, Level, Point, Rights, Word
+from nasty_classes import TOUCHED, Colour, Hostile, Level, Point, Rights, Word
 
 from ai_trace import Tracer, step, traced
 
@@ -294,6 +299,146 @@ def test_wrappers_are_shown_by_what_they_hold(show, value, shown):
 
     assert shown == seen.value
     assert [] == seen.notes
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (re.compile("x+"), {"pattern": "x+"}),
+        (re.compile("x", re.I | re.M), {"pattern": "x", "flags": ["I", "M"]}),
+        (
+            re.search("(?P<a>x+)(y)?", "..xx"),
+            {"match": "xx", "span": [2, 4], "groups": {"a": "xx", "2": None}},
+        ),
+        (argparse.Namespace(a=1, b=[2]), {"a": 1, "b": [2]}),
+        (
+            subprocess.CompletedProcess(["ls"], 1, b"out", "error"),
+            {"args": ["ls"], "returncode": 1, "stdout": "out", "stderr": "error"},
+        ),
+    ],
+)
+def test_what_tools_give(show, value, shown):
+    """What programs get from patterns, command lines and commands is shown by parts."""
+    names = [re.RegexFlag[flag].name for flag in shown.get("flags", ())]
+    seen = show(value)
+
+    assert ({**shown, "flags": names} if names else shown) == seen.value
+    assert [] == seen.notes
+
+
+def test_secrets_in_what_tools_give(show):
+    """Names say of what was matched, given or logged what they say elsewhere."""
+    matched = re.search(r"(\w+):(?P<password>\S+)", "ada:hunter2hunter2 is in")
+    given = argparse.Namespace(api_key="hunter2hunter2")
+    record = logging.LogRecord("app", 30, "a.py", 7, "token=%s", ("a",), None)
+    record.password = "hunter2hunter2"
+
+    shown = show([matched, given, record]).value
+
+    assert {"1": "ada", "password": "[redacted:key]"} == shown[0]["groups"]
+    assert {"api_key": "[redacted:key]"} == shown[1]
+    assert ("app", "WARNING", ["a"], "[redacted:key]") == tuple(
+        shown[2][name] for name in ("name", "levelname", "args", "password")
+    )
+
+
+def test_the_message_of_a_log_record_is_not_made(show):
+    """What a log record would fill in is not asked for its text."""
+    record = logging.LogRecord("app", 30, "a.py", 7, "at %s", (), None)
+    record.args = (object.__new__(Hostile),)
+    TOUCHED.clear()
+
+    assert ["<nasty_classes.Hostile>"] == show(record).value["args"]
+    assert [] == TOUCHED
+
+
+def test_large_matches_are_told_by_their_span(recording, measure_value):
+    """Of groups that repeat a large text none is copied."""
+    text = "x" * 3_000_000
+
+    seen, held = measure_value(recording, re.match("(((x+)))", text))
+
+    assert {"span": [0, 3_000_000]} == seen.value
+    assert {"path": "", "note": "truncated", "characters": 3_000_000} == seen.note
+    assert held < 500_000
+
+
+def test_matches_of_what_is_no_text_are_named(show):
+    """The text of a match may be any object that has bytes, or a class of its own."""
+    assert "opaque" == show(re.match(b"a", bytearray(b"a"))).note["note"]
+    assert "opaque" == show(re.match("a", Text("a"))).note["note"]
+    assert "YQ==" == show(re.match(b"a", b"a")).value["match"]["head"]
+
+
+@dataclasses.dataclass
+class Output(collections.OrderedDict):
+    """What models give: a dictionary of the fields that were set."""
+
+    logits: list
+    loss: float = None
+
+    def __post_init__(self):
+        self["logits"] = self.logits
+
+
+@dataclasses.dataclass
+class Basket(dict):
+    owner: str = "ada"
+
+
+@attrs.define(slots=False)
+class Numbers(list):
+    unit: str = "m"
+
+
+@dataclasses.dataclass
+class Tagged(str):
+    tag: str = "en"
+
+    def __new__(cls, text):
+        return str.__new__(cls, text)
+
+    def __init__(self, text):
+        self.tag = "en"
+
+
+def filled(container, *items, **named):
+    """Return a container with items, past what its class makes of them."""
+    if isinstance(container, dict):
+        dict.update(container, named)
+    else:
+        list.extend(container, items)
+    return container
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (Output([1.5]), {"logits": [1.5], "loss": None}),
+        (Basket(), {"owner": "ada"}),
+        (filled(Basket(), a=1), {"fields": {"owner": "ada"}, "items": {"a": 1}}),
+        (
+            filled(Basket(), owner="eve"),
+            {"fields": {"owner": "ada"}, "items": {"owner": "eve"}},
+        ),
+        (filled(Numbers(), 1, 2), {"fields": {"unit": "m"}, "items": [1, 2]}),
+        (Tagged("hi"), {"fields": {"tag": "en"}, "value": "hi"}),
+    ],
+)
+def test_fields_and_items_at_once(show, value, shown):
+    """F102: a class of fields that is a container, too, loses neither."""
+    seen = show(value)
+
+    assert shown == seen.value
+    assert [] == seen.notes
+
+
+def test_a_container_of_fields_that_holds_itself(show):
+    """F77: so does one that stands among its own items."""
+    value = Basket()
+    dict.update(value, me=value)
+
+    assert {"fields": {"owner": "ada"}, "items": {"me": "<cycle>"}} == show(value).value
 
 
 def test_a_long_array_is_cut_and_says_so(show):

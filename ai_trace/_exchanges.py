@@ -1,0 +1,180 @@
+"""
+What programs send and receive: requests, responses, their headers, and mail.
+
+A body is shown if the program has read it; nothing here reads from a connection. What
+headers and cookies hold is taken out by their names, as everywhere.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterable
+from typing import Any
+
+from ai_trace._field_types import UNKNOWN
+from ai_trace._objects import instance_dict, known_name, plain_text, type_of
+
+
+# Longer ones are shown as other bytes are.
+_MOST_TEXT = 4_194_304
+_UNREAD: Any = object()
+
+
+def readable(body: Any) -> Any:
+    """Return bytes as the text that they are, if they are any; all else as it is."""
+    if type(body) is not bytes or len(body) > _MOST_TEXT:
+        return body
+    try:
+        return codecs.utf_8_decode(body, "strict", True)[0]
+    except UnicodeDecodeError:
+        return body
+
+
+def _exchange(
+    value: Any, method: Any, url: Any, headers: Any, body: Any, **more: Any
+) -> dict[str, Any]:
+    given = {"method": method, "url": url, **more, "headers": headers}
+    fields = {name: item for name, item in given.items() if item is not None}
+    if body is not _UNREAD:
+        fields["body"] = readable(body)
+    return {"type": type_of(value), **fields}
+
+
+def httpx_request(value: Any) -> dict[str, Any]:
+    """Show a request of httpx."""
+    get = instance_dict(value).get
+    body = get("_content", _UNREAD)
+    return _exchange(value, get("method"), get("url"), get("headers"), body)
+
+
+def httpx_response(value: Any) -> dict[str, Any]:
+    """Show a response of httpx, with its body if that was read."""
+    get = instance_dict(value).get
+    asked = instance_dict(get("_request")).get
+    status, body = get("status_code"), get("_content", _UNREAD)
+    return _exchange(
+        value, asked("method"), asked("url"), get("headers"), body, status=status
+    )
+
+
+def requests_request(value: Any) -> dict[str, Any]:
+    """Show a request of requests, prepared or not; what signs it in is left out."""
+    get = instance_dict(value).get
+    more = {name: _filled(get(name)) for name in ("params", "data", "json")}
+    body = get("body", _UNREAD)
+    return _exchange(value, get("method"), get("url"), get("headers"), body, **more)
+
+
+def requests_response(value: Any) -> dict[str, Any]:
+    """Show a response of requests, with its body if that was read."""
+    get = instance_dict(value).get
+    method = instance_dict(get("request")).get("method")
+    # ``False`` until it is read.
+    body = get("_content")
+    return _exchange(
+        value,
+        method,
+        get("url"),
+        get("headers"),
+        _UNREAD if body is False else body,
+        status=get("status_code"),
+        reason=get("reason"),
+    )
+
+
+def aiohttp_response(value: Any) -> dict[str, Any]:
+    """Show a response that a client of aiohttp got, with its body if that was read."""
+    get = instance_dict(value).get
+    body = get("_body")
+    return _exchange(
+        value,
+        get("method"),
+        get("_real_url"),
+        get("_headers"),
+        _UNREAD if body is None else body,
+        status=get("status"),
+        reason=get("reason"),
+    )
+
+
+def aiohttp_request(value: Any) -> dict[str, Any]:
+    """Show a request that a server of aiohttp got, with its body if that was read."""
+    get = instance_dict(value).get
+    body = get("_read_bytes")
+    body = _UNREAD if body is None else body
+    return _exchange(value, get("_method"), get("_rel_url"), get("_headers"), body)
+
+
+def aiohttp_answer(value: Any) -> dict[str, Any]:
+    """Show a response that a server of aiohttp gives."""
+    get = instance_dict(value).get
+    more = {"status": get("_status"), "reason": get("_reason")}
+    body = get("_body", _UNREAD)
+    return _exchange(value, None, None, get("_headers"), body, **more)
+
+
+def urllib_request(value: Any) -> dict[str, Any]:
+    """Show a request of urllib."""
+    get = instance_dict(value).get
+    body, url = get("_data"), get("_full_url")
+    more = {"unredirected_headers": _filled(get("unredirected_hdrs"))}
+    body = _UNREAD if body is None else body
+    return _exchange(value, get("method"), url, get("headers"), body, **more)
+
+
+def _filled(part: Any) -> Any:
+    return None if type(part) in (dict, list) and not part else part
+
+
+def mail(value: Any) -> Any:
+    """Show a mail, or a part of it: its headers, and its body or its parts."""
+    stored = instance_dict(value)
+    pairs = stored.get("_headers")
+    if type(pairs) is not list:
+        return UNKNOWN
+    return {
+        "type": type_of(value),
+        "headers": _by_name(pairs),
+        "body": stored.get("_payload"),
+    }
+
+
+def httpx_headers(value: Any) -> Any:
+    """Show headers of httpx."""
+    listed = instance_dict(value).get("_list")
+    if type(listed) is not list:
+        return UNKNOWN
+    return _by_name((entry[0], entry[-1]) for entry in listed if type(entry) is tuple)
+
+
+def requests_headers(value: Any) -> Any:
+    """Show headers of requests."""
+    stored: Any = instance_dict(value).get("_store")
+    return _by_name(dict.values(stored)) if issubclass(type(stored), dict) else UNKNOWN
+
+
+def multi_dict(value: Any) -> Any:
+    """Show the headers of aiohttp, or another dictionary of its kind."""
+    is_own = known_name(type(value)).startswith("multidict.")
+    return _by_name(value.items()) if is_own else UNKNOWN
+
+
+def _by_name(pairs: Iterable[Any]) -> dict[str, Any]:
+    """Gather values by their names; a name that comes again has a list of them."""
+    found: dict[str, list[Any]] = {}
+    for pair in pairs:
+        if type(pair) is tuple and len(pair) == 2:
+            name = plain_text(_decoded(pair[0]))
+            found.setdefault(name, []).append(_decoded(pair[1]))
+    return {name: got[0] if len(got) == 1 else got for name, got in found.items()}
+
+
+def _decoded(text: Any) -> Any:
+    return text.decode("latin-1") if type(text) is bytes else text
+
+
+def cookie(value: Any) -> Any:
+    """Show a cookie: what it holds is taken out by the name that it has here."""
+    named = dict.items(value)
+    told = {name: item for name, item in named if type(item) is not str or item}
+    return {"cookie": instance_dict(value).get("_value"), **told}

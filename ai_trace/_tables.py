@@ -1,0 +1,183 @@
+"""
+What tables and arrays of further libraries look like as JSON, and images.
+
+Nothing here imports polars, pyarrow, xarray, Pillow or jax: a value of theirs has done
+that. Nothing is loaded, computed or waited for: of what is not in memory the name of
+its type is recorded.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from ai_trace._arrays import (
+    HEAD_COLUMNS,
+    HEAD_ITEMS,
+    MOST_BYTES,
+    Summary,
+    cut_of,
+    items_of,
+    table_of,
+)
+from ai_trace._field_types import UNKNOWN
+from ai_trace._objects import class_attribute, held, instance_dict, known_name, type_of
+
+
+def polars_frame(value: Any) -> Any:
+    """Summarise a polars DataFrame."""
+    frame = _plain(value, "DataFrame", "_df", "_from_pydf")
+    if frame is None:
+        return UNKNOWN
+    columns = frame[:, :HEAD_COLUMNS]
+    rows = _fitting(_gathered(columns), lambda head: head.estimated_size()).rows()
+    shape = list(frame.shape)
+    return table_of(
+        value, shape, columns.columns, columns.dtypes, list(map(list, rows))
+    )
+
+
+def polars_series(value: Any) -> Any:
+    """Summarise a polars Series."""
+    series = _plain(value, "Series", "_s", "_from_pyseries")
+    if series is None:
+        return UNKNOWN
+    head = _fitting(_gathered(series), lambda head: head.estimated_size())
+    items = head.to_list()
+    return items_of(value, [len(series)], series.dtype, items, name=series.name)
+
+
+def _plain(value: Any, name: str, stored: str, made: str) -> Any:
+    """Return a value as of polars' own class: what a subclass overrides is not run."""
+    base = getattr(sys.modules["polars"], name)
+    inside = instance_dict(value).get(stored)
+    is_own = type(inside) is type(instance_dict(base()).get(stored))
+    return getattr(base, made)(inside) if is_own else None
+
+
+def _gathered(items: Any) -> Any:
+    head = items.head(HEAD_ITEMS)
+    if head.estimated_size() <= MOST_BYTES:
+        return head
+    # In many versions a part of a column of lists counts as much as all of it.
+    return head[list(range(len(head)))]
+
+
+def arrow_table(value: Any) -> Any:
+    """Summarise a pyarrow Table or RecordBatch."""
+    if not _is_arrow(value):
+        return UNKNOWN
+    columns = value.select(range(min(value.num_columns, HEAD_COLUMNS)))
+    head = _fitting(columns, lambda head: head.nbytes)
+    cells = [column.to_pylist() for column in head.columns]
+    rows = [[column[row] for column in cells] for row in range(head.num_rows)]
+    names, kinds = columns.schema.names, columns.schema.types
+    shape = [value.num_rows, value.num_columns]
+    return table_of(value, shape, names, kinds, rows)
+
+
+def arrow_array(value: Any) -> Any:
+    """Summarise a pyarrow Array or ChunkedArray."""
+    if not _is_arrow(value):
+        return UNKNOWN
+    items = _fitting(value, lambda head: head.nbytes).to_pylist()
+    return items_of(value, [len(value)], value.type, items)
+
+
+def arrow_scalar(value: Any) -> Any:
+    """Return a pyarrow scalar as what it stands for."""
+    return value.as_py() if _is_arrow(value) else UNKNOWN
+
+
+def _is_arrow(value: Any) -> bool:
+    return known_name(type(value)).startswith("pyarrow.lib.")
+
+
+def _fitting(items: Any, size_of: Any) -> Any:
+    """Return the first items, fewer if they are large: not a copy."""
+    count = min(len(items), HEAD_ITEMS)
+    head = items[:count]
+    while count and size_of(head) > MOST_BYTES:
+        count -= 1
+        head = items[:count]
+    return head
+
+
+def labelled_array(value: Any) -> Any:
+    """Show an xarray DataArray: its data if in memory, and what labels them."""
+    variable = held(value, "_variable")
+    if variable is None:
+        return UNKNOWN
+    name, coords = held(value, "_name"), held(value, "_coords")
+    return {"type": type_of(value), "name": name, **_data(variable), "coords": coords}
+
+
+def labelled_arrays(value: Any) -> Any:
+    """Show an xarray Dataset."""
+    variables, coords = held(value, "_variables"), held(value, "_coord_names")
+    if type(variables) is not dict or type(coords) is not set:
+        return UNKNOWN
+    return {
+        "type": type_of(value),
+        "sizes": held(value, "_dims"),
+        "coords": {name: one for name, one in variables.items() if name in coords},
+        "data": {name: one for name, one in variables.items() if name not in coords},
+        "attrs": held(value, "_attrs"),
+    }
+
+
+def labelled_variable(value: Any) -> Any:
+    """Show an xarray Variable, as it stands among coordinates."""
+    return _data(value)
+
+
+def _data(variable: Any) -> dict[str, Any]:
+    data = held(variable, "_data")
+    # What stands around an index of pandas'; other wrappers are of what is not loaded.
+    inside = held(data, "array")
+    is_index = "PandasIndexingAdapter" in known_name(type(data)) and inside is not None
+    return {
+        "dims": held(variable, "_dims"),
+        "data": inside if is_index else data,
+        "attrs": held(variable, "_attrs"),
+    }
+
+
+def image(value: Any) -> Any:
+    """Tell of a Pillow image what is known without loading it."""
+    stored = instance_dict(value)
+    size = stored.get("_size", stored.get("size"))
+    if type(size) is not tuple or [int, int] != list(map(type, size)):
+        return UNKNOWN
+    known = {
+        "format": stored.get("format", class_attribute(type(value), "format")),
+        "filename": stored.get("filename"),
+    }
+    fields = {
+        "type": type_of(value),
+        "mode": stored.get("_mode", stored.get("mode")),
+        "size": list(size),
+        **{name: told for name, told in known.items() if type(told) is str and told},
+    }
+    return Summary(fields, {"items": size[0] * size[1]})
+
+
+def jax_array(value: Any) -> Any:
+    """Summarise a jax array; what a device still computes is not waited for."""
+    if not known_name(type(value)).startswith("jaxlib."):
+        return UNKNOWN
+    devices = value.devices()
+    fields = {
+        "type": type_of(value),
+        "shape": list(value.shape),
+        "dtype": str(value.dtype),
+        "device": ", ".join(sorted(map(str, devices))),
+    }
+    is_near = [device.platform for device in devices] == ["cpu"] and value.is_ready()
+    # Others than numpy's own kinds of numbers have no place in a buffer.
+    if is_near and value.dtype.isbuiltin == 1:
+        # A view: asked itself, the array keeps what it has converted.
+        plain = sys.modules["numpy"].asarray(memoryview(value))
+        fields["head"] = plain.flat[:HEAD_ITEMS].tolist()
+    cut = cut_of(value.size, HEAD_ITEMS) if "head" in fields else {"items": value.size}
+    return Summary(fields, cut)
