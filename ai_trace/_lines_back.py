@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
 from ai_trace._lines import LINE_LIMIT, Line, decode_all
-from ai_trace._problem import Problem
+from ai_trace._problem import Problem, not_listed
 from ai_trace._record import SessionHeader, StepRecord
 
 
@@ -123,8 +123,7 @@ def read_last(
     more = len(problems) - _NAMED_LINES
     if more > 0:
         # Those nearest to the end, and where the look at them ended.
-        what = f"{more} more problems are not listed."
-        problems[_NAMED_LINES - 1 : -1] = [Problem("elsewhere", what, "more")]
+        problems[_NAMED_LINES - 1 : -1] = [not_listed(more)]
     problems.reverse()
     problems += _end_of_packed(file, size)
     return steps, resume, problems
