@@ -4,9 +4,11 @@ Sessions that go, and sessions that get smaller: which ones, and nothing else.
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
 import os
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -299,6 +301,23 @@ class TestCompress:
 
         status = path.with_name(f"{path.name}.gz").stat()
         assert (0o640, owner) == (status.st_mode & 0o777, status.st_uid)
+
+    def test_who_may_not_give_it_away(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Where the compressed file cannot be its owner's, that is said, and why."""
+        path = record(tmp_path, 3)
+
+        def refuse(*_: int) -> None:
+            raise PermissionError(errno.EPERM, "Operation not permitted")
+
+        monkeypatch.setattr(os, "fchown", refuse)
+        status = path.stat()
+        said = f"owner and group ({status.st_uid} and {status.st_gid}); root may. The o"
+        with pytest.raises(TraceError, match=re.escape(said)):
+            compress(survey(tmp_path)[0])
+
+        assert [path.name] == os.listdir(tmp_path)
 
     def test_killed_between_name_and_removal(self, tmp_path: Path) -> None:
         """Where both files are there, the session is one, and is finished later."""
