@@ -497,6 +497,19 @@ def test_tail_gives_up_among_nothing_but_damage(tmp_path):
     assert [1, 2, 3] == numbers(reading.tail(path, 9))
 
 
+def test_tail_gives_up_among_steps_in_damage(tmp_path):
+    """A step now and then among the damage is no reason to look through all of it."""
+    lines = [piece for n in range(2, 9) for piece in (b"x\n" * 40_000, line(n))]
+    path = write(tmp_path, first_line(1), *lines)
+    problems = []
+
+    assert [6, 7, 8] == numbers(reading.tail(path, 9, on_problem=problems.append))
+
+    assert "100000 damaged lines stand behind this place; what" in problems[0].what
+    assert "99001 more problems are not listed." == problems[1].what
+    assert 1_001 == len(problems)
+
+
 def test_damage_beyond_measure_is_told_together(tmp_path):
     """Lines that hold no step are named one by one up to a thousand, then together."""
     junk = b"x\n" * 500_000
