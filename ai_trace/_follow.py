@@ -40,6 +40,8 @@ from ai_trace.exceptions import TraceReadError
 if TYPE_CHECKING:
     from ai_trace._parts import Place
 
+    _Ids = deque[str]
+
 Report = Callable[[Problem], None]
 
 # So many lines and steps of a file are known again; of a line, so many bytes, in which
@@ -69,6 +71,7 @@ class Follower:
         self._journals = journals
         # By their places: a file that is compressed meanwhile stays the same part.
         self._cursors: dict[Place, _Cursor] = {}
+        self._ids: _Ids = deque(maxlen=_REMEMBERED)
 
     def begin(self, last: int) -> list[StepRecord]:
         """
@@ -119,7 +122,7 @@ class Follower:
     def _cursor(self, path: Path) -> _Cursor:
         place = place_of(path)
         if place not in self._cursors:
-            self._cursors[place] = _Cursor(path, self._report)
+            self._cursors[place] = _Cursor(path, self._report, _Memory(self._ids))
         return self._cursors[place]
 
     def _end_earlier(self) -> None:
@@ -151,15 +154,15 @@ class _Cursor:
     # A place in one growing file. The file is held open, so that what was written
     # just before it was replaced is still read.
 
-    def __init__(self, path: Path, report: Report) -> None:
+    def __init__(self, path: Path, report: Report, memory: _Memory) -> None:
         self.path = path
         self._report = report
+        self._memory = memory
         self._ended = False
         self._header = header_from_name(path)
         self._file: BinaryIO | None = None
         self._offset = 0
         self._looked_at = -1
-        self._memory = _Memory()
 
     def begin(self, last: int) -> list[StepRecord]:
         file = self._opened()
@@ -181,7 +184,7 @@ class _Cursor:
     def end(self) -> None:
         """Look at it no more: nothing is written to it any longer."""
         self._ended = True
-        self._memory = _Memory()
+        self._memory.forget()
         self.close()
 
     def advance(self) -> Iterator[StepRecord]:
@@ -261,13 +264,14 @@ class _Cursor:
 
 
 class _Memory:
-    # What was read of a file: which lines stand where, to find the place again, and
-    # which steps, to pass over them in another file. Of both no more than the last.
+    # What was read of a file: which lines stand where, to find the place again, and of
+    # all files of the session which steps, to pass over them in another file: a tracer
+    # whose file is gone writes them once more. Of both no more than the last.
 
-    def __init__(self) -> None:
+    def __init__(self, ids: _Ids) -> None:
         self._lines: deque[_Line] = deque(maxlen=_REMEMBERED)
-        self._ids: deque[str] = deque(maxlen=_REMEMBERED)
-        self._known: frozenset[str] = frozenset()
+        self._ids = ids
+        self._known = frozenset(ids)
 
     def begin(self, file: BinaryIO, end: int, steps: Sequence[StepRecord]) -> None:
         self._ids.extend(step.id for step in steps)
@@ -299,6 +303,10 @@ class _Memory:
                 return last.end
         self._lines.clear()
         return None
+
+    def forget(self) -> None:
+        self._lines.clear()
+        self._known = frozenset()
 
     def go_back(self) -> None:
         """Take for known from now on what was read before."""
