@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 LATEST = "latest"
 _LISTED = 5
+# To compare a name with those of ten thousand sessions takes seconds.
+_LIKELY = 500
 _MORE = "Give more of the name, or an agent's whole name for its newest session."
 _WHOLE = "Give the whole name of one."
 
@@ -169,10 +171,12 @@ def _match_header(
 
     msg = f"There is no session {wanted!r} in {os.fspath(directory)}."
     names = [info.stem for info in infos]
-    ids = {info.header.session_id: info.stem for info in reversed(infos)}
-    agents = {info.header.agent: info.stem for info in reversed(infos)}
+    newest = infos[:_LIKELY]
+    ids = {info.header.session_id: info.stem for info in reversed(newest)}
+    agents = {info.header.agent: info.stem for info in reversed(newest)}
     called = {**agents, **ids}
-    close = difflib.get_close_matches(stem, [*names, *called], n=1, cutoff=0.5)
+    known = [*names[:_LIKELY], *called]
+    close = difflib.get_close_matches(stem, known, n=1, cutoff=0.5)
     if close:
         msg += f" Did you mean {called.get(close[0], close[0])}?"
     else:

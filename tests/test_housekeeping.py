@@ -469,6 +469,19 @@ class TestVerbs:
         assert old.stem in done.stdout
         assert tracer.path.stem not in done.stdout
 
+    def test_a_dry_run_of_compress_knows_of_them_too(self, tmp_path: Path) -> None:
+        """So it is with what would be compressed."""
+        old = record(tmp_path, 40)
+        with Tracer("bot", tmp_path, journal=False) as tracer:
+            done = run("compress", "--dry-run", "--dir", ".", cwd=tmp_path)
+            words = ("compress", "--dry-run", "--json", "--dir", ".")
+            chosen = json.loads(run(*words, cwd=tmp_path).stdout)["compressed"]
+
+        assert tracer.path is not None
+        assert f"{tracer.path.stem} is being written; it would stay" in done.stderr
+        assert "1 session of " in done.stdout
+        assert [old.stem] == chosen
+
     def test_compress(self, tmp_path: Path, five: list[Path]) -> None:
         """What nobody wrote to since is compressed; the rest stays as it is."""
         done = run("compress", "--older-than", "15d", "--dir", ".", cwd=tmp_path)
