@@ -1,5 +1,5 @@
 """
-Finding sessions: which ones a directory holds, and which one a person means.
+Finding sessions: which ones a directory holds.
 
 A directory may hold tens of thousands. The names of their files tell most of what is
 asked, so a file is opened only when more of its session is needed.
@@ -11,20 +11,17 @@ import os
 from collections import Counter
 from itertools import chain, islice
 
-from ai_trace._files import header_from_name, start_of, trace_beside
-from ai_trace._lines import decode, open_file, read_lines
-from ai_trace._names import DOCUMENTS, JOURNAL, SUFFIX
+from ai_trace._files import start_of
+from ai_trace._names import JOURNAL
 from ai_trace._parts import (
     agent_and_id,
     id_in,
     is_id,
     rank,
-    session_stem,
     split_journal_name,
     split_name,
 )
-from ai_trace._record import StepRecord
-from ai_trace._session_info import SessionInfo, paths
+from ai_trace._session_info import SessionInfo
 from ai_trace.exceptions import TraceReadError
 
 
@@ -32,18 +29,13 @@ from ai_trace.exceptions import TraceReadError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
     from typing import Union
 
     from ai_trace._parts import Place
 
     PathLike = Union[str, os.PathLike[str]]
 
-LATEST = "latest"
-_LISTED = 5
 _TO_THE_SECOND = len("20240301_143022")
-_MORE = "Give more of the name, or an agent's whole name for its newest session."
-_WHOLE = "Give the whole name of one."
 _NEXT = (
     "Name another directory, on the command line with --dir, or record a first session "
     "with 'ai-trace demo'."
@@ -201,72 +193,6 @@ def no_sessions(directory: PathLike) -> TraceReadError:
     return TraceReadError(f"There are no sessions in {os.fspath(directory)}. {_NEXT}")
 
 
-def resolve(directory: PathLike, session: str | None = None) -> Path:
-    """
-    Find the file of a session that a person named.
-
-    Args:
-        directory: The trace directory.
-        session: A path, a file name, a session id, the name of an agent for its
-            newest session, a part of these that is unique, or ``latest``; ``None``
-            is the latest.
-
-    Returns:
-        The session's file.
-
-    Raises:
-        TraceReadError: If nothing or more than one session matches; the message
-            names the nearest ones.
-    """
-    wanted = None if session in ("", LATEST) else session
-    if wanted is not None and os.path.isfile(wanted):
-        return _no_document(trace_beside(*paths([wanted])))
-    try:
-        found = Directory(directory)
-    except TraceReadError as exc:
-        if wanted is None:
-            raise
-        if os.path.lexists(wanted) and not _is_directory(wanted):
-            _refuse(wanted)
-        msg = _is_directory(wanted) or f"There is no file {wanted!r}. {exc}"
-        raise TraceReadError(msg) from exc
-    newest = next(iter(found), None)
-    if newest is None:
-        raise no_sessions(directory)
-    if wanted is None:
-        return newest.path
-    return _match(found, wanted, directory).path
-
-
-def _no_document(path: Path) -> Path:
-    if path.suffix not in DOCUMENTS:
-        return path
-    # Somebody may have given a trace the name of one.
-    with open_file(path) as file:
-        for line in read_lines(file):
-            if isinstance(decode(line, header_from_name(path)), StepRecord):
-                return path
-            break
-    trace = path.with_suffix(SUFFIX).name
-    msg = (
-        f"{path} is a document made of a session. What is read is the session "
-        f"itself, {trace}, which is not beside it."
-    )
-    raise TraceReadError(msg)
-
-
-def _refuse(path: str) -> None:
-    if os.path.islink(path) and not os.path.exists(path):
-        msg = f"{path} cannot be read: it is a link to nothing."
-        raise TraceReadError(msg)
-    open_file(path).close()
-
-
-def _is_directory(session: str) -> str:
-    is_one = os.path.isdir(session)
-    return f"{session!r} is a directory: name it with --dir." if is_one else ""
-
-
 def _second(info: SessionInfo) -> str:
     # What a file says of its start may be any number. When it was last written is
     # not in it.
@@ -332,68 +258,3 @@ def _modified(journal: str) -> float:
         except OSError:
             continue
     return max(times)
-
-
-def _match(found: Directory, wanted: str, directory: PathLike) -> SessionInfo:
-    name = os.path.basename(wanted)
-    stem = session_stem(name) or name
-    stems = found.stems
-    exact = [each for each in stems if stem in (each, id_in(each))]
-    if len(exact) > 1:
-        raise _ambiguous(wanted, exact, _WHOLE)
-    info = found.look(exact[0]) if exact else next(found.of_agent(wanted), None)
-    if info is not None:
-        return info
-    # Who gives a path means that file, and not another with a part of its name.
-    whole = not stem or os.path.dirname(wanted)
-    near = [each for each in stems if not whole and stem in each]
-    if len(near) > 1:
-        raise _ambiguous(wanted, near, _MORE)
-    info = found.look(near[0]) if near else None
-    return info or _match_header(found, stem, wanted, directory)
-
-
-def _match_header(
-    found: Directory, stem: str, wanted: str, directory: PathLike
-) -> SessionInfo:
-    # A file that somebody gave another name has kept the id of its session.
-    infos = list(found)
-    near = [info for info in infos if info.header.session_id == stem]
-    if len(near) > 1:
-        raise _ambiguous(wanted, [info.stem for info in near], _WHOLE)
-    # Of an agent's name only plain letters are in the names of its files.
-    near = near or [info for info in infos if info.header.agent == wanted][:1]
-    if not near and not os.path.dirname(wanted):
-        near = [info for info in infos if wanted in info.header.agent]
-    if len(near) > 1:
-        raise _ambiguous(wanted, [info.stem for info in near], _MORE)
-    if near:
-        return near[0]
-    if _is_directory(wanted):
-        raise TraceReadError(_is_directory(wanted))
-    if os.path.lexists(wanted):
-        # It is there, and is no file: a pipe, a device, or a link to nothing.
-        _refuse(wanted)
-    import difflib
-
-    msg = f"There is no session {wanted!r} in {os.fspath(directory)}."
-    names = [info.stem for info in infos]
-    ids = {info.header.session_id: info.stem for info in reversed(infos)}
-    agents = {info.header.agent: info.stem for info in reversed(infos)}
-    called = {**agents, **ids}
-    close = difflib.get_close_matches(stem, [*names, *called], n=1, cutoff=0.5)
-    if close:
-        msg += f" Did you mean {called.get(close[0], close[0])}?"
-    else:
-        msg += f" The newest are {_listed(names)}."
-    raise TraceReadError(msg)
-
-
-def _ambiguous(wanted: str, names: list[str], way_out: str) -> TraceReadError:
-    fits = f"{wanted!r} fits {len(names)} sessions, newest first: {_listed(names)}"
-    return TraceReadError(f"{fits}. {way_out}")
-
-
-def _listed(names: list[str]) -> str:
-    rest = len(names) - _LISTED
-    return ", ".join(names[:_LISTED]) + (f" and {rest} more" if rest > 0 else "")

@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import heapq
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from ai_trace._files import (
     HEADER_MARK,
@@ -22,11 +24,12 @@ from ai_trace._files import (
 from ai_trace._lines import (
     LINE_LIMIT,
     PACKINGS,
+    Line,
     decode_all,
     open_anywhere,
     read_lines,
 )
-from ai_trace._lines_back import read_last
+from ai_trace._lines_back import read_last, read_lines_back
 from ai_trace._open_steps import Journals
 from ai_trace._parts import by_process, place_of
 from ai_trace._record import StepRecord
@@ -37,7 +40,14 @@ from ai_trace.exceptions import TraceReadError
 if TYPE_CHECKING:
     from ai_trace._parts import Place
 
+    _Ids = deque[str]
+
 Report = Callable[[Problem], None]
+
+# So many lines and steps of a file are known again; of a line, so many bytes, in which
+# its step's id stands.
+_REMEMBERED = 4_096
+_COMPARED = 4_096
 
 
 class Follower:
@@ -61,6 +71,7 @@ class Follower:
         self._journals = journals
         # By their places: a file that is compressed meanwhile stays the same part.
         self._cursors: dict[Place, _Cursor] = {}
+        self._ids: _Ids = deque(maxlen=_REMEMBERED)
 
     def begin(self, last: int) -> list[StepRecord]:
         """
@@ -111,7 +122,7 @@ class Follower:
     def _cursor(self, path: Path) -> _Cursor:
         place = place_of(path)
         if place not in self._cursors:
-            self._cursors[place] = _Cursor(path, self._report)
+            self._cursors[place] = _Cursor(path, self._report, _Memory(self._ids))
         return self._cursors[place]
 
     def _end_earlier(self) -> None:
@@ -143,9 +154,10 @@ class _Cursor:
     # A place in one growing file. The file is held open, so that what was written
     # just before it was replaced is still read.
 
-    def __init__(self, path: Path, report: Report) -> None:
+    def __init__(self, path: Path, report: Report, memory: _Memory) -> None:
         self.path = path
         self._report = report
+        self._memory = memory
         self._ended = False
         self._header = header_from_name(path)
         self._file: BinaryIO | None = None
@@ -159,6 +171,7 @@ class _Cursor:
         stated = first_header(file) or journal_head(self.path)
         self._header = stated or self._header
         steps, self._offset, problems = read_last(file, last, self._header, whole=True)
+        self._memory.begin(file, self._offset, steps)
         for problem in problems:
             self._report(problem)
         return steps
@@ -171,6 +184,7 @@ class _Cursor:
     def end(self) -> None:
         """Look at it no more: nothing is written to it any longer."""
         self._ended = True
+        self._memory.forget()
         self.close()
 
     def advance(self) -> Iterator[StepRecord]:
@@ -187,7 +201,7 @@ class _Cursor:
     def close(self) -> None:
         if self._file is not None:
             self._file.close()
-        self._file, self._offset, self._looked_at = None, 0, -1
+        self._file, self._looked_at = None, -1
 
     def _opened(self) -> BinaryIO | None:
         if self._file is None:
@@ -211,11 +225,10 @@ class _Cursor:
 
     def _new_steps(self, file: BinaryIO) -> Iterator[StepRecord]:
         size = os.fstat(file.fileno()).st_size
-        if size < self._offset:
-            self._offset = 0
         if size == self._looked_at:
             return
         self._looked_at = size
+        self._find_place(file, size)
         for line in read_lines(file, self._offset):
             if not line.ended and line.size <= LINE_LIMIT:
                 return
@@ -224,11 +237,88 @@ class _Cursor:
             self._offset += line.size
             if line.data.isspace():
                 continue
+            self._memory.add_line(line)
             for _, item in decode_all(line, self._header):
-                if isinstance(item, StepRecord):
-                    yield item
-                else:
+                if not isinstance(item, StepRecord):
                     self._report(Problem(f"offset {line.offset}", item))
+                elif self._memory.is_new(item):
+                    yield item
+
+    def _find_place(self, file: BinaryIO, size: int) -> None:
+        # Whatever was done to the file since, be it that a copy has taken its place:
+        # what was yielded is not yielded again.
+        end = self._memory.end_in(file, size)
+        if end is not None and self._offset <= size:
+            return
+        if end is None:
+            what = (
+                "It was replaced or cut short, so it is read from its beginning. Steps "
+                "that were read before are passed over, as far as they are among the "
+                f"last {_REMEMBERED}."
+            )
+        else:
+            what = "It was cut short: the last of what was read is in it no more."
+        self._report(Problem(self.path.name, what, "odd"))
+        self._memory.go_back()
+        self._offset = end or 0
+
+
+class _Memory:
+    # What was read of a file: which lines stand where, to find the place again, and of
+    # all files of the session which steps, to pass over them in another file: a tracer
+    # whose file is gone writes them once more. Of both no more than the last.
+
+    def __init__(self, ids: _Ids) -> None:
+        self._lines: deque[_Line] = deque(maxlen=_REMEMBERED)
+        self._ids = ids
+        self._known = frozenset(ids)
+
+    def begin(self, file: BinaryIO, end: int, steps: Sequence[StepRecord]) -> None:
+        self._ids.extend(step.id for step in steps)
+        before = islice(read_lines_back(file, end), min(len(steps) + 1, _REMEMBERED))
+        for line in reversed(list(before)):
+            self.add_line(line)
+
+    def add_line(self, line: Line) -> None:
+        if line.data:
+            end, begins = line.offset + line.size, line.data[:_COMPARED]
+            self._lines.append(_Line(line.offset, end, len(begins), hash(begins)))
+
+    def is_new(self, step: StepRecord) -> bool:
+        self._ids.append(step.id)
+        return not step.id or step.id not in self._known
+
+    def end_in(self, file: BinaryIO, size: int) -> int | None:
+        """Tell where the last line ends that may stand there still, if it does."""
+        if not self._lines:
+            return 0
+        while self._lines and self._lines[-1].end > size:
+            self._lines.pop()
+        if self._lines:
+            last = self._lines[-1]
+            # By way of the end: else it may be told by what was read a while ago.
+            file.seek(0, os.SEEK_END)
+            file.seek(last.offset)
+            if hash(file.read(last.length)) == last.begins:
+                return last.end
+        self._lines.clear()
+        return None
+
+    def forget(self) -> None:
+        self._lines.clear()
+        self._known = frozenset()
+
+    def go_back(self) -> None:
+        """Take for known from now on what was read before."""
+        self._known = frozenset(self._ids)
+
+
+class _Line(NamedTuple):
+    # Where a line stands, and what it begins with, so many bytes.
+    offset: int
+    end: int
+    length: int
+    begins: int
 
 
 def _finished(record: StepRecord) -> float:

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from ai_trace._glance import Glance
 from ai_trace._problem import Problem as Problem
+from ai_trace._problem import not_listed
 from ai_trace._record import WITHOUT_END
 from ai_trace._usage import CALL_KINDS, Usage, usage_of
 
@@ -294,10 +295,7 @@ def shorten(problems: list[Problem], unlisted: int = 0) -> list[Problem]:
     """
     unlisted += max(0, len(problems) - PROBLEM_LIMIT)
     listed = problems[:PROBLEM_LIMIT]
-    if unlisted:
-        what = f"{unlisted} more problems are not listed."
-        listed.append(Problem("elsewhere", what, "more"))
-    return listed
+    return [*listed, not_listed(unlisted)] if unlisted else listed
 
 
 def key_of(text: str) -> str:

@@ -13,15 +13,16 @@ from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
 from ai_trace._lines import LINE_LIMIT, Line, decode_all
-from ai_trace._problem import Problem
+from ai_trace._problem import Problem, not_listed
 from ai_trace._record import SessionHeader, StepRecord
 
 
 _BLOCK = 64 * 1024
 # From the newline of a line to that of the last blank one behind it.
 _BLANK_LINES = re.compile(rb"\n\s*\n")
+# So many are looked through, and more if as many steps are found; so many are named.
 _DAMAGED_LINES = 100_000
-_NAMED_LINES = 1_000
+_NAMED_LINES = 999
 
 
 def read_lines_back(file: BinaryIO, end: int) -> Iterator[Line]:
@@ -88,7 +89,7 @@ def read_last(
     Args:
         file: The open file.
         n: How many steps; damaged lines between them are passed over, as long as there
-            are not too many together.
+            are not too many.
         header: The session that the file belongs to.
         whole: Whether a last line without its newline is left out.
 
@@ -98,7 +99,8 @@ def read_last(
     """
     steps: list[StepRecord] = []
     problems: list[Problem] = []
-    damaged = 0
+    ending: list[Problem] = []
+    damaged = unlisted = 0
     size = resume = os.fstat(file.fileno()).st_size
     for line in read_lines_back(file, size):
         if not line.ended:
@@ -109,25 +111,23 @@ def read_last(
             break
         if line.data.isspace():
             continue
-        if damaged == _DAMAGED_LINES:
-            problems.append(_given_up(line))
+        if damaged >= max(_DAMAGED_LINES, len(steps)):
+            ending = [_given_up(line, damaged)]
             break
         found = [item for _, item in decode_all(line, header)]
         here = [item for item in reversed(found) if isinstance(item, StepRecord)]
-        damaged = 0 if here else damaged + 1
+        damaged += not here
         steps += here
+        # Those nearest to the end are named.
         where = f"offset {line.offset}"
-        problems += [Problem(where, item) for item in found if isinstance(item, str)]
-    del steps[n:]
-    steps.reverse()
-    more = len(problems) - _NAMED_LINES
-    if more > 0:
-        # Those nearest to the end, and where the look at them ended.
-        what = f"{more} more problems are not listed."
-        problems[_NAMED_LINES - 1 : -1] = [Problem("elsewhere", what, "more")]
-    problems.reverse()
-    problems += _end_of_packed(file, size)
-    return steps, resume, problems
+        wrong = [Problem(where, item) for item in found if isinstance(item, str)]
+        room = _NAMED_LINES - len(problems)
+        problems += wrong[:room]
+        unlisted += len(wrong[room:])
+    if unlisted:
+        problems.append(not_listed(unlisted))
+    problems = [*ending, *reversed(problems), *_end_of_packed(file, size)]
+    return steps[:n][::-1], resume, problems
 
 
 def _end_of_packed(file: BinaryIO, end: int) -> list[Problem]:
@@ -135,9 +135,9 @@ def _end_of_packed(file: BinaryIO, end: int) -> list[Problem]:
     return [Problem(f"offset {end}", problem, "file")] if problem else []
 
 
-def _given_up(line: Line) -> Problem:
+def _given_up(line: Line, damaged: int) -> Problem:
     what = (
-        f"In {_DAMAGED_LINES} lines together behind this place is no step; what stands "
-        "before it is not looked at."
+        f"{damaged} damaged lines stand behind this place; what stands before it is "
+        "not looked at."
     )
     return Problem(f"offset {line.offset + line.size}", what)

@@ -19,6 +19,12 @@ from ai_trace.exceptions import TraceReadError
 
 
 _BLOCK = 64 * 1024
+# A piece of it is given little at first: what is behind its end is copied.
+_LITTLE = 512
+# To begin a piece may take as long as to unpack 100 kB. So many may hold anything or
+# nothing, and more if there is a line in each of them.
+_PIECES = 10_000
+_SHORTEST_LINE = 100
 # Traces become five to thirty times smaller, the most boring of them a hundred times.
 _USUAL_RATIO = 100
 _ALWAYS = 1024**3
@@ -94,6 +100,8 @@ class _Unpacking(io.RawIOBase):
         self._most = most
         self._unpacker = kind.make()
         self._pending = b""
+        self._portion = _LITTLE
+        self._pieces = 1
         # Between two of them the file may end.
         self._inside = True
         self._at = 0
@@ -140,13 +148,11 @@ class _Unpacking(io.RawIOBase):
 
     def _unpack(self, size: int) -> bytes:
         while True:
-            if self._unpacker.eof:
-                self._pending = self._unpacker.unused_data
-                self._unpacker, self._inside = self._kind.make(), False
+            if self._unpacker.eof and not self._begin_next():
+                return b""
             given = b""
             if self._unpacker.needs_input:
-                given = self._pending or self._file.read(_BLOCK)
-                self._pending = b""
+                given = self._next_portion()
                 if not given:
                     if self._inside:
                         self.problem = "It is cut off: the end is missing."
@@ -155,6 +161,22 @@ class _Unpacking(io.RawIOBase):
             data: bytes = self._unpacker.decompress(given, size)
             if data:
                 return data
+
+    def _begin_next(self) -> bool:
+        if self._pieces > _PIECES + self._at / _SHORTEST_LINE:
+            what = f"In its first {self._pieces} pieces are {self._at} bytes"
+            self.problem = f"{what}; the rest is not read."
+            return False
+        self._pending = self._unpacker.unused_data
+        self._unpacker, self._inside = self._kind.make(), False
+        self._portion = _LITTLE
+        self._pieces += 1
+        return True
+
+    def _next_portion(self) -> bytes:
+        given, self._pending = self._pending or self._file.read(self._portion), b""
+        self._portion = min(2 * self._portion, _BLOCK)
+        return given
 
 
 class _Kind(NamedTuple):

@@ -17,9 +17,21 @@ class Problem(NamedTuple):
         kind: What sort of problem: ``damaged``, a line that cannot be read; ``torn``,
             the end of a line is lost; ``odd``, it can be read all the same; ``newer``,
             a later version wrote it; ``file``, a file that cannot be read; ``journal``;
-            ``missing``, a parent; ``twin``; ``circle``; ``more``.
+            ``missing``, a parent; ``twin``; ``circle``; ``more``, several that are not
+            named one by one.
     """
 
     where: str
     what: str
     kind: str = "damaged"
+
+
+def not_listed(count: int) -> Problem:
+    """
+    Say that there are more problems than a person can read.
+
+    Args:
+        count: How many are left out, one or more.
+    """
+    left_out = "problem is" if count == 1 else "problems are"
+    return Problem("elsewhere", f"{count} more {left_out} not listed.", "more")

@@ -226,11 +226,12 @@ def _lines(session: Session, problems: Mapping[str, list[str]]) -> Finding:
     opened = sum(writer.open for writer in session.writers)
     count = sum(session.outcomes.values()) - opened
     read = f"{_count(count, 'line')} can be read"
-    bad = _of(problems, "damaged", "torn", "file", "more")
+    bad, more = _of(problems, "damaged", "torn", "file"), _of(problems, "more")
     odd = _of(problems, "odd")
-    if bad:
-        says = f"{read}; {_count(len(bad), 'problem')} in the file."
-        return Finding("lines", BAD, says, bad + odd)
+    if bad or more:
+        least = "more than " if more else ""
+        says = f"{read}; {least}{_count(len(bad), 'problem')} in the file."
+        return Finding("lines", BAD, says, bad + more + odd)
     return Finding("lines", ODD if odd else GOOD, f"{read}, none is damaged.", odd)
 
 

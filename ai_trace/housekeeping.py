@@ -364,7 +364,14 @@ def _give_to_owner(source: int, target: int) -> None:
     # Who could read the one, though another compresses it, can read the other.
     if hasattr(os, "fchown"):
         status = os.fstat(source)
-        os.fchown(target, status.st_uid, status.st_gid)
+        try:
+            os.fchown(target, status.st_uid, status.st_gid)
+        except PermissionError as exc:
+            msg = (
+                "this user may not make a file of the original's owner and group "
+                f"({status.st_uid} and {status.st_gid}); root may"
+            )
+            raise OSError(exc.errno, msg) from exc
         os.fchmod(target, stat.S_IMODE(status.st_mode))
 
 

@@ -24,12 +24,13 @@ from ai_trace._files import (
     header_from_name,
     journal_head,
 )
-from ai_trace._find import LATEST, find, resolve
+from ai_trace._find import find
 from ai_trace._follow import Follower, merge_last
 from ai_trace._glance import Glance
 from ai_trace._line_store import LineStore
 from ai_trace._lines import LINE_LIMIT, open_anywhere
 from ai_trace._lines_back import read_last
+from ai_trace._meant import LATEST, resolve
 from ai_trace._open_steps import Journals
 from ai_trace._parts import by_process, place_of
 from ai_trace._passed import began_before
@@ -242,8 +243,11 @@ def follow(
     """
     Yield the steps of a session as they finish, for ever.
 
-    The file need not be there yet, may be cut short or replaced, and a line is read
-    only when it is whole. Files of forked children are followed from their beginning.
+    The file need not be there yet, and a line is read only when it is whole. Files of
+    forked children are followed from their beginning. A file may be cut short, or
+    another one take its place: that is a problem, unless what was read stands in it
+    where it stood, and of what is in it then, steps that were yielded are passed over,
+    as far as they are among the last few thousand.
 
     Args:
         path: The session's file, or what ``find`` said of it.
@@ -251,7 +255,8 @@ def follow(
         poll: Seconds between two looks at the files.
         stop: Asked before each look; once it returns true, what is there by then is
             still yielded, and the iterator ends.
-        on_problem: Called for each damaged line.
+        on_problem: Called for each damaged line, and for each file that was cut short
+            or replaced.
         on_open: Called after each look with the steps that have not finished then,
             and with the processes that write the session, or died while they did.
 

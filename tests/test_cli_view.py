@@ -378,6 +378,19 @@ class TestDamage:
         assert "Nothing in notes.txt can be read" in done.stderr.splitlines()[-1]
         assert "Traceback" not in done.stderr
 
+    def test_much_that_is_no_trace(self, here: Path) -> None:
+        """How much of a file cannot be read is not said to be less than it is."""
+        (here / "one.txt").write_bytes(b"x\n")
+        (here / "notes.txt").write_bytes(b"x\n" * 5_000)
+        ends = [
+            run("view", name, cwd=here).stderr.split(": The line is damaged: ")[1]
+            for name in ("one.txt", "notes.txt")
+        ]
+
+        assert ends[0] + "So it is with all the rest.\n" == ends[1].replace(
+            ". So", ".\nSo"
+        )
+
     @pytest.mark.parametrize("suffix", [".json", ".md"])
     @pytest.mark.parametrize("verb", ["view", "doctor", "recover", "tail"])
     @pytest.mark.parametrize("indent", [None, 2])
@@ -392,6 +405,30 @@ class TestDamage:
         assert (1, "", 1) == (done.returncode, done.stdout, done.stderr.count("\n"))
         assert f"saved{suffix} is a document made of a session" in done.stderr
         assert "saved.jsonl" in done.stderr
+
+    @pytest.mark.parametrize("name", ["old_20240301_163022.json", "163022"])
+    @pytest.mark.parametrize("others", [True, False])
+    def test_document_in_the_directory(
+        self, here: Path, name: str, others: bool
+    ) -> None:
+        """So it is where it is named as one in the directory, or as a session."""
+        directory = here / "traces" if others else here / "empty"
+        directory.mkdir(exist_ok=True)
+        document = directory / "old_20240301_163022.json"
+        document.write_text(json.dumps({"agent": "old", "steps": trading_steps()}))
+        done = run("--dir", str(directory), "view", name, cwd=here)
+
+        assert (1, "", 1) == (done.returncode, done.stdout, done.stderr.count("\n"))
+        assert f"{document} is a document made of a session" in done.stderr
+        assert "old_20240301_163022.jsonl, which is not beside it" in done.stderr
+
+    def test_document_beside_its_trace(self, here: Path) -> None:
+        """The name of a document in the directory means the trace beside it."""
+        (here / "traces" / f"{STEM}.md").write_text("# Page\n")
+        done = run("view", f"{STEM}.md", "--json", cwd=here)
+
+        assert (0, "") == (done.returncode, done.stderr)
+        assert 5 == len(names(done.stdout))
 
     @pytest.mark.parametrize("directory", ["traces", "nowhere"])
     def test_what_is_no_file(self, here: Path, directory: str) -> None:

@@ -85,6 +85,15 @@ def test_damaged_lines_are_named(traces):
     assert "line 4, offset" in finding(diagnosis, "lines")
 
 
+def test_much_damage_is_not_said_to_be_less(traces):
+    """Where not all problems are listed, their number is said to be larger."""
+    lines = [first_line(0), *[line(5)] * 1_500, b"hello\n" * 800]
+    says = finding(examine(write_private(traces, *lines)), "lines")
+
+    assert "1501 lines can be read; more than 800 problems in the file." in says
+    assert "1299 more problems are not listed." in says
+
+
 def test_what_can_be_read_all_the_same_is_whole(traces):
     """A last line without its newline is worth a word, and nothing is missing."""
     diagnosis = examine(write_private(traces, first_line(0)[:-1]))

@@ -4,6 +4,7 @@ Which sessions a directory holds, in which order, and which one a person means.
 
 from __future__ import annotations
 
+import difflib
 import os
 from datetime import datetime, timezone
 
@@ -11,6 +12,7 @@ import pytest
 from trace_lines import HEADER, encoded, fields, first_line, write
 
 from ai_trace import Tracer, reading
+from ai_trace.exceptions import TraceReadError
 
 
 @pytest.mark.parametrize("agent", ["bot", "team/bot", "Händler 1", "0301"])
@@ -25,6 +27,25 @@ def test_resolve_takes_an_agent(tmp_path, agent):
         Tracer(other, trace_dir=tmp_path).close()
 
     assert paths[-1] == reading.resolve(tmp_path, agent)
+
+
+def test_a_mistyped_name_is_compared_with_few(tmp_path, monkeypatch):
+    """Of very many sessions, a mistyped name is compared with those of the newest."""
+    for number in range(700):
+        session_id = f"20240301_{number // 60:02d}{number % 60:02d}00"
+        write(tmp_path, first_line(0), stem=f"bot_{session_id}")
+    compared = []
+
+    def compare(word, known, **options):
+        compared.extend(known)
+        return []
+
+    monkeypatch.setattr(difflib, "get_close_matches", compare)
+    with pytest.raises(TraceReadError, match="and 695 more"):
+        reading.resolve(tmp_path, "but_20240301_113900")
+
+    assert "bot_20240301_113900" in compared
+    assert 500 < len(compared) < 510
 
 
 def test_resolve_takes_an_agent_of_files_with_other_names(tmp_path):

@@ -83,6 +83,7 @@ FLOORS = {
         "_line_store",
         "_session_info",
         "_find",
+        "_meant",
         "_open_steps",
         "_passed",
         "_file_walk",

@@ -4,9 +4,11 @@ Sessions that go, and sessions that get smaller: which ones, and nothing else.
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
 import os
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -300,6 +302,23 @@ class TestCompress:
         status = path.with_name(f"{path.name}.gz").stat()
         assert (0o640, owner) == (status.st_mode & 0o777, status.st_uid)
 
+    def test_who_may_not_give_it_away(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Where the compressed file cannot be its owner's, that is said, and why."""
+        path = record(tmp_path, 3)
+
+        def refuse(*_: int) -> None:
+            raise PermissionError(errno.EPERM, "Operation not permitted")
+
+        monkeypatch.setattr(os, "fchown", refuse)
+        status = path.stat()
+        said = f"owner and group ({status.st_uid} and {status.st_gid}); root may. The o"
+        with pytest.raises(TraceError, match=re.escape(said)):
+            compress(survey(tmp_path)[0])
+
+        assert [path.name] == os.listdir(tmp_path)
+
     def test_killed_between_name_and_removal(self, tmp_path: Path) -> None:
         """Where both files are there, the session is one, and is finished later."""
         path = record(tmp_path, 3)
@@ -449,6 +468,19 @@ class TestVerbs:
         assert "1 session in . would be deleted" in done.stdout
         assert old.stem in done.stdout
         assert tracer.path.stem not in done.stdout
+
+    def test_a_dry_run_of_compress_knows_of_them_too(self, tmp_path: Path) -> None:
+        """So it is with what would be compressed."""
+        old = record(tmp_path, 40)
+        with Tracer("bot", tmp_path, journal=False) as tracer:
+            done = run("compress", "--dry-run", "--dir", ".", cwd=tmp_path)
+            words = ("compress", "--dry-run", "--json", "--dir", ".")
+            chosen = json.loads(run(*words, cwd=tmp_path).stdout)["compressed"]
+
+        assert tracer.path is not None
+        assert f"{tracer.path.stem} is being written; it would stay" in done.stderr
+        assert "1 session of " in done.stdout
+        assert [old.stem] == chosen
 
     def test_compress(self, tmp_path: Path, five: list[Path]) -> None:
         """What nobody wrote to since is compressed; the rest stays as it is."""

@@ -15,7 +15,7 @@ import pytest
 from cli_runs import run
 from trace_lines import STEM, first_line, line, write
 
-from ai_trace import _packed, reading
+from ai_trace import _file_walk, _packed, reading
 from ai_trace._record import StepRecord
 from ai_trace._tree import Problem
 from ai_trace.diagnosis import examine
@@ -263,3 +263,85 @@ def test_a_packed_session_is_not_recovered(tmp_path):
     with pytest.raises(TraceError, match="Unpack it"):
         recover(packed)
     assert before == packed.read_bytes()
+
+
+def pieces(empty, count):
+    """Return a step, then pieces in which there is next to nothing, then a step."""
+    packing = ".gz" if empty.startswith(b"\x1f") else ".zst"
+    first, last = compress(first_line(0), packing), compress(line(1), packing)
+    return packing, first + empty * count + last
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: gzip.compress(b""),
+        lambda: gzip.compress(b"\n"),
+        pytest.param(lambda: ZSTD.compress(b""), marks=needs_zstd),
+        pytest.param(lambda: ZSTD.compress(b"\n"), marks=needs_zstd),
+        pytest.param(lambda: b"\x50\x2a\x4d\x18" + bytes(4), marks=needs_zstd),
+    ],
+    ids=["gzip", "gzip of a byte", "zstd", "zstd of a byte", "skipped"],
+)
+def test_pieces_of_nothing_are_bounded(tmp_path, monkeypatch, make):
+    """Of a file that is little more than beginnings of files the rest is not read."""
+    monkeypatch.setattr(_packed, "_PIECES", 1_000)
+    packing, data = pieces(make(), 20_000)
+    packed = tmp_path / f"{STEM}.jsonl{packing}"
+    packed.write_bytes(data)
+    made = []
+    kind = _packed._kind_of(packed)
+    counting = kind._replace(make=lambda: made.append(0) or kind.make())
+    monkeypatch.setattr(_packed, "_kind_of", lambda path: counting)
+
+    step, problem = reading.records(packed)
+    told = []
+    last = reading.tail(packed, 2, on_problem=told.append)
+
+    assert [0] == numbers([step]) == numbers(last)
+    assert [problem] == told
+    assert "In its first 10" in problem.what
+    assert "bytes; the rest is not read." in problem.what
+    assert 2_000 < len(made) < 2_500
+    assert not examine(packed).is_whole
+    packed.write_bytes(pieces(make(), 900)[1])
+    assert [0, 1] == numbers(reading.records(packed))
+
+
+@each_packing
+def test_lines_may_be_packed_one_by_one(tmp_path, monkeypatch, packing):
+    """A file that was compressed line by line is read to its end."""
+    monkeypatch.setattr(_packed, "_PIECES", 10)
+    lines = [first_line(0), *map(line, range(1, 1_200))]
+    packed = tmp_path / f"{STEM}.jsonl{packing}"
+    packed.write_bytes(b"".join(compress(each, packing) for each in lines))
+
+    assert list(range(1_200)) == numbers(reading.records(packed))
+
+
+def test_a_bomb_of_lines_has_a_bounded_answer(tmp_path, monkeypatch):
+    """Of a small file with many lines that have to be decoded in vain, most are not."""
+    monkeypatch.setattr(_file_walk, "_MOST_IN_VAIN", 5_000)
+    junk = b'"name"\n'
+    lines = [first_line(0), junk * 2_000, line(1), junk * 200_000, line(2)]
+    path = write(tmp_path, *lines)
+    assert [0, 1, 2] == [s.seq for s in reading.records(path) if not is_problem(s)]
+    steps = [line(n) + junk for n in range(1, 30_000)]
+    whole = pack(write(tmp_path, first_line(0), *steps, stem="many"), ".gz")
+    packed = pack(path, ".gz")
+
+    session = reading.read(packed)
+
+    assert [0, 1] == numbers(session.steps)
+    said = session.problems[-1]
+    assert "file" == said.kind
+    count = int(
+        said.what.removesuffix(" of its lines are damaged; the rest is not read.")
+    )
+    assert 5_000 < count < 20_000
+    assert 30_000 == len(reading.read(whole).steps)
+
+
+def is_problem(item):
+    """Tell whether an item of a reader is no step."""
+    return isinstance(item, Problem)

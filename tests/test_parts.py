@@ -312,6 +312,19 @@ def test_follow_goes_on_in_the_next_part(tmp_path):
     assert [7, 8] == follow.rest()
 
 
+def test_follow_shows_no_step_of_two_parts_twice(tmp_path):
+    """What a tracer writes once more, as its file was replaced, is not shown again."""
+    path = write(tmp_path, first(1, 1), line(2), line(3))
+    follower = _follow.Follower(path)
+    assert [2, 3] == seqs(follower.begin(2))
+    append(path, line(4))
+    assert [4] == seqs(follower.advance())
+    write(tmp_path, first(2, 2), line(3), line(4), line(5), line(5), stem=stem(2))
+
+    assert [5, 5] == seqs(follower.advance())
+    follower.close()
+
+
 def test_follow_begins_at_the_end(hundred, monkeypatch):
     """Of many parts those with the last steps are opened, and two stay open."""
     names = opens(monkeypatch)

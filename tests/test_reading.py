@@ -24,7 +24,7 @@ from trace_lines import (
     write,
 )
 
-from ai_trace import reading
+from ai_trace import _follow, reading
 from ai_trace._lines import LINE_LIMIT, read_lines
 from ai_trace._lines_back import read_lines_back
 from ai_trace._record import StepRecord
@@ -497,6 +497,19 @@ def test_tail_gives_up_among_nothing_but_damage(tmp_path):
     assert [1, 2, 3] == numbers(reading.tail(path, 9))
 
 
+def test_tail_gives_up_among_steps_in_damage(tmp_path):
+    """A step now and then among the damage is no reason to look through all of it."""
+    lines = [piece for n in range(2, 9) for piece in (b"x\n" * 40_000, line(n))]
+    path = write(tmp_path, first_line(1), *lines)
+    problems = []
+
+    assert [6, 7, 8] == numbers(reading.tail(path, 9, on_problem=problems.append))
+
+    assert "100000 damaged lines stand behind this place; what" in problems[0].what
+    assert "99001 more problems are not listed." == problems[1].what
+    assert 1_001 == len(problems)
+
+
 def test_damage_beyond_measure_is_told_together(tmp_path):
     """Lines that hold no step are named one by one up to a thousand, then together."""
     junk = b"x\n" * 500_000
@@ -935,6 +948,145 @@ def test_follow_goes_on_after_rotation(tmp_path):
     assert [1, 2] == [follow.take(), follow.take()]
     append(path, line(3))
     assert [3] == follow.rest()
+
+
+def many(begin, end):
+    """Return the lines of some steps, the first one with the session's header."""
+    return [first_line(begin), *map(line, range(begin + 1, end))]
+
+
+def replace_by_rename(path, *lines):
+    """Put another file in the place of one, as who writes atomically does."""
+    write(path.parent, *lines, stem="new").replace(path)
+
+
+def write_anew(path, *lines):
+    """Cut a file to nothing and write it anew, as a copy over it does."""
+    path.write_bytes(b"".join(lines))
+
+
+def delete_and_make(path, *lines):
+    """Delete a file and make another by its name."""
+    path.unlink()
+    write(path.parent, *lines)
+
+
+each_way_to_change = pytest.mark.parametrize(
+    "change", [replace_by_rename, write_anew, delete_and_make]
+)
+
+
+@each_way_to_change
+@pytest.mark.parametrize("last", [0, 1, 3, 99])
+def test_follow_goes_on_where_it_was_in_a_copy(tmp_path, change, last):
+    """A longer copy in the place of a file is followed from where the file was."""
+    path = write(tmp_path, *many(0, 50))
+    told = []
+    follower = _follow.Follower(path, told.append)
+    assert min(last, 50) == len(follower.begin(last))
+
+    change(path, *many(0, 53))
+    first = numbers(follower.advance())
+    append(path, line(53))
+    change(path, *many(0, 55))
+
+    assert [50, 51, 52] == first
+    assert [53, 54] == numbers(follower.advance())
+    assert [] == told
+    follower.close()
+
+
+@each_way_to_change
+def test_follow_shows_no_step_twice(tmp_path, change):
+    """Of another file in its place the steps that were read before are passed over."""
+    path = write(tmp_path, *many(0, 50))
+    told = []
+    follower = _follow.Follower(path, told.append)
+    assert 50 == len(follower.begin(99))
+
+    change(path, line(70), b"damaged\n", *many(0, 50), line(71), line(7))
+    found = numbers(follower.advance())
+    append(path, line(72))
+
+    assert [70, 71] == found
+    assert [72] == numbers(follower.advance())
+    assert [path.name, f"offset {len(line(70))}"] == [where for where, *_ in told]
+    assert "It was replaced or cut short, so it is read from its b" in told[0].what
+    follower.close()
+
+
+def test_follow_says_that_a_file_was_cut(tmp_path):
+    """Where the end of a file is cut off, nothing of the rest is shown once more."""
+    path = write(tmp_path, *many(0, 50))
+    told = []
+    follower = _follow.Follower(path, told.append)
+    assert 10 == len(follower.begin(10))
+    os.truncate(path, len(b"".join(many(0, 47))) + 9)
+    assert [] == list(follower.advance())
+
+    append(path, b"\n" + b"".join(map(line, (48, 49, 50))))
+
+    assert [50] == numbers(follower.advance())
+    assert [path.name, f"offset {len(b''.join(many(0, 47)))}"] == [
+        where for where, *_ in told
+    ]
+    assert "It was cut short: the last of what was read is in it no more." == (
+        told[0].what
+    )
+    follower.close()
+
+
+def test_follow_remembers_the_last_steps_alone(tmp_path, monkeypatch):
+    """However long a file is followed, what is remembered of it has a bound."""
+    monkeypatch.setattr(_follow, "_REMEMBERED", 20)
+    path = write(tmp_path, first_line(0))
+    told = []
+    follower = _follow.Follower(path, told.append)
+    follower.begin(0)
+    for n in range(1, 100, 10):
+        append(path, b"".join(map(line, range(n, n + 10))))
+        assert list(range(n, n + 10)) == numbers(follower.advance())
+
+    write_anew(path, *many(75, 102))
+
+    assert [75, 76, 77, 78, 79, 80, 101] == numbers(follower.advance())
+    assert "among the last 20" in told[0].what
+    (cursor,) = follower._cursors.values()
+    assert 20 >= max(len(cursor._memory._lines), len(cursor._memory._ids))
+    follower.close()
+
+
+def test_follow_sees_another_file_of_the_same_size(tmp_path):
+    """A file that is as long as the one before, or longer, is not taken for it."""
+    path = write(tmp_path, *many(0, 3))
+    told = []
+    follower = _follow.Follower(path, told.append)
+    follower.begin(3)
+
+    write_anew(path, *many(4, 8))
+
+    assert [4, 5, 6, 7] == numbers(follower.advance())
+    replace_by_rename(path, *many(5, 9))
+    assert [8] == numbers(follower.advance())
+    assert 2 == len(told)
+    follower.close()
+
+
+@pytest.mark.parametrize("beyond", [b"", b"x" * (LINE_LIMIT + 10) + b"\n", b"\n\n"])
+def test_follow_knows_where_it_was_by_any_line(tmp_path, beyond):
+    """What is no step, or no line that is read, takes nobody back to the beginning."""
+    path = write(tmp_path, *many(0, 3), beyond)
+    told = []
+    follower = _follow.Follower(path, told.append)
+    follower.begin(1)
+    count = len(told)
+    for n in range(3, 6):
+        append(path, line(n) + beyond)
+        assert [n] == numbers(follower.advance())
+
+    assert {"damaged"} >= {problem.kind for problem in told}
+    assert count * 4 == len(told)
+    follower.close()
 
 
 def test_follow_sees_the_files_of_children(tmp_path):

@@ -8,6 +8,7 @@ import argparse
 import sys
 
 from ai_trace.cli._arguments import FOUND, NOTHING_FOUND, add_json
+from ai_trace.cli._hindered import is_free
 from ai_trace.cli._moment import FORMS, moment
 from ai_trace.cli._terminal import Terminal
 from ai_trace.cli._unfinished import remove_unfinished
@@ -59,6 +60,8 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
         The exit status.
     """
     sessions = list(compressible(survey(options.dir), before=options.older_than))[::-1]
+    if options.dry_run:
+        sessions = [session for session in sessions if is_free(session, terminal)]
     total = size(sum(session.size for session in sessions))
     count = "1 session" if len(sessions) == 1 else f"{len(sessions)} sessions"
     verb = "would be" if options.dry_run else "will be"

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from ai_trace.cli._arguments import (
     FOUND,
@@ -17,6 +17,7 @@ from ai_trace.cli._arguments import (
 )
 from ai_trace.cli._bytes import FORMS as SIZES
 from ai_trace.cli._bytes import number_of_bytes
+from ai_trace.cli._hindered import is_free
 from ai_trace.cli._moment import FORMS as MOMENTS
 from ai_trace.cli._moment import moment
 from ai_trace.cli._terminal import Terminal
@@ -104,7 +105,7 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
         max_size=options.max_size,
     )
     if options.dry_run:
-        chosen = list(_free(chosen, terminal))
+        chosen = [each for each in chosen if is_free(each[0], terminal)]
     if not options.json:
         terminal.write_all(_plan(chosen, options))
     _complain_of_size(stored, chosen, options.max_size, terminal)
@@ -112,16 +113,6 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
         terminal.write("Nothing was deleted.")
         return NOTHING_FOUND
     return _carry_out(chosen, options, terminal)
-
-
-def _free(chosen: Choice, terminal: Terminal) -> Iterator[tuple[Stored, str]]:
-    # Who does it is told by the locks; who only asks is told by a look at them.
-    for session, why in chosen:
-        hindrance = session.hindrance()
-        if hindrance is None:
-            yield session, why
-        else:
-            terminal.complain(f"{session.stem} {hindrance}; it would stay.")
 
 
 def _complain_of_size(

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from itertools import islice
 
-from ai_trace._find import Directory, no_sessions, resolve
+from ai_trace._find import Directory, no_sessions
 from ai_trace.cli._words import did_you_mean
 from ai_trace.exceptions import TraceReadError
 
@@ -136,6 +136,8 @@ def read_session(
     Raises:
         TraceReadError: If there is no such session, or nothing in it can be read.
     """
+    from ai_trace._meant import resolve
+
     path = resolve(directory, name)
     return path, read_found(path, terminal)
 
@@ -181,24 +183,15 @@ def name_damage(path: Path, session: Session, terminal: Terminal) -> None:
         TraceReadError: If nothing in it can be read.
     """
     if session.problems and not session.outcomes:
-        raise unreadable(path, session.problems)
+        raise _unreadable(path, session.problems)
     for problem in session.problems:
         terminal.complain(f"{path}: {problem.where}: {problem.what}")
 
 
-def unreadable(path: Path, problems: Sequence[Problem]) -> TraceReadError:
-    """
-    Say that nothing in a file is a step, and why.
-
-    Args:
-        path: The file.
-        problems: What is wrong in it, one problem or more.
-
-    Returns:
-        What to raise.
-    """
-    first, rest = problems[0], len(problems) - 1
-    more = f" So it is with {rest} more." if rest else ""
+def _unreadable(path: Path, problems: Sequence[Problem]) -> TraceReadError:
+    # How much the rest is, the number of problems does not tell: some tell of many.
+    first, *others = problems
+    rest = " So it is with all the rest." if others else ""
     return TraceReadError(
-        f"Nothing in {path} can be read as a step: {first.where}: {first.what}{more}"
+        f"Nothing in {path} can be read as a step: {first.where}: {first.what}{rest}"
     )

@@ -21,10 +21,11 @@ from ai_trace.cli._arguments import (
     add_json,
     count,
 )
-from ai_trace.cli._sessions import add_session, unreadable
+from ai_trace.cli._sessions import add_session
 from ai_trace.cli._status_line import StatusLine
 from ai_trace.cli._style import fitting
 from ai_trace.cli._terminal import Terminal
+from ai_trace.exceptions import TraceReadError
 from ai_trace.render import json, text
 from ai_trace.render._style import Style
 
@@ -99,7 +100,10 @@ def _show_last(options: argparse.Namespace, output: _Output, terminal: Terminal)
     problems: list[Problem] = []
     steps = reading.tail(path, options.n, on_problem=problems.append)
     if problems and not steps:
-        raise unreadable(path, problems)
+        where, what, _ = problems[0]
+        # What stands before that may not have been looked at.
+        msg = f"Nothing at the end of {path} can be read as a step: {where}: {what}"
+        raise TraceReadError(msg)
     for problem in problems:
         terminal.complain(f"{path}: {problem.where}: {problem.what}")
     for step in steps:

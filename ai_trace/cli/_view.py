@@ -11,7 +11,7 @@ from itertools import chain
 from pathlib import Path
 
 from ai_trace import reading
-from ai_trace._find import resolve
+from ai_trace._meant import resolve
 from ai_trace._record import KINDS, StepRecord
 from ai_trace._tree import Session
 from ai_trace._unfolding import ContradictionError, Step, Unfolding

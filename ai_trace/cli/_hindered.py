@@ -1,0 +1,24 @@
+"""
+Sessions that housekeeping would have to leave alone: said where it is only asked.
+"""
+
+from __future__ import annotations
+
+from ai_trace.cli._terminal import Terminal
+from ai_trace.housekeeping import Stored
+
+
+def is_free(session: Stored, terminal: Terminal) -> bool:
+    """
+    Tell whether a session could be changed now, and complain if it could not.
+
+    Who changes it is told by the locks; who only asks, by a look at them.
+
+    Args:
+        session: The session.
+        terminal: Where to complain.
+    """
+    hindrance = session.hindrance()
+    if hindrance is not None:
+        terminal.complain(f"{session.stem} {hindrance}; it would stay.")
+    return hindrance is None
