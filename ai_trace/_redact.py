@@ -23,7 +23,9 @@ from ai_trace._secret_names import (
 )
 from ai_trace._secret_shapes import may_hold_shape, taken_out, without_shapes
 from ai_trace._secret_syntax import (
+    authorized,
     marked_up,
+    may_authorize,
     may_sign_in,
     may_state,
     set_apart,
@@ -152,13 +154,14 @@ class Redaction:
         )
 
     def _gives_value(self, text: str) -> bool:
+        if may_authorize(text) and any(authorized(text)):
+            return True
         if not self._names.may_be_in(signed(text)):
             return False
         return any(assigned(text, self._names)) or any(named(text, self._names))
 
     def _has_pair(self, text: str) -> bool:
-        has_quote = "'" in text or '"' in text
-        if not has_quote:
+        if "'" not in text and '"' not in text:
             return False
         return any(paired(text, self._names)) or (
             may_sign_in(text) and any(signed_in(text))
@@ -277,6 +280,7 @@ class Redaction:
         if may_state(text):
             text = _without_spans(text, stated(text), found)
         if "=" in text or ":" in text:
+            text = _without_spans(text, authorized(text), found)
             text = _without_spans(text, set_apart(text), found)
             text = _without_spans(text, named(text, self._names), found)
             text = _without_spans(text, assigned(text, self._names), found)

@@ -76,6 +76,10 @@ PEM_CUT = r"[A-Za-z0-9+/=\s\\:,-]*"
 """What is taken for the body of a private key that has no end."""
 
 
+_ENCODED = 4096
+"""So many characters a name and a password in Base64 may have."""
+
+
 def may_hold_shape(text: str) -> bool:
     """Tell quickly whether a text may hold a shape, or an option with a secret."""
     if (
@@ -170,6 +174,19 @@ def _without_basic(match: re.Match[str], found: list[str]) -> str:
         return match[0]
     found.append("basic-credentials")
     return f"{match[1]}[redacted:basic-credentials]"
+
+
+def holds_credentials(encoded: str) -> bool:
+    """Tell whether a text is a name, a colon and a password in Base64, and no more."""
+    if not 8 <= len(encoded) <= _ENCODED:
+        return False
+    try:
+        raw = binascii.a2b_base64(encoded)
+        said = raw.decode()
+    except ValueError:
+        return False
+    is_whole = binascii.b2a_base64(raw, newline=False).decode() == encoded
+    return is_whole and ":" in said and said.isprintable()
 
 
 def _without_private_keys(text: str, found: list[str]) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from ai_trace._assigned import Span, end_of_quoted, is_given
 from ai_trace._secret_names import Names
+from ai_trace._secret_shapes import holds_credentials
 from ai_trace._stand_ins import is_placeholder
 
 
@@ -22,8 +23,12 @@ _ELEMENT = 4096
 _STATEMENT = 256
 """So far before a password its statement of SQL may say that it is one."""
 
-# The head of auth=(, "auth": [, HTTPBasicAuth( and smtp.login(
-SIGN_IN = r"[aA]uth\\?[\"']?\]? ?[=:]? ?[(\[]|\.login\("
+# The head of auth=(, "auth": [ and HTTPBasicAuth(. Here and below the rarest letters
+# come first: in 100 kB of code that is 0.1 ms, where "[aA]uth" takes 1.3 ms.
+SIGN_IN = r"uth(?<=[aA]uth)\\?[\"']?\]? ?[=:]? ?[(\[]"
+LOGIN = r"\.login\("
+# The head of "auth": "YW5uOng=" and _auth=YW5uOng=
+ENCODED = r"uth(?<=[aA]uth)\\{0,3}[\"']? ?[=:] ?\\{0,3}[\"']?([A-Za-z0-9+/=]{8,})"
 # The name that comes first, a text or a variable: 'ann@example.com',
 FIRST = r"\s{0,8}(?:b?\\?[\"'][^\"'\\\r\n]{0,64}\\?[\"']|[A-Za-z_][\w.]{0,64}) ?,"
 SECOND = r"\s{0,16}b?(\\?[\"'])"
@@ -33,7 +38,8 @@ TYPE = r"type ?= ?\\?[\"']?password\b"
 GIVEN = r"\bvalue ?= ?(\\?[\"'])"
 # The head of <add key="ApiKey" value="x"/> and <string name="api_key">x</string>
 NAMED = (
-    r"\b(?:name|key) ?= ?(\\?[\"'])([\w. -]{1,64})\1"
+    r"=(?<=[ey ]=)(?:(?<=\bname=)|(?<=\bname =)|(?<=\bkey=)|(?<=\bkey =))"
+    r" ?(\\?[\"'])([\w. -]{1,64})\1"
     r"(?: {1,4}value ?= ?(\\?[\"'])|>(?=[^<\s]))"
 )
 # In YAML and JSON: kind: Secret, "kind": "Secret"
@@ -49,6 +55,8 @@ SQL_QUOTE = (
 )
 
 _sign_ins = re.compile(SIGN_IN).finditer
+_logins = re.compile(LOGIN).finditer
+_encoded = re.compile(ENCODED).finditer
 _first = re.compile(FIRST).match
 _second = re.compile(SECOND).match
 _tag_name = re.compile(TAG_NAME).match
@@ -80,8 +88,10 @@ def may_state(text: str) -> bool:
 def signed_in(text: str) -> Iterator[Span]:
     """Yield the passwords that clients are given beside a name, from left to right."""
     done = 0
-    for found in _sign_ins(text):
-        first = _first(text, found.end())
+    heads = [found.end() for found in _sign_ins(text)]
+    heads += [found.end() for found in _logins(text)]
+    for head in sorted(heads):
+        first = _first(text, head)
         second = _second(text, first.end()) if first else None
         if second is None or second.end() < done:
             continue
@@ -90,6 +100,18 @@ def signed_in(text: str) -> Iterator[Span]:
         if start < end and not is_placeholder(text, start):
             done = end
             yield start, end
+
+
+def may_authorize(text: str) -> bool:
+    """Tell quickly whether a text may be settings that encode name and password."""
+    return ("{" in text or "=" in text) and "uth" in text
+
+
+def authorized(text: str) -> Iterator[Span]:
+    """Yield names and passwords as Docker and npm keep them: ``_auth=YW5uOng=``."""
+    for found in _encoded(text):
+        if holds_credentials(found[1]):
+            yield found.span(1)
 
 
 def marked_up(text: str, names: Names) -> Iterator[Span]:
@@ -256,7 +278,9 @@ def _end_of_stated(text: str, start: int, quote: str) -> int:
 
 
 def signs_in(value: Any) -> bool:
-    """Tell whether a value is a name and a password, as HTTP clients take them."""
+    """Tell whether a value is a name and a password, as clients of HTTP take them."""
+    if type(value) is str:
+        return holds_credentials(value)
     is_pair = (type(value) is tuple or type(value) is list) and len(value) == 2
     return (
         is_pair and all(type(item) in (str, bytes) for item in value) and bool(value[1])

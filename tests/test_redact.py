@@ -347,6 +347,11 @@ ASSIGNED = [
         '{{"conn": {{"value": "{hunter2}", "type": "string", "sensitive": true}}}}',
         "key",
     ),
+    ('{{"auths": {{"ghcr.io": {{"auth": "{dXNlcjpwYXNzMTIz}"}}}}}}', "key"),
+    ('{{"a": "{{\\"auth\\": \\"{dXNlcjpwYXNzMTIz}\\"}}"}}', "key"),
+    ("_auth={dXNlcjpwYXNzd29yZA==}\nalways-auth=true", "key"),
+    ("//npm.example.com/:_auth = {dXNlcjpwYXNzMTIz}", "key"),
+    ("//npm.example.com/:_authToken={8f3a9c2e-1b7d}", "key"),
 ]
 
 
@@ -521,6 +526,8 @@ STAYS = [
     "kind: Secret\nmetadata:\n  name: x\ntype: Opaque\n",
     '{"kind": "Secret", "metadata": {"name": "x"}, "data": {}}',
     "kind: ConfigMap\ndata:\n  a: b\n",
+    "auth = get_auth(), auth=basic_auth, 'auth': 'required', auth_mode=oauthbearer",
+    '{"auth": "bm90aGluZyBpbiBpdA==", "auth2": "0a1b2c3d4e5f6a7b", "author": "YTpi"}',
 ]
 
 
@@ -787,7 +794,9 @@ def test_other_short_options(command):
     assert (command, []) == redacted(command)
 
 
-@pytest.mark.parametrize("pair", [("ann", "hunter2"), ["", "hunter2"]])
+@pytest.mark.parametrize(
+    "pair", [("ann", "hunter2"), ["", "hunter2"], "dXNlcjpwYXNzMTIz", "dXNlcjpwYXNzMQ=="]
+)
 @pytest.mark.parametrize("key", ["auth", "http_auth", "basic_auth", "proxy-auth"])
 def test_names_and_passwords_for_a_client(key, pair):
     """Who signs in and with what, as HTTP clients take it, is taken out."""
@@ -829,7 +838,11 @@ def test_long_options_behind_one_hyphen(option):
 
 
 @pytest.mark.parametrize(
-    "value", ["oauth2", True, None, ["a", "b", "c"], [1, 2], {"type": "x"}, ("a", "")]
+    "value",
+    [
+        *("oauth2", "requires", "bm90aGluZyBpbiBpdA==", "Og==", "dXNlcjpwYXNzMQ="),
+        *(True, None, ["a", "b", "c"], [1, 2], {"type": "x"}, ("a", ""), "é" * 8),
+    ],
 )
 def test_what_else_is_called_auth(value):
     """The name of a method, or of a file, is no name and password."""
