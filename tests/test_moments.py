@@ -50,7 +50,7 @@ def test_an_end_is_the_start_and_what_it_took(begin: float, took: float) -> None
     (record,) = steps
     end = round(SECOND + begin + took, 6)
     assert (end, end) == (record.finished_at, record.logs[0]["_t"])
-    assert round(took * 1000, 3) == record.duration_ms
+    assert round(took * 1000, 3) == record.duration_ms == scan.duration_ms
 
 
 def test_a_step_that_has_not_started_has_no_time() -> None:

@@ -266,3 +266,22 @@ def test_nothing_is_suggested(recording):
 
     assert [] == TOUCHED
     assert "AttributeError: prise" == recording.one("decide")["error"]
+
+
+@pytest.mark.parametrize("error", [ValueError("stale"), KeyError("x")])
+def test_a_traceback_that_cannot_be_made_is_counted(recording, monkeypatch, error):
+    """Where the program broke what tracebacks are made with, the step still ends."""
+
+    def broken(*given, **more):
+        raise OSError("no sources")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("traceback.extract_tb", broken)
+        with pytest.raises(type(error)) as caught, step("decide"):
+            raise error
+
+    line = recording.one("decide")
+    assert error is caught.value
+    assert ("error", type(error).__name__) == (line["outcome"], line["error"])
+    assert "traceback" not in line
+    assert {"step": {"traceback lost: OSError": 1}} == recording.tracer.health()
