@@ -39,7 +39,7 @@ def test_a_start_is_told_to_the_microsecond() -> None:
 @pytest.mark.parametrize("begin", [0.0, 0.25, 0.999999])
 @pytest.mark.parametrize("took", [0.0, 0.000001, 0.0015, 0.749999, 0.75, 1.0, 2.5])
 def test_an_end_is_the_start_and_what_it_took(begin: float, took: float) -> None:
-    """Ends and logs stand where start and duration add up to, over whole seconds too."""
+    """Ends and logs stand where start and duration add up to, beyond a second too."""
     clock = SetClock(SECOND + begin)
     with capture(clock=clock) as steps:
         with step("scan") as scan:

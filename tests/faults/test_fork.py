@@ -59,7 +59,7 @@ def test_a_child_while_a_sink_is_busy(tmp_path: Path) -> None:
 
 
 def test_a_child_while_every_lock_is_held(tmp_path: Path) -> None:
-    """F37: whatever lock a thread of the parent holds at the fork, the child has its own."""
+    """F37: whatever lock another thread holds at a fork, the child has its own."""
     done = programs.run(
         """
         import gc, os, signal, threading

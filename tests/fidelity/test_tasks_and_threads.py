@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import contextvars
 import inspect
 import sys
 import threading
@@ -418,10 +417,8 @@ def test_plain_thread_has_roots_of_the_activated_tracer(recording):
     check_leaves(recording, "thread_worker", each=2)
 
 
-def test_activated_tracer_is_current_everywhere(record):
+def test_activated_tracer_is_current_everywhere():
     """Where no other is current, the activated tracer is; blocks come before it."""
-    with record() as recording:
-        pass
     with Tracer("activated", auto_save=False).activate() as activated:
         context = contextvars.Context()
         assert activated is context.run(current_tracer)
