@@ -295,7 +295,7 @@ class LiveStep(Draft):
     # -- wrong uses ----------------------------------------------------------
 
     def _not_open(self, what: str) -> None:
-        if self._state == OPEN or self._state == DROPPED:
+        if self._state == OPEN:
             # Open, yet taken out of the list: a fork gave this process a copy of
             # its parent's step, which the parent will finish.
             return

@@ -503,6 +503,18 @@ def test_hostile_reason(tmp_path):
 
     (line,) = read_directory(tmp_path)
     assert "error" == line["outcome"]
+    assert line["error"].startswith("<")
+    assert line["error"].endswith("Hostile>")
+
+
+def test_hostile_name(tmp_path):
+    """A name that fails whoever reads it is told by its class."""
+    with Tracer("agent", tmp_path) as tracer:
+        tracer.step(Hostile()).start().finish()
+
+    (line,) = read_directory(tmp_path)
+    assert line["name"].startswith("<")
+    assert line["name"].endswith("Hostile>")
 
 
 def test_keys_that_are_not_names(tmp_path):

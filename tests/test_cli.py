@@ -358,9 +358,11 @@ class TestList:
             traces / f"other_{SESSION_ID}.jsonl"
         )
         rows = run("list", "--json", cwd=two_sessions).stdout
+        sessions = json.loads(rows)["sessions"]
         labels = run("list", cwd=two_sessions).stdout.splitlines()[1:]
 
-        for label, session in zip(labels, json.loads(rows)["sessions"]):
+        assert 3 == len(labels) == len(sessions)
+        for label, session in zip(labels, sessions):
             shown = run("view", label.split()[0], "--json", cwd=two_sessions).stdout
             assert session["agent"] == json.loads(shown)["session"]["agent"]
 

@@ -108,7 +108,10 @@ class TestTheTrace:
 
     def test_fetches_overlap(self, session: Session) -> None:
         """The quotes of a scan are fetched at the same time."""
-        for scan in named(session, "market_scan"):
+        scans = named(session, "market_scan")
+
+        assert scans
+        for scan in scans:
             first, second = session.children(scan)
 
             assert first.finished_at is not None

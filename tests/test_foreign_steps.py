@@ -199,6 +199,19 @@ def test_told_anew() -> None:
     assert "notes" not in record.to_dict()
 
 
+def test_told_anew_of_anything() -> None:
+    """What is told anew is captured like all else, and so is where it went wrong."""
+    with capture() as steps:
+        told = begin("span", "step", {})
+        assert told is not None
+        told.retell("chat", "llm", {"model": {1, 2}})
+        told.end("error", traceback="Traceback of another process")
+
+    (record,) = steps
+    assert {"model": [1, 2]} == record.context
+    assert (None, "Traceback of another process") == (record.error, record.traceback)
+
+
 def test_ends_once_and_silently() -> None:
     """Ending twice, or after the tracer, changes nothing and warns of nothing."""
     with warnings.catch_warnings(record=True) as said:

@@ -187,6 +187,38 @@ def test_suppressed_contexts_are_left_out(recording):
     assert "hidden" not in tell(recording, error)["traceback"]
 
 
+def test_a_cause_comes_before_a_context(recording):
+    """Of an exception with both the cause is told, as the interpreter does."""
+    error = ValueError("shown")
+    error.__cause__ = KeyError("cause")
+    error.__context__ = KeyError("hidden")
+    error.__suppress_context__ = False
+
+    told = tell(recording, error)["traceback"]
+    assert "KeyError: 'cause'" in told
+    assert "hidden" not in told
+
+
+@pytest.mark.parametrize(("kind", "kept"), [(ValueError, 100), (RecursionError, 20)])
+def test_the_innermost_frames_are_kept(recording, kind, kept):
+    """Of a long stack 100 frames are told, of a recursion's 20: those at its end."""
+
+    def ping(n):
+        if n == 0:
+            raise kind("bottom")
+        return pong(n - 1)
+
+    def pong(n):
+        return ping(n)
+
+    with pytest.raises(kind), step("decide"):
+        ping(100)
+
+    told = recording.one("decide")["traceback"]
+    assert kept == told.count("  File ")
+    assert told.endswith(f"in ping\n    raise kind(\"bottom\")\n{kind.__name__}: bottom\n")
+
+
 def test_groups_of_a_thousand(recording, show):
     """F103: of 1,000 leaves the first 15 are told, the others counted."""
     group = ExceptionGroup("feeds", [ValueError(f"leaf {n}.") for n in range(1_000)])
@@ -195,9 +227,20 @@ def test_groups_of_a_thousand(recording, show):
 
     assert "ExceptionGroup: feeds (1000 sub-exceptions)" == line["error"]
     assert 15 == line["traceback"].count("ValueError: leaf")
-    assert "and 985 more" in line["traceback"]
+    assert "---- 1 of 1000 in " in line["traceback"]
+    assert "---- 15 of 1000 in " in line["traceback"]
+    assert "---- and 985 more ----" in line["traceback"]
     assert len(line["traceback"]) < 10_000
     assert show(group).value.endswith("ExceptionGroup: feeds (1000 sub-exceptions)")
+
+
+def test_a_group_that_is_told_whole_leaves_no_more(recording):
+    """Of 15 leaves all are told, and no others are counted."""
+    group = ExceptionGroup("feeds", [ValueError(f"leaf {n}.") for n in range(15)])
+
+    told = tell(recording, group)["traceback"]
+    assert 15 == told.count("ValueError: leaf")
+    assert " more ----" not in told
 
 
 @pytest.mark.parametrize("leaf", [ValueError("x"), KeyboardInterrupt()])
@@ -266,3 +309,22 @@ def test_nothing_is_suggested(recording):
 
     assert [] == TOUCHED
     assert "AttributeError: prise" == recording.one("decide")["error"]
+
+
+@pytest.mark.parametrize("error", [ValueError("stale"), KeyError("x")])
+def test_a_traceback_that_cannot_be_made_is_counted(recording, monkeypatch, error):
+    """Where the program broke what tracebacks are made with, the step still ends."""
+
+    def broken(*given, **more):
+        raise OSError("no sources")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("traceback.extract_tb", broken)
+        with pytest.raises(type(error)) as caught, step("decide"):
+            raise error
+
+    line = recording.one("decide")
+    assert error is caught.value
+    assert ("error", type(error).__name__) == (line["outcome"], line["error"])
+    assert "traceback" not in line
+    assert {"step": {"traceback lost: OSError": 1}} == recording.tracer.health()

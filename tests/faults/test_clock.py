@@ -30,6 +30,65 @@ def test_a_clock_that_is_set(tmp_path: Path, hours: int) -> None:
     assert line["started_at"] + 0.5 == line["logs"][0]["_t"]
 
 
+class FailingClock(SetClock):
+    """A clock of the program's own that fails at its n-th use, and never again."""
+
+    def __init__(self, n: int) -> None:
+        super().__init__()
+        self.left = n
+
+    def _use(self) -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise OSError("no such clock")
+
+    def time(self) -> float:
+        """Return the time, or fail."""
+        self._use()
+        return super().time()
+
+    def monotonic(self) -> float:
+        """Return the seconds that have passed, or fail."""
+        self._use()
+        return super().monotonic()
+
+
+@pytest.mark.parametrize(
+    ("what", "context", "notes"),
+    [
+        pytest.param("start", None, None, id="time"),
+        pytest.param(
+            "start",
+            {},
+            [{"path": "$.context", "note": "failed", "error": "OSError"}],
+            id="origin",
+        ),
+    ],
+)
+def test_a_clock_that_fails_at_a_start(
+    tmp_path: Path, what: str, context: object, notes: object
+) -> None:
+    """Without a clock a step is counted; it is bare where it was numbered already."""
+    clock = FailingClock(0)
+    with Tracer("agent", tmp_path, clock=clock) as tracer:
+        clock.left = 1 if context is None else 2
+        with step("scan", symbol="BTCUSDT"):
+            pass
+        with step("next"):
+            pass
+        health = tracer.health()
+
+    lines = read_file(tracer.path)
+    assert {"step": {f"{what} lost: OSError": 1}} == health
+    assert (["next"] if context is None else ["scan", "next"]) == [
+        line["name"] for line in lines
+    ]
+    assert (context is None) or (context, notes) == (
+        lines[0]["context"],
+        lines[0]["notes"],
+    )
+
+
 @pytest.mark.parametrize("seconds", [0.0, -3600.0])
 def test_order_is_that_of_the_starts(tmp_path: Path, seconds: float) -> None:
     """F108: steps of equal or falling times stand in the order of their starts."""

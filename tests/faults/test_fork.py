@@ -58,6 +58,59 @@ def test_a_child_while_a_sink_is_busy(tmp_path: Path) -> None:
     )
 
 
+def test_a_child_while_every_lock_is_held(tmp_path: Path) -> None:
+    """F37: whatever lock another thread holds at a fork, the child has its own."""
+    done = programs.run(
+        """
+        import gc, os, signal, threading
+        from ai_trace import Tracer, step
+
+        kinds = (type(threading.Lock()), type(threading.RLock()))
+
+        def held_by(thing):
+            for each in gc.get_referents(thing):
+                inner = each.values() if type(each) is dict else (each,)
+                yield from (lock for lock in inner if type(lock) in kinds)
+
+        def hold_all(held, leave):
+            for thing in gc.get_objects():
+                if type(thing).__module__.partition(".")[0] == "ai_trace":
+                    held += [one for one in held_by(thing) if one.acquire(False)]
+            ready.set()
+            leave.wait()
+            for lock in held:
+                lock.release()
+
+        with Tracer("agent") as tracer:
+            with step("before"):
+                pass
+            locks, ready, leave = [], threading.Event(), threading.Event()
+            thread = threading.Thread(target=hold_all, args=(locks, leave))
+            thread.start()
+            ready.wait()
+            child = os.fork()
+            if child == 0:
+                signal.alarm(20)
+                with step("in the child") as made:
+                    made.log(at="here")
+                    made.finish().finish()
+                assert tracer.health() and tracer.summary()["steps"]
+                tracer.step("left open").start()
+                tracer.close()
+                os._exit(7)
+            print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), len(locks) > 5)
+            leave.set()
+            thread.join()
+        """,
+        cwd=tmp_path,
+    )
+
+    assert "7 True\n" == done.stdout
+    assert ["before", "in the child", "left open"] == sorted(
+        line["name"] for line in read_directory(tmp_path / "traces")
+    )
+
+
 def test_children_while_threads_trace(tmp_path: Path) -> None:
     """F37: forks at any moment of busy threads give children that trace and end."""
     done = programs.run(

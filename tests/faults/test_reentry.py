@@ -200,6 +200,24 @@ def test_a_sink_that_is_traced(tmp_path: Path) -> None:
     assert 3 == dropped(tracer)
 
 
+class Rerunner:
+    """A sink that runs a tracer of its own in a block, and traces behind it."""
+
+    def on_finish(self, record: StepRecord) -> None:
+        with Tracer("inner", auto_save=False) as inner, inner.step("inside"):
+            pass
+        trace_one("behind")
+
+
+def test_a_sink_that_enters_a_tracer(tmp_path: Path) -> None:
+    """F44: behind the block of another tracer, a sink is still inside of a sink."""
+    with Tracer("agent", tmp_path, sinks=[Rerunner()]) as tracer:
+        trace_one("scan")
+
+    assert ["scan"] == [line["name"] for line in read_file(tracer.path)]
+    assert 1 == dropped(tracer)
+
+
 class Mirror:
     """A sink that makes a step of another tracer for each record."""
 
@@ -240,6 +258,51 @@ def test_a_note_that_cannot_be_taken(
     (line,) = read_file(tracer.path)
     assert "seen" in line["context"]
     assert {"step": {"note lost: MemoryError": 1}} == tracer.health()
+
+
+def test_a_value_for_which_there_is_no_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where memory ends in the middle of capture, the record says where it did."""
+
+    def out_of_memory(_: object) -> str:
+        raise MemoryError
+
+    monkeypatch.setattr("ai_trace._capture.encode_text", out_of_memory)
+    monkeypatch.setattr("ai_trace._capture.encode_strict", out_of_memory)
+    with Tracer("agent", tmp_path) as tracer:
+        with tracer.step("decide", seen=object()) as decide:
+            decide.log(seen=object())
+            decide.set_result(object())
+        health = tracer.health()
+
+    (line,) = read_file(tracer.path)
+    paths = ["$.context", "$.logs[0]", "$.result"]
+    assert ({}, None) == (line["context"], line["result"])
+    assert ["_t"] == [*line["logs"][0]]
+    assert line["notes"] == [
+        {"path": path, "note": "failed", "error": "MemoryError"} for path in paths
+    ]
+    assert {} == health
+
+
+def test_an_end_for_which_there_is_no_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where memory ends as a line is made, that step is lost and counted, no other."""
+
+    def out_of_memory(_: object) -> str:
+        raise MemoryError
+
+    with Tracer("agent", tmp_path) as tracer:
+        with tracer.step("outer"):
+            with monkeypatch.context() as patch:
+                patch.setattr("ai_trace._draft.encode_text", out_of_memory)
+                tracer.step("lost").start().fail("no")
+            assert {"step": {"end lost: MemoryError": 1}} == tracer.health()
+
+    assert ["outer"] == [line["name"] for line in read_file(tracer.path)]
+    assert {"step": {"end lost: MemoryError": 1}} == tracer.health()
 
 
 class Broken:

@@ -300,6 +300,12 @@ def shape(request):
     return request.param
 
 
+@pytest.fixture(params=[s for s in SHAPES if "generator" not in s.kind], ids=str)
+def whole_shape(request):
+    """Functions and coroutines, which end in one piece, in every kind of binding."""
+    return request.param
+
+
 @pytest.fixture(params=KINDS)
 def kind(request):
     """The four kinds of function."""

@@ -389,18 +389,26 @@ def test_counted(recording):
     assert recording.tracer.health()
 
 
-def test_misuse_warns_and_names_the_step(recording, warnings_as):
-    """A second end warns once and names the step."""
-    if warnings_as != "recorded":
-        return
+@pytest.mark.parametrize(
+    ("misuse", "what"),
+    [
+        (lambda scan: scan.start().start(), "was started twice"),
+        (lambda scan: scan.start().finish().finish(), "was finished twice"),
+        (lambda scan: scan.finish(), "was finished before it was started"),
+        (lambda scan: scan.fail("late"), "was finished before it was started"),
+        (lambda scan: scan.__exit__(None, None, None), "was left before it was"),
+        (lambda scan: scan.log(a=1), "was given a log entry while it was not open"),
+        (lambda scan: scan.set_result(1), "was given a result while it was not open"),
+    ],
+)
+def test_misuse_warns_and_names_the_step(recording, misuse, what):
+    """A wrong use warns once, names the step, and says what was wrong."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        scan = recording.tracer.step("market_scan").start()
-        scan.finish()
-        scan.finish()
+        misuse(recording.tracer.step("market_scan"))
 
     assert 1 == len(caught)
-    assert "market_scan" in str(caught[0].message)
+    assert f"'market_scan' {what}" in str(caught[0].message)
 
 
 def test_suspended_traced_bodies_after_the_close(record):

@@ -417,6 +417,79 @@ def test_plain_thread_has_roots_of_the_activated_tracer(recording):
     check_leaves(recording, "thread_worker", each=2)
 
 
+def test_activated_tracer_is_current_everywhere():
+    """Where no other is current, the activated tracer is; blocks come before it."""
+    with Tracer("activated", auto_save=False).activate() as activated:
+        context = contextvars.Context()
+        assert activated is context.run(current_tracer)
+        assert context.run(current_step) is None
+        with Tracer("other", auto_save=False) as other:
+            assert other is current_tracer()
+            assert activated is context.run(current_tracer)
+
+    assert contextvars.Context().run(current_tracer) is None
+
+
+def test_another_tracer_that_closes_leaves_the_activated_one(recording):
+    """The end of one tracer takes no other out of its place as the fallback."""
+    recording.tracer.activate()
+    Tracer("other", auto_save=False).close()
+
+    assert recording.tracer is contextvars.Context().run(current_tracer)
+
+
+def test_task_that_outlives_its_tracer_stays_there(recording, run_asyncio):
+    """What a task does after the block of its tracer is none of the tracer around."""
+
+    async def work(started, left):
+        with step("first"):
+            started.set()
+            await left.wait()
+        at = current_tracer()
+        with pytest.warns(RuntimeWarning, match="closed"):
+            with step("second"):
+                pass
+        return at
+
+    async def main():
+        started, left = asyncio.Event(), asyncio.Event()
+        with Tracer("inner", auto_save=False) as inner:
+            task = asyncio.create_task(work(started, left))
+            await started.wait()
+        left.set()
+        return inner, await task
+
+    inner, at = run_asyncio(main)
+
+    assert inner is at
+    assert [] == recording.names
+
+
+def test_task_that_outlives_its_step_stays_below_it(recording, run_asyncio):
+    """A task goes on below the step that it was created in, though that has ended."""
+
+    async def work(started, left):
+        with step("first"):
+            started.set()
+            await left.wait()
+        with step("second"):
+            pass
+
+    async def main():
+        started, left = asyncio.Event(), asyncio.Event()
+        with step("outer"):
+            task = asyncio.create_task(work(started, left))
+            await started.wait()
+        left.set()
+        await task
+
+    run_asyncio(main)
+
+    assert {"outer": [None], "first": ["outer"], "second": ["outer"]} == (
+        recording.parents()
+    )
+
+
 def test_closed_tracer_is_active_no_more(record):
     """An activated tracer that is closed is no thread's tracer any more."""
     with record() as recording:

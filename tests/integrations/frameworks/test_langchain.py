@@ -177,7 +177,9 @@ def test_async(server: LlmServer) -> None:
     with capture() as steps:
         asyncio.run(main())
 
-    for question in [r for r in steps if r.name.startswith("question")]:
+    questions = [r for r in steps if r.name.startswith("question")]
+    assert 4 == len(questions)
+    for question in questions:
         same = [r for r in steps if r.trace_id == question.trace_id]
         assert ["step", "agent", "step", "llm"] == [k for k, _, _ in chat.parents(same)]
 

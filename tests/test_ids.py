@@ -1,0 +1,58 @@
+"""
+Ids: unique, of one form, and in the order of time.
+"""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+import time_machine
+
+from ai_trace._ids import RandomIds
+
+
+# More than are drawn at once.
+MANY = 600
+MOMENT = 1_709_303_422.123
+
+
+def milliseconds(trace_id: str) -> int:
+    """Return the time that a trace id begins with."""
+    return int(trace_id[:12], 16)
+
+
+def test_no_id_comes_twice() -> None:
+    """However many are asked for, each id is another, of its form and full length."""
+    ids = RandomIds()
+    steps = {ids.step_id() for _ in range(MANY)}
+    traces = {ids.trace_id() for _ in range(MANY)}
+
+    assert (MANY, MANY) == (len(steps), len(traces))
+    assert {16} == {len(bytes.fromhex(one)) * 2 for one in steps}
+    assert {(7, uuid.RFC_4122)} == {
+        (uuid.UUID(hex=one).version, uuid.UUID(hex=one).variant) for one in traces
+    }
+    assert MANY == len({one[12:] for one in traces})
+
+
+@pytest.mark.parametrize("later", [0.0, 0.0004, 0.001, 0.5, 3600.0, -0.001, -3600.0])
+def test_a_trace_id_tells_its_millisecond(later: float) -> None:
+    """A trace id begins with its time, however soon after another it was made."""
+    ids = RandomIds()
+    with time_machine.travel(MOMENT, tick=False) as clock:
+        first = ids.trace_id()
+        clock.move_to(MOMENT + later)
+        second = ids.trace_id()
+
+    assert int(MOMENT * 1000) == milliseconds(first)
+    assert int((MOMENT + later) * 1000) == milliseconds(second)
+
+
+def test_a_clock_before_the_epoch_makes_ids_all_the_same() -> None:
+    """A clock that says a time before 1970 is taken for that of the epoch."""
+    with time_machine.travel(-5.0, tick=False):
+        made = RandomIds().trace_id()
+
+    assert 0 == milliseconds(made)
+    assert 7 == uuid.UUID(hex=made).version
