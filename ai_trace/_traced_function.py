@@ -12,6 +12,65 @@ from typing import Any
 import wrapt
 
 
+_OPERATORS = (
+    "add sub mul matmul truediv floordiv mod divmod pow lshift rshift and xor or"
+).split()
+
+_ABILITIES = frozenset(
+    f"__{name}__"
+    for name in (
+        "abs aenter aexit bytes ceil complex contains delitem enter exit float floor "
+        "getitem index int invert iter len neg pos reversed round setitem trunc"
+    ).split()
+)
+
+
+class _Absent:
+    """
+    Stands for what a class does not have, though a base of it does.
+    """
+
+    def __get__(self, instance: object, owner: object) -> Any:
+        raise AttributeError
+
+
+class _OnlyCalled:
+    """
+    What wrapt's proxies can do and a function cannot is taken away from them here.
+
+    They can do whatever the object inside may be able to. A program that looks for a
+    container, a number or a context manager takes a function for one, and operators, by
+    which pipelines are built, go on with the function inside, which nobody traces.
+    """
+
+    __slots__ = ()
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in _ABILITIES:
+            msg = f"'function' object has no attribute {name!r}"
+            raise AttributeError(msg)
+        return super().__getattribute__(name)
+
+
+def _left_to_the_other(*_: object) -> Any:
+    return NotImplemented
+
+
+def _take_away() -> None:
+    for name in _OPERATORS:
+        for side in ("", "r", "i"):
+            setattr(_OnlyCalled, f"__{side}{name}__", _left_to_the_other)
+    for name in ("enter", "aenter", "len", "contains", "iter"):
+        # This is what the abstract classes of the standard library look for.
+        setattr(_OnlyCalled, f"__{name}__", None)
+    for name in ("exit", "aexit"):
+        # An exit stack asks the class.
+        setattr(_OnlyCalled, f"__{name}__", _Absent())
+
+
+_take_away()
+
+
 class _BoundTracedFunction(wrapt.BoundFunctionWrapper):  # type: ignore[type-arg]  # pyright: ignore[reportMissingTypeArgument]
     """
     A traced method on its object; pickles as the attribute that it is.
@@ -70,7 +129,21 @@ class TracedFunction(wrapt.FunctionWrapper):  # type: ignore[type-arg]  # pyrigh
         return self
 
 
-class TracedMethod(TracedFunction):
+class _BoundTracedPlainFunction(_OnlyCalled, _BoundTracedFunction):
+    """
+    A traced function of Python code on its object.
+    """
+
+
+class TracedPlainFunction(_OnlyCalled, TracedFunction):
+    """
+    A traced function of Python code.
+    """
+
+    __bound_function_wrapper__ = _BoundTracedPlainFunction
+
+
+class TracedMethod(TracedPlainFunction):
     """
     A traced function of a class, which is bound as a plain one is: by a method.
 
@@ -96,9 +169,10 @@ def stand_in(function: Any, body: Any, *, takes_itself: bool) -> Any:
         # The descriptor stays what it is, so that it binds as ever.
         inner = stand_in(function.__func__, body, takes_itself=takes_itself)
         return kind(inner)
-    # A decorator of wrapt's below has to be told what it is bound to.
-    is_method = takes_itself and _is_plain(function)
-    return (TracedMethod if is_method else TracedFunction)(function, body)
+    if not _is_plain(function):
+        # A decorator of wrapt's below has to be told what it is bound to.
+        return TracedFunction(function, body)
+    return (TracedMethod if takes_itself else TracedPlainFunction)(function, body)
 
 
 def _is_plain(function: Any) -> bool:
