@@ -7,10 +7,12 @@ from __future__ import annotations
 import copy
 import importlib
 from types import FunctionType, MethodType
-from typing import Any
+from typing import Any, Callable
 
 import wrapt
 
+
+Again = tuple[Callable[..., Any], tuple[Any, ...]]
 
 _OPERATORS = (
     "add sub mul matmul truediv floordiv mod divmod pow lshift rshift and xor or"
@@ -109,18 +111,40 @@ class TracedFunction(wrapt.FunctionWrapper):  # type: ignore[type-arg]  # pyrigh
     """
     A traced function: the function in every respect but that calls are recorded.
 
-    wrapt keeps descriptors, signature and introspection; pickling by name and
-    copying, which its proxies refuse, are added here, and the function's own name
-    for whoever prints it.
+    wrapt keeps descriptors, signature and introspection; pickling and copying, which
+    its proxies refuse, are added here, and the function's own name for whoever prints
+    it.
+
+    Args:
+        function: The function.
+        body: What is called in its place.
+        again: What traces a function in the same way, and its further arguments.
     """
 
     __bound_function_wrapper__ = _BoundTracedFunction
+
+    def __init__(self, function: Any, body: Any, again: Again) -> None:
+        super().__init__(function, body)
+        self._self_again = again
 
     def __repr__(self) -> str:
         return repr(self.__wrapped__)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        return self.__wrapped__.__qualname__
+        wrapped = self.__wrapped__
+        if self._self_is_found():
+            return wrapped.__qualname__
+        # Lambdas and local functions, for picklers that take a function apart; with
+        # the others this fails as it does undecorated.
+        trace, options = self._self_again
+        return trace, (wrapped, *options)
+
+    def _self_is_found(self) -> bool:
+        try:
+            found = _found(self.__wrapped__.__module__, self.__wrapped__.__qualname__)
+        except (ImportError, AttributeError, TypeError, ValueError):
+            return False
+        return found is self
 
     def __copy__(self) -> Any:
         return self
@@ -155,24 +179,26 @@ class TracedMethod(TracedPlainFunction):
         return self if instance is None else MethodType(self, instance)
 
 
-def stand_in(function: Any, body: Any, *, takes_itself: bool) -> Any:
+def stand_in(function: Any, body: Any, again: Again, *, takes_itself: bool) -> Any:
     """
     Return what stands in for a function.
 
     Args:
         function: The function.
         body: What is called in its place.
+        again: What traces a function in the same way, and its further arguments.
         takes_itself: Whether its first argument is what it is bound to.
     """
     kind = type(function)
     if (kind is classmethod or kind is staticmethod) and _is_plain(function.__func__):
         # The descriptor stays what it is, so that it binds as ever.
-        inner = stand_in(function.__func__, body, takes_itself=takes_itself)
+        inner = stand_in(function.__func__, body, again, takes_itself=takes_itself)
         return kind(inner)
     if not _is_plain(function):
         # A decorator of wrapt's below has to be told what it is bound to.
-        return TracedFunction(function, body)
-    return (TracedMethod if takes_itself else TracedPlainFunction)(function, body)
+        return TracedFunction(function, body, again)
+    kind = TracedMethod if takes_itself else TracedPlainFunction
+    return kind(function, body, again)
 
 
 def _is_plain(function: Any) -> bool:
