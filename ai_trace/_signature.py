@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from types import FunctionType, MethodType
+from types import CodeType, FunctionType, MethodType
 from typing import Any
 
 
@@ -38,10 +38,16 @@ def _bare(function: Any) -> Any:
     if isinstance(function, functools.partial):
         given: functools.partial[Any] = function
         return functools.partial(_bare(given.func), *given.args, **given.keywords)
-    if type(function) is FunctionType:
+    if _is_python(function):
         return _without_annotations(function)
     call: Any = type(function).__call__
-    return MethodType(_bare(call), function) if type(call) is FunctionType else function
+    return MethodType(_bare(call), function) if _is_python(call) else function
+
+
+def _is_python(function: Any) -> bool:
+    # PyPy's own functions are of the same type, with code that is not Python's.
+    is_function = type(function) is FunctionType
+    return is_function and type(function.__code__) is CodeType
 
 
 def _tells(function: Any) -> bool:

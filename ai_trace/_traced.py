@@ -5,7 +5,7 @@ The decorator: what is known of a function is found out at decoration.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Callable, TypeVar, overload
 
 from typing_extensions import ParamSpec
@@ -88,9 +88,15 @@ def traced(
         >>> tracer.steps[0].context
         {'symbol': 'BTCUSDT'}
     """
+    options = name, kind, _kept(args), _kept(exclude), result
     if function is None:
-        return lambda function: _trace(function, name, kind, args, exclude, result)
-    return _trace(function, name, kind, args, exclude, result)
+        return lambda function: _trace(function, *options)
+    return _trace(function, *options)
+
+
+def _kept(names: Any) -> Any:
+    """Return names that can be read more than once."""
+    return tuple(names) if isinstance(names, Iterator) else names
 
 
 def _trace(function: Any, *options: Any) -> Any:
@@ -116,4 +122,5 @@ def _trace_function(function: Any, name: str | None, kind: str, *chosen: Any) ->
     check_callable(function, kind, name)
     definition = Definition(function, name, kind, *chosen)
     body = BODIES[definition.flavour](definition)
-    return stand_in(function, body, takes_itself=definition.takes_itself)
+    again = _trace, (name, kind, *chosen)
+    return stand_in(function, body, again, takes_itself=definition.takes_itself)

@@ -7,9 +7,70 @@ from __future__ import annotations
 import copy
 import importlib
 from types import FunctionType, MethodType
-from typing import Any
+from typing import Any, Callable
 
 import wrapt
+
+
+Again = tuple[Callable[..., Any], tuple[Any, ...]]
+
+_OPERATORS = (
+    "add sub mul matmul truediv floordiv mod divmod pow lshift rshift and xor or"
+).split()
+
+_ABILITIES = frozenset(
+    f"__{name}__"
+    for name in (
+        "abs aenter aexit bytes ceil complex contains delitem enter exit float floor "
+        "getitem index int invert iter len neg pos reversed round setitem trunc"
+    ).split()
+)
+
+
+class _Absent:
+    """
+    Stands for what a class does not have, though a base of it does.
+    """
+
+    def __get__(self, instance: object, owner: object) -> Any:
+        raise AttributeError
+
+
+class _OnlyCalled:
+    """
+    What wrapt's proxies can do and a function cannot is taken away from them here.
+
+    They can do whatever the object inside may be able to. A program that looks for a
+    container, a number or a context manager takes a function for one, and operators, by
+    which pipelines are built, go on with the function inside, which nobody traces.
+    """
+
+    __slots__ = ()
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in _ABILITIES:
+            msg = f"'function' object has no attribute {name!r}"
+            raise AttributeError(msg)
+        return super().__getattribute__(name)
+
+
+def _left_to_the_other(*_: object) -> Any:
+    return NotImplemented
+
+
+def _take_away() -> None:
+    for name in _OPERATORS:
+        for side in ("", "r", "i"):
+            setattr(_OnlyCalled, f"__{side}{name}__", _left_to_the_other)
+    for name in ("enter", "aenter", "len", "contains", "iter"):
+        # This is what the abstract classes of the standard library look for.
+        setattr(_OnlyCalled, f"__{name}__", None)
+    for name in ("exit", "aexit"):
+        # An exit stack asks the class.
+        setattr(_OnlyCalled, f"__{name}__", _Absent())
+
+
+_take_away()
 
 
 class _BoundTracedFunction(wrapt.BoundFunctionWrapper):  # type: ignore[type-arg]  # pyright: ignore[reportMissingTypeArgument]
@@ -50,18 +111,40 @@ class TracedFunction(wrapt.FunctionWrapper):  # type: ignore[type-arg]  # pyrigh
     """
     A traced function: the function in every respect but that calls are recorded.
 
-    wrapt keeps descriptors, signature and introspection; pickling by name and
-    copying, which its proxies refuse, are added here, and the function's own name
-    for whoever prints it.
+    wrapt keeps descriptors, signature and introspection; pickling and copying, which
+    its proxies refuse, are added here, and the function's own name for whoever prints
+    it.
+
+    Args:
+        function: The function.
+        body: What is called in its place.
+        again: What traces a function in the same way, and its further arguments.
     """
 
     __bound_function_wrapper__ = _BoundTracedFunction
+
+    def __init__(self, function: Any, body: Any, again: Again) -> None:
+        super().__init__(function, body)
+        self._self_again = again
 
     def __repr__(self) -> str:
         return repr(self.__wrapped__)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        return self.__wrapped__.__qualname__
+        wrapped = self.__wrapped__
+        if self._self_is_found():
+            return wrapped.__qualname__
+        # Lambdas and local functions, for picklers that take a function apart; with
+        # the others this fails as it does undecorated.
+        trace, options = self._self_again
+        return trace, (wrapped, *options)
+
+    def _self_is_found(self) -> bool:
+        try:
+            found = _found(self.__wrapped__.__module__, self.__wrapped__.__qualname__)
+        except (ImportError, AttributeError, TypeError, ValueError):
+            return False
+        return found is self
 
     def __copy__(self) -> Any:
         return self
@@ -70,7 +153,21 @@ class TracedFunction(wrapt.FunctionWrapper):  # type: ignore[type-arg]  # pyrigh
         return self
 
 
-class TracedMethod(TracedFunction):
+class _BoundTracedPlainFunction(_OnlyCalled, _BoundTracedFunction):
+    """
+    A traced function of Python code on its object.
+    """
+
+
+class TracedPlainFunction(_OnlyCalled, TracedFunction):
+    """
+    A traced function of Python code.
+    """
+
+    __bound_function_wrapper__ = _BoundTracedPlainFunction
+
+
+class TracedMethod(TracedPlainFunction):
     """
     A traced function of a class, which is bound as a plain one is: by a method.
 
@@ -82,23 +179,26 @@ class TracedMethod(TracedFunction):
         return self if instance is None else MethodType(self, instance)
 
 
-def stand_in(function: Any, body: Any, *, takes_itself: bool) -> Any:
+def stand_in(function: Any, body: Any, again: Again, *, takes_itself: bool) -> Any:
     """
     Return what stands in for a function.
 
     Args:
         function: The function.
         body: What is called in its place.
+        again: What traces a function in the same way, and its further arguments.
         takes_itself: Whether its first argument is what it is bound to.
     """
     kind = type(function)
     if (kind is classmethod or kind is staticmethod) and _is_plain(function.__func__):
         # The descriptor stays what it is, so that it binds as ever.
-        inner = stand_in(function.__func__, body, takes_itself=takes_itself)
+        inner = stand_in(function.__func__, body, again, takes_itself=takes_itself)
         return kind(inner)
-    # A decorator of wrapt's below has to be told what it is bound to.
-    is_method = takes_itself and _is_plain(function)
-    return (TracedMethod if is_method else TracedFunction)(function, body)
+    if not _is_plain(function):
+        # A decorator of wrapt's below has to be told what it is bound to.
+        return TracedFunction(function, body, again)
+    kind = TracedMethod if takes_itself else TracedPlainFunction
+    return kind(function, body, again)
 
 
 def _is_plain(function: Any) -> bool:
