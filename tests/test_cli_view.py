@@ -148,6 +148,16 @@ class TestTree:
         [
             ([], "market_scan fetch_prices fetch_news risk_check decision"),
             (["--errors"], "risk_check"),
+            (["--outcome", "error"], "risk_check"),
+            (["--since", "2024-03-01T14:30:25Z"], "fetch_news risk_check decision"),
+            (["--until", "2024-03-01T14:30:25Z"], "market_scan fetch_prices"),
+            (
+                [
+                    *("--since", "2024-03-01T14:30:24"),
+                    *("--until", "2024-03-01T14:30:26"),
+                ],
+                "fetch_prices fetch_news",
+            ),
             (["--name", "fetch_*"], "fetch_prices fetch_news"),
             (["--name", "FETCH"], "fetch_prices fetch_news"),
             (["--name", "fetch_?rices"], "fetch_prices"),
@@ -194,6 +204,26 @@ class TestTree:
         done = run("view", "trading", *words, cwd=here)
 
         assert (1, "", 1) == (done.returncode, done.stdout, done.stderr.count("\n"))
+
+    @pytest.mark.parametrize(
+        ("words", "hint"),
+        [
+            (["--name", "fetch_pirces"], "Did you mean 'fetch_prices'?"),
+            (["--name", "fetch_prices", "--kind", "llm"], "matches."),
+            (["--errors", "--kind", "tool"], "--outcome cancelled shows it."),
+            (["--outcome", "closed"], "matches."),
+        ],
+    )
+    def test_what_may_have_been_meant(
+        self, here: Path, words: list[str], hint: str
+    ) -> None:
+        """Where no step matches, the nearest name and what was cancelled are named."""
+        steps = [*trading_steps(), step("fetch_all", 6, outcome="cancelled")]
+        write_session(here / "traces", "trading_agent", "20240301_143023", steps)
+        done = run("view", "20240301_143023", *words, cwd=here)
+
+        assert (1, "") == (done.returncode, done.stdout)
+        assert done.stderr.endswith(f"{hint}\n")
 
     @pytest.mark.parametrize(
         ("kind", "hint"),
