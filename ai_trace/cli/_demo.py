@@ -17,9 +17,9 @@ from ai_trace.render._escape import term
 
 
 DESCRIPTION = """\
-Record a small trading agent at work on real daily prices, and show what it saw and
-decided. It needs no key and no network, and it leaves one session in the directory
-of the traces."""
+Record a small trading agent at work on real daily prices, and show what it saw
+and decided. It needs no key and no network, and it leaves one session in the
+directory of the traces."""
 
 EXAMPLES = """\
 examples:
