@@ -165,6 +165,13 @@ class TestWords:
         assert 2 == done.returncode
         assert f"Did you mean 'ai-trace view {name}'?" in done.stderr
 
+    def test_a_directory_in_place_of_a_verb(self, traces: Path) -> None:
+        """A directory that stands where a verb belongs is one for ``--dir``."""
+        done = run("traces", cwd=traces)
+
+        assert 2 == done.returncode
+        assert "Did you mean 'ai-trace --dir traces list'?" in done.stderr
+
     @pytest.mark.parametrize(
         "words",
         [

@@ -44,7 +44,7 @@ VERBS = {
     "tail": "the last steps, then each step as it finishes",
     "stats": "counts and durations per step name, over all sessions",
     "report": "one session as a Markdown page",
-    "recover": "make lines of the steps that a process died in",
+    "recover": "write what a killed process left open into its trace file",
     "doctor": "is this session whole?",
     "prune": "delete the sessions that nobody needs any more",
     "compress": "make finished sessions smaller; they read the same",
@@ -165,7 +165,8 @@ def _known(verb: str) -> str:
         return verb
     hint = did_you_mean(verb, list(VERBS))
     if not hint and os.path.exists(verb):
-        hint = f" Did you mean 'ai-trace view {verb}'?"
+        known = f"--dir {verb} list" if os.path.isdir(verb) else f"view {verb}"
+        hint = f" Did you mean 'ai-trace {known}'?"
     hint = hint or f" The verbs are {', '.join(VERBS)}."
     msg = f"There is no verb {verb!r}.{hint} See ai-trace --help."
     raise UsageError(msg)
@@ -189,7 +190,7 @@ def _front_parser() -> Parser:
         "command",
         nargs=argparse.PARSER,
         metavar="VERB",
-        help="what to do; its own words follow it",
+        help="what to do; its own options follow it",
     )
     # Else an option that is wrong before it would be taken for its lack.
     verb.required = False
