@@ -388,11 +388,12 @@ class TestDamage:
         assert 1 == json.loads(done.stdout)["steps"][0]["unheard_of"]
 
     def test_empty(self, here: Path) -> None:
-        """An empty file is a session without steps, named after its file."""
+        """An empty file is a session named after it; what makes steps is said."""
         (here / "traces" / "young_20240301_163022.jsonl").touch()
         done = run("view", cwd=here)
 
-        assert (0, "") == (done.returncode, done.stderr)
+        assert (0, 1) == (done.returncode, done.stderr.count("\n"))
+        assert "inside of `with Tracer(...)`" in done.stderr
         assert "young  20240301_163022" == done.stdout.splitlines()[0]
         assert "0 steps" in done.stdout
 

@@ -32,6 +32,11 @@ from ai_trace.render import chat, json, text
 
 
 _NAMED = 5
+_NO_STEP = (
+    "No step is recorded in it yet. A call of a traced function is one, and a "
+    "`with step(...)`: inside of `with Tracer(...)`, or after tracer.activate(); in "
+    "threads, ai_trace.propagate(fn)."
+)
 
 DESCRIPTION = """\
 Show a session as a tree: for each step how it ended, its name, its kind, how
@@ -117,6 +122,8 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
         _print_json(session, top, options.depth, only, terminal)
     else:
         _print_tree(session, top, only, options, terminal)
+        if not session.outcomes:
+            terminal.complain(_NO_STEP)
     return FOUND
 
 
