@@ -27,6 +27,7 @@ examples:
   ai-trace demo --dir /tmp/traces     into another directory"""
 
 _NEXT = (
+    ("view --errors", "what went wrong, and inside of what"),
     ("view --name decide --full", "what the agent saw each time it decided"),
     ("stats", "how often each step ran, and how long it took"),
     ("report", "the same run as a Markdown page"),
