@@ -65,8 +65,8 @@ class Tracer(Recorder):
         redact: Whether secrets are taken out; or a ``Redaction`` with further names
             and patterns; or a function ``(path, value) -> value``.
         durability: What survives a power loss: ``cache``, what the system had
-            written back; ``interval``, each root step that has ended; ``step``, all
-            of them. The death of the process loses no finished step with any level.
+            written back; ``interval``, each root step that has ended; ``step``, every
+            step. The death of the process loses no finished step with any of them.
         journal: Whether the steps in flight are kept in a journal, from which a
             reader tells where a killed process died.
         max_bytes: How large a trace file may grow before the session goes on in the
