@@ -32,7 +32,9 @@ from ai_trace._version import __version__ as __version__
 
 
 # Known to type checkers by this name; the module typing would cost more than the rest.
-TYPE_CHECKING = False
+# An editor that works conditions out (jedi: IPython, Spyder, Vim) takes what stands
+# behind a plain False for never run, and would complete none of these names.
+TYPE_CHECKING = bool()  # noqa: UP018  (a literal is what hides them)
 if TYPE_CHECKING:
     from ai_trace._current import current_step, current_tracer, propagate, step
     from ai_trace._limits import Limits

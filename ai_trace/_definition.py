@@ -378,6 +378,8 @@ def check_callable(wrapped: Any, kind: str, name: object) -> None:
         raise TraceConfigError(msg)
     if not callable(wrapped) and not isinstance(wrapped, (staticmethod, classmethod)):
         msg = f"traced({wrapped!r}): that cannot be called. Decorate a function."
+        if isinstance(wrapped, str):
+            msg += f" A name is given as name={wrapped!r}."
         raise TraceConfigError(msg)
     if kind not in KINDS:
         msg = f"traced(kind={kind!r}): the kinds are {', '.join(KINDS)}."

@@ -64,12 +64,13 @@ class TestWords:
         )
 
     def test_help_names_every_verb(self, tmp_path: Path) -> None:
-        """--help names all verbs, and shows the predecessor's --dir before a verb."""
+        """--help fits 80 columns, and shows all verbs and --dir before a verb."""
         done = run("--help", cwd=tmp_path)
 
         assert 0 == done.returncode
         assert [] == [verb for verb in VERBS if f"\n  {verb} " not in done.stdout]
         assert "ai-trace --dir /var/log/agent/traces list" in done.stdout
+        assert [] == [text for text in done.stdout.split("\n") if len(text) > 80]
 
     @pytest.mark.parametrize("verb", VERBS)
     def test_help_of_a_verb_teaches(self, tmp_path: Path, verb: str) -> None:
@@ -79,7 +80,7 @@ class TestWords:
         assert 0 == done.returncode
         assert f"examples:\n  ai-trace {verb}" in done.stdout
         assert "--dir DIR" in done.stdout
-        assert [] == [text for text in done.stdout.split("\n") if len(text) > 88]
+        assert [] == [text for text in done.stdout.split("\n") if len(text) > 80]
 
     def test_without_a_verb(self, tmp_path: Path) -> None:
         """Without a verb the help goes to standard error, with status 2."""
@@ -97,16 +98,21 @@ class TestWords:
             (["view", "--erors"], "Did you mean '--errors'?"),
             (["--dri", "list"], "Did you mean '--dir'?"),
             (["frobnicate"], "There is no verb 'frobnicate'."),
-            (["-x"], "There is no option '-x' here. See"),
+            (["frobnicate"], "The verbs are list, view, tail,"),
+            (["-x"], "There is no option '-x' here. Options of a verb stand behind"),
+            (["--errors"], "There is no option '--errors' here. Options of a verb"),
             (["--dir", "traces"], "There is no verb: name one, such as list."),
-            (["--json", "list"], "There is no option '--json' here. See"),
+            (["--json", "list"], "There is no option '--json' here. Options of a"),
             (["list", "--ful"], "There is no option '--ful' here. See"),
             (["view", "-full"], "Did you mean '--full'?"),
             (["list", "-n", "few"], "'few' is not a whole number"),
             (["list", "-n", "0"], "'0' is not a whole number of 1 or more"),
             (["tail", "-n", "-3"], "'-3' is not a whole number"),
             (["stats", "--since", "soon"], "'soon' is no point in time"),
-            (["view", "one", "two"], "There is a word too many: 'two'."),
+            (["view", "one", "two"], "There is a word too many: 'two'. See"),
+            (["stats", "trading_agent"], "Did you mean '--agent trading_agent'?"),
+            (["view", "--outcome", "canceled"], "choose from"),
+            (["tail", "-f", "--no-follow"], "not allowed with"),
             (["view", "--depth"], "expected one argument"),
             (["--dir", "", "list"], "Argument --dir: an empty word"),
             (["list", "--dir="], "Argument --dir: an empty word"),
@@ -158,6 +164,13 @@ class TestWords:
 
         assert 2 == done.returncode
         assert f"Did you mean 'ai-trace view {name}'?" in done.stderr
+
+    def test_a_directory_in_place_of_a_verb(self, traces: Path) -> None:
+        """A directory that stands where a verb belongs is one for ``--dir``."""
+        done = run("traces", cwd=traces)
+
+        assert 2 == done.returncode
+        assert "Did you mean 'ai-trace --dir traces list'?" in done.stderr
 
     @pytest.mark.parametrize(
         "words",

@@ -414,7 +414,7 @@ class TestDemo:
 
         assert (0, "") == (done.returncode, done.stderr)
         assert trace.name in done.stdout
-        assert 3 == len(next_words)
+        assert 4 == len(next_words)
         for words in next_words:
             assert 0 == run(*words, cwd=tmp_path).returncode
 

@@ -148,6 +148,16 @@ class TestTree:
         [
             ([], "market_scan fetch_prices fetch_news risk_check decision"),
             (["--errors"], "risk_check"),
+            (["--outcome", "error"], "risk_check"),
+            (["--since", "2024-03-01T14:30:25Z"], "fetch_news risk_check decision"),
+            (["--until", "2024-03-01T14:30:25Z"], "market_scan fetch_prices"),
+            (
+                [
+                    *("--since", "2024-03-01T14:30:24"),
+                    *("--until", "2024-03-01T14:30:26"),
+                ],
+                "fetch_prices fetch_news",
+            ),
             (["--name", "fetch_*"], "fetch_prices fetch_news"),
             (["--name", "FETCH"], "fetch_prices fetch_news"),
             (["--name", "fetch_?rices"], "fetch_prices"),
@@ -194,6 +204,26 @@ class TestTree:
         done = run("view", "trading", *words, cwd=here)
 
         assert (1, "", 1) == (done.returncode, done.stdout, done.stderr.count("\n"))
+
+    @pytest.mark.parametrize(
+        ("words", "hint"),
+        [
+            (["--name", "fetch_pirces"], "Did you mean 'fetch_prices'?"),
+            (["--name", "fetch_prices", "--kind", "llm"], "matches."),
+            (["--errors", "--kind", "tool"], "--outcome cancelled shows it."),
+            (["--outcome", "closed"], "matches."),
+        ],
+    )
+    def test_what_may_have_been_meant(
+        self, here: Path, words: list[str], hint: str
+    ) -> None:
+        """Where no step matches, the nearest name and what was cancelled are named."""
+        steps = [*trading_steps(), step("fetch_all", 6, outcome="cancelled")]
+        write_session(here / "traces", "trading_agent", "20240301_143023", steps)
+        done = run("view", "20240301_143023", *words, cwd=here)
+
+        assert (1, "") == (done.returncode, done.stdout)
+        assert done.stderr.endswith(f"{hint}\n")
 
     @pytest.mark.parametrize(
         ("kind", "hint"),
@@ -358,11 +388,12 @@ class TestDamage:
         assert 1 == json.loads(done.stdout)["steps"][0]["unheard_of"]
 
     def test_empty(self, here: Path) -> None:
-        """An empty file is a session without steps, named after its file."""
+        """An empty file is a session named after it; what makes steps is said."""
         (here / "traces" / "young_20240301_163022.jsonl").touch()
         done = run("view", cwd=here)
 
-        assert (0, "") == (done.returncode, done.stderr)
+        assert (0, 1) == (done.returncode, done.stderr.count("\n"))
+        assert "inside of `with Tracer(...)`" in done.stderr
         assert "young  20240301_163022" == done.stdout.splitlines()[0]
         assert "0 steps" in done.stdout
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,16 @@ def test_api() -> None:
     names = {name.rpartition(".")[2] for name in shown}
 
     assert set() == set(public_names()) - names
+
+
+def test_extras() -> None:
+    """The page of the API says of each extra what it brings, and of no other."""
+    offered = metadata.metadata("ai-decision-tracer").get_all("Provides-Extra")
+    rows = section(page("reference/api"), "Extras").splitlines()
+    cells = [row.split("|")[1] for row in rows if row.startswith("| `")]
+    told = [extra for cell in cells for extra in re.findall(r"`([\w-]+)`", cell)]
+
+    assert sorted(offered or []) == sorted(told)
 
 
 def notes_in(tree: ast.AST) -> Iterator[str]:

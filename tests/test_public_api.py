@@ -89,6 +89,19 @@ def test_types_and_names_agree() -> None:
     assert set(PUBLIC) == set(loaded)
 
 
+def test_names_are_not_hidden_from_editors() -> None:
+    """No literal rules the imports out for an editor that works conditions out."""
+    (value,) = (
+        node.value
+        for node in ast.parse(inspect.getsource(ai_trace)).body
+        if isinstance(node, ast.Assign)
+        and ast.unparse(node.targets[0]) == "TYPE_CHECKING"
+    )
+
+    assert not isinstance(value, ast.Constant)
+    assert not ai_trace.TYPE_CHECKING
+
+
 @pytest.mark.parametrize("name", PUBLIC)
 def test_home_can_be_imported(name: str) -> None:
     """Each public object names the module that it can be imported from."""

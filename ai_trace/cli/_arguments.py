@@ -31,9 +31,17 @@ _HELP_WIDTH = 80
 class Parser(argparse.ArgumentParser):
     """
     A parser that takes options by their whole names and errs in one sentence.
+
+    Args:
+        prog: The command that is parsed.
+        description: What it does.
+        epilog: Examples.
+        elsewhere: A sentence on where an option that is not known here may belong.
     """
 
-    def __init__(self, prog: str, description: str, epilog: str) -> None:
+    def __init__(
+        self, prog: str, description: str, epilog: str, elsewhere: str = ""
+    ) -> None:
         super().__init__(
             prog=prog,
             description=description,
@@ -41,6 +49,7 @@ class Parser(argparse.ArgumentParser):
             formatter_class=_Formatter,
             allow_abbrev=False,
         )
+        self._elsewhere = elsewhere
 
     def parse(
         self, arguments: Sequence[str], namespace: argparse.Namespace | None = None
@@ -86,14 +95,14 @@ class Parser(argparse.ArgumentParser):
         )
 
     def _explain(self, word: str) -> str:
-        if not word.startswith("-"):
-            return f"There is a word too many: {word!r}. See {self.prog} --help."
-        hint = did_you_mean(word, self._options())
-        return f"There is no option {word!r} here.{hint} See {self.prog} --help."
-
-    def _options(self) -> list[str]:
-        words = self.format_help().replace(",", " ").split()
-        return [word for word in words if word.startswith("-")]
+        options = [name for action in self._actions for name in action.option_strings]
+        if word.startswith("-"):
+            what = f"There is no option {word!r} here."
+            hint = did_you_mean(word, options) or self._elsewhere
+        else:
+            what = f"There is a word too many: {word!r}."
+            hint = f" Did you mean '--agent {word}'?" if "--agent" in options else ""
+        return f"{what}{hint} See {self.prog} --help."
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):

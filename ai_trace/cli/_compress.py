@@ -20,13 +20,13 @@ from ai_trace.render._values import size
 
 
 DESCRIPTION = """\
-Compress the trace files of finished sessions to .jsonl.gz: about a tenth of the size,
-and every verb reads them as before. The original goes only when the compressed file is
-whole, read back and on the disk.
+Compress the trace files of finished sessions to .jsonl.gz: about a tenth of the
+size, and every verb reads them as before. The original goes only when the
+compressed file is whole, read back and on the disk.
 
-A session that is being written is never touched, nor is one whose process died before
-it could end (recover it first), nor a directory that holds anything but traces.
-What a killed command left unfinished goes after an hour."""
+A session that is being written is never touched, nor is one whose process died
+before it could end (recover it first), nor a directory that holds anything but
+traces. What a killed command left unfinished goes after an hour."""
 
 EXAMPLES = """\
 examples:

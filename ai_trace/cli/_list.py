@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 
 
 DESCRIPTION = """\
-List the sessions, newest first: session, agent, when it started, how long it took or
-that it is running, died or has unfinished steps, how many steps it holds, how many of
-them ended in an error, and the size of its trace files."""
+List the sessions, newest first: session, agent, when it started, how long it
+took or that it is running, died or has unfinished steps, how many steps it
+holds, how many of them ended in an error, and the size of its trace files."""
 
 EXAMPLES = """\
 examples:

@@ -44,7 +44,7 @@ VERBS = {
     "tail": "the last steps, then each step as it finishes",
     "stats": "counts and durations per step name, over all sessions",
     "report": "one session as a Markdown page",
-    "recover": "make lines of the steps that a process died in",
+    "recover": "write what a killed process left open into its trace file",
     "doctor": "is this session whole?",
     "prune": "delete the sessions that nobody needs any more",
     "compress": "make finished sessions smaller; they read the same",
@@ -67,12 +67,12 @@ examples:
   ai-trace --dir /var/log/agent/traces list      another directory
   ai-trace view --help                           all that a verb can do
 
-Output is coloured on a terminal and plain elsewhere (NO_COLOR, FORCE_COLOR), and
-fits the terminal's width; in a pipe or a file, lines are not cut, unless COLUMNS is
-set, which counts everywhere. Times are local; session ids are UTC.
+Output is coloured on a terminal and plain elsewhere (NO_COLOR, FORCE_COLOR),
+and fits the terminal's width; in a pipe or a file, lines are not cut, unless
+COLUMNS is set, which counts everywhere. Times are local; session ids are UTC.
 
-Exit status: 0, 1 when nothing was found, 2 when the command line is wrong, 3 when
-'doctor' finds that a session is not whole."""
+Exit status: 0, 1 when nothing was found, 2 when the command line is wrong, 3
+when 'doctor' finds that a session is not whole."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -165,7 +165,9 @@ def _known(verb: str) -> str:
         return verb
     hint = did_you_mean(verb, list(VERBS))
     if not hint and os.path.exists(verb):
-        hint = f" Did you mean 'ai-trace view {verb}'?"
+        known = f"--dir {verb} list" if os.path.isdir(verb) else f"view {verb}"
+        hint = f" Did you mean 'ai-trace {known}'?"
+    hint = hint or f" The verbs are {', '.join(VERBS)}."
     msg = f"There is no verb {verb!r}.{hint} See ai-trace --help."
     raise UsageError(msg)
 
@@ -177,7 +179,9 @@ def _front_parser() -> Parser:
 
     width = max(map(len, VERBS)) + 2
     verbs = "\n".join(f"  {verb:{width}}{what}" for verb, what in VERBS.items())
-    parser = Parser("ai-trace", _DESCRIPTION, _EPILOG.format(verbs=verbs))
+    epilog = _EPILOG.format(verbs=verbs)
+    elsewhere = " Options of a verb stand behind it."
+    parser = Parser("ai-trace", _DESCRIPTION, epilog, elsewhere)
     parser.set_defaults(dir=default_dir())
     add_dir(parser)
     version = f"ai-trace {__version__}"
@@ -186,7 +190,7 @@ def _front_parser() -> Parser:
         "command",
         nargs=argparse.PARSER,
         metavar="VERB",
-        help="what to do; its own words follow it",
+        help="what to do; its own options follow it",
     )
     # Else an option that is wrong before it would be taken for its lack.
     verb.required = False

@@ -30,20 +30,21 @@ from ai_trace.render._values import size
 
 
 DESCRIPTION = """\
-Delete old sessions, or the oldest until the rest is small enough. Say which ones
-first; with --dry-run, only say it. On a terminal you are asked before anything goes.
+Delete old sessions, or the oldest until the rest is small enough. Say which
+ones first; with --dry-run, only say it. On a terminal you are asked before
+anything goes.
 
-The newest of --keep-last are kept whatever else is asked. A session that is being
-written is never touched, nor is a directory that holds anything but traces. What a
-killed command left unfinished goes after an hour."""
+The newest of --keep-last are kept whatever else is asked. A session that is
+being written is never touched, nor is a directory that holds anything but
+traces. What a killed command left unfinished goes after an hour."""
 
 EXAMPLES = """\
 examples:
-  ai-trace prune --older-than 30d --dry-run    what would go
-  ai-trace prune --older-than 30d --yes        without being asked, as in a cron job
+  ai-trace prune --older-than 30d --dry-run  what would go
+  ai-trace prune --older-than 30d --yes      without being asked, as by cron
   ai-trace prune --max-size 5GB --keep-last 100
-                                               the oldest, until 5 GB are left
-  ai-trace prune --keep-last 100               all but the newest hundred"""
+                                             the oldest, until 5 GB are left
+  ai-trace prune --keep-last 100             all but the newest hundred"""
 
 _YES = ("y", "yes")
 

@@ -16,13 +16,13 @@ from ai_trace.render._escape import term
 
 
 DESCRIPTION = """\
-Make ordinary lines of the steps that were open when their process died: they are
-appended to the trace file with the outcome 'unfinished', and the journal that held
-them is removed. All verbs show such steps without that too; recover a session before
-you copy its file to another place.
+Make ordinary lines of the steps that were open when their process died: they
+are appended to the trace file with the outcome 'unfinished', and the journal
+that held them is removed. All verbs show such steps without that too; recover a
+session before you copy its file to another place.
 
-A session whose process is still at work is left alone. To recover twice, or again
-after a failure, does no harm."""
+A session whose process is still at work is left alone. To recover twice, or
+again after a failure, does no harm."""
 
 EXAMPLES = """\
 examples:

@@ -19,8 +19,8 @@ from ai_trace.sinks._files import write_atomically
 
 
 DESCRIPTION = """\
-Write a session as a Markdown page: its summary, its metadata, and its steps as a
-tree with what each saw, logged, returned, and why it failed.
+Write a session as a Markdown page: its summary, its metadata, and its steps as
+a tree with what each saw, logged, returned, and why it failed.
 
 A page of the same name is replaced as a whole, or not at all."""
 

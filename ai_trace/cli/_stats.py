@@ -23,8 +23,8 @@ from ai_trace.render import json, stats
 
 
 DESCRIPTION = """\
-Count over all sessions: sessions, steps, how they ended, and for each step name how
-often, how many errors, and the median, p95, longest and total time."""
+Count over all sessions: sessions, steps, how they ended, and for each step name
+how often, how many errors, and the median, p95, longest and total time."""
 
 EXAMPLES = """\
 examples:

@@ -31,22 +31,23 @@ from ai_trace.render._style import Style
 
 
 DESCRIPTION = """\
-Show the last steps of a session in the order in which they finished, and then each
-step as it finishes, until Ctrl-C.
+Show the last steps of a session in the order in which they finished, and then
+each step as it finishes, until Ctrl-C.
 
-Steps that are still running, and for how long, stand in the last line of a terminal;
-with --no-follow they come after the others. When the process that records the session
-dies, tail says so, and shows the steps that it died in.
+Steps that are still running, and for how long, stand in the last line of a
+terminal; with --no-follow they come after the others. When the process that
+records the session dies, tail says so, and shows the steps that it died in.
 
-Unless a session is named, the newest one is followed: when another one starts, tail
-says so and goes on with that. When there is none yet, it waits for the first."""
+Unless a session is named, the newest one is followed: when another one starts,
+tail says so and goes on with that. When there is none yet, it waits for the
+first."""
 
 EXAMPLES = """\
 examples:
-  ai-trace tail                         the newest session, live
-  ai-trace tail -n 20 --no-follow       its last 20 steps, and end
-  ai-trace tail -n 0 20240301_143022    only what finishes from now on, in that one
-  ai-trace tail --json | jq .name       for machines: one JSON object per line
+  ai-trace tail                       the newest session, live
+  ai-trace tail -n 20 --no-follow     its last 20 steps, and end
+  ai-trace tail -n 0 20240301_143022  what finishes from now on, in that one
+  ai-trace tail --json | jq .name     for machines: one JSON object per line
 
 With --json, the first object of each session carries its header as "session"."""
 
@@ -64,8 +65,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=20,
         help="how many of the last steps (default: 20)",
     )
-    parser.add_argument(
+    going_on = parser.add_mutually_exclusive_group()
+    going_on.add_argument(
         "--no-follow", action="store_true", help="end after the last steps"
+    )
+    going_on.add_argument(
+        "-f", "--follow", action="store_true", help="go on until Ctrl-C: the default"
     )
     parser.add_argument(
         "--full", action="store_true", help="all that each step recorded"

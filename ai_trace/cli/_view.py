@@ -32,26 +32,35 @@ from ai_trace.render import chat, json, text
 
 
 _NAMED = 5
+_NO_STEP = (
+    "No step is recorded in it yet. A call of a traced function is one, and a "
+    "`with step(...)`: inside of `with Tracer(...)`, or after tracer.activate(); in "
+    "threads, ai_trace.propagate(fn)."
+)
 
 DESCRIPTION = """\
-Show a session as a tree: for each step how it ended, its name, its kind, how long
-it took, and on the same line what it saw and decided. Below an LLM call stands what
-was said since the call before in the same conversation.
+Show a session as a tree: for each step how it ended, its name, its kind, how
+long it took, and on the same line what it saw and decided. Below an LLM call
+stands what was said since the call before in the same conversation.
 
-Steps that are asked for with --errors, --name, --kind or --grep are shown below
-the steps that they were made in. Damage in the file is named on standard error,
-and the rest is shown."""
+Steps that are asked for, with --errors, --outcome, --name, --kind, --grep,
+--since or --until, are shown below the steps that they were made in. Damage in
+the file is named on standard error, and the rest is shown."""
 
 EXAMPLES = """\
 examples:
-  ai-trace view                         the newest session
-  ai-trace view 20240301_143022         by session id, or a part of it
-  ai-trace view trading --errors        what went wrong, and inside of what
-  ai-trace view --name 'fetch_*' --full everything these steps saw and returned
-  ai-trace view --step 7f3a             one step whole, by its id or a part of it
-  ai-trace view --grep BTCUSDT          steps that recorded this text
-  ai-trace view --chat                  what was said to the models, and by them
-  ai-trace view --json > run.json       the session as one JSON object"""
+  ai-trace view                       the newest session
+  ai-trace view 20240301_143022       by session id, or a part of it
+  ai-trace view trading --errors      what went wrong, and inside of what
+  ai-trace view --outcome cancelled   what was cancelled, as by a timeout
+  ai-trace view --since 2024-03-01T03:00 --until 2024-03-01T03:10
+                                      what it did in these ten minutes
+  ai-trace view --name 'fetch_*' --full
+                                      everything these steps saw and returned
+  ai-trace view --step 7f3a           one step whole, by its id or a part of it
+  ai-trace view --grep BTCUSDT        steps that recorded this text
+  ai-trace view --chat                what was said to the models, and by them
+  ai-trace view --json > run.json     the session as one JSON object"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -107,14 +116,14 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
     if options.chat:
         return _print_chat(session, top, only, options, terminal)
     if not _shows_any(session, top, options.depth, only):
-        unknown = options.kind and options.kind not in KINDS
-        hint = did_you_mean(options.kind.lower(), KINDS) if unknown else ""
-        terminal.complain(f"No step of {path} matches.{hint}")
+        terminal.complain(_nothing_matches(session, options))
         return NOTHING_FOUND
     if options.json:
         _print_json(session, top, options.depth, only, terminal)
     else:
         _print_tree(session, top, only, options, terminal)
+        if not session.outcomes:
+            terminal.complain(_NO_STEP)
     return FOUND
 
 
@@ -132,6 +141,19 @@ def _find_step(session: Session, step_id: str) -> StepRecord:
     some = ", ".join(ids[:_NAMED]) + (", ..." if len(ids) > _NAMED else "")
     msg = f"{len(ids)} ids of {session.path} begin or end with {step_id!r}: {some}."
     raise TraceReadError(msg)
+
+
+def _nothing_matches(session: Session, options: argparse.Namespace) -> str:
+    hint = ""
+    if options.kind and options.kind not in KINDS:
+        hint = did_you_mean(options.kind.lower(), KINDS)
+    elif options.errors and "cancelled" in session.outcomes:
+        hint = " What was cancelled is no error: --outcome cancelled shows it."
+    elif options.name:
+        names = {step.name for step in session.steps}
+        if not any(map(Selection(name=options.name), session.steps)):
+            hint = did_you_mean(options.name, sorted(names))
+    return f"No step of {session.path} matches.{hint}"
 
 
 def _print_tree(

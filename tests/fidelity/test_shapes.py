@@ -491,6 +491,12 @@ def test_what_cannot_be_called_is_refused(value):
     assert repr(value) in str(caught.value)
 
 
+def test_a_name_without_its_keyword_is_refused():
+    """``traced("decide")`` says how a name is given."""
+    with pytest.raises(TraceConfigError, match="given as name='decide'"):
+        traced("decide")
+
+
 def test_properties_in_either_order(recording):
     """``traced`` above a property traces what is below it, and leaves a property."""
 
