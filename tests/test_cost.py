@@ -175,7 +175,7 @@ def test_functions_a_leaf(tmp_path: Path, row: Any, calls: int) -> None:
     By the way of each leaf, with its path, they were 14 to 25.
     """
     with Tracer("agent", tmp_path) as tracer:
-        capture, rows = tracer.capture, [row] * ROWS
+        capture, rows = tracer._recorder.capture, [row] * ROWS
         leaves = 10 * ROWS
 
         assert capture.plain(rows) is None

@@ -795,7 +795,8 @@ def test_other_short_options(command):
 
 
 @pytest.mark.parametrize(
-    "pair", [("ann", "hunter2"), ["", "hunter2"], "dXNlcjpwYXNzMTIz", "dXNlcjpwYXNzMQ=="]
+    "pair",
+    [("ann", "hunter2"), ["", "hunter2"], "dXNlcjpwYXNzMTIz", "dXNlcjpwYXNzMQ=="],
 )
 @pytest.mark.parametrize("key", ["auth", "http_auth", "basic_auth", "proxy-auth"])
 def test_names_and_passwords_for_a_client(key, pair):
