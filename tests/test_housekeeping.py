@@ -9,6 +9,7 @@ import gzip
 import json
 import os
 import re
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_runs import environment, run
+from cli_runs import COMMAND, environment, run
 
 from ai_trace import TraceError, Tracer, housekeeping, reading
 from ai_trace.housekeeping import compress, compressible, delete, prunable, survey
@@ -410,13 +411,43 @@ class TestVerbs:
 
     def test_what_is_kept_is_too_large(self, tmp_path: Path, five: list[Path]) -> None:
         """It is said where --keep-last leaves more than --max-size asks for."""
-        words = ("prune", "--max-size", "1", "--dir", ".")
+        words = ("prune", "--max-size", "1B", "--dir", ".")
 
         kept = run(*words, "--keep-last", "4", cwd=tmp_path)
         none = run(*words, cwd=tmp_path)
 
         assert "more than --max-size 1 B" in kept.stderr
         assert ("", 0) == (none.stderr, none.returncode)
+
+    @pytest.mark.parametrize(
+        ("answer", "status", "left"), [("n\n", 1, 5), ("\n", 1, 5), ("y\n", 0, 3)]
+    )
+    def test_who_types_is_asked(
+        self, tmp_path: Path, five: list[Path], answer: str, status: int, left: int
+    ) -> None:
+        """Nothing goes without a yes from the terminal, even if the list is piped."""
+        words = ("prune", "--keep-last", "3", "--dir", ".")
+        master, terminal = os.openpty()
+        os.write(master, answer.encode())
+        done = subprocess.run(
+            [*COMMAND, *words],
+            cwd=tmp_path,
+            env=environment(),
+            stdin=terminal,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=60,
+            check=False,
+        )
+        os.close(terminal)
+        os.close(master)
+
+        assert (status, "ai-trace: Delete them? [y/N]\n") == (
+            done.returncode,
+            done.stderr,
+        )
+        assert five[4].stem in done.stdout
+        assert left == len(stems(tmp_path))
 
     def test_without_a_rule(self, tmp_path: Path) -> None:
         """Without a rule nothing goes: it is a mistake."""
@@ -425,7 +456,7 @@ class TestVerbs:
         assert 2 == done.returncode
         assert "--older-than 30d" in done.stderr
 
-    @pytest.mark.parametrize("size", ["much", "-1", "5 XB", "1e9"])
+    @pytest.mark.parametrize("size", ["much", "-1", "5 XB", "1e9", "5", "0.5"])
     def test_no_size(self, tmp_path: Path, size: str) -> None:
         """What is no size is refused, with the forms that are."""
         done = run("prune", f"--max-size={size}", "--dir", ".", cwd=tmp_path)

@@ -20,10 +20,10 @@ _UNITS = {
     "ti": 2**40,
 }
 _SIZE = re.compile(
-    r"(\d{1,15})(?:\.(\d{1,6}))? ?([kmgt]i?)?b?", re.IGNORECASE | re.ASCII
+    r"(\d{1,15}(?:\.\d{1,6})?) ?([kmgt]i?b?|b)?", re.IGNORECASE | re.ASCII
 )
 
-FORMS = "a number of bytes (500MB, 5GB, 1.5GB, 2GiB)"
+FORMS = "a number with its unit (500MB, 5GB, 1.5GB, 2GiB)"
 
 
 def number_of_bytes(text: str) -> int:
@@ -31,7 +31,7 @@ def number_of_bytes(text: str) -> int:
     Read a size.
 
     Args:
-        text: A number, with a unit such as ``MB``, ``GB`` or ``GiB``.
+        text: A number with a unit such as ``MB``, ``GB`` or ``GiB``; 0 needs none.
 
     Returns:
         Bytes.
@@ -40,8 +40,9 @@ def number_of_bytes(text: str) -> int:
         argparse.ArgumentTypeError: If the text is no size.
     """
     size = _SIZE.fullmatch(text.strip())
-    if size is None:
+    number, unit = (float(size[1]), size[2]) if size else (0.0, "")
+    # Whoever writes 5 may mean 5 GB, and what is deleted for 5 bytes is gone.
+    if size is None or (number and not unit):
         msg = f"{text!r} is no size: write {FORMS}"
         raise argparse.ArgumentTypeError(msg)
-    whole, part, unit = size.groups()
-    return int(float(f"{whole}.{part or 0}") * _UNITS[(unit or "").lower()])
+    return int(number * _UNITS[(unit or "").lower().rstrip("b")])

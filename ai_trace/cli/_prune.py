@@ -31,8 +31,8 @@ from ai_trace.render._values import size
 
 DESCRIPTION = """\
 Delete old sessions, or the oldest until the rest is small enough. Say which
-ones first; with --dry-run, only say it. On a terminal you are asked before
-anything goes.
+ones first; with --dry-run, only say it. If you type it, you are asked before
+anything goes; a cron job is not.
 
 The newest of --keep-last are kept whatever else is asked. A session that is
 being written is never touched, nor is a directory that holds anything but
@@ -110,7 +110,7 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
     if not options.json:
         terminal.write_all(_plan(chosen, options))
     _complain_of_size(stored, chosen, options.max_size, terminal)
-    if chosen and _asks(options, terminal) and not _agreed(terminal):
+    if chosen and _asks(options) and not _agreed(terminal):
         terminal.write("Nothing was deleted.")
         return NOTHING_FOUND
     return _carry_out(chosen, options, terminal)
@@ -145,15 +145,19 @@ def _count(number: int) -> str:
     return "1 session" if number == 1 else f"{number} sessions"
 
 
-def _asks(options: argparse.Namespace, terminal: Terminal) -> bool:
-    if options.dry_run or options.json or options.yes or not terminal.is_terminal:
+def _asks(options: argparse.Namespace) -> bool:
+    if options.dry_run or options.json or options.yes:
         return False
+    # Whoever pipes what is said into a pager or a file is there to be asked.
     return sys.stdin is not None and sys.stdin.isatty()
 
 
 def _agreed(terminal: Terminal) -> bool:
-    terminal.write_pieces(["Delete them? [y/N] "])
-    terminal.flush()
+    if terminal.is_terminal:
+        terminal.write_pieces(["Delete them? [y/N] "])
+        terminal.flush()
+    else:
+        terminal.complain("Delete them? [y/N]")
     return sys.stdin.readline().strip().lower() in _YES
 
 

@@ -191,7 +191,7 @@ DEAD = ["jsonl", "open"]
         # Without locks, nothing tells that its writer is dead.
         ("dead recover", 1, DEAD),
         ("traces compress", 0, ["jsonl.gz"]),
-        ("traces prune --max-size 1 --yes", 0, []),
+        ("traces prune --max-size 1B --yes", 0, []),
     ],
 )
 def test_the_command_line(
