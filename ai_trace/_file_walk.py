@@ -55,9 +55,6 @@ _KEY = b'"session"'
 # what is told together stands in the list, too; and so many runs of further ones.
 _NAMED_LINES = 900
 _NAMED_RUNS = 1_000
-# So many more lines are decoded in vain, and others if most are steps: a compressed
-# file may be small and hold half a billion.
-_MOST_IN_VAIN = 100_000
 # Every step has the key, some letter of which might be escaped.
 _STEPS_HAVE = (b'"name"', b"\\u")
 _NEWLINE = ord("\n")
@@ -104,7 +101,6 @@ class FileWalk:
         self._junk_lines = 0
         self._runs = 0
         self._doubts = 0
-        self._in_vain = 0
         self._is_stated = False
         self.header: SessionHeader | None = None
 
@@ -132,7 +128,7 @@ class FileWalk:
                 file.seek(begin)
             if end is None:
                 end = size_of(self._path)
-            while begin < end and not self._is_hopeless:
+            while begin < end:
                 data = _whole_lines(file, min(self._block, end - begin))
                 if not data:
                     break
@@ -242,23 +238,12 @@ class FileWalk:
             yield from self._told_run()
             yield offset, size, plain
 
-    @property
-    def _is_packed(self) -> bool:
-        return os.fspath(self._path).endswith(PACKINGS)
-
-    @property
-    def _is_hopeless(self) -> bool:
-        most = max(_MOST_IN_VAIN, self._count // 2)
-        return self._in_vain > most and self._is_packed
-
     def _ended(self, file: BinaryIO, offset: int) -> Iterator[Batch]:
-        if not self._is_packed:
+        if not os.fspath(self._path).endswith(PACKINGS):
             return
         from ai_trace._packed import problem_of
 
         problem = problem_of(file)
-        if self._is_hopeless:
-            problem = f"{self._in_vain} of its lines are damaged; the rest is not read."
         if problem:
             where = f"{self._prefix}offset {offset}"
             yield [offset], [0], [Problem(where, problem, "file")]
@@ -295,7 +280,6 @@ class FileWalk:
 
     def _named_damage(self, line: Line, where: str, what: str) -> Iterator[Item]:
         if line.ended and self._named >= _NAMED_LINES:
-            self._in_vain += 1
             self._add_to_run(1, where, line.offset)
             return
         self._named += 1

@@ -8,6 +8,7 @@ asked, so a file is opened only when more of its session is needed.
 from __future__ import annotations
 
 import os
+import sys
 from collections import Counter
 from itertools import chain, islice
 
@@ -177,7 +178,8 @@ def find(directory: PathLike, limit: int | None = None) -> list[SessionInfo]:
     if limit is not None and limit < 0:
         msg = f"find(limit={limit!r}): limit is 0 or more, or None for all sessions."
         raise ValueError(msg)
-    return list(islice(Directory(directory), limit))
+    most = None if limit is None else min(limit, sys.maxsize)
+    return list(islice(Directory(directory), most))
 
 
 def no_sessions(directory: PathLike) -> TraceReadError:

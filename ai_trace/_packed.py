@@ -28,6 +28,10 @@ _SHORTEST_LINE = 100
 # Traces become five to thirty times smaller, the most boring of them a hundred times.
 _USUAL_RATIO = 100
 _ALWAYS = 1024**3
+# An id and a time alone do not become smaller than ten bytes, so a line for every four
+# is of nobody's steps. Fewer lines are read in any case.
+_BYTES_A_LINE = 4
+_LINES = 100_000
 _GZIP = 31  # what zlib calls the format of gzip
 _ERRORS = (OSError, EOFError, ValueError, MemoryError)
 
@@ -48,8 +52,7 @@ def unpacking(file: BinaryIO, path: str | os.PathLike[str]) -> BinaryIO:
         TraceReadError: If this Python cannot unpack it.
     """
     kind = _kind_of(path)
-    most = max(_ALWAYS, _USUAL_RATIO * os.fstat(file.fileno()).st_size)
-    return cast("BinaryIO", io.BufferedReader(_Unpacking(file, kind, most), _BLOCK))
+    return cast("BinaryIO", io.BufferedReader(_Unpacking(file, kind), _BLOCK))
 
 
 def unpacked(file: BinaryIO) -> BinaryIO:
@@ -93,11 +96,14 @@ class _Unpacked(io.BufferedRandom):
 class _Unpacking(io.RawIOBase):
     # Of files that were put one behind the other, all are read.
 
-    def __init__(self, file: BinaryIO, kind: _Kind, most: int) -> None:
+    def __init__(self, file: BinaryIO, kind: _Kind) -> None:
         self.problem = ""
         self._file = file
         self._kind = kind
-        self._most = most
+        size = os.fstat(file.fileno()).st_size
+        self._room = max(_ALWAYS, _USUAL_RATIO * size)
+        self._line_room = _LINES + size // _BYTES_A_LINE
+        self._lines = 0
         self._unpacker = kind.make()
         self._pending = b""
         self._portion = _LITTLE
@@ -132,13 +138,14 @@ class _Unpacking(io.RawIOBase):
         data = b"" if self.problem else self._more(len(buffer))
         buffer[: len(data)] = data
         self._at += len(data)
+        self._lines += data.count(b"\n")
         return len(data)
 
     def _more(self, size: int) -> bytes:
-        left = self._most - self._at
-        if left <= 0:
-            limit = f"more than {self._most} bytes"
-            self.problem = f"It unpacks to {limit}; the rest is not read."
+        left = self._room - self._at
+        if left <= 0 or self._lines > self._line_room:
+            limit = f"{self._room} bytes" if left <= 0 else f"{self._line_room} lines"
+            self.problem = f"It unpacks to more than {limit}; the rest is not read."
             return b""
         try:
             return self._unpack(min(size, left))

@@ -14,7 +14,6 @@ import os
 import shutil
 import stat
 import time
-import zlib
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from typing import BinaryIO
 from ai_trace._files import find_parts
 from ai_trace._names import DOCUMENTS, PACKED, SUFFIX
 from ai_trace._open_steps import CAN_TELL
+from ai_trace._packed import unpacking
 from ai_trace._parts import (
     by_process,
     id_in,
@@ -381,14 +381,12 @@ def _check(source: Path, packed: Path) -> None:
 
 
 def _holds_the_same(source: Path, packed: Path) -> bool:
-    with open(source, "rb") as plain, gzip.open(packed, "rb") as unpacked:
-        try:
-            return _digest(plain) == _digest(unpacked)
-        except (EOFError, zlib.error, gzip.BadGzipFile):
-            return False
+    # As readers do, who do not unpack without bounds.
+    with open(source, "rb") as plain, unpacking(open(packed, "rb"), _GZIP) as unpacked:
+        return _digest(plain) == _digest(unpacked)
 
 
-def _digest(file: BinaryIO | gzip.GzipFile) -> bytes:
+def _digest(file: BinaryIO) -> bytes:
     digest = hashlib.blake2b()
     while block := file.read(_BLOCK):
         digest.update(block)

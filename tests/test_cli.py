@@ -21,6 +21,7 @@ from cli_runs import (
     write_session,
 )
 
+from ai_trace import reading
 from ai_trace.cli import main
 
 
@@ -316,6 +317,20 @@ class TestList:
         assert ["researcher"] == [
             row.split()[1] for row in done.stdout.splitlines()[1:]
         ]
+
+    @pytest.mark.parametrize("n", ["9" * 19, "9" * 25, "9" * 5_000, "1000"])
+    def test_more_than_there_are(self, two_sessions: Path, n: str) -> None:
+        """More sessions than there can be are all of them, as are more steps."""
+        every = run("list", cwd=two_sessions)
+        done = run("list", "-n", n, cwd=two_sessions)
+        shown = [
+            run(*words, cwd=two_sessions).returncode
+            for words in (("tail", "--no-follow", "-n", n), ("view", "--depth", n))
+        ]
+
+        assert (0, every.stdout) == (done.returncode, done.stdout)
+        assert [0, 0] == shown
+        assert 2 == len(reading.find(two_sessions / "traces", limit=10**30))
 
     def test_mistyped_agent(self, two_sessions: Path) -> None:
         """An agent without sessions is named, with the one that was meant."""

@@ -303,6 +303,19 @@ class TestCompress:
         status = path.with_name(f"{path.name}.gz").stat()
         assert (0o640, owner) == (status.st_mode & 0o777, status.st_uid)
 
+    def test_what_would_not_be_read(self, tmp_path: Path) -> None:
+        """A file of which a reader would not unpack all is left as it is."""
+        path = record(tmp_path, 3)
+        with path.open("ab") as file:
+            file.write(b"tick\n" * 200_000)
+        before = path.read_bytes()
+
+        with pytest.raises(TraceError, match="does not read back the same"):
+            compress(survey(tmp_path)[0])
+
+        assert [path.name] == os.listdir(tmp_path)
+        assert before == path.read_bytes()
+
     def test_who_may_not_give_it_away(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -5,6 +5,7 @@ What the verbs' command lines have in common.
 from __future__ import annotations
 
 import argparse
+import sys
 
 from ai_trace.cli._words import CLOSED_PIPE as CLOSED_PIPE
 from ai_trace.cli._words import FOUND as FOUND
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 
 _HELP_WIDTH = 80
+_DIGITS = len(str(sys.maxsize))
 
 
 class Parser(argparse.ArgumentParser):
@@ -155,7 +157,8 @@ def count(text: str) -> int:
     if not text.isdecimal():
         msg = f"{text!r} is not a whole number of 0 or more"
         raise argparse.ArgumentTypeError(msg)
-    return int(text)
+    # More than there can be of anything are all of them.
+    return int(text) if len(text) < _DIGITS else sys.maxsize
 
 
 def positive(text: str) -> int:
@@ -171,7 +174,8 @@ def positive(text: str) -> int:
     Raises:
         argparse.ArgumentTypeError: If the word is no such number.
     """
-    if not text.isdecimal() or int(text) == 0:
+    number = count(text) if text.isdecimal() else 0
+    if not number:
         msg = f"{text!r} is not a whole number of 1 or more"
         raise argparse.ArgumentTypeError(msg)
-    return int(text)
+    return number
