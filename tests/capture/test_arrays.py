@@ -238,10 +238,11 @@ def test_subclasses_of_times_are_not_asked(show):
 
         __str__ = __repr__ = isoformat
 
+    # Its constructor makes but its own.
     value = pd.Timestamp("2026-01-02")
-    made = Odd.__new__(Odd, "2026-01-02")
+    value.__class__ = Odd
 
-    assert {"2026-01-02T00:00:00"} == set(show([value, made]).value)
+    assert "2026-01-02T00:00:00" == show(value).value
 
 
 def test_odd_labels(show):
