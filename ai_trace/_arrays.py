@@ -103,12 +103,27 @@ def scalar(value: Any) -> Any:
     return item if type(item) is not type(value) else str(value)
 
 
-def frame(value: Any) -> Summary:
+def frame(value: Any) -> Any:
     """Summarise a pandas DataFrame."""
+    value, own = _plain(value, "DataFrame"), value
     rows, columns = value.shape
     head = _corner(value, is_wide=columns > rows)
     cells = [list(row) for row in head.itertuples(index=True, name=None)]
-    return table_of(value, [rows, columns], head.columns.tolist(), head.dtypes, cells)
+    return table_of(own, [rows, columns], head.columns.tolist(), head.dtypes, cells)
+
+
+def _plain(value: Any, name: str) -> Any:
+    """Return a table as of pandas' own class: what a subclass overrides is not run."""
+    base = getattr(sys.modules["pandas"], name)
+    if type(value) is base:
+        return value
+    manager = instance_dict(value)["_mgr"]
+    # Before pandas 2.1 its constructor took what a table is made around.
+    made = getattr(base, "_from_mgr", None)
+    plain = base(manager) if made is None else made(manager, axes=manager.axes)
+    # A series is not whole without.
+    instance_dict(plain).setdefault("_name", None)
+    return plain
 
 
 def _corner(value: Any, *, is_wide: bool) -> Any:
@@ -121,16 +136,16 @@ def _corner(value: Any, *, is_wide: bool) -> Any:
 
 def series(value: Any) -> Summary:
     """Summarise a pandas Series."""
-    return _column(value, value.iloc[:HEAD_ITEMS])
+    plain = _plain(value, "Series")
+    head = plain.iloc[:HEAD_ITEMS].tolist()
+    name = instance_dict(value).get("_name")
+    return items_of(value, plain.shape, plain.dtype, head, name=name)
 
 
 def index(value: Any) -> Summary:
     """Summarise a pandas Index."""
-    return _column(value, value[:HEAD_ITEMS])
-
-
-def _column(value: Any, head: Any) -> Summary:
-    return items_of(value, value.shape, value.dtype, head.tolist(), name=value.name)
+    head = value[:HEAD_ITEMS].tolist()
+    return items_of(value, value.shape, value.dtype, head, name=value.name)
 
 
 def extension_array(value: Any) -> Summary:

@@ -261,7 +261,8 @@ class Copy(Leaves):
                 names = names or Names(set(by_name))
                 self._room = room - 2
                 name = self._key(key, path, names)
-                said = told.get(name) or (key if type(key) in (str, bytes) else name)
+                is_text = type(key) is str or type(key) is bytes
+                said = told.get(name) or (key if is_text else name)
                 shown = self._unless_secret(said, child, below(path, name))
             if self._room < 0:
                 self._room = min(room, 0)

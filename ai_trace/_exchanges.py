@@ -123,7 +123,8 @@ def urllib_request(value: Any) -> dict[str, Any]:
 
 
 def _filled(part: Any) -> Any:
-    return None if type(part) in (dict, list) and not part else part
+    is_known = type(part) is dict or type(part) is list
+    return None if is_known and not part else part
 
 
 def mail(value: Any) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from types import MappingProxyType
 from typing import Any, Callable, NamedTuple
 
 from ai_trace._objects import (
@@ -51,7 +52,8 @@ class ByClass(NamedTuple):
 
 # What a subclass holds, as of the builtin type.
 _COPIES: dict[type, Callable[[Any], Any]] = {
-    dict: dict.copy,
+    # No copy, for which a dictionary asks its class.
+    dict: MappingProxyType,
     list: list.copy,
     set: set.copy,
     frozenset: frozenset.copy,
@@ -83,19 +85,23 @@ def _all_of(cls: type, names: Any) -> Callable[[Any], Any]:
     is_container = "__len__" in base.__dict__ and base is not str
 
     def read(value: Any) -> dict[str, Any]:
-        fields, items = read_fields(value), _COPIES[base](value)
-        if is_container and (not items or _are_all_among(items, fields)):
+        fields = read_fields(value)
+        if is_container and _adds_nothing(base, value, fields):
             return fields
+        items = _COPIES[base](value)
         return {"fields": fields, "items" if is_container else "value": items}
 
     return read
 
 
-def _are_all_among(items: Any, fields: dict[str, Any]) -> bool:
-    """Tell whether a dictionary holds what its fields do: models' outputs are both."""
-    return type(items) is dict and all(
+def _adds_nothing(base: Any, value: Any, fields: dict[str, Any]) -> bool:
+    """Tell whether a container holds what its fields do: outputs of models are so."""
+    count = base.__len__(value)
+    if base is not dict or count > len(fields):
+        return not count
+    return all(
         type(key) is str and key in fields and fields[key] is item
-        for key, item in items.items()
+        for key, item in dict.items(value)
     )
 
 
@@ -173,7 +179,9 @@ def data_reader(cls: type) -> Callable[[Any], Any]:
 
     def read(value: Any) -> Any:
         data = stored(value)
-        return data if type(data) in (dict, list, str) else UNKNOWN
+        kind = type(data)
+        # By identity: ``in`` would ask the metaclass.
+        return data if kind is dict or kind is list or kind is str else UNKNOWN
 
     return read
 

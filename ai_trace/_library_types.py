@@ -46,7 +46,7 @@ def _httpx_url(value: object) -> Any:
 
 
 def _moment(value: Any) -> Any:
-    return value.isoformat()
+    return sys.modules["pandas"].Timestamp.isoformat(value)
 
 
 def _masked(_value: Any) -> Summary:
@@ -65,8 +65,14 @@ _WITH_TEXT = (
     "numpy.ma.core.MaskedConstant",
     "pandas.Interval",
     "pandas.Period",
+    "pandas.Timedelta",
     "pandas._libs.interval.Interval",
+    "pandas._libs.missing.NAType",
+    "pandas._libs.tslibs.nattype.NaTType",
     "pandas._libs.tslibs.period.Period",
+    "pandas._libs.tslibs.timedeltas.Timedelta",
+    "pandas.api.typing.NAType",
+    "pandas.api.typing.NaTType",
     "yarl.URL",
     "yarl._url.URL",
     "zoneinfo.ZoneInfo",
@@ -134,16 +140,10 @@ BY_NAME: dict[str, Callable[[Any], Any] | ByClass] = {
     "pandas.DataFrame": _arrays.frame,
     "pandas.Index": _arrays.index,
     "pandas.Series": _arrays.series,
-    "pandas.Timedelta": str,
     # Dates to datetime, whose methods read the wrong fields of them.
     "pandas.Timestamp": _moment,
-    "pandas._libs.missing.NAType": str,
-    "pandas._libs.tslibs.nattype.NaTType": str,
-    "pandas._libs.tslibs.timedeltas.Timedelta": str,
     "pandas._libs.tslibs.timestamps.Timestamp": _moment,
     "pandas.api.extensions.ExtensionArray": _arrays.extension_array,
-    "pandas.api.typing.NAType": str,
-    "pandas.api.typing.NaTType": str,
     "pandas.core.arrays.base.ExtensionArray": _arrays.extension_array,
     "pandas.core.frame.DataFrame": _arrays.frame,
     "pandas.core.indexes.base.Index": _arrays.index,

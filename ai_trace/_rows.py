@@ -29,7 +29,7 @@ def sqlalchemy_row(value: Any) -> Any:
     """Show a row of SQLAlchemy by the names of its columns."""
     cells, parent = held(value, "_data"), held(value, "_parent")
     names = held(parent, "_keys")
-    is_row = type(cells) is tuple and type(names) in (list, tuple)
+    is_row = type(cells) is tuple and (type(names) is list or type(names) is tuple)
     return _by_name(names, cells) if is_row and len(names) == len(cells) else UNKNOWN
 
 

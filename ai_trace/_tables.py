@@ -147,7 +147,10 @@ def image(value: Any) -> Any:
     """Tell of a Pillow image what is known without loading it."""
     stored = instance_dict(value)
     size = stored.get("_size", stored.get("size"))
-    if type(size) is not tuple or [int, int] != list(map(type, size)):
+    if type(size) is not tuple or len(size) != 2:
+        return UNKNOWN
+    width, height = size
+    if type(width) is not int or type(height) is not int:
         return UNKNOWN
     known = {
         "format": stored.get("format", class_attribute(type(value), "format")),
@@ -159,7 +162,7 @@ def image(value: Any) -> Any:
         "size": list(size),
         **{name: told for name, told in known.items() if type(told) is str and told},
     }
-    return Summary(fields, {"items": size[0] * size[1]})
+    return Summary(fields, {"items": width * height})
 
 
 def jax_array(value: Any) -> Any:

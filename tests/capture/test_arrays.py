@@ -202,6 +202,49 @@ def test_no_column_of_a_data_frame_is_copied(recording, measure_value, rows):
     assert held < 500_000
 
 
+@pytest.mark.parametrize("kind", ["DataFrame", "Series"])
+def test_subclasses_of_tables_are_not_asked(show, kind):
+    """F80: what a class of the program made from a table overrides is not run."""
+
+    class Odd(getattr(pd, kind)):
+        armed = False
+
+        def __getattribute__(self, name):
+            if Odd.armed:
+                touched.append(name)
+            return super().__getattribute__(name)
+
+        @property
+        def _constructor(self):
+            return Odd
+
+    value = Odd({"a": [1.5] * 7} if kind == "DataFrame" else [1.5] * 7)
+    Odd.armed = True
+    shown = show(value).value
+    Odd.armed = False
+
+    assert [1.5] * 5 == [
+        row[-1] if kind == "DataFrame" else row for row in shown["head"]
+    ]
+    assert 7 == shown["shape"][0]
+
+
+def test_subclasses_of_times_are_not_asked(show):
+    """F102: neither is the text of a time of a class of the program."""
+
+    class Odd(pd.Timestamp):
+        def isoformat(self, *_args, **_options):
+            touched.append("isoformat")
+
+        __str__ = __repr__ = isoformat
+
+    # Its constructor makes but its own.
+    value = pd.Timestamp("2026-01-02")
+    value.__class__ = Odd
+
+    assert "2026-01-02T00:00:00" == show(value).value
+
+
 def test_odd_labels(show):
     """F89: labels of any kind, twice the same or hostile, cost nothing but names."""
     value = pd.DataFrame([[1, 2, 3]], columns=["a", "a", object()])

@@ -120,6 +120,19 @@ def test_hostile_metaclasses_are_not_asked(show):
     assert f"<{name}>" == show(instance).value
 
 
+def test_hostile_metaclasses_are_not_compared(show):
+    """F80: whatever stands where data are looked for, its class is told by identity."""
+    hostile = object.__new__(WithHostileMeta)
+    wrapped = collections.UserDict()
+    wrapped.data = hostile
+
+    shown = show([{hostile: 1}, wrapped, {hostile: 1}.items()]).value
+
+    assert [{"<nasty_classes.WithHostileMeta>": 1}, "<collections.UserDict>"] == shown[
+        :2
+    ]
+
+
 @pytest.mark.parametrize("base", [dict, list, tuple, set, str, int, float, bytes])
 def test_builtins_with_hostile_metaclasses(show, base):
     """F80: a builtin type with a hostile metaclass on top is read as data."""

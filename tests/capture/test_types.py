@@ -433,6 +433,32 @@ def test_fields_and_items_at_once(show, value, shown):
     assert [] == seen.notes
 
 
+def test_a_container_of_fields_is_not_asked(show):
+    """F80: its items are read past what its class overrides, and their keys, too."""
+
+    class Odd(Basket):
+        def keys(self):
+            TOUCHED.append("keys")
+
+        __iter__ = __getitem__ = items = copy = keys
+
+    class Key:
+        armed = False
+
+        def __hash__(self):
+            if self.armed:
+                TOUCHED.append("hash")
+            return 1
+
+    value = filled(Odd(), a=1)
+    dict.__setitem__(value, Key(), 2)
+    TOUCHED.clear()
+    Key.armed = True
+
+    assert [1, 2] == list(show(value).value["items"].values())
+    assert [] == TOUCHED
+
+
 def test_a_container_of_fields_that_holds_itself(show):
     """F77: so does one that stands among its own items."""
     value = Basket()
