@@ -193,11 +193,12 @@ class AppendFile:
 
     def look(self) -> str | None:
         """Tell what ``append_if_sound`` would tell, whenever the last look was."""
-        # In this order: what was seen before can only have grown since.
+        # In this order: what was seen before, and what was written up to where we stand,
+        # can only have grown since.
         seen = self._seen
         try:
+            position = _system.lseek(self._descriptor, 0, _HERE)
             status = _system.fstat(self._descriptor)
-            position = _system.lseek(self._descriptor, 0, os.SEEK_CUR)
         except OSError as exc:
             if interrupts(exc):
                 raise
@@ -205,7 +206,15 @@ class AppendFile:
         if (status.st_dev, status.st_ino) != self._identity or self._there() is None:
             return "gone"
         self._seen, self.size = status.st_size, position
-        return "truncated" if status.st_size < seen else None
+        if status.st_size >= max(seen, position):
+            return None
+        self._stand_at_end()
+        return "truncated"
+
+    def _stand_at_end(self) -> None:
+        # Else the next look would tell of the same once more.
+        with suppress(OSError):
+            self.size = _system.lseek(self._descriptor, 0, os.SEEK_END)
 
     def _stands_at(self, position: int) -> bool:
         """

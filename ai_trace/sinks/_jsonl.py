@@ -201,8 +201,8 @@ class JSONLSink:
         with self._lock:
             self._header = step.header
             try:
-                if self._file is not None and self._file.look() == "gone":
-                    self._recover("gone")
+                if self._file is not None:
+                    self._recover(self._file.look())
                 self._append_dressed(self._file_for(line), line)
             except OSError as exc:
                 if not interrupts(exc):
