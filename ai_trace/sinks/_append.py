@@ -78,7 +78,9 @@ class AppendFile:
             self.size = _system.lseek(self._descriptor, 0, os.SEEK_END)
         except OSError:
             taken, self._descriptor = self._descriptor, -1
-            _system.close(taken)
+            with suppress(OSError):
+                # It may be closed already, if an alarm went off as it was moved.
+                _system.close(taken)
             raise
         self._identity = (status.st_dev, status.st_ino)
         self._seen = self.size
@@ -208,13 +210,9 @@ class AppendFile:
         self._seen, self.size = status.st_size, position
         if status.st_size >= max(seen, position):
             return None
-        self._stand_at_end()
-        return "truncated"
-
-    def _stand_at_end(self) -> None:
         # Else the next look would tell of the same once more.
-        with suppress(OSError):
-            self.size = _system.lseek(self._descriptor, 0, os.SEEK_END)
+        self.size = _system.lseek(self._descriptor, 0, os.SEEK_END)
+        return "truncated"
 
     def _stands_at(self, position: int) -> bool:
         """

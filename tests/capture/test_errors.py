@@ -216,7 +216,9 @@ def test_the_innermost_frames_are_kept(recording, kind, kept):
 
     told = recording.one("decide")["traceback"]
     assert kept == told.count("  File ")
-    assert told.endswith(f"in ping\n    raise kind(\"bottom\")\n{kind.__name__}: bottom\n")
+    assert told.endswith(
+        f'in ping\n    raise kind("bottom")\n{kind.__name__}: bottom\n'
+    )
 
 
 def test_groups_of_a_thousand(recording, show):
