@@ -195,8 +195,8 @@ class AppendFile:
 
     def look(self) -> str | None:
         """Tell what ``append_if_sound`` would tell, whenever the last look was."""
-        # In this order: what was seen before, and what was written up to where we stand,
-        # can only have grown since.
+        # In this order: what was seen before, and what was written up to where we
+        # stand, can only have grown since.
         seen = self._seen
         try:
             position = _system.lseek(self._descriptor, 0, _HERE)

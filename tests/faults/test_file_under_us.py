@@ -188,7 +188,7 @@ def test_the_file_is_truncated_to_make_room(tmp_path: Path) -> None:
 
 
 def test_the_file_is_deleted_before_the_end(tmp_path: Path) -> None:
-    """F10: a line that went into a deleted file is read back at the close, if need be."""
+    """F10: a line that went into a deleted file is read back at the close at last."""
     with Tracer("agent", tmp_path) as tracer:
         make(tracer, "first", "second")
         os.unlink(tracer.path)
