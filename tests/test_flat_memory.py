@@ -4,10 +4,13 @@ Memory stays flat over 200,000 steps, and every one of them is in the file.
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 
 import pytest
+
+from ai_trace import Tracer, _live_tracers
 
 
 # One step stays open all along, as in a service; below it steps of every kind come and
@@ -105,3 +108,23 @@ def test_memory_stays_flat(tmp_path):
     # The count wavers by a thousand or so; a block left by each step would be 100,000.
     assert blocks < 5_000
     assert resident < 2_000_000
+
+
+def test_names_made_of_data_are_not_kept(monkeypatch):
+    """Should a program make names of its data, no more than some are remembered."""
+    monkeypatch.setattr("ai_trace._recorder._MAX_HEADS", 10)
+    tracer = Tracer("agent", auto_save=False)
+    for number in range(45):
+        tracer.step(f"order {number}").start().finish()
+
+    assert 5 == len(tracer.heads)
+
+
+def test_forgotten_tracers_are_not_kept():
+    """Of tracers that nobody holds any more nothing is left with the next one."""
+    for _ in range(20):
+        Tracer("agent", auto_save=False)
+    gc.collect()
+    Tracer("agent", auto_save=False)
+
+    assert len(_live_tracers._made) < 20

@@ -133,6 +133,35 @@ def test_thread_with_the_frameworks_context_alone() -> None:
     assert "a" == parents(steps)["b"]
 
 
+def test_traced_in_a_thread_with_the_frameworks_context_alone() -> None:
+    """So it does for a traced function of each kind, where no tracer is activated."""
+
+    @traced
+    def whole() -> None:
+        pass
+
+    @traced
+    def items() -> Iterator[int]:
+        yield 1
+
+    def work() -> None:
+        held.set(carried)
+        with step("block"):
+            pass
+        whole()
+        list(items())
+
+    with capture() as steps:
+        with foreign("a") as carried:
+            thread = threading.Thread(target=work)
+            thread.start()
+            thread.join()
+
+    names = [name.rpartition(".")[2] for name in parents(steps)]
+    assert ["block", "whole", "items", "a"] == names
+    assert ["a", "a", "a", None] == [*parents(steps).values()]
+
+
 def test_two_frameworks() -> None:
     """Of what several frameworks have open, the one that began last is deepest."""
     other: ContextVar[ForeignStep | None] = ContextVar("other", default=None)

@@ -24,6 +24,7 @@ from trace_lines import (
 )
 from trace_lines import record as step_record
 
+from ai_trace import _lines as lines
 from ai_trace import reading
 from ai_trace._record import StepRecord
 from ai_trace._tree import Problem, Writer
@@ -231,6 +232,55 @@ def test_a_session_is_read_as_of_one_moment(tmp_path):
         file.write(line(4, 3))
 
     assert [1, 2] == [record.seq for record in found]
+
+
+def test_a_journal_that_changes_files_meanwhile_is_read(dead, monkeypatch):
+    """What went from the second file to the first while both were read is there."""
+    second = write_journal(dead.parent, header_line(), start(7), suffix=".open2")
+    opened = []
+
+    def open_file(path):
+        opened.append(path.suffix)
+        # The first time it is asked whether somebody holds its lock.
+        if path == second and opened.count(".open2") == 2:
+            write_journal(dead.parent, header_line(), start(7), start(8, 7))
+            second.write_bytes(b"")
+        return lines.open_file(path)
+
+    monkeypatch.setattr("ai_trace._open_steps.open_file", open_file)
+
+    names = {record.name for record in reading.read(dead).steps}
+    assert {"step 7", "step 8"} <= names
+    assert [".open", ".open2", ".open"] == opened[2:]
+
+
+def test_a_line_without_an_end_is_no_later_than_the_others(dead):
+    """A line that names no time of its end tells nothing of when the writer lived."""
+    path = write(dead.parent, first_line(3, 1, finished_at=None, duration_ms=None))
+
+    (writer,) = reading.read(path).writers
+    assert START + 4.25 == writer.heard_at
+
+
+def test_a_journal_that_names_no_time_is_as_old_as_its_file(tmp_path):
+    """Where no line names a time, the file's own has to do."""
+    journal = write_journal(tmp_path, header_line(), start(1, started_at=0))
+    os.utime(journal, (START + 77, START + 77))
+
+    (writer,) = reading.read(write(tmp_path, first_line(9, finished_at=None))).writers
+    assert START + 77 == writer.heard_at
+
+
+def test_a_journal_beyond_measure_is_read_in_part(dead, monkeypatch):
+    """Of a journal that no tracer has written so large the rest is counted."""
+    found = dead.with_suffix(".open").read_bytes().splitlines(keepends=True)
+    three = sum(len(each) + 250 for each in found[:3])
+    monkeypatch.setattr("ai_trace._journal._MAX_BYTES", three)
+    session = reading.read(dead)
+
+    assert [OPEN[0], ("step 3", "ok")] == outcomes(session.steps)
+    (problem,) = session.problems
+    assert "2 damaged lines in the journal" in problem.what
 
 
 def test_a_journal_that_cannot_be_read_is_named(dead):

@@ -229,6 +229,7 @@ def test_a_placeholder_is_a_step():
 
     assert placeholder is not None
     assert ("missing", None) == (placeholder.outcome, placeholder.finished_at)
+    assert {*record(1).to_dict()} == {*placeholder.to_dict()}
     assert [1, 3, 3] == [step.seq for step in session.steps]
     assert [3] == [step.seq for step in session.children(placeholder)]
     assert {"ok": 2} == dict(session.outcomes)

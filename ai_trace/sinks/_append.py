@@ -78,7 +78,9 @@ class AppendFile:
             self.size = _system.lseek(self._descriptor, 0, os.SEEK_END)
         except OSError:
             taken, self._descriptor = self._descriptor, -1
-            _system.close(taken)
+            with suppress(OSError):
+                # It may be closed already, if an alarm went off as it was moved.
+                _system.close(taken)
             raise
         self._identity = (status.st_dev, status.st_ino)
         self._seen = self.size
@@ -193,11 +195,12 @@ class AppendFile:
 
     def look(self) -> str | None:
         """Tell what ``append_if_sound`` would tell, whenever the last look was."""
-        # In this order: what was seen before can only have grown since.
+        # In this order: what was seen before, and what was written up to where we
+        # stand, can only have grown since.
         seen = self._seen
         try:
+            position = _system.lseek(self._descriptor, 0, _HERE)
             status = _system.fstat(self._descriptor)
-            position = _system.lseek(self._descriptor, 0, os.SEEK_CUR)
         except OSError as exc:
             if interrupts(exc):
                 raise
@@ -205,7 +208,11 @@ class AppendFile:
         if (status.st_dev, status.st_ino) != self._identity or self._there() is None:
             return "gone"
         self._seen, self.size = status.st_size, position
-        return "truncated" if status.st_size < seen else None
+        if status.st_size >= max(seen, position):
+            return None
+        # Else the next look would tell of the same once more.
+        self.size = _system.lseek(self._descriptor, 0, os.SEEK_END)
+        return "truncated"
 
     def _stands_at(self, position: int) -> bool:
         """

@@ -8,7 +8,7 @@ import errno
 import os
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -201,8 +201,7 @@ class JSONLSink:
         with self._lock:
             self._header = step.header
             try:
-                if self._file is not None and self._file.look() == "gone":
-                    self._recover("gone")
+                self._look_before(line)
                 self._append_dressed(self._file_for(line), line)
             except OSError as exc:
                 if not interrupts(exc):
@@ -211,6 +210,17 @@ class JSONLSink:
             trouble, self._parts.trouble = self._parts.trouble, None
             if trouble is not None:
                 raise trouble
+
+    def _look_before(self, line: bytes) -> None:
+        """See what others did to the file; what interrupts that follows the line."""
+        try:
+            if self._file is not None:
+                self._recover(self._file.look())
+        except BaseException as exc:
+            if interrupts(exc):
+                with suppress(OSError):
+                    self._append_dressed(self._file_for(line), line)
+            raise
 
     def _file_for(self, line: bytes) -> AppendFile:
         """Return the file to write to: the next one, if the line is too much."""

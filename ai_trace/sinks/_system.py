@@ -8,8 +8,9 @@ fail, and count what they cost.
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from typing import Any
+
+from ai_trace import _interruption
 
 
 fcntl: Any
@@ -91,9 +92,13 @@ def out_of_the_way(descriptor: int) -> int:
     if number < _HIGH:
         # A file system for tests, whose descriptors the system knows nothing of.
         return descriptor
-    with suppress(OSError):
-        # Closed it is, whatever the system says of data that it could not keep.
+    try:
         close(descriptor)
+    except OSError as exc:
+        # Closed it is, whatever the system says of data that it could not keep.
+        if _interruption.interrupts(exc):
+            close(number)
+            raise
     return number
 
 

@@ -6,8 +6,11 @@ from __future__ import annotations
 
 import functools
 import json
+import logging
 import signal
+import warnings
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any, Callable
 
@@ -146,6 +149,102 @@ def test_in_a_write(
     assert ["first", "second"] == [line["name"] for line in read_file(tracer.path)]
     assert ["first", "second"] == [record.name for record in others.records]
     assert {"JSONLSink": {f"interrupted: {kind.__name__}": 1}} == health
+
+
+def three_steps(tracer: Tracer) -> None:
+    """Make three steps, the second one with a log entry, and a third inside of it."""
+    with tracer.step("first"):
+        pass
+    with tracer.step("second") as second:
+        second.log(n=1)
+        with tracer.step("third"):
+            pass
+
+
+@pytest.mark.parametrize("kind", ERRORS)
+def test_in_any_system_call(tmp_path: Path, alarm: Any, kind: type[Exception]) -> None:
+    """F57: in whichever call it goes off, the program gets it, and nothing is lost."""
+    error = kind("late")
+    alarm(plain(error))
+    for n in count(1):
+        made: list[str] = []
+
+        def ringing(
+            call: Call, proceed: Proceed, n: int = n, made: list[str] = made
+        ) -> Any:
+            made.append(call.name)
+            if len(made) == n:
+                signal.raise_signal(signal.SIGUSR1)
+            return proceed()
+
+        others, caught = MemorySink(), None
+        with Tracer("agent", tmp_path / str(n), sinks=[others]) as tracer:
+            with intercepted(ringing):
+                try:
+                    three_steps(tracer)
+                except kind as exc:
+                    caught = exc
+
+        names = [line["name"] for line in read_file(tracer.path)]
+        assert names == [record.name for record in others.records], made[n - 1]
+        assert current_step() is None
+        if len(made) < n:
+            break
+        assert error is caught, f"{made[n - 1]} has kept it"
+
+    assert n > 20, "the harness does not see the system calls"
+    assert (["first", "third", "second"], None) == (names, caught)
+
+
+class Ears(logging.Handler):
+    """A log of the program's in which the alarm goes off."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Ring."""
+        signal.raise_signal(signal.SIGUSR1)
+
+
+class RingingError(Exception):
+    """What a sink raises, in whose message the alarm goes off."""
+
+    __str__ = Ringing.__str__
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), RingingError()])
+def test_in_what_is_said(
+    tmp_path: Path, alarm: Any, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F57: so it is in the log of the program, and in what a sink has to say."""
+    late = TimeoutError("late")
+    alarm(plain(late))
+
+    class Broken:
+        def on_finish(self, record: StepRecord) -> None:
+            raise error
+
+    log = logging.getLogger("ai_trace")
+    monkeypatch.setattr(log, "handlers", [Ears()])
+    with Tracer("agent", tmp_path, sinks=[Broken()]) as tracer:
+        with pytest.raises(TimeoutError) as caught, step("scan"):
+            pass
+
+    assert late is caught.value
+    assert ["scan"] == [line["name"] for line in read_file(tracer.path)]
+
+
+def test_in_a_warning(tmp_path: Path, alarm: Any) -> None:
+    """F57: so it is where a program shows its warnings itself."""
+    late = TimeoutError("late")
+    alarm(plain(late))
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.showwarning = lambda *_, **__: signal.raise_signal(signal.SIGUSR1)
+        with Tracer("agent", tmp_path) as tracer:
+            scan = tracer.step("scan").start().finish()
+            with pytest.raises(TimeoutError) as caught:
+                scan.finish()
+
+    assert late is caught.value
 
 
 @pytest.mark.parametrize("ring", [in_a_name, in_a_reason, in_a_message])

@@ -185,6 +185,23 @@ def test_interval_syncs_at_the_end(tmp_path: Path) -> None:
     assert disk.syncs(".jsonl") > before
 
 
+def test_interval_syncs_before_the_next_part(tmp_path: Path) -> None:
+    """On ``interval`` a part that is full is on the disk before the next one begins."""
+    disk = CrashDisk()
+    with intercepted(disk):
+        with Tracer(
+            "agent", tmp_path, durability="interval", max_bytes=3_000
+        ) as tracer:
+            with step("root"):
+                while not list(tmp_path.glob("*part2*")):
+                    before = disk.syncs(tracer.path.name)
+                    with step("step", text="x" * 300):
+                        pass
+                after = disk.syncs(tracer.path.name)
+
+    assert before + 1 == after
+
+
 @pytest.mark.parametrize("level", LEVELS)
 def test_the_file_says_its_level(tmp_path: Path, level: str) -> None:
     """The header states the level, so that a reader knows what a cut tail can mean."""

@@ -14,7 +14,14 @@ from typing import Any, Callable
 import pytest
 from faults import programs
 from faults.losses import has_lines, make, make_until, notes_of, stated_losses
-from faults.system_calls import Call, Proceed, ShortWrites, fail, intercepted
+from faults.system_calls import (
+    Call,
+    Proceed,
+    ShortWrites,
+    fail,
+    failing,
+    intercepted,
+)
 from recorded import parse_line, read_file
 
 from ai_trace import JSONLSink, Tracer, reading
@@ -151,6 +158,57 @@ def test_the_file_is_truncated(tmp_path: Path) -> None:
     assert [*made, "last"] == [line["name"] for line in lines]
     assert 1 == sum(bool(noted(line)) for line in lines)
     assert [*made, "last"] == [s.name for s in reading.read(tracer.path).steps]
+
+
+def test_the_file_is_truncated_behind_its_first_line(tmp_path: Path) -> None:
+    """F12: so it is where nobody had looked at the file since its first line."""
+    with Tracer("agent", tmp_path) as tracer:
+        make(tracer, "first")
+        os.truncate(tracer.path, 0)
+        make(tracer, "second", "third")
+
+    lines = read_file(tracer.path)
+    assert ["second", "third"] == [line["name"] for line in lines]
+    assert [{"truncated by another"}, set()] == [noted(line) for line in lines]
+    assert {} == tracer.health()
+
+
+def test_the_file_is_truncated_to_make_room(tmp_path: Path) -> None:
+    """F12: where the disk was full and the file was cut for that, both are said."""
+    with Tracer("agent", tmp_path) as tracer:
+        make(tracer, "first", "second")
+        with failing("write", on=".jsonl"):
+            make(tracer, "lost")
+        os.truncate(tracer.path, 0)
+        make(tracer, "third", "fourth")
+
+    lines = read_file(tracer.path)
+    assert ["third", "fourth"] == [line["name"] for line in lines]
+    assert [{"truncated by another", "gap"}, set()] == [noted(line) for line in lines]
+
+
+def test_the_file_is_deleted_before_the_end(tmp_path: Path) -> None:
+    """F10: a line that went into a deleted file is read back at the close at last."""
+    with Tracer("agent", tmp_path) as tracer:
+        make(tracer, "first", "second")
+        os.unlink(tracer.path)
+        make(tracer, "third")
+
+    lines = read_file(tracer.path)
+    assert "third" == lines[-1]["name"]
+    assert {"reopened"} == noted(lines[0])
+    assert {} == tracer.health()
+
+
+def test_the_file_is_truncated_before_the_end(tmp_path: Path) -> None:
+    """F12: what no line could say any more is said by the tracer."""
+    with Tracer("agent", tmp_path) as tracer:
+        make(tracer, "first", "second")
+        os.truncate(tracer.path, 0)
+
+    assert {"JSONLSink": {"not said in the file: truncated by another": 1}} == (
+        tracer.health()
+    )
 
 
 def test_the_file_is_cut_inside_a_line(tmp_path: Path) -> None:

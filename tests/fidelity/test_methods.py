@@ -174,6 +174,27 @@ def test_a_partial_object_in_a_class_shows_what_it_was_given(recording):
     assert [{"payer": "paper", "amount": 3}] == [line["context"] for line in lines]
 
 
+def test_a_partial_object_of_a_method_takes_its_object(recording):
+    """What is bound to no object yet is given one with the call."""
+
+    class Account:
+        def pay(self, payer, amount):
+            return amount
+
+    assert 3 == traced(functools.partial(Account.pay))(Account(), "paper", 3)
+
+    line = recording.one("Account.pay")
+    assert ("paper", 3) == (line["context"]["payer"], line["context"]["amount"])
+
+
+def test_a_method_of_a_builtin_class(recording):
+    """A function that names no module is one of the interpreter's own."""
+    assert "BTC" == traced(str.upper)("btc")
+
+    line = recording.one("str.upper")
+    assert ("builtins.str.upper", "BTC") == (line["function"], line["result"])
+
+
 def test_a_class_method_with_a_step_name_of_its_own(recording):
     """The class is left out whatever the step is called; 3.13 hands it over."""
 
