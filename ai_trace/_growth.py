@@ -158,12 +158,14 @@ class Growth:
         return twin
 
     def _note_times(self, record: Glance, started: float, outcome: str) -> None:
-        finished = record.finished_at
+        finished, took = record.finished_at, record.duration_ms
+        if finished is None and took is not None:
+            # One that was cut off went on for at least so long.
+            finished = started + took / 1_000
         if started > 0.0 and (started < self.earliest or not self.earliest):
             self.earliest = started
         if finished is not None and (self.latest is None or finished > self.latest):
             self._note_end(finished)
-        took = record.duration_ms
         if took is not None and outcome not in WITHOUT_END:
             self.timed += 1
             self.total_ms += took

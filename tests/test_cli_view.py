@@ -493,3 +493,31 @@ class TestDamage:
 
         assert "└─ ✔ orphan" in person.stdout
         assert ["orphan"] == names(machine.stdout)
+
+
+def test_a_session_that_died_took_at_least_as_long_as_its_steps(tmp_path):
+    """The heading does not contradict a step that went on for longer."""
+    cut = {"outcome": "unfinished", "finished_at": None, "duration_ms": 4_250.0}
+    steps = [step("scan", 2), {**step("shift", 1), **cut}]
+    write_session(tmp_path / "traces", "bot", "20240301_143022", steps)
+    done = run("view", cwd=tmp_path)
+
+    assert "unfinished after at least 4.25 s" in done.stdout
+    assert "took 4.25 s" in done.stdout or "took 5.25 s" in done.stdout
+
+
+def test_the_heading_counts_the_commonest_outcome_first(tmp_path):
+    """Outcomes stand as in stats, not in the order in which steps finished."""
+    steps = [step("a", 1, outcome="error"), step("b", 2), step("c", 3)]
+    write_session(tmp_path / "traces", "bot", "20240301_143022", steps)
+
+    assert "3 steps: 2 ok, 1 error" in run("view", cwd=tmp_path).stdout
+
+
+def test_full_tells_milliseconds(tmp_path):
+    """--full tells a start as finely as its log entries."""
+    started = {"started_at": STARTED + 0.25}
+    steps = [{**step("a", 1), **started}]
+    write_session(tmp_path / "traces", "bot", "20240301_143022", steps)
+
+    assert "14:30:22.250" in run("view", "--full", cwd=tmp_path).stdout

@@ -150,7 +150,7 @@ def test_full_shows_everything(session):
     assert [
         "✔ decide 3 m 12 s",
         "  id 0000000000000004",
-        "  started 2024-03-01 15:30:26+01:00",
+        "  started 2024-03-01 15:30:26.000+01:00",
         "  function bot.decide",
         "  context",
         "    prompt:",

@@ -47,7 +47,8 @@ def details(
     if record.id:
         yield Span(f"id {record.id}", "quiet")
     if record.started_at:
-        yield Span(f"started {local_time(record.started_at)}", "quiet")
+        when = local_time(record.started_at, "milliseconds")
+        yield Span(f"started {when}", "quiet")
     if record.function:
         yield Span(f"function {record.function}", "quiet")
     sections = _values(record) if call is None else _talk(record, call, known, earlier)

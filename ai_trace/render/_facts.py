@@ -122,7 +122,8 @@ def _meta(header: SessionHeader, style: Style) -> Iterator[str]:
 
 def _outcomes(outcomes: Mapping[str, int]) -> str:
     total = sum(outcomes.values())
-    each = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
+    commonest = sorted(outcomes.items(), key=lambda item: -item[1])
+    each = ", ".join(f"{count} {outcome}" for outcome, count in commonest)
     return f"{total} step{'' if total == 1 else 's'}" + (f": {each}" if each else "")
 
 

@@ -253,18 +253,19 @@ def clock(epoch: Any, *, utc: bool) -> str:
     return f"{when:%H:%M:%S}.{when.microsecond // 1000:03d}{'Z' if utc else ''}"
 
 
-def local_time(epoch: Any) -> str:
+def local_time(epoch: Any, unit: str = "seconds") -> str:
     """
     Show a point in time in local time with its offset.
 
     Args:
         epoch: Epoch seconds, or whatever stands in their place.
+        unit: The smallest that is shown, in the words of ``datetime.isoformat``.
 
     Returns:
         ``2024-03-01 15:30:22+01:00``; ``unknown`` for what is no time.
     """
     when = moment(epoch)
-    return "unknown" if when is None else _local(when).isoformat(" ", "seconds")
+    return "unknown" if when is None else _local(when).isoformat(" ", unit)
 
 
 def _local(when: datetime) -> datetime:
