@@ -36,7 +36,10 @@ VARYING = [
     (re.compile(pattern), word)
     for pattern, word in (
         (r"(?<!\d)20[2-9]\d{5}_\d{6}(_\d+)?(?!\d)", "<session>"),
-        (r"\b20[2-9]\d-\d\d-\d\d[ T]\d\d:\d\d(:\d\d)?([+-]\d\d:\d\d|Z)?", "<time>"),
+        (
+            r"\b20[2-9]\d-\d\d-\d\d[ T]\d\d:\d\d(:\d\d(\.\d{3})?)?([+-]\d\d:\d\d|Z)?",
+            "<time>",
+        ),
         (r"\b\d\d:\d\d:\d\d\.\d{3}Z?", "<time>"),
         (r"\b[12]\d{9}(\.\d+)?\b", "<epoch>"),
         (r"\b\d+(\.\d+)? (µs|ms|s)(?!\w)", "<duration>"),
