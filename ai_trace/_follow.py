@@ -32,6 +32,7 @@ from ai_trace._lines import (
 from ai_trace._lines_back import read_last, read_lines_back
 from ai_trace._open_steps import Journals
 from ai_trace._parts import by_process, place_of
+from ai_trace._problem import in_file
 from ai_trace._record import StepRecord
 from ai_trace._tree import Problem
 from ai_trace.exceptions import TraceReadError
@@ -156,7 +157,7 @@ class _Cursor:
 
     def __init__(self, path: Path, report: Report, memory: _Memory) -> None:
         self.path = path
-        self._report = report
+        self._tell = report
         self._memory = memory
         self._ended = False
         self._header = header_from_name(path)
@@ -175,6 +176,10 @@ class _Cursor:
         for problem in problems:
             self._report(problem)
         return steps
+
+    def _report(self, problem: Problem) -> None:
+        # Named in any case: another file may begin at any moment.
+        self._tell(in_file(problem, self.path.name))
 
     def settle(self, journals: Journals | None) -> bool:
         if journals is None or self._file is None:
@@ -258,7 +263,7 @@ class _Cursor:
             )
         else:
             what = "It was cut short: the last of what was read is in it no more."
-        self._report(Problem(self.path.name, what, "odd"))
+        self._report(Problem(f"offset {end or 0}", what, "odd"))
         self._memory.go_back()
         self._offset = end or 0
 
