@@ -49,6 +49,8 @@ Report = Callable[[Problem], None]
 # its step's id stands.
 _REMEMBERED = 4_096
 _COMPARED = 4_096
+# Of the lines before those that are asked for, fewer: they may be large.
+_REMEMBERED_AT_FIRST = 100
 
 
 class Follower:
@@ -280,8 +282,8 @@ class _Memory:
 
     def begin(self, file: BinaryIO, end: int, steps: Sequence[StepRecord]) -> None:
         self._ids.extend(step.id for step in steps)
-        before = islice(read_lines_back(file, end), min(len(steps) + 1, _REMEMBERED))
-        for line in reversed(list(before)):
+        count = min(max(len(steps), _REMEMBERED_AT_FIRST), _REMEMBERED)
+        for line in reversed(list(islice(read_lines_back(file, end), count))):
             self.add_line(line)
 
     def add_line(self, line: Line) -> None:

@@ -1032,16 +1032,17 @@ def test_follow_shows_no_step_twice(tmp_path, change):
     follower.close()
 
 
-def test_follow_says_that_a_file_was_cut(tmp_path):
+@pytest.mark.parametrize("last", [10, 1, 0])
+def test_follow_says_that_a_file_was_cut(tmp_path, last):
     """Where the end of a file is cut off, nothing of the rest is shown once more."""
     path = write(tmp_path, *many(0, 50))
     told = []
     follower = _follow.Follower(path, told.append)
-    assert 10 == len(follower.begin(10))
+    assert last == len(follower.begin(last))
     os.truncate(path, len(b"".join(many(0, 47))) + 9)
     assert [] == list(follower.advance())
 
-    append(path, b"\n" + b"".join(map(line, (48, 49, 50))))
+    append(path, b"\n" + (line(49) if last else b"") + line(50))
 
     assert [50] == numbers(follower.advance())
     where = f"{path.name}, offset {len(b''.join(many(0, 47)))}"
