@@ -32,6 +32,7 @@ from ai_trace._lines import (
 from ai_trace._lines_back import read_last, read_lines_back
 from ai_trace._open_steps import Journals
 from ai_trace._parts import by_process, place_of
+from ai_trace._problem import in_file
 from ai_trace._record import StepRecord
 from ai_trace._tree import Problem
 from ai_trace.exceptions import TraceReadError
@@ -48,6 +49,8 @@ Report = Callable[[Problem], None]
 # its step's id stands.
 _REMEMBERED = 4_096
 _COMPARED = 4_096
+# Of the lines before those that are asked for, fewer: they may be large.
+_REMEMBERED_AT_FIRST = 100
 
 
 class Follower:
@@ -156,7 +159,7 @@ class _Cursor:
 
     def __init__(self, path: Path, report: Report, memory: _Memory) -> None:
         self.path = path
-        self._report = report
+        self._tell = report
         self._memory = memory
         self._ended = False
         self._header = header_from_name(path)
@@ -175,6 +178,10 @@ class _Cursor:
         for problem in problems:
             self._report(problem)
         return steps
+
+    def _report(self, problem: Problem) -> None:
+        # Named in any case: another file may begin at any moment.
+        self._tell(in_file(problem, self.path.name))
 
     def settle(self, journals: Journals | None) -> bool:
         if journals is None or self._file is None:
@@ -258,7 +265,7 @@ class _Cursor:
             )
         else:
             what = "It was cut short: the last of what was read is in it no more."
-        self._report(Problem(self.path.name, what, "odd"))
+        self._report(Problem(f"offset {end or 0}", what, "odd"))
         self._memory.go_back()
         self._offset = end or 0
 
@@ -275,8 +282,8 @@ class _Memory:
 
     def begin(self, file: BinaryIO, end: int, steps: Sequence[StepRecord]) -> None:
         self._ids.extend(step.id for step in steps)
-        before = islice(read_lines_back(file, end), min(len(steps) + 1, _REMEMBERED))
-        for line in reversed(list(before)):
+        count = min(max(len(steps), _REMEMBERED_AT_FIRST), _REMEMBERED)
+        for line in reversed(list(islice(read_lines_back(file, end), count))):
             self.add_line(line)
 
     def add_line(self, line: Line) -> None:

@@ -26,6 +26,17 @@ class Problem(NamedTuple):
     kind: str = "damaged"
 
 
+def in_file(problem: Problem, name: str) -> Problem:
+    """
+    Say of a problem in which file it is.
+
+    Args:
+        problem: The problem.
+        name: The name of the file.
+    """
+    return problem._replace(where=f"{name}, {problem.where}")
+
+
 def not_listed(count: int) -> Problem:
     """
     Say that there are more problems than a person can read.

@@ -34,6 +34,7 @@ from ai_trace._meant import LATEST, resolve
 from ai_trace._open_steps import Journals
 from ai_trace._parts import by_process, place_of
 from ai_trace._passed import began_before
+from ai_trace._problem import in_file
 from ai_trace._record import StepRecord
 from ai_trace._session_info import SessionInfo, journals_of, parts_of
 from ai_trace._tree import Problem, Said, Session, Writer
@@ -202,9 +203,14 @@ def tail(
         TraceReadError: If the file is missing, unreadable or not a regular file.
     """
     journals = Journals(journals_of(path))
-    tails = [
-        _last_of(parts, n, journals, on_problem) for parts in by_process(parts_of(path))
-    ]
+    parts = parts_of(path)
+    named = len(parts) > 1
+
+    def report(part: Path, problem: Problem) -> None:
+        if on_problem is not None:
+            on_problem(in_file(problem, part.name) if named else problem)
+
+    tails = [_last_of(each, n, journals, report) for each in by_process(parts)]
     return merge_last(tails, n) + list(journals.records())
 
 
@@ -212,7 +218,7 @@ def _last_of(
     parts: Sequence[Path],
     n: int,
     journals: Journals,
-    on_problem: Callable[[Problem], None] | None,
+    report: Callable[[Path, Problem], None],
 ) -> list[StepRecord]:
     """Read the last steps that one process has finished, and close them."""
     steps: list[StepRecord] = []
@@ -223,9 +229,8 @@ def _last_of(
             last, _, problems = read_last(file, n - len(steps), header)
             steps[:0] = last
             is_settled = is_settled or journals.settle(part, file)
-        if on_problem is not None:
-            for problem in problems:
-                on_problem(problem)
+        for problem in problems:
+            report(part, problem)
         if len(steps) >= n and is_settled:
             break
     return steps

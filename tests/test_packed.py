@@ -343,6 +343,7 @@ def test_a_bomb_of_lines_has_a_bounded_answer(tmp_path, hostile):
 def test_as_many_steps_as_there_can_be_are_read(tmp_path, monkeypatch, packing):
     """Steps that say nothing but when they were are never too many for their file."""
     monkeypatch.setattr(_packed, "_LINES", 0)
+    monkeypatch.setattr(_packed, "_DENSE", 0)
     lines = [
         b'{"name":"a","kind":"step","id":"%s","outcome":"ok","started_at":%.6f}\n'
         % (random.Random(n).randbytes(8).hex().encode(), 1.7e9 + n)

@@ -458,6 +458,21 @@ def test_tail_passes_over_damage(tmp_path):
     assert [2, 3] == numbers(reading.tail(path, 2))
 
 
+def test_tail_says_in_which_file_damage_is(tmp_path):
+    """Of a session of several files, a problem is said to be in that one it is in."""
+    path = write(tmp_path, first_line(1), b"damaged\n")
+    told, followed = [], []
+    reading.tail(path, 3, on_problem=told.append)
+    child = write(tmp_path, line(2), b"damaged\n", stem=f"{STEM}.p9")
+    reading.tail(path, 3, on_problem=told.append)
+    list(reading.follow(path, last=3, stop=lambda: True, on_problem=followed.append))
+
+    offset, other = len(first_line(1)), len(line(2))
+    named = [f"{path.name}, offset {offset}", f"{child.name}, offset {other}"]
+    assert [f"offset {offset}", *named] == [problem.where for problem in told]
+    assert named == [problem.where for problem in followed]
+
+
 def test_tail_merges_the_files_of_children(tmp_path):
     """The last steps are the last of all the session's processes."""
     path = write(tmp_path, first_line(1), line(4))
@@ -1010,26 +1025,28 @@ def test_follow_shows_no_step_twice(tmp_path, change):
 
     assert [70, 71] == found
     assert [72] == numbers(follower.advance())
-    assert [path.name, f"offset {len(line(70))}"] == [where for where, *_ in told]
+    assert [f"{path.name}, offset {n}" for n in (0, len(line(70)))] == [
+        problem.where for problem in told
+    ]
     assert "It was replaced or cut short, so it is read from its b" in told[0].what
     follower.close()
 
 
-def test_follow_says_that_a_file_was_cut(tmp_path):
+@pytest.mark.parametrize("last", [10, 1, 0])
+def test_follow_says_that_a_file_was_cut(tmp_path, last):
     """Where the end of a file is cut off, nothing of the rest is shown once more."""
     path = write(tmp_path, *many(0, 50))
     told = []
     follower = _follow.Follower(path, told.append)
-    assert 10 == len(follower.begin(10))
+    assert last == len(follower.begin(last))
     os.truncate(path, len(b"".join(many(0, 47))) + 9)
     assert [] == list(follower.advance())
 
-    append(path, b"\n" + b"".join(map(line, (48, 49, 50))))
+    append(path, b"\n" + (line(49) if last else b"") + line(50))
 
     assert [50] == numbers(follower.advance())
-    assert [path.name, f"offset {len(b''.join(many(0, 47)))}"] == [
-        where for where, *_ in told
-    ]
+    where = f"{path.name}, offset {len(b''.join(many(0, 47)))}"
+    assert [where, where] == [problem.where for problem in told]
     assert "It was cut short: the last of what was read is in it no more." == (
         told[0].what
     )
