@@ -59,6 +59,15 @@ AZURE = r"[A-Za-z0-9_~.]{3}[0-9]Q~[A-Za-z0-9_~.-]{31,}"
 OPENSHIFT = r"(sha256~)[A-Za-z0-9_-]{43,}"
 TILDE = r"~(?:(?<=Q~)[A-Za-z0-9_~.-]{31}|(?<=sha256~)[A-Za-z0-9_-]{43})"
 SIGNATURE = r"(X-(?:Amz|Goog)-Signature=)[A-Za-z0-9%]{20,}"
+SIGNED = r"([?&]Signature=)[A-Za-z0-9%+/=_~-]{20,}"
+# Behind a name of settings stands a value without a sign: aws configure set, npm config
+# set, and SQL of Oracle.
+AWS_SETTING = r"(_secret_access_key {1,4})[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])"
+NPM_SETTING = r"(:_authToken {1,4})[A-Za-z0-9-]{20,}"
+IDENTIFIED = (
+    r"((?:CREATE|ALTER) USER [^\s;]{1,64} IDENTIFIED BY )"
+    r"(?!VALUES\b|PASSWORD\b)[A-Za-z0-9_][^\s;\"']{0,128}"
+)
 MAILCHIMP = r"(?<![A-Za-z0-9])[a-f0-9]{32}-us[0-9]{1,2}(?![A-Za-z0-9])"
 NETRC = (
     r"(login[ \t]{1,4}[^\s\"']{1,64}\s{1,8}password[ \t]{1,4})"
@@ -154,6 +163,10 @@ def _patterns() -> list[tuple[str, str, str, int]]:
     found.append(("azure-secret", "Q~", AZURE, 0))
     found.append(("openshift-token", "sha256~", OPENSHIFT, 1))
     found.append(("url-signature", "-Signature=", SIGNATURE, 1))
+    found.append(("url-signature", "Signature=", SIGNED, 1))
+    found.append(("key", "_secret_access_key ", AWS_SETTING, 1))
+    found.append(("key", ":_authToken ", NPM_SETTING, 1))
+    found.append(("password", "IDENTIFIED BY ", IDENTIFIED, 1))
     found.append(("mailchimp-key", "-us", MAILCHIMP, 0))
     found.append(("netrc-password", "login", NETRC, 1))
     found.append(("key", "form-data", FORM, 1))
