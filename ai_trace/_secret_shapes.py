@@ -28,6 +28,11 @@ URL_SLASH = (
     r"[^\s@\"'<>\\,\[]{1,128}(?=@[A-Za-z0-9])"
 )
 
+# Azure DevOps takes a token for a name.
+URL_USER = r"(://)[A-Za-z0-9]{40,256}(?=@[A-Za-z0-9])"
+# scott/tiger@//db:1521/ORCL: the port is that of Oracle.
+ORACLE = r"(/(?<=\w/))[^\s/@\"']{1,128}(?=@(?://)?[\w.-]{1,128}:1521\b)"
+
 # Kind, a sign and a text that are in each of them, pattern; its first group is kept. To
 # look for the sign takes 1 µs in 100 kB of prose, for the text 27 to 72.
 LINKS = (
@@ -47,6 +52,10 @@ LINKS = (
     ),
     ("telegram-token", ":", ":AA", r"(:(?<=[0-9]{6}:))AA[A-Za-z0-9_-]{30,}"),
     ("url-signature", "=", "sig=", r"([?&]sig=)[A-Za-z0-9%+/=_-]{20,}"),
+    ("password", "@", ":1521", ORACLE),
+    ("url-password", "@", "://", URL_USER),
+    # Of OpenWeather.
+    ("key", "=", "appid=", r"([?&]appid=)[0-9a-f]{32}\b"),
 )
 
 # By the sign: each is looked for once.
@@ -68,6 +77,8 @@ IDENTIFIED = (
     r"((?:CREATE|ALTER) USER [^\s;]{1,64} IDENTIFIED BY )"
     r"(?!VALUES\b|PASSWORD\b)[A-Za-z0-9_][^\s;\"']{0,128}"
 )
+INFURA = r"(infura\.io/(?:ws/)?v3/)[0-9a-f]{32}\b"
+ALCHEMY = r"(\.g\.alchemy\.com/v2/)[A-Za-z0-9_-]{32}\b"
 MAILCHIMP = r"(?<![A-Za-z0-9])[a-f0-9]{32}-us[0-9]{1,2}(?![A-Za-z0-9])"
 NETRC = (
     r"(login[ \t]{1,4}[^\s\"']{1,64}\s{1,8}password[ \t]{1,4})"
@@ -167,6 +178,8 @@ def _patterns() -> list[tuple[str, str, str, int]]:
     found.append(("key", "_secret_access_key ", AWS_SETTING, 1))
     found.append(("key", ":_authToken ", NPM_SETTING, 1))
     found.append(("password", "IDENTIFIED BY ", IDENTIFIED, 1))
+    found.append(("key", "infura.io/", INFURA, 1))
+    found.append(("key", ".g.alchemy.com/v2/", ALCHEMY, 1))
     found.append(("mailchimp-key", "-us", MAILCHIMP, 0))
     found.append(("netrc-password", "login", NETRC, 1))
     found.append(("key", "form-data", FORM, 1))

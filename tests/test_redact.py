@@ -404,6 +404,12 @@ ASSIGNED = [
         "https://a.b/x?Signature={nitfHRCrtziwO2HwPfWw~yYDh-}&Key-Pair-Id=APKAEXAMPLE",
         "url-signature",
     ),
+    ("jdbc:oracle:thin:scott/{tiger}@//db.example.com:1521/ORCL", "password"),
+    ("sqlplus -s scott/{tiger}@localhost:1521/XE @query.sql", "password"),
+    (f"git clone https://{{{MIX * 3}}}@dev.azure.com/acme/_git/app", "url-password"),
+    (f"GET /data/2.5/weather?q=Rome&appid={{{'0a1b2c3d' * 4}}}&units=x", "key"),
+    (f"wss://mainnet.infura.io/ws/v3/{{{'0a1b2c3d' * 4}}}", "key"),
+    (f"https://eth-mainnet.g.alchemy.com/v2/{{{MIX + MIX[:15]}}}", "key"),
 ]
 
 
@@ -656,6 +662,8 @@ STAYS = [
     '"LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCk1JSUNMRENDQWRLZ0F3SUJBZ0lCQURBS0Jn"',
     "database: app1, DATABASE=app1, knowledge_base: kb12345, <Cookie sid=1>",
     '{"password": {"N": "5"}}, {"password": {"S": ""}}, a -> "b"',
+    "jdbc:oracle:thin:@//db:1521/ORCL, mail a/b@example.com, https://db:1521/a/b@c",
+    "https://ann@dev.azure.com/acme, appid=wx0a1b2c3d, https://a.infura.io/docs/v3/",
 ]
 
 
