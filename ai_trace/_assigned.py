@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Callable, Optional
 
 from ai_trace._named import NamedTuple
 from ai_trace._secret_names import OPEN, TOKEN, Names, looks_drawn
@@ -22,35 +23,43 @@ from ai_trace._stand_ins import (
 
 
 Span = tuple[int, int]
+Follows = Callable[[str, int], Optional["re.Match[str]"]]
 
 _JUDGED = 256
 """A value is judged by its first characters, so that a text is read only once."""
 
-_BEFORE = 256
-"""So far before its value an object may name it."""
-
 SIGN = r"([=:]{1,3}>?)([ \t]{0,64})"
 NEXT_LINE = r"\r?\n[ \t]{0,64}(?=[\"'])"
-IN_LIST = r"[\[(][\s\\nrt]{0,64}(?<!\\)(?=b?\\{0,3}[\"'])"
-QUOTE = r"(?:[bBrRuUfF]{1,2}(?=[\"'\\]))?(\"{3}|'{3}|\\{0,3}[\"'])"
+# In a list, or as DynamoDB says that it is a text: {"S": "x"}
+IN_LIST = (
+    r"(?:[\[(][\s\\nrt]{0,64}|\{ ?\\{0,3}[\"']S\\{0,3}[\"'] ?: ?)"
+    r"(?<!\\)(?=b?\\{0,3}[\"'])"
+)
+QUOTE = r"(?:[bBrRuUfFN]{1,2}(?=[\"'\\]))?(\"{3}|'{3}|\\{0,3}[\"'])"
 NEXT = r"(\\{0,3}[\"'])[\s\\nrt]{0,64},[\s\\nrt]{0,64}b?\1"
+# In plans of Terraform: "old" -> "new"
+CHANGED = r"(\\{0,3}[\"']) -> \1"
+# The item of a list in YAML, on a line of its own.
+ITEM = r"(?::[ \t]{0,8}|(?!:)[^\r\n]{0,128})\r?\n[ \t]{0,64}- ([\"']?)(?=[^\s\"'])"
+# The entry of an object: "cookies": {"sid": "x", ...
+ENTRY = (
+    r"(?:[=:] ?\{|\\{0,3}[\"'],)[\s\\nrt]{0,32}\\{0,3}[\"'][\w.-]{1,64}"
+    r"\\{0,3}[\"'] ?: ?(\\{0,3}[\"'])"
+)
 ANNOTATION = (
     r": ?&?[A-Za-z_][\w.\[\]]{0,40}(?: \| None)?[ \t]{0,8}"
     r"(?== ?[bBrRuUfF]{0,2}[\"'])"
 )
 PAIR = r"\( ?b?(\\{0,3}[\"'])([\w-]{1,64})\1, ?b?\1"
-VALUE = r"lue(\\{0,3}[\"']|) ?: ?"
 BLOCK = r":[ \t]{0,8}[|>][+-]?[ \t]{0,8}\r?\n([ \t]{1,64})"
-LABEL = r"(?:name|key|Name|Key)(\\{0,3}[\"']|) ?: ?(?:\1|[\"'])([\w. -]{1,64})\Z"
-OWNER = r"([\w.-]{1,64})\\{0,3}[\"'] ?: ?\Z"
-OWNED = r"[\w\s\\\"',:]{0,128}\Z"
 SCHEME = r"(?:Bearer|Basic|Token|Digest|ApiKey|Negotiate|bearer|basic|token) {1,4}"
 PLAIN = r"[^\s\"'`,;&)}\]<\\\[]*"
 COOKIES = r"[^\s\"'\\=;]{1,64}=[^\r\n\"'\\]+"
 PLAIN_END = r"\\[nrt\"']|\[redacted:|[^\\\[]|\Z"
 END_OF_LINE = r"[,;.)}\]]{0,3}[ \t]{0,8}(?:[\r\n\"'`]|\\[nr\"]|\Z)"
 FLAG = (
-    r"--(?=[a-z])[A-Za-z0-9-]{0,48}?(?:password|passwd|pwd|secret|token|key)"
+    r"--(?=[a-z])[A-Za-z0-9-]{0,48}?(?:password|passwd|pwd|secret|token|(?<!--)key"
+    r"|passphrase|bearer|(?<=--)(?:require)?pass)"
     r"(?: {1,4}(?=[^\s-])|[\"'], ?(?=[\"'][^-]))"
 )
 
@@ -60,12 +69,11 @@ _in_list = re.compile(IN_LIST).match
 _quote = re.compile(QUOTE).match
 _pairs = re.compile(PAIR).finditer
 _next = re.compile(NEXT).match
+_changed = re.compile(CHANGED).match
+_item = re.compile(ITEM).match
+_entry = re.compile(ENTRY).match
 _annotation = re.compile(ANNOTATION).match
 _block = re.compile(BLOCK).match
-_value = re.compile(VALUE)
-_label = re.compile(LABEL).search
-_owner = re.compile(OWNER).search
-_owned = re.compile(OWNED).match
 _scheme = re.compile(SCHEME).match
 _plain = re.compile(PLAIN).match
 _cookies = re.compile(COOKIES).match
@@ -76,6 +84,7 @@ _flags = re.compile(FLAG).finditer
 # What is said of a secret in prose: "password: required".
 _SAID = frozenset(
     "required optional missing invalid incorrect wrong empty hidden unknown unset set "
+    "read write inherit "
     "changed reset expired rejected accepted denied valid ok yes no none on off "
     "enabled disabled text password secret token error failed".split()
 )
@@ -104,11 +113,9 @@ def assigned(text: str, names: Names) -> Iterator[Span]:
     done = 0
     for at, says in names.signs(text):
         if at >= done:
-            span = _block_after(text, at) or _value_after(text, at, says, names)
-            while span is not None:
+            for span in _spans_after(text, at, says, names):
                 done = span[1]
                 yield span
-                span = _next_in_list(text, at, done, says)
 
 
 def paired(text: str, names: Names) -> Iterator[Span]:
@@ -116,65 +123,13 @@ def paired(text: str, names: Names) -> Iterator[Span]:
     done = 0
     for pair in _pairs(text.replace("[", "(")):
         start = pair.end()
-        says = names.end_says(pair[2]) if start >= done else OPEN
+        says = names.say(pair[2]) if start >= done else OPEN
         if says and not is_placeholder(text, start):
             end = end_of_quoted(text, start, pair[1])
             is_pair = text.startswith((")", "]"), end + len(pair[1]))
             if is_pair and is_given(text, start, end, says):
                 done = end
                 yield start, end
-
-
-def signed(text: str) -> str:
-    """Return a text with a sign behind each word that may name a value further on."""
-    if "lue" not in text or _value.search(text) is None:
-        return text
-    for mark, before in ((",", ":"), ("\n", ":"), (" v", ":v"), (" V", ":V")):
-        text = text.replace(mark, before)
-    return text
-
-
-def named(text: str, names: Names) -> Iterator[Span]:
-    """
-    Yield where the values of objects that name them begin and end.
-
-    In JSON ``{"name": "Cookie", "value": "sid=1"}``, in YAML on two lines; in outputs
-    of Terraform ``"db_password": {"type": "string", "value": "x"}``.
-    """
-    done = 0
-    for found in _value.finditer(text):
-        start, quote = found.end(), found[1]
-        before = text[max(0, found.start() - _BEFORE) : found.start()]
-        says = names.end_says(_name_before(before, quote)) if start >= done else OPEN
-        if not quote and text.startswith(("'", '"'), start):
-            # YAML needs no quotes for keys, and often has them for values.
-            quote = text[start]
-        if not says or not text.startswith(quote, start):
-            continue
-        start += len(quote)
-        if is_placeholder(text, start):
-            continue
-        end = (
-            end_of_quoted(text, start, quote)
-            if quote
-            else _plain_span(text, start, len(text))[1]
-        )
-        if is_given(text, start, end, says):
-            done = end
-            yield start, end
-
-
-def _name_before(text: str, quote: str) -> str:
-    """Return what is named at the end of a text, just before "va" of "value"."""
-    parts = text[: -2 - len(quote)].rstrip().removesuffix(",")
-    if text[-2:] not in ("va", "Va") or not text[:-2].endswith(quote):
-        return ""
-    outer, brace, inner = text[: -2 - len(quote)].rpartition("{")
-    owner = _owner(outer) if quote and brace and _owned(inner) else None
-    if owner is not None:
-        return owner[1]
-    label = _label(parts.removesuffix(quote) if quote else parts.rstrip("\"'"))
-    return label[2] if label is not None and label[1] == quote else ""
 
 
 def flagged(text: str) -> Iterator[Span]:
@@ -191,23 +146,59 @@ def flagged(text: str) -> Iterator[Span]:
             if in_list and not _drawn_or_number(text[start + 1 : span[1]][:_JUDGED]):
                 continue
         elif _drawn_or_number(_judged(text, start)):
-            span = _plain_span(text, start, len(text))
+            span = plain_span(text, start, len(text))
         else:
             continue
         done = span[1]
         yield span
 
 
+def _spans_after(text: str, at: int, says: int, names: Names) -> Iterator[Span]:
+    """Yield what stands behind a sign: a text, or each of a list of them."""
+    said = text[max(0, at - 8) : at].rstrip(" \"'\\]").lower()
+    # What credentials hold has names of its own: user, region.
+    is_many = said.endswith("s") and not said.endswith("ials")
+    for follows in (_item, _entry) if is_many else ():
+        if follows(text, at):
+            yield from _each(text, at, follows, names)
+            return
+    span = _block_after(text, at) or _value_after(text, at, says, names)
+    while span is not None:
+        yield span
+        span = _next_in_list(text, at, span[1], says)
+
+
+def _each(text: str, at: int, follows: Follows, names: Names) -> Iterator[Span]:
+    """Yield what of a list looks like a secret: names of secrets are listed, too."""
+    further = follows(text, at)
+    while further is not None:
+        start = further.end()
+        at = end_of_quoted(text, start, further[1]) if further[1] else 0
+        at = at or plain_span(text, start, len(text))[1]
+        is_alone = further[1] or _end_of_line(text, at)
+        if is_alone and looks_secret(text[start:at], names):
+            yield start, at
+        further = follows(text, at)
+
+
+def looks_secret(value: str, names: Names) -> bool:
+    """Tell whether a text that only its place calls a secret looks like one."""
+    is_word = not any(mark in value for mark in (" ", ":", "](", "\t"))
+    is_drawn = is_word and _drawn_or_number(value[:_JUDGED])
+    return is_drawn and not is_placeholder(value) and not names.end_says(value)
+
+
 def _next_in_list(text: str, at: int, end: int, says: int) -> Span | None:
-    """Return the next secret of a list of them, behind one that ends in it."""
+    """Return the next secret of a list or change, behind one that ends in it."""
     opening = _opening(text, at)
-    further = _next(text, end) if opening and opening.is_list else None
+    follows = _next if opening and opening.is_list else _changed
+    further = follows(text, end)
     while further is not None:
         start = further.end()
         end = end_of_quoted(text, start, further[1])
         if is_given(text, start, end, says):
             return start, end
-        further = _next(text, end)
+        further = follows(text, end)
     return None
 
 
@@ -268,7 +259,7 @@ def _value_after(text: str, at: int, says: int, names: Names) -> Span | None:
         cookies = _cookies(text, start)
         return (start, cookies.end()) if cookies else None
     if scheme and scheme[0][0].isupper():
-        return _plain_span(text, start, len(text))
+        return plain_span(text, start, len(text))
     value = _judged(text, start)
     if says == TOKEN and not scheme:
         given = looks_drawn(value)
@@ -276,7 +267,7 @@ def _value_after(text: str, at: int, says: int, names: Names) -> Span | None:
         given = _drawn_or_number(value) or _stands_alone(text, start, value)
     else:
         given = bool(value)
-    return _plain_span(text, start, len(text)) if given else None
+    return plain_span(text, start, len(text)) if given else None
 
 
 def is_given(text: str, start: int, end: int, says: int) -> bool:
@@ -311,7 +302,7 @@ def end_of_quoted(text: str, start: int, quote: str) -> int:
     return end if newline < 0 else newline
 
 
-def _plain_span(text: str, start: int, stop: int) -> Span:
+def plain_span(text: str, start: int, stop: int) -> Span:
     """Return where a value without quotes ends; its sentence may end there, too."""
     end = start
     while True:
@@ -326,7 +317,7 @@ def _plain_span(text: str, start: int, stop: int) -> Span:
 
 
 def _judged(text: str, start: int) -> str:
-    return text[start : _plain_span(text, start, start + _JUDGED)[1]]
+    return text[start : plain_span(text, start, start + _JUDGED)[1]]
 
 
 def _drawn_or_number(value: str) -> bool:

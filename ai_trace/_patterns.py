@@ -5,12 +5,73 @@ What a program's own regular expressions are held to.
 from __future__ import annotations
 
 import importlib
+import re
+from collections.abc import Mapping
 from typing import Any
+
+from ai_trace.exceptions import TraceConfigError
 
 
 _BOUND = 4096
 _WORK = 40_000
+_KIND = re.compile(r"[A-Za-z0-9_-]{1,40}\Z")
 _REPEATS = ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT")
+
+
+def checked_patterns(patterns: Any) -> tuple[tuple[str, re.Pattern[str]], ...]:
+    """
+    Return a program's own patterns, each with its kind.
+
+    Args:
+        patterns: What the program gave: kinds to regular expressions.
+
+    Raises:
+        TraceConfigError: If they are of the wrong type, or one may not be used.
+    """
+    if not isinstance(patterns, Mapping):
+        msg = (
+            f"Redaction(patterns={patterns!r}): patterns is a mapping of kinds to "
+            'regular expressions. Give one, such as {"badge": r"ACME-[0-9]{6}"}.'
+        )
+        raise TraceConfigError(msg)
+    return tuple(
+        (kind, _checked_pattern(kind, text)) for kind, text in patterns.items()
+    )
+
+
+def _checked_pattern(kind: Any, text: Any) -> re.Pattern[str]:
+    where = f"Redaction(patterns={{{kind!r}: {text!r}}})"
+    if not isinstance(kind, str) or not _KIND.match(kind):
+        msg = (
+            f"{where}: a kind is 1 to 40 letters, digits, - or _, because it is "
+            "written in place of the secret. Rename it."
+        )
+        raise TraceConfigError(msg)
+    if not isinstance(text, str):
+        msg = f"{where}: a pattern is a regular expression as text. Give its text."
+        raise TraceConfigError(msg)
+    try:
+        pattern = re.compile(text)
+    except (re.error, RecursionError, OverflowError) as exc:
+        msg = (
+            f"{where}: the pattern does not compile: {exc}. Correct it; re.escape() "
+            "makes a pattern of plain text."
+        )
+        raise TraceConfigError(msg) from None
+    if may_be_empty(text):
+        msg = (
+            f"{where}: the pattern may match the empty text, which is everywhere. Ask "
+            "for at least one character: + instead of *."
+        )
+        raise TraceConfigError(msg)
+    reason = why_not_linear(text)
+    if reason is not None:
+        msg = (
+            f"{where}: a search may take very long, because {reason}. Bound it: "
+            "{0,64} instead of *."
+        )
+        raise TraceConfigError(msg)
+    return pattern
 
 
 def why_not_linear(pattern: str) -> str | None:

@@ -5,14 +5,14 @@ Takes secrets out of what is recorded: by the name of a value, and by its shape.
 from __future__ import annotations
 
 import binascii
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any, Callable
 
-from ai_trace._assigned import assigned, flagged, named, paired, signed
-from ai_trace._patterns import may_be_empty, why_not_linear
+from ai_trace._assigned import assigned, flagged, paired
+from ai_trace._patterns import checked_patterns
 from ai_trace._secret_commands import gives_secret
+from ai_trace._secret_labels import named, signed
 from ai_trace._secret_names import (
     PASSWORD,
     TOKEN,
@@ -25,7 +25,6 @@ from ai_trace._secret_shapes import may_hold_shape, taken_out, without_shapes
 from ai_trace._secret_syntax import (
     authorized,
     marked_up,
-    may_authorize,
     may_sign_in,
     may_state,
     set_apart,
@@ -33,6 +32,7 @@ from ai_trace._secret_syntax import (
     signs_in,
     stated,
 )
+from ai_trace._secret_tables import columns
 from ai_trace.exceptions import TraceConfigError
 
 
@@ -52,7 +52,6 @@ _MAX_KEYS = 4096
 _KEY_LENGTH = 1024
 
 _SCHEMA_TYPES = ("string", "object", "array", "integer", "number", "boolean")
-_KIND = re.compile(r"[A-Za-z0-9_-]{1,40}\Z")
 
 
 class Redaction:
@@ -110,7 +109,7 @@ class Redaction:
     ) -> None:
         _check_function(replace)
         own = _checked_keys(keys)
-        self._patterns = _checked_patterns({} if patterns is None else patterns)
+        self._patterns = checked_patterns({} if patterns is None else patterns)
         self._names = Names(frozenset(map(spelled, own)))
         self._arguments = (own, dict(patterns or {}), replace)
         self.replace = replace
@@ -145,26 +144,38 @@ class Redaction:
         return (
             (len(text) >= _SHORTEST_SHAPE and may_hold_shape(text))
             or (("=" in text or ":" in text) and self._gives_value(text))
-            or (("(" in text or "[" in text) and self._has_pair(text))
-            or (("\n" in text or "{" in text) and any(set_apart(text)))
+            or (
+                ("(" in text or "[" in text or "{" in text or "=" in text)
+                and self._signs_in(text)
+            )
+            or (("\n" in text or "{" in text) and self._is_laid_out(text))
             or ("<" in text and any(marked_up(text, self._names)))
             or (("'" in text or '"' in text) and may_state(text) and any(stated(text)))
-            or (text[:1] == "-" and self._names.say(text) > 0)
-            or (bool(self._patterns) and self._matches(text))
+            or ("-" in text and text[0] == "-" and self._names.say(text) > 0)
+            or (self._patterns != () and self._matches(text))
         )
 
-    def _gives_value(self, text: str) -> bool:
-        if may_authorize(text) and any(authorized(text)):
+    def _is_laid_out(self, text: str) -> bool:
+        may_be_apart = "Secret" in text or ("{" in text and "sensitive" in text)
+        if may_be_apart and any(set_apart(text)):
             return True
+        # No space is behind a comma of CSV, as it is in a sentence.
+        comma = text.find(",") + 1
+        may_be_csv = text[comma : comma + 1] > " " and text[0] != "{"
+        may_be_table = (comma and may_be_csv) or "|" in text or "\t" in text
+        return may_be_table and "\n" in text and any(columns(text, self._names))
+
+    def _gives_value(self, text: str) -> bool:
         if not self._names.may_be_in(signed(text)):
             return False
         return any(assigned(text, self._names)) or any(named(text, self._names))
 
-    def _has_pair(self, text: str) -> bool:
-        if "'" not in text and '"' not in text:
+    def _signs_in(self, text: str) -> bool:
+        has_quote = "'" in text or '"' in text
+        if not has_quote and "=" not in text:
             return False
-        return any(paired(text, self._names)) or (
-            may_sign_in(text) and any(signed_in(text))
+        return (has_quote and any(paired(text, self._names))) or (
+            may_sign_in(text) and (any(signed_in(text)) or any(authorized(text)))
         )
 
     def _matches(self, text: str) -> bool:
@@ -279,6 +290,8 @@ class Redaction:
             text = _without_spans(text, marked_up(text, self._names), found)
         if may_state(text):
             text = _without_spans(text, stated(text), found)
+        if "\n" in text:
+            text = _without_spans(text, columns(text, self._names), found)
         if "=" in text or ":" in text:
             text = _without_spans(text, authorized(text), found)
             text = _without_spans(text, set_apart(text), found)
@@ -351,50 +364,3 @@ def _checked_keys(keys: Any) -> tuple[str, ...]:
         msg = f"Redaction(keys={keys!r}): a key is empty. Leave it out."
         raise TraceConfigError(msg)
     return listed
-
-
-def _checked_patterns(patterns: Any) -> tuple[tuple[str, re.Pattern[str]], ...]:
-    if not isinstance(patterns, Mapping):
-        msg = (
-            f"Redaction(patterns={patterns!r}): patterns is a mapping of kinds to "
-            'regular expressions. Give one, such as {"badge": r"ACME-[0-9]{6}"}.'
-        )
-        raise TraceConfigError(msg)
-    return tuple(
-        (kind, _checked_pattern(kind, text)) for kind, text in patterns.items()
-    )
-
-
-def _checked_pattern(kind: Any, text: Any) -> re.Pattern[str]:
-    where = f"Redaction(patterns={{{kind!r}: {text!r}}})"
-    if not isinstance(kind, str) or not _KIND.match(kind):
-        msg = (
-            f"{where}: a kind is 1 to 40 letters, digits, - or _, because it is "
-            "written in place of the secret. Rename it."
-        )
-        raise TraceConfigError(msg)
-    if not isinstance(text, str):
-        msg = f"{where}: a pattern is a regular expression as text. Give its text."
-        raise TraceConfigError(msg)
-    try:
-        pattern = re.compile(text)
-    except (re.error, RecursionError, OverflowError) as exc:
-        msg = (
-            f"{where}: the pattern does not compile: {exc}. Correct it; re.escape() "
-            "makes a pattern of plain text."
-        )
-        raise TraceConfigError(msg) from None
-    if may_be_empty(text):
-        msg = (
-            f"{where}: the pattern may match the empty text, which is everywhere. Ask "
-            "for at least one character: + instead of *."
-        )
-        raise TraceConfigError(msg)
-    reason = why_not_linear(text)
-    if reason is not None:
-        msg = (
-            f"{where}: a search may take very long, because {reason}. Bound it: "
-            "{0,64} instead of *."
-        )
-        raise TraceConfigError(msg)
-    return pattern

@@ -16,39 +16,37 @@ from ai_trace._secret_tokens import compiled
 
 # Between the words of a command line, and of a list of them.
 _GAP = r"(?: {1,4}|[\"'], {0,2}[\"'])"
+_NEXT = r"(?: |[\"'], ?[\"'])"
 _LINE = r"[^|;\r\n]{0,120}?[ \"']"
-_GIVEN = r"(?![-$<,.)\[])[^\s\"'|;]{1,256}"
+_GIVEN = r"(?![-$<,.)\[])(?:(?<=[\"'])[^\"'\r\n]+|[^\s\"'|;]+)"
 
+# A word that is in the text, and what stands before the password, but for its quote.
+_BEFORE = (
+    ("mysql", rf"mysql[a-z]{{0,8}}\b{_LINE}-p(?![\"']?[0-9]{{2,5}}:)"),
+    ("mariadb", rf"mariadb[a-z-]{{0,8}}\b{_LINE}-p(?![\"']?[0-9]{{2,5}}:)"),
+    ("sshpass", rf"sshpass\b{_LINE}-p{_GAP}?"),
+    ("login", rf"(?:docker|podman|registry){_NEXT}login\b{_LINE}-p{_GAP}"),
+    ("login", rf"(?:az|acr|oc){_NEXT}login\b{_LINE}-p{_GAP}"),
+    ("mongo", rf"mongo[a-z]{{0,8}}\b{_LINE}-p{_GAP}"),
+    ("redis-cli", rf"redis-cli\b{_LINE}-a{_GAP}"),
+    ("ldap", rf"ldap[a-z]{{3,8}}\b{_LINE}-w{_GAP}"),
+    ("sqlcmd", rf"sqlcmd\b{_LINE}-P{_GAP}?"),
+    ("openssl", rf"openssl\b{_LINE}-pass(?:in|out)?{_GAP}[\"']?pass:"),
+    # Name and password are the last words, the file is left out with -n.
+    (
+        "htpasswd",
+        r"htpasswd -[a-zA-Z]?b[a-zA-Z]{0,2} (?:[^\s'\"]{1,32} )?[^\s'\"]{1,24} ",
+    ),
+    ("twine", rf"twine{_NEXT}upload\b{_LINE}-p{_GAP}"),
+    ("zip", rf"zip\b{_LINE}-P{_GAP}"),
+    ("storepass", rf"[ \"']-(?:store|key)pass{_GAP}"),
+    ("gh secret", rf"gh secret set\b{_LINE}(?:--body|-b){_GAP}"),
+    # Of httpie.
+    ("http", r"https? (?:-a|--auth)[ =][\"']?[A-Za-z][\w.@-]{0,32}:"),
+)
 # Kind, a word that is in the text, and the pattern; its first group is kept.
 OPTIONS = (
-    (
-        "password",
-        "mysql",
-        rf"(mysql[a-z]{{0,8}}\b{_LINE}-p[\"']?)(?![0-9]{{1,5}}:){_GIVEN}",
-    ),
-    (
-        "password",
-        "mariadb",
-        rf"(mariadb[a-z-]{{0,8}}\b{_LINE}-p[\"']?)(?![0-9]{{1,5}}:){_GIVEN}",
-    ),
-    ("password", "sshpass", rf"(sshpass\b{_LINE}-p{_GAP}?[\"']?){_GIVEN}"),
-    (
-        "password",
-        "login",
-        (
-            rf"((?:docker|podman|registry|az|acr|oc)(?: |[\"'], ?[\"'])login"
-            rf"\b{_LINE}-p{_GAP}[\"']?){_GIVEN}"
-        ),
-    ),
-    ("password", "mongo", rf"(mongo[a-z]{{0,8}}\b{_LINE}-p{_GAP}[\"']?){_GIVEN}"),
-    ("password", "redis-cli", rf"(redis-cli\b{_LINE}-a{_GAP}[\"']?){_GIVEN}"),
-    ("password", "ldap", rf"(ldap[a-z]{{3,8}}\b{_LINE}-w{_GAP}[\"']?){_GIVEN}"),
-    ("password", "sqlcmd", rf"(sqlcmd\b{_LINE}-P{_GAP}?[\"']?){_GIVEN}"),
-    (
-        "password",
-        "openssl",
-        rf"(openssl\b{_LINE}-pass(?:in|out)?{_GAP}[\"']?pass:){_GIVEN}",
-    ),
+    *(("password", word, rf"({before}[\"']?){_GIVEN}") for word, before in _BEFORE),
     (
         "cookie",
         "curl",
@@ -58,8 +56,9 @@ OPTIONS = (
         "basic-credentials",
         "curl",
         (
-            rf"([ \"'](?:-[a-zA-Z]{{0,4}}[uU]|--(?:proxy-)?user)(?:{_GAP}|=)?[\"']?"
-            r"[A-Za-z][A-Za-z0-9._@-]{0,64}:)(?!\[redacted:)[^\s\"']{1,256}"
+            rf"([ \"'](?:-[a-zA-Z]{{0,4}}[uU]|--(?:proxy-)?user)(?:{_GAP}|=)?([\"'])?"
+            r"(?=[A-Za-z:])[A-Za-z0-9._@-]{0,64}:)(?![\[/$])"
+            r"(?(2)[^\"'\r\n]+|[^\s\"']+)"
         ),
     ),
 )

@@ -23,6 +23,8 @@ _SECRETS = (
     # Not every word with this end: bypass, first_pass.
     *("dbpass", "userpass", "smtppass", "mailpass", "ftppass", "mysqlpass"),
     *("adminpass", "rootpass", "proxypass", "becomepass", "sshpass"),
+    *("requirepass", "storepass", "keypass", "imappass", "defaultpass", "redispass"),
+    *("secretkeybase", "sharedkey", "seedphrase", "recoveryphrase"),
     *("passwords", "passphrases", "passwordconfirmation"),
     *("secretstring", "secretbinary"),
 )
@@ -62,7 +64,8 @@ def told_value(fields: Mapping[str, object]) -> dict[str, str]:
     Return what an object says of itself that its value is.
 
     Headers, settings and tags are listed as ``{"name": "Cookie", "value": "sid=1"}``.
-    Terraform calls a value sensitive, Kubernetes has objects of the kind ``Secret``.
+    Terraform calls a value sensitive, Kubernetes has objects of the kind ``Secret``,
+    browsers' cookies say whether they are ``httpOnly``.
 
     Args:
         fields: What the object holds, by names.
@@ -73,7 +76,7 @@ def told_value(fields: Mapping[str, object]) -> dict[str, str]:
     kind = fields.get("kind")
     if type(kind) is str and kind == "Secret":
         return {key: "secret" for key in ("data", "stringData") if key in fields}
-    if "value" in fields and fields.get("sensitive") is True:
+    if "value" in fields and (fields.get("sensitive") is True or "httpOnly" in fields):
         return {"value": "secret"}
     for value, *names in (("value", "name", "key"), ("Value", "Name", "Key")):
         for name in names if value in fields else ():
@@ -114,7 +117,8 @@ _TAILS = (
 )
 _ANY_END = "[ospreakiOSPREAKI][rweitsaylnodRWEITSAYLNOD][dtnesylgDTNESYLG]"
 _ENDS = (
-    "word ords sswd cret rets oken okie kies tial ials rase ases keys ring nary pass"
+    "word ords sswd cret rets oken okie kies tial ials rase ases keys ring nary pass "
+    "base"
 ).split()
 _ENDS_4 = "|".join([*_ENDS, *map(str.upper, _ENDS)])
 
@@ -123,6 +127,7 @@ def _names_before(tail: str, length: int) -> str:
     any_tail = "." * length
     return (
         f"(?<={_ANY_END}{tail}:)(?:(?<=(?:{_ENDS_4}){any_tail}:)"
+        f"(?<!tabase{any_tail}:)(?<!TABASE{any_tail}:)"
         f"|(?<=(?:pwd|Pwd|PWD){any_tail}:)"
         f"|(?<=(?:key|Key|KEY){any_tail}:)(?<=[A-Za-z_. -]...{any_tail}:)"
         f"|(?<=(?:rization|RIZATION){any_tail}:)"

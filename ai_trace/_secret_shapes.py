@@ -28,6 +28,11 @@ URL_SLASH = (
     r"[^\s@\"'<>\\,\[]{1,128}(?=@[A-Za-z0-9])"
 )
 
+# Azure DevOps takes a token for a name.
+URL_USER = r"(://)[A-Za-z0-9]{40,256}(?=@[A-Za-z0-9])"
+# scott/tiger@//db:1521/ORCL: the port is that of Oracle.
+ORACLE = r"(/(?<=\w/))[^\s/@\"']{1,128}(?=@(?://)?[\w.-]{1,128}:1521\b)"
+
 # Kind, a sign and a text that are in each of them, pattern; its first group is kept. To
 # look for the sign takes 1 µs in 100 kB of prose, for the text 27 to 72.
 LINKS = (
@@ -47,6 +52,10 @@ LINKS = (
     ),
     ("telegram-token", ":", ":AA", r"(:(?<=[0-9]{6}:))AA[A-Za-z0-9_-]{30,}"),
     ("url-signature", "=", "sig=", r"([?&]sig=)[A-Za-z0-9%+/=_-]{20,}"),
+    ("password", "@", ":1521", ORACLE),
+    ("url-password", "@", "://", URL_USER),
+    # Of OpenWeather.
+    ("key", "=", "appid=", r"([?&]appid=)[0-9a-f]{32}\b"),
 )
 
 # By the sign: each is looked for once.
@@ -59,6 +68,17 @@ AZURE = r"[A-Za-z0-9_~.]{3}[0-9]Q~[A-Za-z0-9_~.-]{31,}"
 OPENSHIFT = r"(sha256~)[A-Za-z0-9_-]{43,}"
 TILDE = r"~(?:(?<=Q~)[A-Za-z0-9_~.-]{31}|(?<=sha256~)[A-Za-z0-9_-]{43})"
 SIGNATURE = r"(X-(?:Amz|Goog)-Signature=)[A-Za-z0-9%]{20,}"
+SIGNED = r"([?&]Signature=)[A-Za-z0-9%+/=_~-]{20,}"
+# Behind a name of settings stands a value without a sign: aws configure set, npm config
+# set, and SQL of Oracle.
+AWS_SETTING = r"(_secret_access_key {1,4})[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])"
+NPM_SETTING = r"(:_authToken {1,4})[A-Za-z0-9-]{20,}"
+IDENTIFIED = (
+    r"((?:CREATE|ALTER) USER [^\s;]{1,64} IDENTIFIED BY )"
+    r"(?!VALUES\b|PASSWORD\b)[A-Za-z0-9_][^\s;\"']{0,128}"
+)
+INFURA = r"(infura\.io/(?:ws/)?v3/)[0-9a-f]{32}\b"
+ALCHEMY = r"(\.g\.alchemy\.com/v2/)[A-Za-z0-9_-]{32}\b"
 MAILCHIMP = r"(?<![A-Za-z0-9])[a-f0-9]{32}-us[0-9]{1,2}(?![A-Za-z0-9])"
 NETRC = (
     r"(login[ \t]{1,4}[^\s\"']{1,64}\s{1,8}password[ \t]{1,4})"
@@ -154,6 +174,12 @@ def _patterns() -> list[tuple[str, str, str, int]]:
     found.append(("azure-secret", "Q~", AZURE, 0))
     found.append(("openshift-token", "sha256~", OPENSHIFT, 1))
     found.append(("url-signature", "-Signature=", SIGNATURE, 1))
+    found.append(("url-signature", "Signature=", SIGNED, 1))
+    found.append(("key", "_secret_access_key ", AWS_SETTING, 1))
+    found.append(("key", ":_authToken ", NPM_SETTING, 1))
+    found.append(("password", "IDENTIFIED BY ", IDENTIFIED, 1))
+    found.append(("key", "infura.io/", INFURA, 1))
+    found.append(("key", ".g.alchemy.com/v2/", ALCHEMY, 1))
     found.append(("mailchimp-key", "-us", MAILCHIMP, 0))
     found.append(("netrc-password", "login", NETRC, 1))
     found.append(("key", "form-data", FORM, 1))

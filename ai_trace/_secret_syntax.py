@@ -42,6 +42,8 @@ NAMED = (
     r" ?(\\?[\"'])([\w. -]{1,64})\1"
     r"(?: {1,4}value ?= ?(\\?[\"'])|>(?=[^<\s]))"
 )
+# What requests and httpx show of a cookie.
+JAR = r"<Cookie [^\s=<>]{1,64}=(?=[^\s<>]{1,512} for )"
 # In YAML and JSON: kind: Secret, "kind": "Secret"
 KIND = r"\bkind(?:\\?[\"'])? ?: ?(?:\\?[\"'])?Secret\b"
 DATA = r"\b(?:data|stringData)(?:\\?[\"'])? ?:[ \t]{0,8}(\{|\r?(?=\n))"
@@ -64,6 +66,7 @@ _inputs = re.compile(INPUT).finditer
 _type = re.compile(TYPE).search
 _given = re.compile(GIVEN).search
 _named = re.compile(NAMED).finditer
+_jars = re.compile(JAR).finditer
 _kind = re.compile(KIND).search
 _data = re.compile(DATA).finditer
 _entry = re.compile(ENTRY).match
@@ -76,13 +79,15 @@ _ROLES = frozenset("role user group options encrypted with login".split())
 
 
 def may_sign_in(text: str) -> bool:
-    """Tell quickly whether a text may give a client a name and a password."""
-    return "uth" in text or ".login(" in text
+    """Tell quickly whether a text may hold a name and a password for a client."""
+    return "uth" in text or ("(" in text and ".login(" in text)
 
 
 def may_state(text: str) -> bool:
     """Tell quickly whether a text may be SQL that gives a password."""
-    return " '" in text or ('"' in text and ('y "' in text or 'Y "' in text))
+    if " '" in text:
+        return True
+    return '"' in text and ("dentified" in text or "DENTIFIED" in text)
 
 
 def signed_in(text: str) -> Iterator[Span]:
@@ -102,11 +107,6 @@ def signed_in(text: str) -> Iterator[Span]:
             yield start, end
 
 
-def may_authorize(text: str) -> bool:
-    """Tell quickly whether a text may be settings that encode name and password."""
-    return ("{" in text or "=" in text) and "uth" in text
-
-
 def authorized(text: str) -> Iterator[Span]:
     """Yield names and passwords as Docker and npm keep them: ``_auth=YW5uOng=``."""
     for found in _encoded(text):
@@ -116,7 +116,7 @@ def authorized(text: str) -> Iterator[Span]:
 
 def marked_up(text: str, names: Names) -> Iterator[Span]:
     """
-    Yield the secrets in elements of XML, and in fields of HTML that hide them.
+    Yield the secrets in elements of XML, in fields of HTML that hide them, and cookies.
 
     ``<password>x</password>``, ``<input type="password" value="x">``.
     """
@@ -125,6 +125,7 @@ def marked_up(text: str, names: Names) -> Iterator[Span]:
         *_in_inputs(text),
         *_in_elements(text, names),
         *_in_attributes(text, names),
+        *((jar.end(), text.index(" for ", jar.end())) for jar in _jars(text)),
     ]
     for start, end in sorted(spans):
         if start >= done:

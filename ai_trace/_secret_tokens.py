@@ -126,6 +126,15 @@ TOKENS = (
     ("wandb-key", "wandb_v1_", r"[A-Za-z0-9_-]{40,}"),
     ("posthog-key", "phx_", r"[A-Za-z0-9]{40,}"),
     ("cerebras-key", "csk-", r"[a-z0-9]{40}[A-Za-z0-9]*"),
+    # In Base64, as in files for kubectl: one of three texts stands for "PRIVATE".
+    (
+        "private-key",
+        "LS0tLS1CRUdJTiB",
+        (
+            r"[A-Za-z0-9]{0,24}?(?:UFJJVkFUR|BSSVZBVEU|QUklWQVRF)[A-Za-z0-9+/]{16}"
+            r"[A-Za-z0-9+/=]*"
+        ),
+    ),
     ("jwt", "eyJ", r"[A-Za-z0-9_-]{10,600}\.[A-Za-z0-9_-]{10}[A-Za-z0-9_.-]*"),
 )
 
@@ -209,24 +218,27 @@ MARK = (
     r"|[A-Za-z0-9-]{5}(?:(?<=[rs]k-.{15})(?<![a-z][a-z].k-.{15})|(?<=glpat-.{15}))"
     rf"|[A-Za-z0-9+/=-]{{10}}(?:{_ANY_PREFIX}))"
     r"|A(?:(?<=AK-A)|(?<=AS-A))[A-Z0-9-]{16}"
-    r"|za(?<=A-za)[A-Za-z0-9-]{30}"
     r"|\.(?<=S-\.)[A-Za-z0-9-]{16}"
-    r"|F0(?<=AT[AC]TT3xFf-F0)"
-    r"|us(?=[0-9])(?<=[a-f0-9]{32}-us)"
-    r"|Signature="
-    r"|data; name="
-    r"|earer {1,4}(?=[A-Za-z._~+/=-]{0,64}[0-9]|[A-Za-z0-9._~+/=-]{20})"
-    r"|asic {1,4}(?=[a-z]{0,64}[A-Z0-9+/=-])[A-Za-z0-9+/-]{8}"
-    r"|-(?:---(?=-E--N )|[a-z][A-Za-z0-9-]{0,48}?(?:word|sswd|pwd|cret|oken|key)"
-    r"(?: |[\"'], ?[\"'][^-]))"
+    # Of what is left the first letter sends most away. Signed links say which key has
+    # signed them: AWSAccessKeyId=.
+    r"|[zFuSdeaTPDo](?:a(?<=A-za)[A-Za-z0-9-]{30}|0(?<=AT[AC]TT3xFf-F0)"
+    r"|s(?=[0-9])(?<=[a-f0-9]{32}-us)|ignature=|ata; name="
+    r"|arer {1,4}(?=[A-Za-z._~+/=-]{0,64}[0-9]|[A-Za-z0-9._~+/=-]{20})"
+    r"|sic {1,4}(?=[a-z]{0,64}[A-Z0-9+/=-])[A-Za-z0-9+/-]{8}"
+    r"|air--d=|=(?<=SAccessKey-d=)|ogleAccess-d=|ENT-F-ED -Y "
+    r"|i-(?<=LS0tLS1CRUd-Ti-)[A-Za-z0-9-]{0,24}?(?:UF--VkFUR|-SSVZ-VEU|QUklWQVRF)"
+    r"|ccess-key (?=[A-Za-z0-9/+-]{40})|uthToken (?=[A-Za-z0-9-]{20}))"
+    r"|-(?:---(?=-E--N )|pass |[a-z][A-Za-z0-9-]{0,48}?(?:word|sswd|pwd|cret|oken|key"
+    r"|hrase|earer|pass)(?: |[\"'], ?[\"'][^-]))"
     # Perhaps an option that stands before a secret.
-    r"|(?<=[ \"']-)([pub][^ ,.)]|[a-zA-Z]{0,4}[pPawbuU][ \"']|pass(?:in|out)?[ \"']"
-    r"|-(?:user|proxy-user|cookie)[ \"'=]))"
+    r"|(?<=[ \"']-)([pub][^ ,.)]|[a-zA-Z]{0,4}[pPawbuU][ \"']"
+    r"|storepass[ \"']|-(?:user|proxy-user|cookie|body)[ \"'=]))"
 )
 # The character behind the dot comes first, and sends away the end of a sentence: 20 ns
 # for each dot of 100 kB, not 40.
 DOT = (
     r"\.[A-Za-z0-9_-](?:[A-Za-z0-9_-]{15}(?:(?<=ya29\..{16})|(?<=hv[sbr]\..{16})"
     r"|(?<=dp\.[pscs][tta]\..{16})|(?<=dt0c01\..{16})|(?<=pat.{14}\.[a-f0-9]{16}))"
-    r"|[A-Za-z0-9-]{1,23}[ \t\r\n]{1,8}login[ \t])"
+    r"|[A-Za-z0-9-]{1,23}[ \t\r\n]{1,8}login[ \t]"
+    r"|nfura\.io/|lchemy\.com/v2/)"
 )

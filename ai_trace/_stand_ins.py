@@ -17,7 +17,8 @@ _LONGEST_WORD = 82
 
 # What stands in the place of a secret: a placeholder, a type, nothing.
 PLACEHOLDER = (
-    r"\[redact|//|\$(?:[{(]|[A-Z_]{3})|\{\{?[ ]?[A-Za-z_\"'\\]|<[A-Za-z/]|%[(s]|\*{3}"
+    r"\[(?:redact|REDACT|secure|filtered|FILTERED|hidden|masked)|[xX]{4}"
+    r"|//|\$(?:[{(]|[A-Z_]{3})|\{\{?[ ]?[A-Za-z_\"'\\]|<[A-Za-z/]|%[(s]|\*{3}"
     r"|\.{3}|…|[yY]our[_-]|YOUR[_-]"
     r"|(?:[nN]one|null|nil|undefined|[tT]rue|[fF]alse|str|string|bytes|int|bool|float"
     r"|[aA]ny|Optional|Union|SecretStr|object|lambda|await|not)(?![\w-])"

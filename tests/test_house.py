@@ -24,7 +24,7 @@ import ai_trace
 # from modules that stand before it. "cli/" is a package in which every file may import
 # every other, as long as no cycle arises; "render" is the file render/__init__.py.
 FLOORS = {
-    "ground": ["exceptions", "_version", "_named", "_signature"],
+    "ground": ["exceptions", "_version", "_named", "_signature", "_patterns"],
     "secrets": [
         "_secret_names",
         "_secret_tokens",
@@ -33,7 +33,8 @@ FLOORS = {
         "_stand_ins",
         "_assigned",
         "_secret_syntax",
-        "_patterns",
+        "_secret_labels",
+        "_secret_tables",
         "_redact",
     ],
     "types": [

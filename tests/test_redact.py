@@ -142,6 +142,9 @@ SHAPES = [
     (PEM.replace("RSA ", ""), "private-key"),
     (PEM.replace("\n", "\\n"), "private-key"),
     (LOCKED_PEM, "private-key"),
+    ("LS0tLS1CRUdJTiB" + "SU0EgUFJJVkFURSBLRVkt" + MIX * 2, "private-key"),
+    ("LS0tLS1CRUdJTiB" + "QUklWQVRFIEtFWS0t" + MIX * 2, "private-key"),
+    ("LS0tLS1CRUdJTiB" + "PUEVOU1NIIFBSSVZBVEUgS0VZ" + MIX * 2, "private-key"),
     (PEM.replace("KEY-----", "KEY BLOCK-----").replace("RSA", "PGP"), "private-key"),
 ]
 
@@ -352,6 +355,61 @@ ASSIGNED = [
     ("_auth={dXNlcjpwYXNzd29yZA==}\nalways-auth=true", "key"),
     ("//npm.example.com/:_auth = {dXNlcjpwYXNzMTIz}", "key"),
     ("//npm.example.com/:_authToken={8f3a9c2e-1b7d}", "key"),
+    (f"npm config set //npm.example.com/:_authToken {{{MIX}abc}}", "key"),
+    (f"aws configure set aws_secret_access_key {{{AWS_SECRET}}} --profile x", "key"),
+    ("CREATE USER scott IDENTIFIED BY {tiger};", "password"),
+    ("ALTER USER scott IDENTIFIED BY {tiger2} ACCOUNT UNLOCK", "password"),
+    ("CREATE LOGIN ann WITH PASSWORD = N'{hunter2}';", "key"),
+    ("htpasswd -b /etc/nginx/.htpasswd ann {hunter2}", "password"),
+    ("htpasswd -bnB ann '{hunter 2}'", "password"),
+    ("mysql -u root -p'{hunter 2}' -e 'show tables'", "password"),
+    ("sshpass -p '{hunter 2}' ssh ann@example.com", "password"),
+    ("twine upload -u ann -p {hunter2} dist/*", "password"),
+    ("unzip -P {hunter2} x.zip", "password"),
+    ("keytool -list -storepass {changeit} -alias x", "password"),
+    ('gh secret set API_KEY --body "{hunter 2}"', "password"),
+    ("http -a ann:{hunter2} GET https://example.com", "password"),
+    ('curl -u "ann:{hunter 2}" https://example.com', "basic-credentials"),
+    ("curl -u :{8f3a9c2e} https://example.com", "basic-credentials"),
+    ("curl --oauth2-bearer {8f3a9c2e1b7d} https://example.com", "key"),
+    ("redis-server --requirepass {hunter2} --port 6379", "key"),
+    ("redis-cli --pass {hunter2} PING", "key"),
+    ("gpg --batch --passphrase {hunter2} -d x.gpg", "key"),
+    ("SECRET_KEY_BASE={8f3a9c2e}", "key"),
+    ("PresharedKey = {FpCyhws9cxwWoV4xELtfJvjJN}", "key"),
+    ('seed_phrase = "{abandon ability able}"', "key"),
+    ('~ "DB_PASSWORD" = "{hunter2}"', "key"),
+    ('environment = [{{ name = "DB_PASSWORD", value = "{hunter2}" }}]', "key"),
+    ('+ name  = "auth.password"\n      + value = "{hunter2}"', "key"),
+    (
+        '"Name": "/prod/db/password",\n "Type": "SecureString",\n "Value": "{x}"',
+        "key",
+    ),
+    ('{{"password": {{"S": "{hunter2}"}}, "age": {{"N": "42"}}}}', "key"),
+    ('[{{"name": "sid", "value": "{x}", "path": "/", "httpOnly": true}}]', "key"),
+    (
+        "{{'httpOnly': False, 'name': 'sid', 'value': '{8f3a}'}}, {{'value': 'x'}}",
+        "key",
+    ),
+    ("<RequestsCookieJar[<Cookie sid={8f3a9c2e} for example.com/>]>", "key"),
+    (
+        "https://a.b/k?AWSAccessKeyId=X&Signature={8f3a9c2e1b7d4a6f8f3a9c2e1b7%3D}",
+        "url-signature",
+    ),
+    (
+        "https://a.b/o?GoogleAccessId=x@y&Signature={8f3a9c2e1b7d4a6f8f3a9c2e%2B%3D}",
+        "url-signature",
+    ),
+    (
+        "https://a.b/x?Signature={nitfHRCrtziwO2HwPfWw~yYDh-}&Key-Pair-Id=APKAEXAMPLE",
+        "url-signature",
+    ),
+    ("jdbc:oracle:thin:scott/{tiger}@//db.example.com:1521/ORCL", "password"),
+    ("sqlplus -s scott/{tiger}@localhost:1521/XE @query.sql", "password"),
+    (f"git clone https://{{{MIX * 3}}}@dev.azure.com/acme/_git/app", "url-password"),
+    (f"GET /data/2.5/weather?q=Rome&appid={{{'0a1b2c3d' * 4}}}&units=x", "key"),
+    (f"wss://mainnet.infura.io/ws/v3/{{{'0a1b2c3d' * 4}}}", "key"),
+    (f"https://eth-mainnet.g.alchemy.com/v2/{{{MIX + MIX[:15]}}}", "key"),
 ]
 
 
@@ -388,10 +446,61 @@ def test_values_of_secret_names_in_text(text, kind):
             "f(secrets=('a', 'b'), to=('c', 'd'))",
             "f(secrets=('KEY', 'KEY'), to=('c', 'd'))",
         ),
+        (
+            "passwords:\n  - hunter2\n  - 'hunter3'\n  - ann\nhosts:\n  - host1\n",
+            "passwords:\n  - KEY\n  - 'KEY'\n  - ann\nhosts:\n  - host1\n",
+        ),
+        (
+            '"api_keys":\r\n- 8f3a9c2e\r\n- "0a1b2c3d"\r\n- name: x1y2',
+            '"api_keys":\r\n- KEY\r\n- "KEY"\r\n- name: x1y2',
+        ),
+        (
+            "f(cookies={'a': '8f3a9c', 'b': 'dark', 'c': '0a1b2c'}, a={'c': 'd1e2f3'})",
+            "f(cookies={'a': 'KEY', 'b': 'dark', 'c': 'KEY'}, a={'c': 'd1e2f3'})",
+        ),
+        (
+            '~ "DB_PASSWORD" = "hunter1" -> "hunter2"\n"A" = "b" -> "c"',
+            '~ "DB_PASSWORD" = "KEY" -> "KEY"\n"A" = "b" -> "c"',
+        ),
     ],
 )
 def test_lists_of_secrets_in_text(text, wanted):
     """Of a list of secrets each is taken out, of the list behind it none."""
+    value, notes = redacted(text)
+
+    assert wanted == value.replace("[redacted:key]", "KEY")
+    assert wanted.count("KEY") == len(kinds(notes))
+
+
+COLUMNS = [
+    (
+        "|user | password | a|\n|---|:--:|---|\n| ann| `hunter2` | a1b2 |\n\nhunter3",
+        "|user | password | a|\n|---|:--:|---|\n| ann| `KEY` | a1b2 |\n\nhunter3",
+    ),
+    (
+        "id | password  | a\n---+-----------+----\n 1 | hunter2   | a1@b\n(1 row)",
+        "id | password  | a\n---+-----------+----\n 1 | KEY   | a1@b\n(1 row)",
+    ),
+    (
+        "+----+---+\n| id | api_key |\n+----+---------+\n| 1 | 8f3a9c2 |\n+---+",
+        "+----+---+\n| id | api_key |\n+----+---------+\n| 1 | KEY |\n+---+",
+    ),
+    (
+        'id,password,email\r\n1,hunter2,a1@b\r\n2,"hunt,er2","x,y"\r\n\r\n3,hunter4,z',
+        'id,password,email\r\n1,KEY,a1@b\r\n2,"KEY","x,y"\r\n\r\n3,hunter4,z',
+    ),
+    (
+        f"Access key ID,Secret access key\nAKIDEXAMPLE1,{AWS_SECRET}",
+        "Access key ID,Secret access key\nAKIDEXAMPLE1,KEY",
+    ),
+    ("user\ttoken\nann\t" + MIX + "\nbob\tBTC2", "user\ttoken\nann\tKEY\nbob\tBTC2"),
+    ("name|password\nann|hunter2", "name|password\nann|KEY"),
+]
+
+
+@pytest.mark.parametrize(("text", "wanted"), COLUMNS)
+def test_columns_of_secrets(text, wanted):
+    """Of a table or CSV what stands below the name of a secret is taken out."""
     value, notes = redacted(text)
 
     assert wanted == value.replace("[redacted:key]", "KEY")
@@ -528,6 +637,33 @@ STAYS = [
     "kind: ConfigMap\ndata:\n  a: b\n",
     "auth = get_auth(), auth=basic_auth, 'auth': 'required', auth_mode=oauthbearer",
     '{"auth": "bm90aGluZyBpbiBpdA==", "auth2": "0a1b2c3d4e5f6a7b", "author": "YTpi"}',
+    "| model | token count | max_tokens |\n|---|---|---|\n| haiku | 1234 | 40960000 |",
+    "| login | API key | password |\n|---|---|---|\n| yes | OPENAI_API_KEY_2 | none |",
+    "| password | type | see |\n|---|---|---|\n| at least 8 | str | https://a.b/c1 |",
+    "| Parameter | Type |\n|---|---|\n| password | varchar64 |\n| token | int64 |",
+    "| Secret | Used by |\n|---|---|\n| db-login-v2 | app1 |\n\n| a | b | password",
+    "token,price,volume\nBTC,43120.50,1200\n1INCH,2310.10,54000",
+    "token,count\nthe,1234\ncovid19,12\n",
+    "First,the password\nand then 8 characters,x\n",
+    "Passwords:\n- use 12 characters\n- never\n- [rules](https://a.b/1)\n",
+    "secrets:\n  - db_password\n  - source: cert1\n  - api-key-2\ntokens:\n- a1b2c3",
+    '"cookies": {"theme": "dark"}, "credentials": {"region": "us-east-1", "a": "b1c2"}',
+    "permissions:\n  id-token: write\n  contents: read\nsecrets: inherit\n",
+    "token: XXXXX-XXXXX-XXXXX, authorization: [secure], password=[FILTERED]",
+    "IDENTIFIED BY THE POLICE; CREATE USER x IDENTIFIED EXTERNALLY; identified by id",
+    "ALTER USER x IDENTIFIED BY VALUES; aws configure set region us-east-1 --profile x",
+    "aws configure set aws_access_key_id X; npm config set registry https://npm.example",
+    "aws_secret_access_key of the account, access-key rotation-of-the-secrets-of-all",
+    "gzip -9 x; zip -r x.zip a -x b; htpasswd -c .htpasswd ann; http --auth-type jwt a",
+    "gh pr create --body 'all good'; ffmpeg -pass 2; --bypass 12345; --two-pass 2024a",
+    "https://a.b/x?AWSAccessKeyId=X&Signature=short; Key-Pair-Id=APKA; user_Id=5",
+    'name = "symbol"\nvalue = "BTC"\nname = "password"\nvalue = compute(x)',
+    '[{"name": "sid", "value": "x"}, {"httpOnly": true}], {"Type": "SecureString"}',
+    '"LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCk1JSUNMRENDQWRLZ0F3SUJBZ0lCQURBS0Jn"',
+    "database: app1, DATABASE=app1, knowledge_base: kb12345, <Cookie sid=1>",
+    '{"password": {"N": "5"}}, {"password": {"S": ""}}, a -> "b"',
+    "jdbc:oracle:thin:@//db:1521/ORCL, mail a/b@example.com, https://db:1521/a/b@c",
+    "https://ann@dev.azure.com/acme, appid=wx0a1b2c3d, https://a.infura.io/docs/v3/",
 ]
 
 
@@ -828,6 +964,18 @@ def test_sensitive_outputs_of_terraform():
     assert capture.plain({"conn": {**output["conn"], "sensitive": False}}) is not None
     assert capture.plain(output) is None
     assert "[redacted:key]" == redacted(output)[0]["conn"]["value"]
+
+
+def test_cookies_of_browsers():
+    """What a browser says of a cookie tells that its value is one."""
+    cookie = {"name": "sid", "value": "x", "path": "/", "httpOnly": True}
+    other = {"name": "sid", "value": "x", "path": "/"}
+    capture = Capture(Limits(), Redaction())
+
+    assert capture.plain([other]) is not None
+    assert capture.plain([cookie]) is None
+    assert [{**cookie, "value": "[redacted:key]"}] == redacted([cookie])[0]
+    assert capture.plain(other) is not None
 
 
 @pytest.mark.parametrize("option", ["-password", "-dbPassword", "-storepass-secret"])

@@ -13,9 +13,11 @@ from ai_trace import (
     _patterns,
     _redact,
     _secret_commands,
+    _secret_labels,
     _secret_names,
     _secret_shapes,
     _secret_syntax,
+    _secret_tables,
     _secret_tokens,
     _stand_ins,
 )
@@ -28,9 +30,11 @@ MODULES = (
     _patterns,
     _redact,
     _secret_commands,
+    _secret_labels,
     _secret_names,
     _secret_shapes,
     _secret_syntax,
+    _secret_tables,
     _secret_tokens,
     _stand_ins,
 )
@@ -74,6 +78,10 @@ kind:·Secret¶data:¶ kind:Secret·data:{ data: "a":"b" "sensitive":true "value
 name="token">a name="token"·value="
 user·password·' identified·by·' a,·password·=·auth
 "secret":{"value":"v "secret":{"type":" key_12 password:¶·"
+"auth":" _auth=YTpi auth=YTpi passwords:¶-·a1b2 passwords:¶ cookies={'a':'a1b2c3','
+|password|¶|---|¶ |password|¶|---|¶|a1b2c3|¶ ¶|password,a¶ ¶--|--¶ {"value":" httpOnly"
+htpasswd·-b·a· http·-a·a: LS0tLS1CRUdJTiB CREATE·USER·a·IDENTIFIED·BY· <Cookie·a=
+_secret_access_key· password"·=·"a"·->·" "Value":"x","Type":"SecureString", name·=·"a"¶
 """.split()
 SAID_OFTEN = [part.replace("·", " ").replace("¶", "\n") for part in SAID]
 """What an attacker would repeat: the beginnings of secrets that never come."""

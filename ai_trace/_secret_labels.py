@@ -1,0 +1,96 @@
+"""
+Finds the values of objects that say what they are called.
+
+In JSON ``{"name": "Cookie", "value": "sid=1"}``, in YAML and Terraform on two lines; in
+outputs of Terraform ``"db_password": {"type": "string", "value": "x"}``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from ai_trace._assigned import Span, end_of_quoted, is_given, plain_span
+from ai_trace._secret_names import OPEN, Names
+from ai_trace._stand_ins import is_placeholder
+
+
+_BEFORE = 256
+"""So far before its value an object may name it."""
+
+_COOKIE = 4096
+"""So far behind its value the object of a cookie may end."""
+
+# With "=" in the configuration of Terraform, where texts stand in double quotes.
+VALUE = r"lue(\\{0,3}[\"']|)(?: ?: ?| {1,8}= (?=\"))"
+LABEL = r"(?:[nN]ame|[kK]ey)(\\{0,3}[\"']|) {0,8}[:=] ?(?:\1|[\"'])([\w. /-]{1,64})\Z"
+# What the command line of AWS says between name and value.
+SECURE = r",\s{0,16}\\{0,3}\"Type\\{0,3}\": ?\\{0,3}\"SecureString\\{0,3}\"\Z"
+OWNER = r"([\w.-]{1,64})\\{0,3}[\"'] ?: ?\Z"
+OWNED = r"[\w\s\\\"',:]{0,128}\Z"
+
+_value = re.compile(VALUE)
+_label = re.compile(LABEL).search
+_secure = re.compile(SECURE)
+_owner = re.compile(OWNER).search
+_owned = re.compile(OWNED).match
+
+
+def signed(text: str) -> str:
+    """Return a text with a sign behind each word that may name a value further on."""
+    if "lue" not in text or _value.search(text) is None:
+        return text
+    # What is indented stands on a line of its own.
+    text = text.replace("  v", "  _").replace("  V", "  _")
+    text = text.replace("httpOnly", "cookie:")
+    for mark, before in ((",", ":"), ("\n", ":"), (" v", ":v"), (" V", ":V")):
+        text = text.replace(mark, before)
+    return text
+
+
+def named(text: str, names: Names) -> Iterator[Span]:
+    """Yield where the values of objects that name them begin and end."""
+    done = 0
+    for found in _value.finditer(text):
+        start, quote = found.end(), found[1]
+        before = text[max(0, found.start() - _BEFORE) : found.start()]
+        name = "cookie" if _is_cookie(text, start) else _name_before(before, quote)
+        says = names.end_says(name) if start >= done else OPEN
+        if not quote and text.startswith(("'", '"'), start):
+            # YAML needs no quotes for keys, and often has them for values.
+            quote = text[start]
+        if not says or not text.startswith(quote, start):
+            continue
+        start += len(quote)
+        if is_placeholder(text, start):
+            continue
+        end = (
+            end_of_quoted(text, start, quote)
+            if quote
+            else plain_span(text, start, len(text))[1]
+        )
+        if is_given(text, start, end, says):
+            done = end
+            yield start, end
+
+
+def _is_cookie(text: str, at: int) -> bool:
+    """Tell whether an object is the cookie of a browser: it says if it is httpOnly."""
+    first = text.rfind("{", max(0, at - _BEFORE), at)
+    last = text.find("}", at, at + _COOKIE)
+    return first >= 0 and text.find("httpOnly", first, max(first, last)) >= 0
+
+
+def _name_before(text: str, quote: str) -> str:
+    """Return what is named at the end of a text, just before "va" of "value"."""
+    # Lines of a plan of Terraform begin with "+" or "~".
+    parts = text[: -2 - len(quote)].rstrip(" \t\r\n+~").removesuffix(",")
+    parts = _secure.sub("", parts)
+    if text[-2:] not in ("va", "Va") or not text[:-2].endswith(quote):
+        return ""
+    outer, brace, inner = text[: -2 - len(quote)].rpartition("{")
+    owner = _owner(outer) if quote and brace and _owned(inner) else None
+    if owner is not None:
+        return owner[1]
+    label = _label(parts.removesuffix(quote) if quote else parts.rstrip("\"'"))
+    return label[2] if label is not None and label[1] == quote else ""
