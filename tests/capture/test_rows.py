@@ -143,15 +143,21 @@ def test_rows_of_sqlalchemy(show, bank):
     assert ([], ["Ada"]) == (bank.statements, result.scalars().all())
 
 
-def test_models_that_are_mapped(show):
-    """A model of pydantic that SQLAlchemy maps, too, is shown by what is loaded."""
+@pytest.fixture(scope="module")
+def trade():
+    """A model of pydantic that SQLAlchemy maps; its name may be given once."""
     sqlmodel = pytest.importorskip("sqlmodel", reason="sqlmodel is not installed")
 
     class Trade(sqlmodel.SQLModel, table=True):
         id: int = sqlmodel.Field(primary_key=True)
         price: float
 
-    seen = show(Trade(id=1, price=1.5))
+    return Trade
+
+
+def test_models_that_are_mapped(show, trade):
+    """A model of pydantic that SQLAlchemy maps, too, is shown by what is loaded."""
+    seen = show(trade(id=1, price=1.5))
 
     assert {"id": 1, "price": 1.5} == seen.value
     assert [] == seen.notes
