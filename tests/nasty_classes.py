@@ -189,6 +189,11 @@ class Frozen:
     other: Any
 
 
+@dataclasses.dataclass
+class Basket(dict):
+    owner: str
+
+
 class Unprintable(Exception):
     """An exception that cannot print itself."""
 

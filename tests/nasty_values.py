@@ -7,15 +7,21 @@ Values that attack whoever records them, alone and in any mix.
 
 from __future__ import annotations
 
+import argparse
 import collections
 import datetime
 import decimal
+import email.message
 import fractions
+import http.cookies
 import io
+import logging
 import math
 import pathlib
+import re
 import threading
 import types
+import urllib.request
 import uuid
 from typing import Any, Callable
 from unittest import mock
@@ -23,6 +29,7 @@ from unittest import mock
 from hypothesis import strategies as st
 from nasty_classes import (
     HOSTILE_BUILTINS,
+    Basket,
     Colour,
     Frozen,
     Hostile,
@@ -81,6 +88,33 @@ def sharing(levels: int) -> list[Any]:
     for _ in range(levels):
         value = [value, value]
     return value
+
+
+def mail(parts: list[Any]) -> email.message.Message:
+    """Return a mail of anything."""
+    made = email.message.Message()
+    made._headers = [("part", part) for part in parts[:2]]
+    made._payload = parts
+    return made
+
+
+def log_record(parts: list[Any]) -> logging.LogRecord:
+    """Return a log record of anything."""
+    record = logging.LogRecord("desk", logging.INFO, "desk.py", 7, "", None, None)
+    record.msg, record.args = parts[:1], tuple(parts)
+    return record
+
+
+def namespace(parts: list[Any]) -> argparse.Namespace:
+    """Return the arguments of a command, of anything."""
+    return argparse.Namespace(first=parts[:1], rest=parts)
+
+
+def basket() -> Basket:
+    """Return a dataclass that is a dictionary, and holds itself."""
+    made = Basket("Ada")
+    made["self"] = made
+    return made
 
 
 NASTY_TEXT = (
@@ -162,6 +196,12 @@ NASTY_OBJECTS: dict[str, Callable[[], Any]] = {
     "family": family,
     "deep": lambda: nested(60),
     "sharing": lambda: sharing(8),
+    "pattern": lambda: re.compile("(?P<a>x)", re.I),
+    "match": lambda: re.match("(?P<a>x)(y)?", "xx"),
+    "mail": lambda: mail([object.__new__(Hostile), Lazy()]),
+    "cookie": lambda: http.cookies.SimpleCookie("a=b"),
+    "request": lambda: urllib.request.Request("http://host/", b"\xff"),
+    "basket": basket,
 }
 """Makers of single nasty objects, by name."""
 
@@ -254,6 +294,9 @@ def nasty_values(max_leaves: int = 25) -> st.SearchStrategy[Maker]:
             st.lists(inner, max_size=4).map(made(tuple)),
             st.lists(inner, max_size=4).map(made(node)),
             st.lists(inner, max_size=4).map(made(collections.deque)),
+            st.lists(inner, max_size=3).map(made(mail)),
+            st.lists(inner, max_size=3).map(made(log_record)),
+            st.lists(inner, max_size=3).map(made(namespace)),
             st.lists(st.tuples(keys, inner), max_size=6)
             .map(lambda pairs: [part for pair in pairs for part in pair])
             .map(made(dictionary)),

@@ -143,6 +143,70 @@ def test_rows_of_sqlalchemy(show, bank):
     assert ([], ["Ada"]) == (bank.statements, result.scalars().all())
 
 
+@pytest.fixture(scope="module")
+def trade():
+    """A model of pydantic that SQLAlchemy maps; its name may be given once."""
+    sqlmodel = pytest.importorskip("sqlmodel", reason="sqlmodel is not installed")
+
+    class Trade(sqlmodel.SQLModel, table=True):
+        id: int = sqlmodel.Field(primary_key=True)
+        price: float
+
+    return Trade
+
+
+def test_models_that_are_mapped(show, trade):
+    """A model of pydantic that SQLAlchemy maps, too, is shown by what is loaded."""
+    seen = show(trade(id=1, price=1.5))
+
+    assert {"id": 1, "price": 1.5} == seen.value
+    assert [] == seen.notes
+
+
+@pytest.fixture(scope="module")
+def tables():
+    """Models of Django, as in a project without a database."""
+    django = pytest.importorskip("django", reason="django is not installed")
+    conf = pytest.importorskip("django.conf")
+    models = pytest.importorskip("django.db.models")
+    if not conf.settings.configured:
+        conf.settings.configure()
+    django.setup()
+
+    class Account(models.Model):
+        name = models.TextField()
+        password = models.TextField()
+
+        class Meta:
+            app_label = "bank"
+
+    class Payment(models.Model):
+        account = models.ForeignKey(Account, models.CASCADE)
+
+        class Meta:
+            app_label = "bank"
+
+    return Account, Payment
+
+
+def test_objects_of_django_load_nothing(show, tables):
+    """F101: an object of Django is its fields; without a database none can be asked."""
+    account, payment = tables
+
+    shown = show(
+        [
+            account(id=1, name="Ada", password="hunter2"),
+            payment(id=2, account_id=1),
+            account.from_db("default", ["id"], [3]),
+            account.objects.all(),
+        ]
+    ).value
+
+    assert {"id": 1, "name": "Ada", "password": HIDDEN} == shown[0]
+    assert [{"id": 2, "account_id": 1}, {"id": 3}] == shown[1:3]
+    assert "<django.db.models.query.QuerySet>" == shown[3]
+
+
 def test_forged_mapped_classes_are_no_license(show):
     """A class that says that it is mapped is read as data, or named."""
     TOUCHED.clear()
