@@ -15,6 +15,7 @@ import pytest
 import trio
 
 from ai_trace import Tracer, current_step, current_tracer, propagate, step, traced
+from ai_trace._ids import RandomIds
 
 
 pytestmark = pytest.mark.usefixtures("silence")
@@ -521,6 +522,27 @@ def test_sixteen_threads_do_not_mix(recording):
     seqs = [line["seq"] for line in recording.lines]
     assert len(seqs) == len(set(seqs))
     check_leaves(recording, "thread_worker", each=2)
+
+
+def test_ids_are_drawn_once(switch_often):
+    """However many threads draw from one source, no two of them get the same id."""
+    ids = RandomIds()
+    barrier = threading.Barrier(8)
+    drawn = []
+
+    def run():
+        barrier.wait(timeout=30)
+        for _ in range(10_000):
+            drawn.append(ids.step_id())
+            drawn.append(ids.trace_id())
+
+    threads = [threading.Thread(target=run) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert 2 * 8 * 10_000 == len(drawn) == len(set(drawn))
 
 
 def test_header_is_on_the_first_line_whoever_writes_it(record, switch_often):
