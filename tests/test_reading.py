@@ -290,13 +290,16 @@ def test_a_newer_format_is_named_and_read(tmp_path):
     assert "newer ai_trace (format 99" in problems[0].what
 
 
-def test_a_second_session_in_a_file_is_named(tmp_path):
+@pytest.mark.parametrize("behind", [1, 9])
+def test_a_second_session_in_a_file_is_named(tmp_path, behind):
     """Two sessions in one file are one tree, and that is said."""
-    other = json.dumps({**fields(1), "session": {**HEADER, "session_id": "x"}})
+    other = json.dumps({**fields(behind), "session": {**HEADER, "session_id": "x"}})
     other = other.replace('"session": {"format": ', '"session":{"format":')
-    steps, problems = read_all(write(tmp_path, first_line(0), other.encode() + b"\n"))
+    before = [line(number) for number in range(1, behind)]
+    path = write(tmp_path, first_line(0), *before, other.encode() + b"\n")
+    steps, problems = read_all(path)
 
-    assert [0, 1] == numbers(steps)
+    assert list(range(behind + 1)) == numbers(steps)
     assert ["Another session begins in this file"] == [
         problem.what.split(";")[0] for problem in problems
     ]

@@ -454,6 +454,9 @@ def test_what_was_before_is_not_decoded(tmp_path, monkeypatch):
     assert list(range(2_500, 3_000)) == [seq for seq in since if seq >= 2_500]
     # The block with the header, and those from the moment on.
     assert sum(looked) <= 500 + 2 * block < total
+    # What began at the moment itself is among them.
+    moment = fields(2_999)["started_at"]
+    assert 2_999 in [seen.seq for seen in reading.glances(path, moment)]
 
 
 @pytest.mark.parametrize(

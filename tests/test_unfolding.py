@@ -116,6 +116,15 @@ def test_the_first_steps_come_first(tmp_path, small, lines):
     assert all_of(path) == first + rest
 
 
+def test_a_last_line_without_its_newline_is_seen(tmp_path, small):
+    """A step whose line lacks its newline is among those that follow."""
+    path = write(tmp_path, *rounds(40), plain(50, 1).rstrip(b"\n"))
+
+    first, rest = unfolded(path)
+    assert 5 == len(first)
+    assert all_of(path) == first + rest
+
+
 @pytest.mark.parametrize("start", [1, 3])
 def test_a_step_to_which_later_ones_belong_is_not_left(tmp_path, small, start):
     """Behind what is known below a step, its later ones may follow: nothing else."""

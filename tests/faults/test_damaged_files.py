@@ -87,6 +87,17 @@ def test_whole_lines_without_newlines_between(tmp_path: Path) -> None:
     assert "3 whole steps in it are read." in session.problems[0].what
 
 
+@pytest.mark.parametrize("kept", [5, 40])
+def test_a_whole_line_before_a_torn_one(tmp_path: Path, kept: int) -> None:
+    """F15: of a whole line before a fragment nothing is lost, either."""
+    data = line(2).rstrip(b"\n") + line(3)[:kept] + b"\n"
+    session = damaged(tmp_path, first_line(1) + data + line(4))
+
+    assert ["step 1", "step 2", "step 4"] == [step.name for step in session.steps]
+    (problem,) = session.problems
+    assert problem.what.endswith("A whole step in it is read.")
+
+
 def test_a_header_behind_a_torn_line(tmp_path: Path) -> None:
     """F15: the session's header is read with the step that carries it."""
     session = damaged(tmp_path, line(3)[:40] + first_line(1) + line(2))
