@@ -37,8 +37,10 @@ VARYING = [
     for pattern, word in (
         (r"(?<!\d)20[2-9]\d{5}_\d{6}(_\d+)?(?!\d)", "<session>"),
         (
-            r"\b20[2-9]\d-\d\d-\d\d[ T]\d\d:\d\d(:\d\d(\.\d{3})?)?"
-            r"([+-]\d\d:\d\d|Z)?",
+            (
+                r"\b20[2-9]\d-\d\d-\d\d[ T]\d\d:\d\d(:\d\d(\.\d{3})?)?"
+                r"([+-]\d\d:\d\d|Z)?"
+            ),
             "<time>",
         ),
         (r"\b\d\d:\d\d:\d\d\.\d{3}Z?", "<time>"),
