@@ -18,12 +18,13 @@ from collections.abc import (
     Sequence,
 )
 from pathlib import Path
-from typing import Any, NamedTuple, overload
+from typing import Any, NamedTuple
 
 from ai_trace._glance import Glance
 from ai_trace._growth import NOBODY, Growth, Problem, Said, key_of, shorten
 from ai_trace._header import begun
 from ai_trace._record import SessionHeader, StepRecord
+from ai_trace._records import Records
 
 
 __all__ = ["Place", "Problem", "Records", "Said", "Session", "Writer", "fold"]
@@ -69,40 +70,6 @@ class Writer(NamedTuple):
     journal: Path
 
 
-class Records(Sequence[StepRecord]):
-    """
-    Some of a session's steps, each loaded when it is looked at.
-
-    Args:
-        numbers: Which steps.
-        load: Returns the step with a number.
-    """
-
-    def __init__(self, numbers: Sequence[int], load: Callable[[int], StepRecord]):
-        self._numbers = numbers
-        self._load = load
-
-    def __len__(self) -> int:
-        """Return how many steps there are; none is loaded."""
-        return len(self._numbers)
-
-    @overload
-    def __getitem__(self, index: int) -> StepRecord: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> Records: ...
-
-    def __getitem__(self, index: int | slice) -> StepRecord | Records:
-        """Load one step, or return a part of the sequence without loading any."""
-        if isinstance(index, slice):
-            return Records(self._numbers[index], self._load)
-        return self._load(self._numbers[index])
-
-    def __iter__(self) -> Iterator[StepRecord]:
-        """Load the steps one after the other."""
-        return map(self._load, self._numbers)
-
-
 class Session:
     """
     The tree of one session's steps, made by ``fold``.
@@ -113,7 +80,8 @@ class Session:
         problems: What was found damaged or contradictory, in the order of finding.
         outcomes: How many steps ended in which way, placeholders left out.
         started_at: Epoch seconds of the session's start, 0.0 where unknown.
-        finished_at: Epoch seconds at which the last step finished, or ``None``.
+        finished_at: Epoch seconds at which the last step finished, or until which one
+            that was cut off is known to have gone on; or ``None``.
         average_ms: Mean duration of the finished steps, or ``None``.
         usage: Tokens and cost of the LLM calls, as far as they were recorded.
         writers: The processes that are still at work on the session, or died of it.
@@ -149,6 +117,10 @@ class Session:
         self._saying = grown.saying
         self._load = load
         self._first, self._next = _link(grown.order, grown.parent)
+
+    def __repr__(self) -> str:
+        agent, id_ = self.header.agent, self.header.session_id
+        return f"<Session {id_!r} of {agent!r}: {len(self.steps)} steps>"
 
     @property
     def steps(self) -> Records:

@@ -74,7 +74,7 @@ FLOORS = {
         "_journal",
         "_definition",
     ],
-    "grammar": ["_usage", "_growth", "_tree"],
+    "grammar": ["_usage", "_records", "_growth", "_tree"],
     "reading": [
         "_packed",
         "_lines",

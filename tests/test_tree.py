@@ -288,6 +288,19 @@ def test_sequences_load_what_is_looked_at():
     assert records[1:3] == list(session.steps[1:3])
 
 
+def test_sessions_and_steps_are_printed_by_how_many_there_are():
+    """A prompt says which session it is, and how many steps; none is loaded."""
+
+    def load(number: int) -> StepRecord:
+        raise AssertionError(number)
+
+    session = fold([record(n) for n in range(3)], header(), load=load)
+
+    assert "<Records of 3 steps>" == repr(session.steps)
+    assert session.header.session_id in repr(session)
+    assert repr(session).endswith(": 3 steps>")
+
+
 def test_problems_are_bounded():
     """A file of contradictions alone does not fill the memory with their names."""
     records = [record(n, n) for n in range(3_000)]
