@@ -29,7 +29,7 @@ from ai_trace.exceptions import TraceReadError
 # See _files.py: this is loaded for every look at a directory.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from typing import Union
 
     from ai_trace._parts import Place
@@ -98,6 +98,15 @@ class Directory:
             for second, stems in self._by_second.items()
         }
         return self._newest_first(seconds)
+
+    def of_one_second(self, stems: Iterable[str]) -> Iterator[SessionInfo]:
+        """
+        Look at sessions that began in one second, the newest first.
+
+        Args:
+            stems: Their names.
+        """
+        return self._newest_first({"": list(stems)})
 
     @property
     def stems(self) -> list[str]:

@@ -130,7 +130,9 @@ def _match(found: Directory, wanted: str, directory: PathLike) -> SessionInfo:
     stems = found.stems
     exact = [each for each in stems if stem in (each, id_in(each))]
     if len(exact) > 1:
-        raise _ambiguous(wanted, exact, _WHOLE)
+        # They have one id, whatever the names before it.
+        names = [info.stem for info in found.of_one_second(exact)]
+        raise _ambiguous(wanted, names, _WHOLE)
     info = found.look(exact[0]) if exact else next(found.of_agent(wanted), None)
     if info is not None:
         return info

@@ -29,6 +29,18 @@ def test_resolve_takes_an_agent(tmp_path, agent):
     assert paths[-1] == reading.resolve(tmp_path, agent)
 
 
+def test_sessions_of_one_id_are_named_in_their_order(tmp_path):
+    """Where an id is of several sessions, the newest of them is named first."""
+    for agent, begun in (("b", 2.0), ("c", 1.0), ("a", 3.0)):
+        session = {**HEADER, "started_at": HEADER["started_at"] + begun / 10}
+        first = encoded({**fields(1), "session": session})
+        write(tmp_path, first, stem=f"{agent}_20240301_143022")
+
+    newest_first = ", ".join(f"{agent}_20240301_143022" for agent in "abc")
+    with pytest.raises(TraceReadError, match=newest_first):
+        reading.resolve(tmp_path, "20240301_143022")
+
+
 def test_a_mistyped_name_is_compared_with_few(tmp_path, monkeypatch):
     """Of very many sessions, a mistyped name is compared with those of the newest."""
     for number in range(700):
