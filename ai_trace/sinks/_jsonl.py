@@ -211,6 +211,9 @@ class JSONLSink:
             trouble, self._parts.trouble = self._parts.trouble, None
             if trouble is not None:
                 raise trouble
+            if self._journal is not None:
+                # It may have been closed when the step was just about to end.
+                self._journal.remove_left()
 
     def _file_for(self, line: bytes) -> AppendFile:
         """Return the file to write to: the next one, if the line is too much."""
