@@ -44,6 +44,7 @@ class Journal:
     def _begin(self, trace: Path) -> None:
         self._paths = [trace.with_suffix(suffix) for suffix in _journal.SUFFIXES]
         self._current: AppendFile | None = None
+        self._left: list[AppendFile] = []
         self._header_line = b""
         self.open_steps: dict[str, OpenStep] = {}
         self._limit = _COMPACT_BYTES
@@ -186,21 +187,38 @@ class Journal:
 
     def close(self) -> None:
         """
-        Remove the journal.
+        Remove the journal, unless a step is just about to end.
 
         Raises:
-            OSError: If it cannot be removed.
+            PartError: If it cannot be removed.
         """
         with self._lock:
             self._current = None
             files, self._files = self._files, []
-        # Whoever ends a step takes it out, and may not have come to that.
-        is_over = all(step.outcome for step in list(self.open_steps.values()))
+        self._left = files
         with ExitStack() as last_things:
             for file in files:
                 last_things.callback(file.close)
-                if is_over:
+            self.remove_left()
+
+    def remove_left(self) -> None:
+        """
+        Remove what was left of the journal when it was closed, once nothing is open.
+
+        Raises:
+            PartError: If it cannot be removed.
+        """
+        # Whoever ends a step takes it out, and may not have come to that.
+        steps = list(self.open_steps.values()) if self._left else ()
+        if not all(step.outcome for step in steps):
+            return
+        left, self._left = self._left, []
+        try:
+            with ExitStack() as last_things:
+                for file in left:
                     last_things.callback(file.remove)
+        except OSError as exc:
+            raise PartError(exc, "JSONLSink journal") from exc
 
     def move(self, trace: Path) -> None:
         """Leave the parent's journal, in a forked child, for one of its own."""

@@ -210,6 +210,9 @@ class JSONLSink:
             trouble, self._parts.trouble = self._parts.trouble, None
             if trouble is not None:
                 raise trouble
+            if self._journal is not None:
+                # It may have been closed when the step was just about to end.
+                self._journal.remove_left()
 
     def _look_before(self, line: bytes) -> None:
         """See what others did to the file; what interrupts that follows the line."""

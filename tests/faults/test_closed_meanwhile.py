@@ -206,3 +206,31 @@ def test_closed_by_two_threads_at_once(tmp_path: Path) -> None:
         thread.join()
 
     assert 1 == sink.closed
+
+
+class ClosedAtTheEnd(dict[str, Any]):
+    """
+    The open steps of a tracer that another thread closes as one of them ends.
+    """
+
+    tracer: Tracer
+
+    def pop(self, *asked: Any) -> Any:
+        """Take a step out, and have the tracer closed before it has ended."""
+        found = super().pop(*asked)
+        if found is not None and found.name == "late":
+            closing(self.tracer)
+        return found
+
+
+def test_closed_while_a_step_ends(tmp_path: Path) -> None:
+    """The step that is about to end is written, and takes the journal with it."""
+    tracer = Tracer("agent", tmp_path)
+    tracer.open_steps = steps = ClosedAtTheEnd()
+    steps.tracer = tracer
+    with tracer.step("first"):
+        pass
+    tracer.step("late").start().finish()
+
+    assert {"first": "ok", "late": "ok"} == ends_of(tracer)
+    assert {} == tracer.health()
