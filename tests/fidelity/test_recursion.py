@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from ai_trace import Tracer, current_step, step, traced
+from ai_trace import MemorySink, Tracer, current_step, step, traced
 
 
 # Measures, in a fresh thread, how deep a function can recurse, under three limits in a
@@ -329,15 +329,19 @@ def test_recursion_error_is_the_interpreters_own(
         check_levels(lines, recording.one("outer")["id"], len(seen))
 
 
-@pytest.mark.parametrize("kind", ["function", "generator"])
-def test_no_level_is_lost_wherever_the_stack_ends(record, kind):
+@pytest.mark.parametrize(
+    ("kind", "others", "every"),
+    [("function", 0, 1), ("generator", 0, 1), ("function", 1, 2)],
+)
+def test_no_level_is_lost_wherever_the_stack_ends(record, kind, others, every):
     """Whichever call of ours it is that finds no room, the levels above say all."""
     call = {"function": lambda dive: dive(1), "generator": lambda dive: next(dive(1))}
     before, depth = sys.getrecursionlimit(), len(inspect.stack(0))
-    for room in range(60, 85):
+    for room in range(60, 85, every):
         seen = []
         dive = endless(kind, traced, seen)
-        with record() as recording, step("outer") as outer:
+        sinks = [MemorySink() for _ in range(others)]
+        with record(sinks=sinks) as recording, step("outer") as outer:
             sys.setrecursionlimit(depth + room)
             try:
                 with pytest.raises(RecursionError):
@@ -346,6 +350,9 @@ def test_no_level_is_lost_wherever_the_stack_ends(record, kind):
                 sys.setrecursionlimit(before)
             lines = sorted(recording.named(kind), key=lambda line: line["seq"])
             check_levels(lines, outer.id, len(seen))
+            for sink in sinks:
+                told = sorted(record.id for record in sink.records)
+                assert sorted(line["id"] for line in lines) == told
 
 
 def check_levels(lines, root, entered):
