@@ -9,7 +9,7 @@ its type is recorded.
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Any, Callable
 
 from ai_trace._arrays import (
     HEAD_COLUMNS,
@@ -30,7 +30,7 @@ def polars_frame(value: Any) -> Any:
     if frame is None:
         return UNKNOWN
     columns = frame[:, :HEAD_COLUMNS]
-    rows = _fitting(_gathered(columns), lambda head: head.estimated_size()).rows()
+    rows = _fitting(columns, _polars_size, _gathered).rows()
     shape = list(frame.shape)
     return table_of(
         value, shape, columns.columns, columns.dtypes, list(map(list, rows))
@@ -42,8 +42,7 @@ def polars_series(value: Any) -> Any:
     series = _plain(value, "Series", "_s", "_from_pyseries")
     if series is None:
         return UNKNOWN
-    head = _fitting(_gathered(series), lambda head: head.estimated_size())
-    items = head.to_list()
+    items = _fitting(series, _polars_size, _gathered).to_list()
     return items_of(value, [len(series)], series.dtype, items, name=series.name)
 
 
@@ -55,12 +54,14 @@ def _plain(value: Any, name: str, stored: str, made: str) -> Any:
     return getattr(base, made)(inside) if is_own else None
 
 
-def _gathered(items: Any) -> Any:
-    head = items.head(HEAD_ITEMS)
-    if head.estimated_size() <= MOST_BYTES:
-        return head
+def _polars_size(items: Any) -> int:
+    size: int = items.estimated_size()
+    return size
+
+
+def _gathered(items: Any, count: int) -> Any:
     # In many versions a part of a column of lists counts as much as all of it.
-    return head[list(range(len(head)))]
+    return items[list(range(count))]
 
 
 def arrow_table(value: Any) -> Any:
@@ -68,7 +69,7 @@ def arrow_table(value: Any) -> Any:
     if not _is_arrow(value):
         return UNKNOWN
     columns = value.select(range(min(value.num_columns, HEAD_COLUMNS)))
-    head = _fitting(columns, lambda head: head.nbytes)
+    head = _fitting(columns, _arrow_size, _sliced)
     cells = [column.to_pylist() for column in head.columns]
     rows = [[column[row] for column in cells] for row in range(head.num_rows)]
     names, kinds = columns.schema.names, columns.schema.types
@@ -80,7 +81,7 @@ def arrow_array(value: Any) -> Any:
     """Summarise a pyarrow Array or ChunkedArray."""
     if not _is_arrow(value):
         return UNKNOWN
-    items = _fitting(value, lambda head: head.nbytes).to_pylist()
+    items = _fitting(value, _arrow_size, _sliced).to_pylist()
     return items_of(value, [len(value)], value.type, items)
 
 
@@ -93,14 +94,30 @@ def _is_arrow(value: Any) -> bool:
     return known_name(type(value)).startswith("pyarrow.lib.")
 
 
-def _fitting(items: Any, size_of: Any) -> Any:
-    """Return the first items, fewer if they are large: not a copy."""
+def _arrow_size(items: Any) -> int:
+    size: int = items.nbytes
+    return size
+
+
+def _sliced(items: Any, count: int) -> Any:
+    return items[:count]
+
+
+def _fitting(
+    items: Any, size_of: Callable[[Any], int], first: Callable[[Any, int], Any]
+) -> Any:
+    """Return the first items, fewer if they are large."""
     count = min(len(items), HEAD_ITEMS)
     head = items[:count]
-    while count and size_of(head) > MOST_BYTES:
-        count -= 1
-        head = items[:count]
-    return head
+    if size_of(head) <= MOST_BYTES:
+        return head
+    kept = items[:0]
+    for number in range(1, count + 1):
+        head = first(items, number)
+        if size_of(head) > MOST_BYTES:
+            break
+        kept = head
+    return kept
 
 
 def labelled_array(value: Any) -> Any:
