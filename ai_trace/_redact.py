@@ -42,6 +42,7 @@ FAILED = "[redaction failed]"
 MARGIN = 16_384
 """How far beyond the limit a text is read for a secret that straddles it."""
 
+_CONTAINERS = (list, tuple, bytes, set, frozenset)
 _SHORTEST_OWN = 3
 _SHORTEST_NAMED = 5
 _SHORTEST_SHAPE = 13
@@ -325,7 +326,9 @@ def _is_open_container(value: object) -> bool:
         is_type = type(said) is str and said in _SCHEMA_TYPES
         # The outputs of Terraform say of what type they are, too.
         return not value or (is_type and "value" not in value)
-    return type(value) in (list, tuple, bytes, set, frozenset) and not value
+    # By identity: a class may have a metaclass that compares.
+    kind = type(value)
+    return any(kind is each for each in _CONTAINERS) and not value
 
 
 def _check_function(replace: object) -> None:

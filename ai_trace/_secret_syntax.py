@@ -283,6 +283,9 @@ def signs_in(value: Any) -> bool:
     if type(value) is str:
         return holds_credentials(value)
     is_pair = (type(value) is tuple or type(value) is list) and len(value) == 2
-    return (
-        is_pair and all(type(item) in (str, bytes) for item in value) and bool(value[1])
-    )
+    return is_pair and all(map(_is_said, value)) and bool(value[1])
+
+
+def _is_said(value: Any) -> bool:
+    # By identity: a class may have a metaclass that compares.
+    return type(value) is str or type(value) is bytes

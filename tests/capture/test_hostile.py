@@ -133,6 +133,13 @@ def test_hostile_metaclasses_are_not_compared(show):
     ]
 
 
+def test_hostile_metaclasses_under_secret_names(show):
+    """F80: whether a secret is an empty container is told by identity."""
+    secret = {"password": object.__new__(WithHostileMeta)}
+
+    assert {"password": "[redacted:key]"} == show(secret).value
+
+
 @pytest.mark.parametrize("base", [dict, list, tuple, set, str, int, float, bytes])
 def test_builtins_with_hostile_metaclasses(show, base):
     """F80: a builtin type with a hostile metaclass on top is read as data."""
