@@ -41,8 +41,7 @@ def signed(text: str) -> str:
     if "lue" not in text or _value.search(text) is None:
         return text
     # What is indented stands on a line of its own.
-    text = text.replace("  v", "  _").replace("  V", "  _")
-    text = text.replace("httpOnly", "cookie:")
+    text = text.replace("  v", "  _").replace("httpOnly", "cookie:")
     for mark, before in ((",", ":"), ("\n", ":"), (" v", ":v"), (" V", ":V")):
         text = text.replace(mark, before)
     return text

@@ -87,7 +87,7 @@ def may_state(text: str) -> bool:
     """Tell quickly whether a text may be SQL that gives a password."""
     if " '" in text:
         return True
-    return '"' in text and ("dentified" in text or "DENTIFIED" in text)
+    return '"' in text and ("identified" in text or "IDENTIFIED" in text)
 
 
 def signed_in(text: str) -> Iterator[Span]:
