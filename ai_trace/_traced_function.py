@@ -33,7 +33,10 @@ class _Absent:
     """
 
     def __get__(self, instance: object, owner: object) -> Any:
-        raise AttributeError
+        if instance is None:
+            raise AttributeError
+        # The exit stacks of Python 3.15 find this in the class, whatever it says.
+        return instance
 
 
 class _OnlyCalled:

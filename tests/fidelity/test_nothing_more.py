@@ -13,7 +13,12 @@ from ai_trace import traced
 
 
 ABILITIES = [
-    *(getattr(collections.abc, name) for name in collections.abc.__all__),
+    # To name ByteString is a warning of late.
+    *(
+        getattr(collections.abc, name)
+        for name in collections.abc.__all__
+        if name != "ByteString"
+    ),
     contextlib.AbstractContextManager,
     contextlib.AbstractAsyncContextManager,
 ]
