@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from ai_trace import Tracer, _live_tracers
+from ai_trace import Tracer, _live_recorders
 
 
 # One step stays open all along, as in a service; below it steps of every kind come and
@@ -117,7 +117,7 @@ def test_names_made_of_data_are_not_kept(monkeypatch):
     for number in range(45):
         tracer.step(f"order {number}").start().finish()
 
-    assert 5 == len(tracer.heads)
+    assert 5 == len(tracer._recorder.heads)
 
 
 def test_forgotten_tracers_are_not_kept():
@@ -127,4 +127,4 @@ def test_forgotten_tracers_are_not_kept():
     gc.collect()
     Tracer("agent", auto_save=False)
 
-    assert len(_live_tracers._made) < 20
+    assert len(_live_recorders._made) < 20

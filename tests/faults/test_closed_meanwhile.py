@@ -13,6 +13,7 @@ from recorded import read_file
 
 from ai_trace import JSONLSink, StepRecord, Tracer
 from ai_trace._draft import Draft
+from ai_trace._recorder import Recorder
 from ai_trace.sinks import _append, _journal
 
 
@@ -180,9 +181,9 @@ def test_closed_by_two_threads_at_once(tmp_path: Path) -> None:
     """Of two threads that close a tracer, one closes its sinks, whoever is first."""
     sink, barrier = CountedEnds(), threading.Barrier(2)
 
-    class Hesitant(Tracer):
+    class Hesitant(Recorder):
         """
-        A tracer of which two threads ask at the same time whether it is closed.
+        A recorder of which two threads ask at the same time whether it is closed.
         """
 
         @property
@@ -198,7 +199,8 @@ def test_closed_by_two_threads_at_once(tmp_path: Path) -> None:
             self.__dict__["closed"] = value
 
     threads: list[threading.Thread] = []
-    tracer = Hesitant("agent", tmp_path, sinks=[sink])
+    tracer = Tracer("agent", tmp_path, sinks=[sink])
+    tracer._recorder.__class__ = Hesitant
     threads += [threading.Thread(target=tracer.close) for _ in range(2)]
     for thread in threads:
         thread.start()
@@ -226,7 +228,7 @@ class ClosedAtTheEnd(dict[str, Any]):
 def test_closed_while_a_step_ends(tmp_path: Path) -> None:
     """The step that is about to end is written, and takes the journal with it."""
     tracer = Tracer("agent", tmp_path)
-    tracer.open_steps = steps = ClosedAtTheEnd()
+    tracer._recorder.open_steps = steps = ClosedAtTheEnd()
     steps.tracer = tracer
     with tracer.step("first"):
         pass
