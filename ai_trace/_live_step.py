@@ -62,11 +62,21 @@ class LiveStep(Draft):
         except Exception as exc:
             self._lose_unless_interrupted("start", exc)
             if self._state == NEW and self.seq:
-                self.write_bare_start(exc)
-                self._origin = self.recorder.monotonic()
-                self._state = OPEN
-                self.recorder.open_steps[self.id] = self
+                self._start_bare(exc)
         return self
+
+    def _start_bare(self, exc: Exception) -> None:
+        """Start without what the step saw, or not at all, for want of memory."""
+        # Its frames hold what they were making, for which there is no room.
+        exc.__traceback__ = None
+        try:
+            self.write_bare_start(exc)
+        except MemoryError:
+            self._state = DROPPED
+            return
+        self._origin = self.recorder.monotonic()
+        self._state = OPEN
+        self.recorder.open_steps[self.id] = self
 
     def _refuse_start(self) -> None:
         if self._state == NEW:
@@ -322,7 +332,7 @@ class LiveStep(Draft):
     def _lose(self, what: str, exc: BaseException) -> None:
         try:
             self.recorder.losses.count("step", f"{what} lost: {short_name(type(exc))}")
-        except RecursionError:
+        except (RecursionError, MemoryError):
             return
 
     def __repr__(self) -> str:
