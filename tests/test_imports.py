@@ -26,7 +26,7 @@ if sys.version_info >= (3, 14):
 OUTSIDE = {"ai_trace", "wrapt", "typing_extensions"}
 EXTRA = {"msgspec"}  # the extra `fast`, used where it is installed
 MILLISECONDS = 40
-RUNS = 7
+RUNS = 25
 
 LOADED = """
 import json, sys, sysconfig
@@ -157,9 +157,12 @@ def test_nothing_is_said(tmp_path: Path) -> None:
 
 def test_import_is_quick(tmp_path: Path) -> None:
     """The import takes at most 40 ms of processor time more than that of wrapt."""
-    best = min(run(SECONDS, tmp_path) for _ in range(RUNS))
+    taken: list[float] = []
+    while len(taken) < RUNS and min(taken, default=1.0) * 1000 > MILLISECONDS:
+        # What else the machine does can only add: one run that is quick enough says it.
+        taken.append(run(SECONDS, tmp_path))
 
-    assert best * 1000 <= MILLISECONDS
+    assert min(taken) * 1000 <= MILLISECONDS
 
 
 def test_who_traces_no_function_loads_no_wrapt(tmp_path: Path) -> None:
