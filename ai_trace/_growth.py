@@ -159,7 +159,7 @@ class Growth:
 
     def _note_times(self, record: Glance, started: float, outcome: str) -> None:
         finished, took = record.finished_at, record.duration_ms
-        if finished is None and took is not None:
+        if finished is None and took is not None and started > 0.0:
             # One that was cut off went on for at least so long.
             finished = started + took / 1_000
         if started > 0.0 and (started < self.earliest or not self.earliest):
