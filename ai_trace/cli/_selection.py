@@ -86,7 +86,7 @@ class Selection:
             self.might(Said(step.kind, step.outcome))
             and (self._since is None or step.started_at >= self._since)
             and (self._until is None or step.started_at < self._until)
-            and (not self._name or _matches(step.name.casefold(), self._name))
+            and (not self._name or is_named(step.name, self._name))
             and (not self._text or _holds(step, self._text))
         )
 
@@ -134,7 +134,15 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _matches(name: str, pattern: str) -> bool:
+def is_named(name: str, pattern: str) -> bool:
+    """
+    Tell whether a name fits a shell pattern, or has it as a part.
+
+    Args:
+        name: The name of a step.
+        pattern: What is asked for, casefolded.
+    """
+    name = name.casefold()
     if any(sign in pattern for sign in _WILD):
         return fnmatchcase(name, pattern)
     return pattern in name

@@ -22,7 +22,7 @@ from ai_trace.cli._arguments import (
     add_json,
     positive,
 )
-from ai_trace.cli._selection import Selection, add_selection
+from ai_trace.cli._selection import Selection, add_selection, is_named
 from ai_trace.cli._sessions import add_session, name_damage, read_found
 from ai_trace.cli._style import fitting
 from ai_trace.cli._terminal import Terminal
@@ -150,8 +150,10 @@ def _nothing_matches(session: Session, options: argparse.Namespace) -> str:
     elif options.errors and "cancelled" in session.outcomes:
         hint = " What was cancelled is no error: --outcome cancelled shows it."
     elif options.name:
+        # A session may hold a million steps, each of which is loaded for that.
         names = {step.name for step in session.steps}
-        if not any(map(Selection(name=options.name), session.steps)):
+        pattern = options.name.casefold()
+        if not any(is_named(name, pattern) for name in names):
             hint = did_you_mean(options.name, sorted(names))
     return f"No step of {session.path} matches.{hint}"
 
