@@ -30,6 +30,11 @@ def readable(body: Any) -> Any:
         return body
 
 
+def _if_read(body: Any) -> Any:
+    """Return a body; where ``None`` is stored in its place, say that it is not read."""
+    return _UNREAD if body is None else body
+
+
 def _exchange(
     value: Any, method: Any, url: Any, headers: Any, body: Any, **more: Any
 ) -> dict[str, Any]:
@@ -69,39 +74,25 @@ def requests_response(value: Any) -> dict[str, Any]:
     """Show a response of requests, with its body if that was read."""
     get = instance_dict(value).get
     method = instance_dict(get("request")).get("method")
-    # ``False`` until it is read.
+    more = {"status": get("status_code"), "reason": get("reason")}
     body = get("_content")
-    return _exchange(
-        value,
-        method,
-        get("url"),
-        get("headers"),
-        _UNREAD if body is False else body,
-        status=get("status_code"),
-        reason=get("reason"),
-    )
+    # ``False`` until it is read.
+    body = _UNREAD if body is False else body
+    return _exchange(value, method, get("url"), get("headers"), body, **more)
 
 
 def aiohttp_response(value: Any) -> dict[str, Any]:
     """Show a response that a client of aiohttp got, with its body if that was read."""
     get = instance_dict(value).get
-    body = get("_body")
-    return _exchange(
-        value,
-        get("method"),
-        get("_real_url"),
-        get("_headers"),
-        _UNREAD if body is None else body,
-        status=get("status"),
-        reason=get("reason"),
-    )
+    more = {"status": get("status"), "reason": get("reason")}
+    body, url = _if_read(get("_body")), get("_real_url")
+    return _exchange(value, get("method"), url, get("_headers"), body, **more)
 
 
 def aiohttp_request(value: Any) -> dict[str, Any]:
     """Show a request that a server of aiohttp got, with its body if that was read."""
     get = instance_dict(value).get
-    body = get("_read_bytes")
-    body = _UNREAD if body is None else body
+    body = _if_read(get("_read_bytes"))
     return _exchange(value, get("_method"), get("_rel_url"), get("_headers"), body)
 
 
@@ -116,9 +107,8 @@ def aiohttp_answer(value: Any) -> dict[str, Any]:
 def urllib_request(value: Any) -> dict[str, Any]:
     """Show a request of urllib."""
     get = instance_dict(value).get
-    body, url = get("_data"), get("_full_url")
+    body, url = _if_read(get("_data")), get("_full_url")
     more = {"unredirected_headers": _filled(get("unredirected_hdrs"))}
-    body = _UNREAD if body is None else body
     return _exchange(value, get("method"), url, get("headers"), body, **more)
 
 
