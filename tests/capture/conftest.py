@@ -9,6 +9,7 @@ import tracemalloc
 from typing import Any, Callable, NamedTuple
 
 import pytest
+from nasty_classes import TOUCHED
 from recorded import Recording, parse_line
 
 from ai_trace import Tracer, reading, step, traced
@@ -130,6 +131,14 @@ class Shown:
         assert len(notes) == len(parsed.get("notes", [])), "a note on something else"
         assert {} == self._recording.tracer.health()
         return Seen(inside(parsed), notes, line)
+
+
+@pytest.fixture
+def untouched():
+    """No test with this may run code of the value that it shows, or load any of it."""
+    TOUCHED.clear()
+    yield
+    assert [] == TOUCHED
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import http.cookies
 import urllib.request
 
 import pytest
+from libraries import installed
 from nasty_classes import TOUCHED, Hostile
 
 
@@ -19,17 +20,7 @@ BODY = b'{"ok": true, "password": "hunter2hunter2"}'
 SHOWN = '{"ok": true, "password": "[redacted:key]"}'
 
 
-@pytest.fixture(autouse=True)
-def untouched():
-    """No test here may run code of the value that it shows, or read a body."""
-    TOUCHED.clear()
-    yield
-    assert [] == TOUCHED
-
-
-def installed(name):
-    """Return a library, without which a test is skipped."""
-    return pytest.importorskip(name, reason=f"{name} is not installed")
+pytestmark = pytest.mark.usefixtures("untouched")
 
 
 class Unread:

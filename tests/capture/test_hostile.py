@@ -28,12 +28,7 @@ from nasty_classes import (
 )
 
 
-@pytest.fixture(autouse=True)
-def untouched():
-    """No test here may run code of the value that it shows."""
-    TOUCHED.clear()
-    yield
-    assert [] == TOUCHED
+pytestmark = pytest.mark.usefixtures("untouched")
 
 
 def opaque(seen, cls):

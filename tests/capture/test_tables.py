@@ -6,20 +6,11 @@ import datetime
 import io
 
 import pytest
+from libraries import installed
 from nasty_classes import TOUCHED, Hostile
 
 
-@pytest.fixture(autouse=True)
-def untouched():
-    """No test here may run what a subclass of a table overrides."""
-    TOUCHED.clear()
-    yield
-    assert [] == TOUCHED
-
-
-def installed(name):
-    """Return a library, without which a test is skipped."""
-    return pytest.importorskip(name, reason=f"{name} is not installed")
+pytestmark = pytest.mark.usefixtures("untouched")
 
 
 def table_maker(library):
