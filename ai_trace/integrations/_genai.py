@@ -31,7 +31,8 @@ class Told(NamedTuple):
     result: Any
 
 
-_KINDS = {
+OPERATION = "gen_ai.operation.name"
+KINDS = {
     "chat": "llm",
     "generate_content": "llm",
     "text_completion": "llm",
@@ -41,16 +42,6 @@ _KINDS = {
     "create_agent": "agent",
     "invoke_workflow": "agent",
     "retrieval": "retrieval",
-}
-# Of OpenInference, another convention, the kind alone is understood.
-_OPENINFERENCE_KINDS = {
-    "LLM": "llm",
-    "EMBEDDING": "embedding",
-    "TOOL": "tool",
-    "AGENT": "agent",
-    "RETRIEVER": "retrieval",
-    "GUARDRAIL": "guardrail",
-    "EVALUATOR": "eval",
 }
 _REQUEST = "gen_ai.request."
 _USAGE = ("gen_ai.usage.", "gen_ai.aggregated_usage.")
@@ -75,11 +66,10 @@ def told(name: str, attributes: Mapping[str, Any]) -> Told:
         attributes: Its attributes, which stay as they are.
     """
     left = dict(attributes)
-    operation = left.get("gen_ai.operation.name")
-    inference = left.get("openinference.span.kind")
-    if operation not in _KINDS:
-        return Told(name, _OPENINFERENCE_KINDS.get(str(inference), "step"), left, None)
-    kind = _KINDS[operation]
+    operation = left.get(OPERATION)
+    if operation not in KINDS:
+        return Told(name, "step", left, None)
+    kind = KINDS[operation]
     tell: Teller = _TELLERS.get(kind, _tell_others)
     context, result = tell(left)
     if left:
@@ -96,7 +86,7 @@ def _tell_llm(left: Attributes) -> tuple[dict[str, Any], Any]:
     context = _asked(left)
     _move(left, context, system="gen_ai.system_instructions", change=parts)
     _move(left, context, messages="gen_ai.input.messages", change=messages)
-    _move(left, context, tools="gen_ai.tool.definitions", change=_parsed)
+    _move(left, context, tools="gen_ai.tool.definitions", change=parsed)
     context.update(_parameters(left))
     result = _answered(left)
     _move(left, result, messages="gen_ai.output.messages", change=messages)
@@ -120,8 +110,8 @@ def _tell_tool(left: Attributes) -> tuple[dict[str, Any], Any]:
     _move(left, context, tool="gen_ai.tool.name")
     _move(left, context, call_id="gen_ai.tool.call.id")
     _move(left, context, description="gen_ai.tool.description")
-    _move(left, context, arguments="gen_ai.tool.call.arguments", change=_parsed)
-    return context, _parsed(left.pop("gen_ai.tool.call.result", None))
+    _move(left, context, arguments="gen_ai.tool.call.arguments", change=parsed)
+    return context, parsed(left.pop("gen_ai.tool.call.result", None))
 
 
 def _tell_agent(left: Attributes) -> tuple[dict[str, Any], Any]:
@@ -131,11 +121,11 @@ def _tell_agent(left: Attributes) -> tuple[dict[str, Any], Any]:
     context.update(_asked(left))
     _move(left, context, system="gen_ai.system_instructions", change=parts)
     _move(left, context, messages="gen_ai.input.messages", change=messages)
-    _move(left, context, tools="gen_ai.tool.definitions", change=_parsed)
+    _move(left, context, tools="gen_ai.tool.definitions", change=parsed)
     context.update(_parameters(left))
     result: dict[str, Any] = {}
     # Both names are those of pydantic-ai.
-    _move(left, result, output="final_result", change=_parsed)
+    _move(left, result, output="final_result", change=parsed)
     _move(left, result, messages="pydantic_ai.all_messages", change=messages)
     _move(left, result, messages="gen_ai.output.messages", change=messages)
     # A sum over the calls below: were it called usage, it would be counted twice.
@@ -149,7 +139,7 @@ def _tell_others(left: Attributes) -> tuple[dict[str, Any], Any]:
     context = _asked(left)
     _move(left, context, query="gen_ai.retrieval.query.text")
     result: dict[str, Any] = {}
-    _move(left, result, documents="gen_ai.retrieval.documents", change=_parsed)
+    _move(left, result, documents="gen_ai.retrieval.documents", change=parsed)
     return context, result or None
 
 
@@ -236,7 +226,7 @@ def _why(reasons: Any) -> list[Any] | None:
     return [_messages.finish_reason_of(reason) for reason in given] or None
 
 
-def _parsed(value: Any) -> Any:
+def parsed(value: Any) -> Any:
     """Return what JSON text of an object or a list holds; other values as they are."""
     if type(value) is not str or not value.startswith(("{", "[")):
         return value
@@ -248,7 +238,7 @@ def _parsed(value: Any) -> Any:
 
 def messages(value: Any) -> list[Message] | None:
     """Return messages, which spans carry as JSON text; ``None`` if they are none."""
-    given = _parsed(value)
+    given = parsed(value)
     if type(given) not in (list, tuple) or not all(type(m) is dict for m in given):
         return None
     return [_message(one) for one in given]
@@ -266,7 +256,7 @@ def _message(given: dict[str, Any]) -> Message:
 
 def parts(value: Any) -> list[Part] | None:
     """Return the parts of a message in the shape of the conventions."""
-    given = _parsed(value)
+    given = parsed(value)
     if type(given) not in (list, tuple):
         return None
     return [_part(one) if type(one) is dict else one for one in given]

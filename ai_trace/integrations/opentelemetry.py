@@ -10,9 +10,9 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from ai_trace._outcome import outcome_of
-from ai_trace.integrations import _prices
+from ai_trace.integrations import _genai, _openinference, _prices
 from ai_trace.integrations._foreign_step import ForeignStep, begin, hook, look_for
-from ai_trace.integrations._genai import told
+from ai_trace.integrations._genai import Told
 from ai_trace.integrations._installed import check_version, missing
 
 
@@ -67,7 +67,7 @@ class OpenTelemetrySteps(SpanProcessor):
         if own.span_id in _open:
             return
         parent = span.parent
-        what = told(span.name, span.attributes or {})
+        what = _told_by(span)
         step = begin(
             what.name,
             what.kind,
@@ -115,6 +115,15 @@ def _current() -> ForeignStep | None:
     return _open.get(get_current_span().get_span_context().span_id)
 
 
+def _told_by(span: ReadableSpan) -> Told:
+    """Return what a span says, in whichever convention it says it."""
+    attributes = span.attributes or {}
+    is_genai = attributes.get(_genai.OPERATION) in _genai.KINDS
+    if _openinference.KIND in attributes and not is_genai:
+        return _openinference.told(span.name, attributes)
+    return _genai.told(span.name, attributes)
+
+
 def _origin(span: ReadableSpan) -> dict[str, Any]:
     """Say what there is to know of a span beside its attributes."""
     said: dict[str, Any] = {}
@@ -138,7 +147,7 @@ def _ids(context: SpanContext) -> dict[str, str]:
 
 
 def _tell(step: ForeignStep, span: ReadableSpan) -> None:
-    what = told(span.name, span.attributes or {})
+    what = _told_by(span)
     step.retell(what.name, what.kind, {**what.context, **_origin(span)})
     if what.result is not None:
         step.set_result(what.result)
