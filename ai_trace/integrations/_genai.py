@@ -14,7 +14,7 @@ from typing import Any, Callable, NamedTuple
 
 from ai_trace.integrations import _media, _messages
 from ai_trace.integrations._fields import items
-from ai_trace.integrations._hooked_calls import with_cost
+from ai_trace.integrations._hooked_calls import server_of, with_cost
 from ai_trace.integrations._messages import Message, Part
 from ai_trace.integrations._servers import provider_at
 from ai_trace.integrations._usage import usage
@@ -50,7 +50,7 @@ _COUNTS = (
     ("output_tokens", "completion_tokens"),
     ("cache_read.input_tokens",),
     ("cache_creation.input_tokens", "cache_write.input_tokens"),
-    ("reasoning.output_tokens",),
+    ("reasoning.output_tokens", "reasoning_tokens"),
 )
 
 Attributes = dict[str, Any]
@@ -202,11 +202,20 @@ def _count(left: Attributes, result: dict[str, Any], context: dict[str, Any]) ->
         return
     result["usage"] = counts
     result["raw_usage"] = raw
-    address = left.get("server.address")
-    _, server = provider_at(address, left.get("server.port"), "")
+    server = _server(left)
     if server is not None:
         context["server"] = server
     result.update(with_cost(result, context))
+
+
+def _server(left: Attributes) -> str | None:
+    """Return who answered, if it is none whose prices are known."""
+    address = left.get("server.address")
+    if address is not None:
+        return provider_at(address, left.get("server.port"), "")[1]
+    # The name is that of opentelemetry-instrumentation-openai, which tells no address.
+    given = server_of(left.get("gen_ai.openai.api_base"), "")
+    return given.get("server")
 
 
 def _usage_of(left: Attributes) -> tuple[dict[str, int], dict[str, Any]]:

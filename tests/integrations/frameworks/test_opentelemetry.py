@@ -374,10 +374,33 @@ def test_cost(tracer: otel.Tracer) -> None:
             "a", attributes={**asked, "server.address": "api.openai.com"}
         ).end()
         tracer.start_span("b", attributes={**asked, "server.address": "::1"}).end()
+        url = {"gen_ai.openai.api_base": "http://127.0.0.1:8000/v1/"}
+        tracer.start_span("c", attributes={**asked, **url}).end()
+        url = {"gen_ai.openai.api_base": "https://api.openai.com/v1/"}
+        tracer.start_span("d", attributes={**asked, **url}).end()
 
-    a, b = steps
-    assert 2.5 == a.result["cost"]["usd"]
+    a, b, c, d = steps
+    assert 2.5 == a.result["cost"]["usd"] == d.result["cost"]["usd"]
     assert "cost" not in b.result
+    assert "cost" not in c.result
+    assert "127.0.0.1:8000" == c.context["server"]
+
+
+def test_names_of_counts(tracer: otel.Tracer) -> None:
+    """Counts are found by their older names, and by those that others gave them."""
+    counts = {"prompt_tokens": 10, "completion_tokens": 5, "reasoning_tokens": 3}
+    given = {f"gen_ai.usage.{name}": count for name, count in counts.items()}
+    with capture() as steps:
+        tracer.start_span(
+            "a", attributes={"gen_ai.operation.name": "chat", **given}
+        ).end()
+
+    (found,) = steps
+    assert {
+        "input_tokens": 10,
+        "output_tokens": 5,
+        "reasoning_output_tokens": 3,
+    } == found.result["usage"]
 
 
 @pytest.mark.parametrize(
