@@ -7,6 +7,7 @@ are read here; its classes are known by what they have, so that nothing is impor
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any, Callable
 
 from ai_trace.integrations._fields import field, fields, items
@@ -53,7 +54,32 @@ def _readable(value: Any) -> Any:
         return {key: _readable(one) for key, one in value.items()}
     if type(value) in (list, tuple):
         return [_readable(one) for one in value]
-    return value
+    held = _held_by(value)
+    if held is None:
+        return value
+    return {name: readable(one) for name, one in held.items()}
+
+
+def _held_by(value: Any) -> Facts | None:
+    """Return what a command says, or a state of a graph that holds messages."""
+    kind = type(value)
+    if dataclasses.is_dataclass(kind):
+        held = {one.name: field(value, one.name) for one in dataclasses.fields(kind)}
+    else:
+        held = fields(value) if hasattr(kind, "model_fields") else {}
+    if (kind.__module__, kind.__name__) == ("langgraph.types", "Command"):
+        return {name: one for name, one in held.items() if not _says_nothing(one)}
+    return held if any(map(_holds_messages, held.values())) else None
+
+
+def _says_nothing(value: Any) -> bool:
+    return value is None or (type(value) is tuple and not value)
+
+
+def _holds_messages(value: Any) -> bool:
+    if type(value) in (list, tuple):
+        return any(map(is_message, value))
+    return is_message(value)
 
 
 def messages_of(given: Any) -> list[Message]:
