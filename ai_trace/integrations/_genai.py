@@ -45,6 +45,8 @@ KINDS = {
 }
 _REQUEST = "gen_ai.request."
 _USAGE = ("gen_ai.usage.", "gen_ai.aggregated_usage.")
+# The name is that of opentelemetry-instrumentation-openai, which tells no address.
+_API_BASE = "gen_ai.openai.api_base"
 _COUNTS = (
     ("input_tokens", "prompt_tokens"),
     ("output_tokens", "completion_tokens"),
@@ -202,20 +204,17 @@ def _count(left: Attributes, result: dict[str, Any], context: dict[str, Any]) ->
         return
     result["usage"] = counts
     result["raw_usage"] = raw
-    server = _server(left)
+    address, url = left.get("server.address"), left.get(_API_BASE)
+    if address is None and url is None:
+        # Whoever answered may have prices of his own.
+        return
+    if address is None:
+        server = server_of(url, "").get("server")
+    else:
+        server = provider_at(address, left.get("server.port"), "")[1]
     if server is not None:
         context["server"] = server
     result.update(with_cost(result, context))
-
-
-def _server(left: Attributes) -> str | None:
-    """Return who answered, if it is none whose prices are known."""
-    address = left.get("server.address")
-    if address is not None:
-        return provider_at(address, left.get("server.port"), "")[1]
-    # The name is that of opentelemetry-instrumentation-openai, which tells no address.
-    given = server_of(left.get("gen_ai.openai.api_base"), "")
-    return given.get("server")
 
 
 def _usage_of(left: Attributes) -> tuple[dict[str, int], dict[str, Any]]:
