@@ -94,7 +94,7 @@ def _response(data: Any) -> Told:
         "model": field(response, "model"),
         "input": data.input,
         "instructions": field(response, "instructions"),
-        "tools": [plain(tool) for tool in field(response, "tools") or ()],
+        "tools": [plain(tool) for tool in field(response, "tools") or ()] or None,
         **{name: field(response, name) for name in _ASKED if field(response, name)},
     }
     context = told(

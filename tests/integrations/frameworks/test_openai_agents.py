@@ -171,6 +171,7 @@ def test_responses(server: LlmServer) -> None:
     assert [{"type": "text", "content": "Be nice."}] == call.context["system"]
     assert [["Hello"]] == [chat.texts(one) for one in call.context["messages"]]
     assert ["Hi."] == chat.texts(call.result["messages"][0])
+    assert "tools" not in call.context
     assert "resp_1" == call.result["id"]
     assert chat.COUNTED.items() <= call.result["usage"].items()
 
