@@ -100,10 +100,37 @@ def message_of(given: Any, finish_reason: Any = None) -> Message:
     if kind == "tool":
         parts = [_tool_response(given)]
     else:
-        parts = [_part(block) for block in given.content_blocks]
+        parts = _parts_of(given)
     # Tools and agents are named in their messages as a matter of course.
     name = field(given, "name") if kind == "human" else None
     return message(role, parts, name=name, finish_reason=finish_reason)
+
+
+def _parts_of(given: Any) -> list[Part]:
+    """
+    Return the parts of a message, those included that LangChain passes over.
+
+    Of what Anthropic says, its standard blocks leave out texts that are no blocks
+    themselves, and calls of tools that are not in the content.
+    """
+    parts = [_part(block) for block in given.content_blocks]
+    content = given.content
+    told = [*parts]
+    for one in items(content):
+        if type(one) is not str or not one:
+            continue
+        if text(one) in told:
+            told.remove(text(one))
+        else:
+            parts.insert(_first_call(parts), text(one))
+    ids = {part.get("id") for part in parts if part["type"] == "tool_call"}
+    calls = items(field(given, "tool_calls"))
+    return parts + [_call(one) for one in calls if field(one, "id") not in ids]
+
+
+def _first_call(parts: list[Part]) -> int:
+    kinds = [part["type"] for part in parts]
+    return kinds.index("tool_call") if "tool_call" in kinds else len(kinds)
 
 
 def _tool_response(given: Any) -> Part:
@@ -119,7 +146,7 @@ def content_of(given: Any) -> Any:
     """Return what a message says: its text, or else its parts."""
     if type(given.content) is str:
         return given.content
-    return [_part(block) for block in given.content_blocks]
+    return _parts_of(given)
 
 
 def _part(block: Any) -> Part:

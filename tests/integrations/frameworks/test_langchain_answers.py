@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import weather_chat as chat
 from langchain_core.callbacks import dispatch_custom_event
-from langchain_core.messages import AIMessage, ToolMessage
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_core.runnables import RunnableLambda
 from langchain_openai import ChatOpenAI
 from llm_replies import choice, completion
@@ -115,3 +115,22 @@ def test_citations() -> None:
     assert [{"type": "text", "content": "Paris.", "annotations": [link]}] == (
         found["parts"]
     )
+
+
+def test_text_between_blocks() -> None:
+    """A text that stands between blocks is told, though LangChain passes over it."""
+    thought = {"type": "thinking", "thinking": "Hm.", "index": 0}
+    call = {"name": "get_weather", "args": {}, "id": "call_0"}
+    said = AIMessage(
+        ["", thought, "It is sunny."],
+        tool_calls=[call],
+        response_metadata={"model_provider": "anthropic"},
+    )
+
+    assert [
+        {"type": "reasoning", "content": "Hm."},
+        {"type": "text", "content": "It is sunny."},
+        {"type": "tool_call", "name": "get_weather", "id": "call_0", "arguments": {}},
+    ] == message_of(said)["parts"]
+    twice = [{"type": "text", "text": "Hi."}, "Hi.", "Hi."]
+    assert 3 == len(message_of(HumanMessage(twice))["parts"])
