@@ -97,10 +97,7 @@ def message_of(given: Any, finish_reason: Any = None) -> Message:
     """
     kind = field(given, "type")
     role = field(given, "role") if kind == "chat" else _ROLES.get(kind, kind)
-    if kind == "tool":
-        parts = [_tool_response(given)]
-    else:
-        parts = _parts_of(given)
+    parts = [_tool_response(given)] if kind == "tool" else _parts_of(given)
     # Tools and agents are named in their messages as a matter of course.
     name = field(given, "name") if kind == "human" else None
     return message(role, parts, name=name, finish_reason=finish_reason)
