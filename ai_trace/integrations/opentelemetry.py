@@ -6,6 +6,8 @@ Needs the extra ``otel``: ``pip install 'ai-decision-tracer[otel]'``.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from itertools import groupby
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -17,7 +19,7 @@ from ai_trace.integrations._installed import check_version, missing
 
 
 try:
-    from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
+    from opentelemetry.sdk.trace import Event, ReadableSpan, Span, SpanProcessor
     from opentelemetry.trace import SpanContext, StatusCode, get_current_span
 except ImportError as exc:
     error = missing("opentelemetry-sdk", "otel")
@@ -175,10 +177,11 @@ def _add_events(step: ForeignStep, span: ReadableSpan) -> tuple[str | None, str 
     events = list(span.events)
     failed = span.status.status_code is StatusCode.ERROR
     raised = [event for event in events if event.name == "exception"] if failed else []
-    for event in events:
-        if event not in raised[-1:]:
-            said = {"event": event.name, **(event.attributes or {})}
-            step.log_at(event.timestamp / _NANO, said)
+    for event, times in _in_a_row(one for one in events if one not in raised[-1:]):
+        said = {"event": event.name, **(event.attributes or {})}
+        if times > 1:
+            said["times"] = times
+        step.log_at(event.timestamp / _NANO, said)
     if not failed:
         return None, None
     if not raised:
@@ -191,6 +194,18 @@ def _add_events(step: ForeignStep, span: ReadableSpan) -> tuple[str | None, str 
         f"{kind}: {message}" if message else kind,
         traceback if type(traceback) is str else None,
     )
+
+
+def _in_a_row(events: Iterable[Event]) -> Iterator[tuple[Event, int]]:
+    """
+    Yield events, and how often each came in a row.
+
+    Those that say more than their name come once each. The others tell of each chunk
+    of a stream, and would be most of what a step says.
+    """
+    for _, same in groupby(events, lambda one: id(one) if one.attributes else one.name):
+        row = list(same)
+        yield row[0], len(row)
 
 
 def _error_of_status(span: ReadableSpan) -> str:

@@ -387,6 +387,26 @@ def test_cost(tracer: otel.Tracer) -> None:
     assert "127.0.0.1:8000" == c.context["server"]
 
 
+def test_events_that_say_nothing(tracer: otel.Tracer) -> None:
+    """Of events in a row that say no more than their name, there is one entry."""
+    with capture() as steps, tracer.start_as_current_span("a") as span:
+        span.add_event("chunk", timestamp=10**18)
+        for _ in range(99):
+            span.add_event("chunk", timestamp=10**18 + 10**9)
+        span.add_event("chunk", {"text": "a"})
+        span.add_event("chunk", {"text": "a"})
+        span.add_event("chunk")
+
+    (found,) = steps
+    assert [
+        {"event": "chunk", "times": 100},
+        {"event": "chunk", "text": "a"},
+        {"event": "chunk", "text": "a"},
+        {"event": "chunk"},
+    ] == [{key: log[key] for key in log if key != "_t"} for log in found.logs]
+    assert 10**9 == found.logs[0]["_t"]
+
+
 def test_names_of_counts(tracer: otel.Tracer) -> None:
     """Counts are found by their older names, and by those that others gave them."""
     counts = {"prompt_tokens": 10, "completion_tokens": 5, "reasoning_tokens": 3}
