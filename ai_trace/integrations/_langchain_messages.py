@@ -11,6 +11,7 @@ import dataclasses
 from typing import Any, Callable
 
 from ai_trace.integrations._fields import field, fields, items
+from ai_trace.integrations._hooked_calls import without_use
 from ai_trace.integrations._media import (
     as_it_is,
     beside,
@@ -204,7 +205,7 @@ def answer_of(response: Any) -> Facts:
     reasons = [one["finish_reason"] for one in messages if "finish_reason" in one]
     counted = field(last, "usage_metadata")
     raw = about.get("token_usage") or about.get("usage")
-    return told(
+    found = told(
         model=about.get("model_name") or about.get("model"),
         id=about.get("id"),
         messages=messages,
@@ -213,6 +214,8 @@ def answer_of(response: Any) -> Facts:
         raw_usage=counted if raw is None else raw,
         service_tier=about.get("service_tier"),
     )
+    # LangChain's mark of an answer that comes from its cache.
+    return without_use(found) if field(counted, "total_cost") == 0 else found
 
 
 def _answer(generation: Any) -> Message:

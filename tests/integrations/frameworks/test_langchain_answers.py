@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import weather_chat as chat
+from langchain_core.caches import InMemoryCache
 from langchain_core.callbacks import dispatch_custom_event
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_core.runnables import RunnableLambda
@@ -115,6 +116,23 @@ def test_citations() -> None:
     assert [{"type": "text", "content": "Paris.", "annotations": [link]}] == (
         found["parts"]
     )
+
+
+def test_answer_from_a_cache(server: LlmServer) -> None:
+    """An answer from LangChain's cache uses no tokens, and says where it is from."""
+    server.will(chat.TELLS)
+    asks = model(server, cache=InMemoryCache())
+    with capture() as steps:
+        for _ in range(2):
+            asks.invoke("Weather?", CONFIG)
+
+    asked, found = steps
+    assert chat.COUNTED == asked.result["usage"]
+    assert "cache_hit" not in asked.result
+    assert 1 == len(server.requests)
+    assert found.result["cache_hit"] is True
+    assert "usage" not in found.result
+    assert asked.result["raw_usage"] == found.result["raw_usage"]
 
 
 def test_text_between_blocks() -> None:
