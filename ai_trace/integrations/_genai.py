@@ -230,7 +230,7 @@ def _usage_of(left: Attributes) -> tuple[dict[str, int], dict[str, Any]]:
 
 
 def _why(reasons: Any) -> list[Any] | None:
-    given = items(reasons)
+    given = items(parsed(reasons))
     return [_messages.finish_reason_of(reason) for reason in given] or None
 
 
@@ -286,8 +286,9 @@ def _part(given: Part) -> Part:
         modality = given.get("modality") or _media.modality_of(mime_type)
         return _media.blob(modality, mime_type, content)
     if kind == "uri":
-        return {**given, **_media.from_url(given.get("modality", ""), given.get("uri"))}
+        rest = {key: given[key] for key in given if key != "uri"}
+        return {**rest, **_media.from_url(given.get("modality", ""), given.get("uri"))}
     if type(kind) is str and kind.endswith("-url"):
         return _media.from_url(kind[: -len("-url")], given.get("url"))
-    rest: Part = _media.without_media(given)
-    return rest
+    plain: Part = _media.without_media(given)
+    return plain

@@ -407,6 +407,17 @@ def test_events_that_say_nothing(tracer: otel.Tracer) -> None:
     assert 10**9 == found.logs[0]["_t"]
 
 
+def test_reasons_as_text(tracer: otel.Tracer) -> None:
+    """Reasons are read though they are told as JSON text, as Logfire tells them."""
+    said = {"gen_ai.operation.name": "chat"}
+    reasons = {"gen_ai.response.finish_reasons": '["tool_calls"]'}
+    with capture() as steps:
+        tracer.start_span("a", attributes={**said, **reasons}).end()
+
+    (found,) = steps
+    assert ["tool_call"] == found.result["finish_reasons"]
+
+
 def test_names_of_counts(tracer: otel.Tracer) -> None:
     """Counts are found by their older names, and by those that others gave them."""
     counts = {"prompt_tokens": 10, "completion_tokens": 5, "reasoning_tokens": 3}
@@ -575,6 +586,7 @@ def test_media_anywhere() -> None:
         {"type": "tool_call_response", "id": "1", "result": [{"image_url": url}]},
         {"type": "tool_call_response", "id": "2", "response": url},
         {"type": "hologram", "seen": {"mime_type": "image/png", "data": "iVBORw=="}},
+        {"type": "uri", "modality": "image", "uri": url},
     ]
 
     found = _genai.parts(given)
