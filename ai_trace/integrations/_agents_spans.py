@@ -94,7 +94,7 @@ def _response(data: Any) -> Told:
         "model": field(response, "model"),
         "input": data.input,
         "instructions": field(response, "instructions"),
-        "tools": [plain(tool) for tool in field(response, "tools") or ()],
+        "tools": [plain(tool) for tool in field(response, "tools") or ()] or None,
         **{name: field(response, name) for name in _ASKED if field(response, name)},
     }
     context = told(
@@ -150,6 +150,10 @@ def _handoff(data: Any) -> Told:
     return Told(f"handoff to {data.to_agent}", "step", context)
 
 
+def _mcp_tools(data: Any) -> Told:
+    return Told("mcp_tools", "step", told(server=data.server), data.result)
+
+
 def _custom(data: Any) -> Told:
     given = data.data
     return Told(
@@ -183,6 +187,7 @@ _TELLERS: dict[str, Callable[[Any], Told]] = {
     "generation": _generation,
     "guardrail": _guardrail,
     "handoff": _handoff,
+    "mcp_tools": _mcp_tools,
     "response": _response,
     "speech": _speech,
     "transcription": _transcription,

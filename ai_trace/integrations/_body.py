@@ -8,6 +8,7 @@ last of them has come; those of a stream event by event.
 
 from __future__ import annotations
 
+import base64
 import json
 from functools import partial
 from typing import Any, Callable
@@ -18,6 +19,7 @@ from ai_trace.integrations._wire import Facts, Fold
 
 
 _MAX_BYTES = 16_777_216
+_PRELUDE = 12
 
 
 class WholeBody:
@@ -87,6 +89,42 @@ class EventBody:
         return self._fold.result()
 
 
+class FramesBody(EventBody):
+    """
+    A body of events in frames, in which Amazon's cloud sends them.
+
+    A frame begins with its size and that of its headers, and ends with a checksum. It
+    holds JSON with the event, which is base64 of JSON. See "Event stream encoding" in
+    Amazon's documentation of its services.
+    """
+
+    def add(self, piece: bytes) -> bool:
+        """Take a piece of the body; return whether the model says something in it."""
+        self._rest += piece
+        spoke = False
+        while len(self._rest) >= _PRELUDE:
+            size, of_headers = (
+                int.from_bytes(self._rest[i : i + 4], "big") for i in (0, 4)
+            )
+            if not _PRELUDE < size <= _MAX_BYTES:
+                # No frames: it is not for us to say what else.
+                self._rest = b""
+            if len(self._rest) < size:
+                break
+            payload = self._rest[_PRELUDE + of_headers : size - 4]
+            self._rest = self._rest[size:]
+            spoke |= self._take_payload(payload)
+        return spoke
+
+    def _take_payload(self, payload: bytes) -> bool:
+        try:
+            event = base64.b64decode(json.loads(payload)["bytes"])
+        except (ValueError, KeyError, TypeError):
+            # A frame that tells of an error holds no event.
+            return False
+        return self._take(b"data:" + event)
+
+
 class PassingBody(Passing):
     """
     What passes by of a body, which may be read by several iterators.
@@ -107,11 +145,13 @@ class PassingBody(Passing):
 
 def follow_body(call: Call, response: Any) -> None:
     """Record a response whose body the program will read."""
-    make = call.wire.fold
-    if make is not None and "event-stream" in response.headers.get("content-type", ""):
-        passing = PassingBody(call, EventBody(make()), response)
-    else:
-        passing = PassingBody(call, WholeBody(call), response)
+    make, kind = call.wire.fold, response.headers.get("content-type", "")
+    body: WholeBody | EventBody = WholeBody(call)
+    if make is not None and "event-stream" in kind:
+        body = EventBody(make())
+    elif make is not None and "amazon.eventstream" in kind:
+        body = FramesBody(make())
+    passing = PassingBody(call, body, response)
     for name, wrap in (("iter_bytes", Followed), ("aiter_bytes", AsyncFollowed)):
         read = getattr(response, name)
         setattr(response, name, partial(_followed, read, wrap, passing))

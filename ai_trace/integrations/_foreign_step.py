@@ -15,6 +15,7 @@ from typing import Any, Callable, TypeVar, cast
 
 from ai_trace import _context
 from ai_trace._context import Place, Unrecorded, get_current
+from ai_trace._current import call_is_orphan
 from ai_trace._dispatch import cause_of, say
 from ai_trace._draft import text_of
 from ai_trace._interruption import interrupts
@@ -176,6 +177,8 @@ def begin(
     if isinstance(place, Unrecorded):
         place.refuse()
         return None
+    if place is None and kind != "step" and _context.orphans_unsaid:
+        call_is_orphan()
     recorder = place.recorder if place is not None else None
     if place is None or not isinstance(recorder, Recorder) or recorder.muted:
         return None

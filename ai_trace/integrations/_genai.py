@@ -14,7 +14,7 @@ from typing import Any, Callable, NamedTuple
 
 from ai_trace.integrations import _media, _messages
 from ai_trace.integrations._fields import items
-from ai_trace.integrations._hooked_calls import with_cost
+from ai_trace.integrations._hooked_calls import server_of, with_cost
 from ai_trace.integrations._messages import Message, Part
 from ai_trace.integrations._servers import provider_at
 from ai_trace.integrations._usage import usage
@@ -31,7 +31,8 @@ class Told(NamedTuple):
     result: Any
 
 
-_KINDS = {
+OPERATION = "gen_ai.operation.name"
+KINDS = {
     "chat": "llm",
     "generate_content": "llm",
     "text_completion": "llm",
@@ -42,24 +43,16 @@ _KINDS = {
     "invoke_workflow": "agent",
     "retrieval": "retrieval",
 }
-# Of OpenInference, another convention, the kind alone is understood.
-_OPENINFERENCE_KINDS = {
-    "LLM": "llm",
-    "EMBEDDING": "embedding",
-    "TOOL": "tool",
-    "AGENT": "agent",
-    "RETRIEVER": "retrieval",
-    "GUARDRAIL": "guardrail",
-    "EVALUATOR": "eval",
-}
 _REQUEST = "gen_ai.request."
 _USAGE = ("gen_ai.usage.", "gen_ai.aggregated_usage.")
+# The name is that of opentelemetry-instrumentation-openai, which tells no address.
+_API_BASE = "gen_ai.openai.api_base"
 _COUNTS = (
     ("input_tokens", "prompt_tokens"),
     ("output_tokens", "completion_tokens"),
     ("cache_read.input_tokens",),
     ("cache_creation.input_tokens", "cache_write.input_tokens"),
-    ("reasoning.output_tokens",),
+    ("reasoning.output_tokens", "reasoning_tokens"),
 )
 
 Attributes = dict[str, Any]
@@ -75,11 +68,10 @@ def told(name: str, attributes: Mapping[str, Any]) -> Told:
         attributes: Its attributes, which stay as they are.
     """
     left = dict(attributes)
-    operation = left.get("gen_ai.operation.name")
-    inference = left.get("openinference.span.kind")
-    if operation not in _KINDS:
-        return Told(name, _OPENINFERENCE_KINDS.get(str(inference), "step"), left, None)
-    kind = _KINDS[operation]
+    operation = left.get(OPERATION)
+    if operation not in KINDS:
+        return Told(name, "step", left, None)
+    kind = KINDS[operation]
     tell: Teller = _TELLERS.get(kind, _tell_others)
     context, result = tell(left)
     if left:
@@ -96,7 +88,7 @@ def _tell_llm(left: Attributes) -> tuple[dict[str, Any], Any]:
     context = _asked(left)
     _move(left, context, system="gen_ai.system_instructions", change=parts)
     _move(left, context, messages="gen_ai.input.messages", change=messages)
-    _move(left, context, tools="gen_ai.tool.definitions", change=_parsed)
+    _move(left, context, tools="gen_ai.tool.definitions", change=parsed)
     context.update(_parameters(left))
     result = _answered(left)
     _move(left, result, messages="gen_ai.output.messages", change=messages)
@@ -120,8 +112,8 @@ def _tell_tool(left: Attributes) -> tuple[dict[str, Any], Any]:
     _move(left, context, tool="gen_ai.tool.name")
     _move(left, context, call_id="gen_ai.tool.call.id")
     _move(left, context, description="gen_ai.tool.description")
-    _move(left, context, arguments="gen_ai.tool.call.arguments", change=_parsed)
-    return context, _parsed(left.pop("gen_ai.tool.call.result", None))
+    _move(left, context, arguments="gen_ai.tool.call.arguments", change=parsed)
+    return context, parsed(left.pop("gen_ai.tool.call.result", None))
 
 
 def _tell_agent(left: Attributes) -> tuple[dict[str, Any], Any]:
@@ -131,11 +123,11 @@ def _tell_agent(left: Attributes) -> tuple[dict[str, Any], Any]:
     context.update(_asked(left))
     _move(left, context, system="gen_ai.system_instructions", change=parts)
     _move(left, context, messages="gen_ai.input.messages", change=messages)
-    _move(left, context, tools="gen_ai.tool.definitions", change=_parsed)
+    _move(left, context, tools="gen_ai.tool.definitions", change=parsed)
     context.update(_parameters(left))
     result: dict[str, Any] = {}
     # Both names are those of pydantic-ai.
-    _move(left, result, output="final_result", change=_parsed)
+    _move(left, result, output="final_result", change=parsed)
     _move(left, result, messages="pydantic_ai.all_messages", change=messages)
     _move(left, result, messages="gen_ai.output.messages", change=messages)
     # A sum over the calls below: were it called usage, it would be counted twice.
@@ -149,7 +141,7 @@ def _tell_others(left: Attributes) -> tuple[dict[str, Any], Any]:
     context = _asked(left)
     _move(left, context, query="gen_ai.retrieval.query.text")
     result: dict[str, Any] = {}
-    _move(left, result, documents="gen_ai.retrieval.documents", change=_parsed)
+    _move(left, result, documents="gen_ai.retrieval.documents", change=parsed)
     return context, result or None
 
 
@@ -212,8 +204,14 @@ def _count(left: Attributes, result: dict[str, Any], context: dict[str, Any]) ->
         return
     result["usage"] = counts
     result["raw_usage"] = raw
-    address = left.get("server.address")
-    _, server = provider_at(address, left.get("server.port"), "")
+    address, url = left.get("server.address"), left.get(_API_BASE)
+    if address is None and url is None:
+        # Whoever answered may have prices of his own.
+        return
+    if address is None:
+        server = server_of(url, "").get("server")
+    else:
+        server = provider_at(address, left.get("server.port"), "")[1]
     if server is not None:
         context["server"] = server
     result.update(with_cost(result, context))
@@ -232,11 +230,11 @@ def _usage_of(left: Attributes) -> tuple[dict[str, int], dict[str, Any]]:
 
 
 def _why(reasons: Any) -> list[Any] | None:
-    given = items(reasons)
+    given = items(parsed(reasons))
     return [_messages.finish_reason_of(reason) for reason in given] or None
 
 
-def _parsed(value: Any) -> Any:
+def parsed(value: Any) -> Any:
     """Return what JSON text of an object or a list holds; other values as they are."""
     if type(value) is not str or not value.startswith(("{", "[")):
         return value
@@ -248,7 +246,7 @@ def _parsed(value: Any) -> Any:
 
 def messages(value: Any) -> list[Message] | None:
     """Return messages, which spans carry as JSON text; ``None`` if they are none."""
-    given = _parsed(value)
+    given = parsed(value)
     if type(given) not in (list, tuple) or not all(type(m) is dict for m in given):
         return None
     return [_message(one) for one in given]
@@ -266,7 +264,7 @@ def _message(given: dict[str, Any]) -> Message:
 
 def parts(value: Any) -> list[Part] | None:
     """Return the parts of a message in the shape of the conventions."""
-    given = _parsed(value)
+    given = parsed(value)
     if type(given) not in (list, tuple):
         return None
     return [_part(one) if type(one) is dict else one for one in given]
@@ -288,8 +286,9 @@ def _part(given: Part) -> Part:
         modality = given.get("modality") or _media.modality_of(mime_type)
         return _media.blob(modality, mime_type, content)
     if kind == "uri":
-        return {**given, **_media.from_url(given.get("modality", ""), given.get("uri"))}
+        rest = {key: given[key] for key in given if key != "uri"}
+        return {**rest, **_media.from_url(given.get("modality", ""), given.get("uri"))}
     if type(kind) is str and kind.endswith("-url"):
         return _media.from_url(kind[: -len("-url")], given.get("url"))
-    rest: Part = _media.without_media(given)
-    return rest
+    plain: Part = _media.without_media(given)
+    return plain

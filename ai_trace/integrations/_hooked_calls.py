@@ -49,6 +49,12 @@ def server_of(url: Any, provider: str = "openai") -> Facts:
     return told(provider=known, server=server)
 
 
+def without_use(result: Facts) -> Facts:
+    """Return the result of a call that was answered from a cache, and used nothing."""
+    kept = {name: result[name] for name in result if name != "usage"}
+    return {**kept, "cache_hit": True}
+
+
 def with_cost(result: Facts, context: Facts) -> Facts:
     """
     Return the result of a call with what it cost, where that is known.

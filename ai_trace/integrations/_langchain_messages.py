@@ -7,9 +7,11 @@ are read here; its classes are known by what they have, so that nothing is impor
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any, Callable
 
 from ai_trace.integrations._fields import field, fields, items
+from ai_trace.integrations._hooked_calls import without_use
 from ai_trace.integrations._media import (
     as_it_is,
     beside,
@@ -53,7 +55,32 @@ def _readable(value: Any) -> Any:
         return {key: _readable(one) for key, one in value.items()}
     if type(value) in (list, tuple):
         return [_readable(one) for one in value]
-    return value
+    held = _held_by(value)
+    if held is None:
+        return value
+    return {name: readable(one) for name, one in held.items()}
+
+
+def _held_by(value: Any) -> Facts | None:
+    """Return what a command says, or a state of a graph that holds messages."""
+    kind = type(value)
+    if dataclasses.is_dataclass(kind):
+        held = {one.name: field(value, one.name) for one in dataclasses.fields(kind)}
+    else:
+        held = fields(value) if hasattr(kind, "model_fields") else {}
+    if (kind.__module__, kind.__name__) == ("langgraph.types", "Command"):
+        return {name: one for name, one in held.items() if not _says_nothing(one)}
+    return held if any(map(_holds_messages, held.values())) else None
+
+
+def _says_nothing(value: Any) -> bool:
+    return value is None or (type(value) is tuple and not value)
+
+
+def _holds_messages(value: Any) -> bool:
+    if type(value) in (list, tuple):
+        return any(map(is_message, value))
+    return is_message(value)
 
 
 def messages_of(given: Any) -> list[Message]:
@@ -71,13 +98,37 @@ def message_of(given: Any, finish_reason: Any = None) -> Message:
     """
     kind = field(given, "type")
     role = field(given, "role") if kind == "chat" else _ROLES.get(kind, kind)
-    if kind == "tool":
-        parts = [_tool_response(given)]
-    else:
-        parts = [_part(block) for block in given.content_blocks]
+    parts = [_tool_response(given)] if kind == "tool" else _parts_of(given)
     # Tools and agents are named in their messages as a matter of course.
     name = field(given, "name") if kind == "human" else None
     return message(role, parts, name=name, finish_reason=finish_reason)
+
+
+def _parts_of(given: Any) -> list[Part]:
+    """
+    Return the parts of a message, those included that LangChain passes over.
+
+    Of what Anthropic says, its standard blocks leave out texts that are no blocks
+    themselves, and calls of tools that are not in the content.
+    """
+    parts = [_part(block) for block in given.content_blocks]
+    content = given.content
+    told = [*parts]
+    for one in items(content):
+        if type(one) is not str or not one:
+            continue
+        if text(one) in told:
+            told.remove(text(one))
+        else:
+            parts.insert(_first_call(parts), text(one))
+    ids = {part.get("id") for part in parts if part["type"] == "tool_call"}
+    calls = items(field(given, "tool_calls"))
+    return parts + [_call(one) for one in calls if field(one, "id") not in ids]
+
+
+def _first_call(parts: list[Part]) -> int:
+    kinds = [part["type"] for part in parts]
+    return kinds.index("tool_call") if "tool_call" in kinds else len(kinds)
 
 
 def _tool_response(given: Any) -> Part:
@@ -93,7 +144,7 @@ def content_of(given: Any) -> Any:
     """Return what a message says: its text, or else its parts."""
     if type(given.content) is str:
         return given.content
-    return [_part(block) for block in given.content_blocks]
+    return _parts_of(given)
 
 
 def _part(block: Any) -> Part:
@@ -154,7 +205,7 @@ def answer_of(response: Any) -> Facts:
     reasons = [one["finish_reason"] for one in messages if "finish_reason" in one]
     counted = field(last, "usage_metadata")
     raw = about.get("token_usage") or about.get("usage")
-    return told(
+    found = told(
         model=about.get("model_name") or about.get("model"),
         id=about.get("id"),
         messages=messages,
@@ -163,6 +214,8 @@ def answer_of(response: Any) -> Facts:
         raw_usage=counted if raw is None else raw,
         service_tier=about.get("service_tier"),
     )
+    # LangChain's mark of an answer that comes from its cache.
+    return without_use(found) if field(counted, "total_cost") == 0 else found
 
 
 def _answer(generation: Any) -> Message:

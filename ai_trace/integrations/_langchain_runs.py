@@ -8,10 +8,11 @@ from typing import Any, Callable
 from uuid import UUID
 from weakref import WeakValueDictionary
 
+from ai_trace._outcome import error_text, outcome_of
 from ai_trace.integrations._fields import field, items
 from ai_trace.integrations._foreign_step import ForeignStep, begin
 from ai_trace.integrations._hooked_calls import server_of, with_cost
-from ai_trace.integrations._langchain_messages import answer_of
+from ai_trace.integrations._langchain_messages import answer_of, readable
 from ai_trace.integrations._openai_messages import tools
 from ai_trace.integrations._wire import Facts, told
 
@@ -21,6 +22,12 @@ _GRAPHS = ("langgraph", "langchain_create_agent")
 # What stands elsewhere in the step, or says how LangChain came to the call.
 _NO_PARAMETERS = ("_type", "functions", "model", "model_name", "tools")
 _URLS = ("openai_api_base", "anthropic_api_url", "azure_endpoint", "base_url")
+
+# What a step knows of the runs that are folded into it: their names; and of which
+# error inside them, or of its own run, it was told.
+_NAMES, _TOLD = "names", "told"
+_BUBBLE = ("langgraph.errors", "GraphBubbleUp")
+_TO_THE_GRAPH_ABOVE = ("langgraph.errors", "ParentCommand")
 
 # Held by their tracers alone: what has ended is gone from here.
 _open: WeakValueDictionary[UUID, ForeignStep] = WeakValueDictionary()
@@ -66,6 +73,7 @@ def begin_chain(
     is_node = any(tag.startswith(_NODE) for tag in tags or ())
     if above is not None and not is_node:
         _folded[run_id] = above
+        above.facts.setdefault(_NAMES, {})[run_id] = name
         return
     is_graph = not is_node and field(metadata, "ls_integration") in _GRAPHS
     begin_run(
@@ -89,7 +97,10 @@ def is_teller(handler: object, step: ForeignStep) -> bool:
 
 def taken(run_id: UUID) -> ForeignStep | None:
     """Return the step of a run that ends, once."""
-    _folded.pop(run_id, None)
+    folded = _folded.pop(run_id, None)
+    if folded is not None:
+        for known in (_NAMES, _TOLD):
+            folded.facts.get(known, {}).pop(run_id, None)
     return _open.pop(run_id, None)
 
 
@@ -106,30 +117,64 @@ def end_run(run_id: UUID, result: Callable[[], Any]) -> None:
         step.end()
 
 
-def fail_run(run_id: UUID, error: BaseException, response: Any = None) -> None:
+def fail_run(
+    run_id: UUID, parent_id: UUID | None, error: BaseException, response: Any = None
+) -> None:
     """End the step of a run with an error, and with what had come."""
+    text = error_text(error)
+    is_told = _was_told(run_id, parent_id, text)
+    folded = _folded.get(run_id)
+    if folded is not None and not is_told and _is_failure(error):
+        # The run above may get over it, and then nothing else would tell of it.
+        _log(folded, "error", name=folded.facts[_NAMES].get(run_id), error=text)
     step = taken(run_id)
     if step is None or not step.is_open():
         return
     try:
-        if field(response, "generations"):
+        if _is_a(error, _BUBBLE):
+            _give_why_it_stopped(step, error, is_told=is_told)
+        elif field(response, "generations"):
             found = answered(step, response)
             # Of a request that was refused, LangChain makes an answer without a word.
             if any(one["parts"] for one in found["messages"]) or "usage" in found:
                 step.set_result(found)
     finally:
-        if _is_pause(error):
-            step.end("closed")
-        else:
+        if not _is_a(error, _BUBBLE):
             step.end_by(error)
+        else:
+            step.end("ok" if _is_a(error, _TO_THE_GRAPH_ABOVE) else "closed")
 
 
-def _is_pause(error: BaseException) -> bool:
-    """Tell whether a graph stops to ask a human, which LangGraph does by raising."""
-    return any(
-        one.__name__ == "GraphBubbleUp" and one.__module__ == "langgraph.errors"
-        for one in type(error).__mro__
-    )
+def _was_told(run_id: UUID, parent_id: UUID | None, error: str) -> bool:
+    """Tell whether a run below has told of an error; the run above is told now."""
+    own, above = step_of(run_id), step_of(parent_id)
+    if above is not None and parent_id is not None:
+        above.facts.setdefault(_TOLD, {})[parent_id] = error
+    return own is not None and own.facts.get(_TOLD, {}).get(run_id) == error
+
+
+def _is_failure(error: BaseException) -> bool:
+    return outcome_of(error) == "error" and not _is_a(error, _BUBBLE)
+
+
+def _log(step: ForeignStep, event: str, **facts: Any) -> None:
+    if step.is_open():
+        step.log(event=event, **told(**facts))
+
+
+def _give_why_it_stopped(
+    step: ForeignStep, error: BaseException, *, is_told: bool
+) -> None:
+    """Record what LangGraph says by raising: a command, or a question to a human."""
+    said = next(iter(error.args), None)
+    if _is_a(error, _TO_THE_GRAPH_ABOVE):
+        step.set_result(readable(said))
+    for one in () if is_told else items(said):
+        _log(step, "interrupt", value=field(one, "value"), id=field(one, "id"))
+
+
+def _is_a(error: BaseException, named: tuple[str, str]) -> bool:
+    return any((one.__module__, one.__name__) == named for one in type(error).__mro__)
 
 
 # -- calls of models ---------------------------------------------------------------

@@ -99,7 +99,7 @@ class LangChainSteps(BaseCallbackHandler):
         self, error: BaseException, *, run_id: UUID, **kwargs: Any
     ) -> None:
         """End the step with an error; called by LangChain."""
-        runs.fail_run(run_id, error)
+        runs.fail_run(run_id, kwargs.get("parent_run_id"), error)
 
     # -- models --------------------------------------------------------------
 
@@ -162,7 +162,9 @@ class LangChainSteps(BaseCallbackHandler):
         self, error: BaseException, *, run_id: UUID, **kwargs: Any
     ) -> None:
         """End the step with an error, and what had come; called by LangChain."""
-        runs.fail_run(run_id, error, kwargs.get("response"))
+        runs.fail_run(
+            run_id, kwargs.get("parent_run_id"), error, kwargs.get("response")
+        )
 
     # -- tools and retrievers ------------------------------------------------
 
@@ -201,7 +203,7 @@ class LangChainSteps(BaseCallbackHandler):
         self, error: BaseException, *, run_id: UUID, **kwargs: Any
     ) -> None:
         """End the step with an error; called by LangChain."""
-        runs.fail_run(run_id, error)
+        runs.fail_run(run_id, kwargs.get("parent_run_id"), error)
 
     @hook
     def on_retriever_start(
@@ -227,7 +229,7 @@ class LangChainSteps(BaseCallbackHandler):
         self, error: BaseException, *, run_id: UUID, **kwargs: Any
     ) -> None:
         """End the step with an error; called by LangChain."""
-        runs.fail_run(run_id, error)
+        runs.fail_run(run_id, kwargs.get("parent_run_id"), error)
 
     # -- what is said inside a run -------------------------------------------
 

@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 from ai_trace.integrations import _prices
 from ai_trace.integrations._fields import plain
 from ai_trace.integrations._foreign_step import ForeignStep, begin, hook
-from ai_trace.integrations._hooked_calls import server_of, with_cost
+from ai_trace.integrations._hooked_calls import server_of, with_cost, without_use
 from ai_trace.integrations._installed import check_version, missing
 from ai_trace.integrations._media import without_media
 from ai_trace.integrations._openai_wires import WIRES
@@ -284,9 +284,7 @@ def _answered(call: Facts, response: Any) -> Facts:
     found = wire.answered(response) if wire is not None else None
     if found is None:
         found = {"response": without_media(plain(response))}
-    if call.get("cache_hit"):
-        found = {**found, "cache_hit": True}
-    return found
+    return without_use(found) if call.get("cache_hit") else found
 
 
 def _seconds(step: ForeignStep, until: Any) -> float | None:

@@ -6,18 +6,20 @@ Needs the extra ``otel``: ``pip install 'ai-decision-tracer[otel]'``.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from itertools import groupby
 from typing import Any
 from weakref import WeakValueDictionary
 
 from ai_trace._outcome import outcome_of
-from ai_trace.integrations import _prices
+from ai_trace.integrations import _genai, _openinference, _prices
 from ai_trace.integrations._foreign_step import ForeignStep, begin, hook, look_for
-from ai_trace.integrations._genai import told
+from ai_trace.integrations._genai import Told
 from ai_trace.integrations._installed import check_version, missing
 
 
 try:
-    from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
+    from opentelemetry.sdk.trace import Event, ReadableSpan, Span, SpanProcessor
     from opentelemetry.trace import SpanContext, StatusCode, get_current_span
 except ImportError as exc:
     error = missing("opentelemetry-sdk", "otel")
@@ -67,7 +69,7 @@ class OpenTelemetrySteps(SpanProcessor):
         if own.span_id in _open:
             return
         parent = span.parent
-        what = told(span.name, span.attributes or {})
+        what = _told_by(span)
         step = begin(
             what.name,
             what.kind,
@@ -115,6 +117,15 @@ def _current() -> ForeignStep | None:
     return _open.get(get_current_span().get_span_context().span_id)
 
 
+def _told_by(span: ReadableSpan) -> Told:
+    """Return what a span says, in whichever convention it says it."""
+    attributes = span.attributes or {}
+    is_genai = attributes.get(_genai.OPERATION) in _genai.KINDS
+    if _openinference.KIND in attributes and not is_genai:
+        return _openinference.told(span.name, attributes)
+    return _genai.told(span.name, attributes)
+
+
 def _origin(span: ReadableSpan) -> dict[str, Any]:
     """Say what there is to know of a span beside its attributes."""
     said: dict[str, Any] = {}
@@ -138,7 +149,7 @@ def _ids(context: SpanContext) -> dict[str, str]:
 
 
 def _tell(step: ForeignStep, span: ReadableSpan) -> None:
-    what = told(span.name, span.attributes or {})
+    what = _told_by(span)
     step.retell(what.name, what.kind, {**what.context, **_origin(span)})
     if what.result is not None:
         step.set_result(what.result)
@@ -166,10 +177,11 @@ def _add_events(step: ForeignStep, span: ReadableSpan) -> tuple[str | None, str 
     events = list(span.events)
     failed = span.status.status_code is StatusCode.ERROR
     raised = [event for event in events if event.name == "exception"] if failed else []
-    for event in events:
-        if event not in raised[-1:]:
-            said = {"event": event.name, **(event.attributes or {})}
-            step.log_at(event.timestamp / _NANO, said)
+    for event, times in _in_a_row(one for one in events if one not in raised[-1:]):
+        said = {"event": event.name, **(event.attributes or {})}
+        if times > 1:
+            said["times"] = times
+        step.log_at(event.timestamp / _NANO, said)
     if not failed:
         return None, None
     if not raised:
@@ -182,6 +194,18 @@ def _add_events(step: ForeignStep, span: ReadableSpan) -> tuple[str | None, str 
         f"{kind}: {message}" if message else kind,
         traceback if type(traceback) is str else None,
     )
+
+
+def _in_a_row(events: Iterable[Event]) -> Iterator[tuple[Event, int]]:
+    """
+    Yield events, and how often each came in a row.
+
+    Those that say more than their name come once each. The others tell of each chunk
+    of a stream, and would be most of what a step says.
+    """
+    for _, same in groupby(events, lambda one: id(one) if one.attributes else one.name):
+        row = list(same)
+        yield row[0], len(row)
 
 
 def _error_of_status(span: ReadableSpan) -> str:

@@ -5,9 +5,11 @@ Calls whose HTTP response the program reads itself.
 from __future__ import annotations
 
 import asyncio
+import base64
 import gc
 import gzip
 import json
+import struct
 from typing import Any, Callable
 
 import anthropic
@@ -20,7 +22,9 @@ from llm_replies import (
     choice,
     completion,
     message,
+    message_events,
     message_stream,
+    text_events,
 )
 from llm_server import LlmServer, Reply, answer, plain
 
@@ -30,6 +34,7 @@ from ai_trace.integrations.openai import wrap_openai
 from ai_trace.testing import CapturedSteps, capture
 
 
+AMAZON = "application/vnd.amazon.eventstream"
 ASKED: dict[str, Any] = {"model": "gpt-5-mini", "messages": QUESTION}
 ASKED_CLAUDE: dict[str, Any] = {**ASKED, "model": "claude", "max_tokens": 9}
 
@@ -120,6 +125,45 @@ def test_compressed(server: LlmServer, client: openai.OpenAI) -> None:
             given.read()
 
     assert "Paris." == text_of(only(steps))
+
+
+def frame(event: Any) -> bytes:
+    """Return an event in a frame of Amazon's; the checksums are none."""
+    inner = base64.b64encode(json.dumps(event).encode()).decode()
+    head, payload = b"\x04kind\x07\x00\x05chunk", json.dumps({"bytes": inner}).encode()
+    size = 16 + len(head) + len(payload)
+    return b"".join(
+        [struct.pack(">III", size, len(head), 0), head, payload, b"\0\0\0\0"]
+    )
+
+
+def test_events_in_frames(server: LlmServer, claude: anthropic.Anthropic) -> None:
+    """Events come in frames from Amazon's cloud, wherever the pieces are cut."""
+    body = b"".join(map(frame, message_events(*text_events("Par", "is."))))
+    pieces = (body[:5], body[5:100], body[100:-7], body[-7:])
+    server.will(Reply(200, {"content-type": AMAZON}, pieces))
+    call = claude.messages.with_streaming_response.create
+    with capture() as steps, call(**ASKED_CLAUDE, stream=True) as given:
+        assert body == given.read()
+
+    assert ("ok", "Paris.") == (only(steps).outcome, text_of(steps[0]))
+    assert 22 == steps[0].result["usage"]["input_tokens"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"\0\0\0\0" * 9, b"\xff" * 90, b"{}", frame("no event"), frame({})[:-4] + b"junk"],
+)
+def test_frames_that_are_none(
+    server: LlmServer, claude: anthropic.Anthropic, body: bytes
+) -> None:
+    """A body that is not what it says is the program's all the same."""
+    server.will(Reply(200, {"content-type": AMAZON}, (body,)))
+    call = claude.messages.with_streaming_response.create
+    with capture() as steps, call(**ASKED_CLAUDE, stream=True) as given:
+        assert body == given.read()
+
+    assert "ok" == only(steps).outcome
 
 
 def test_events_as_lines(server: LlmServer, client: openai.OpenAI) -> None:

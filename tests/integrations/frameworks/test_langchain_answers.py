@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 import weather_chat as chat
+from langchain_core.caches import InMemoryCache
 from langchain_core.callbacks import dispatch_custom_event
-from langchain_core.messages import AIMessage, ToolMessage
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_core.runnables import RunnableLambda
 from langchain_openai import ChatOpenAI
 from llm_replies import choice, completion
@@ -115,3 +116,39 @@ def test_citations() -> None:
     assert [{"type": "text", "content": "Paris.", "annotations": [link]}] == (
         found["parts"]
     )
+
+
+def test_answer_from_a_cache(server: LlmServer) -> None:
+    """An answer from LangChain's cache uses no tokens, and says where it is from."""
+    server.will(chat.TELLS)
+    asks = model(server, cache=InMemoryCache())
+    with capture() as steps:
+        for _ in range(2):
+            asks.invoke("Weather?", CONFIG)
+
+    asked, found = steps
+    assert chat.COUNTED == asked.result["usage"]
+    assert "cache_hit" not in asked.result
+    assert 1 == len(server.requests)
+    assert found.result["cache_hit"] is True
+    assert "usage" not in found.result
+    assert asked.result["raw_usage"] == found.result["raw_usage"]
+
+
+def test_text_between_blocks() -> None:
+    """A text that stands between blocks is told, though LangChain passes over it."""
+    thought = {"type": "thinking", "thinking": "Hm.", "index": 0}
+    call = {"name": "get_weather", "args": {}, "id": "call_0"}
+    said = AIMessage(
+        ["", thought, "It is sunny."],
+        tool_calls=[call],
+        response_metadata={"model_provider": "anthropic"},
+    )
+
+    assert [
+        {"type": "reasoning", "content": "Hm."},
+        {"type": "text", "content": "It is sunny."},
+        {"type": "tool_call", "name": "get_weather", "id": "call_0", "arguments": {}},
+    ] == message_of(said)["parts"]
+    twice = [{"type": "text", "text": "Hi."}, "Hi.", "Hi."]
+    assert 3 == len(message_of(HumanMessage(twice))["parts"])

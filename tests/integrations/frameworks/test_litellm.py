@@ -403,13 +403,19 @@ def test_never_begun(recorded: tuple[CapturedSteps, Told]) -> None:
     steps, _ = recorded
     hooks = LiteLLMSteps()
     call = {"litellm_call_id": str(uuid4()), "call_type": "completion", "model": "m"}
-    answered = litellm.ModelResponse(choices=[{"message": {"content": "Hi."}}])
+    answered = litellm.ModelResponse(
+        choices=[{"message": {"content": "Hi."}}],
+        usage={"prompt_tokens": 20, "completion_tokens": 8, "total_tokens": 28},
+    )
     for _ in range(2):
         now = datetime.now()  # noqa: DTZ005  (as LiteLLM does it)
         hooks.log_success_event({**call, "cache_hit": True}, answered, now, now)
 
     (found,) = steps
     assert ("chat m", True) == (found.name, found.result["cache_hit"])
+    # Nothing was used this time.
+    assert {"usage", "cost"}.isdisjoint(found.result)
+    assert 20 == found.result["raw_usage"]["prompt_tokens"]
     assert ["Hi."] == chat.texts(found.result["messages"][0])
 
 

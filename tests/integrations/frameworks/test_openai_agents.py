@@ -21,6 +21,7 @@ from agents import (
     Runner,
     custom_span,
     function_tool,
+    mcp_tools_span,
     set_trace_processors,
     trace,
 )
@@ -171,8 +172,19 @@ def test_responses(server: LlmServer) -> None:
     assert [{"type": "text", "content": "Be nice."}] == call.context["system"]
     assert [["Hello"]] == [chat.texts(one) for one in call.context["messages"]]
     assert ["Hi."] == chat.texts(call.result["messages"][0])
+    assert "tools" not in call.context
     assert "resp_1" == call.result["id"]
     assert chat.COUNTED.items() <= call.result["usage"].items()
+
+
+def test_tools_of_a_server() -> None:
+    """What a server of tools offers is what came of asking it."""
+    with capture() as steps, trace("outer"), mcp_tools_span("weather") as span:
+        span.span_data.result = ["get_weather"]
+
+    listed = steps.named("mcp_tools")
+    assert {"server": "weather"} == listed.context
+    assert ["get_weather"] == listed.result
 
 
 def test_side_by_side(server: LlmServer) -> None:

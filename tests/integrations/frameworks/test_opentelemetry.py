@@ -374,10 +374,65 @@ def test_cost(tracer: otel.Tracer) -> None:
             "a", attributes={**asked, "server.address": "api.openai.com"}
         ).end()
         tracer.start_span("b", attributes={**asked, "server.address": "::1"}).end()
+        url = {"gen_ai.openai.api_base": "http://127.0.0.1:8000/v1/"}
+        tracer.start_span("c", attributes={**asked, **url}).end()
+        url = {"gen_ai.openai.api_base": "https://api.openai.com/v1/"}
+        tracer.start_span("d", attributes={**asked, **url}).end()
 
-    a, b = steps
-    assert 2.5 == a.result["cost"]["usd"]
-    assert "cost" not in b.result
+        tracer.start_span("e", attributes=asked).end()
+
+    a, b, c, d, e = steps
+    assert 2.5 == a.result["cost"]["usd"] == d.result["cost"]["usd"]
+    assert not any("cost" in untold.result for untold in (b, c, e))
+    assert "127.0.0.1:8000" == c.context["server"]
+
+
+def test_events_that_say_nothing(tracer: otel.Tracer) -> None:
+    """Of events in a row that say no more than their name, there is one entry."""
+    with capture() as steps, tracer.start_as_current_span("a") as span:
+        span.add_event("chunk", timestamp=10**18)
+        for _ in range(99):
+            span.add_event("chunk", timestamp=10**18 + 10**9)
+        span.add_event("chunk", {"text": "a"})
+        span.add_event("chunk", {"text": "a"})
+        span.add_event("chunk")
+
+    (found,) = steps
+    assert [
+        {"event": "chunk", "times": 100},
+        {"event": "chunk", "text": "a"},
+        {"event": "chunk", "text": "a"},
+        {"event": "chunk"},
+    ] == [{key: log[key] for key in log if key != "_t"} for log in found.logs]
+    assert 10**9 == found.logs[0]["_t"]
+
+
+def test_reasons_as_text(tracer: otel.Tracer) -> None:
+    """Reasons are read though they are told as JSON text, as Logfire tells them."""
+    said = {"gen_ai.operation.name": "chat"}
+    reasons = {"gen_ai.response.finish_reasons": '["tool_calls"]'}
+    with capture() as steps:
+        tracer.start_span("a", attributes={**said, **reasons}).end()
+
+    (found,) = steps
+    assert ["tool_call"] == found.result["finish_reasons"]
+
+
+def test_names_of_counts(tracer: otel.Tracer) -> None:
+    """Counts are found by their older names, and by those that others gave them."""
+    counts = {"prompt_tokens": 10, "completion_tokens": 5, "reasoning_tokens": 3}
+    given = {f"gen_ai.usage.{name}": count for name, count in counts.items()}
+    with capture() as steps:
+        tracer.start_span(
+            "a", attributes={"gen_ai.operation.name": "chat", **given}
+        ).end()
+
+    (found,) = steps
+    assert {
+        "input_tokens": 10,
+        "output_tokens": 5,
+        "reasoning_output_tokens": 3,
+    } == found.result["usage"]
 
 
 @pytest.mark.parametrize(
@@ -531,6 +586,7 @@ def test_media_anywhere() -> None:
         {"type": "tool_call_response", "id": "1", "result": [{"image_url": url}]},
         {"type": "tool_call_response", "id": "2", "response": url},
         {"type": "hologram", "seen": {"mime_type": "image/png", "data": "iVBORw=="}},
+        {"type": "uri", "modality": "image", "uri": url},
     ]
 
     found = _genai.parts(given)
