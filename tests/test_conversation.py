@@ -210,6 +210,22 @@ def test_what_the_server_keeps_goes_on():
     assert (0, 0) == knowns(first, second)[1][:2]
 
 
+@pytest.mark.parametrize(
+    "named",
+    [
+        {"previous_response_id": "resp_2"},
+        {"thread": {"type": "continue", "previous_message_id": "resp_2"}},
+    ],
+)
+def test_the_same_question_again_goes_on_from_the_answer_that_it_names(named):
+    """What the server keeps counts, not that the same words began a conversation."""
+    first = call(1, WEATHER[:2], WEATHER[4], result={"id": "resp_1"})
+    second = call(2, [text("user", "Why?")], WEATHER[4], result={"id": "resp_2"})
+    again = call(3, WEATHER[:2], context={"parameters": named})
+
+    assert (0, 1) == knowns(first, second, again)[2][:2]
+
+
 def test_what_else_was_seen_is_compared():
     """Instructions, tools and parameters are known only while they are the same."""
     setup = {"system": "Be brief.", "tools": [{"name": "a"}], "parameters": {"n": 1}}

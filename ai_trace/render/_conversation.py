@@ -204,15 +204,15 @@ class Conversations:
     def _known(
         self, call: Call, prefixes: Sequence[bytes], setup: Mapping[str, bytes]
     ) -> Known:
+        # Where the server keeps what was said, only what is new was sent; that it was
+        # said before, in the same words, says nothing.
+        for key in _goes_on_from(call.context.get("parameters")):
+            if key in self._ends:
+                return _same_in(self._ends[key], 0, setup)
         for count in range(len(prefixes), 0, -1):
             end = self._ends.get(prefixes[count - 1])
             if end is not None:
                 return _same_in(end, count, setup)
-        # The server keeps what was said, and only what is new was sent.
-        asked = call.context.get("parameters")
-        for key in _response_id(asked, "previous_response_id"):
-            if key in self._ends:
-                return _same_in(self._ends[key], 0, setup)
         return NOTHING_KNOWN
 
     def _remember(self, keys: Sequence[bytes], setup: dict[str, bytes]) -> None:
@@ -240,6 +240,14 @@ def _setup(call: Call, number: int) -> dict[str, bytes]:
         name: hashlib.sha256(_canonical(value, number)).digest()[:16]
         for name, value in kept.items()
     }
+
+
+def _goes_on_from(asked: Any) -> Sequence[bytes]:
+    """Return the answer that a request goes on from, by OpenAI's name or Anthropic's."""
+    thread = asked.get("thread") if isinstance(asked, dict) else None
+    return _response_id(asked, "previous_response_id") or _response_id(
+        thread, "previous_message_id"
+    )
 
 
 def _response_id(value: Any, key: str) -> Sequence[bytes]:
