@@ -226,6 +226,37 @@ def test_the_same_question_again_goes_on_from_the_answer_that_it_names(named):
     assert (0, 1) == knowns(first, second, again)[2][:2]
 
 
+@pytest.mark.parametrize(
+    ("asked", "answered"),
+    [
+        (
+            {"type": "server_tool_use", "name": "web_search", "input": {"q": "Rome"}},
+            {"type": "web_search_tool_result", "content": [{"title": "Rome"}]},
+        ),
+        (
+            {
+                "type": "mcp_tool_use",
+                "name": "web_search",
+                "server_name": "s",
+                "input": {"q": "Rome"},
+            },
+            {"type": "mcp_tool_result", "content": [{"title": "Rome"}]},
+        ),
+    ],
+)
+def test_a_tool_that_the_provider_runs_is_called_and_answers(asked, answered):
+    """It is shown like a tool of the program, by its name and what it gave."""
+    said = {
+        "role": "assistant",
+        "parts": [{**asked, "id": "t1"}, {**answered, "tool_use_id": "t1"}],
+    }
+    session = session_of(chat(1, [text("user", "Where?")], said))
+    shown = "\n".join(tree(session, full=True))
+
+    assert "calls web_search  t1" in shown
+    assert "web_search answers  t1" in shown
+
+
 def test_what_else_was_seen_is_compared():
     """Instructions, tools and parameters are known only while they are the same."""
     setup = {"system": "Be brief.", "tools": [{"name": "a"}], "parameters": {"n": 1}}
@@ -700,7 +731,8 @@ def test_dollars_have_three_digits_or_cents(amount, shown):
     [
         (Usage(1), ""),
         (Usage(1, 1812, 40, metered=1), "1,812 → 40 tokens"),
-        (Usage(1, 7, metered=1), "7 → ? tokens"),
+        (Usage(1, 7, metered=1), "7 tokens in"),
+        (Usage(3, output=7, reasoning=2, metered=1), "7 tokens out for 1 of 3 calls"),
         (Usage(3, 51, 9, metered=1), "51 → 9 tokens for 1 of 3 calls"),
         (Usage(2, cost=0.25, priced=1), "$0.25 for 1 of 2 calls"),
     ],

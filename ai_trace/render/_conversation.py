@@ -23,6 +23,15 @@ _MOST_ANSWERS = 16
 _MOST_KEYS = 32
 _MEDIA = ("uri", "file", "blob")
 _PLAIN = ("text", "reasoning", "refusal")
+# The parts that ask for a tool, and where their arguments stand. All but the first are
+# of tools that the provider runs, and are recorded as Anthropic and OpenAI send them.
+_CALLS = {
+    "tool_call": "arguments",
+    "server_tool_use": "input",
+    "mcp_tool_use": "input",
+    "mcp_call": "arguments",
+}
+_ANSWER, _ANSWER_OF_PROVIDER = "tool_call_response", "_tool_result"
 _encode = json.JSONEncoder(sort_keys=True).encode
 
 
@@ -243,7 +252,7 @@ def _setup(call: Call, number: int) -> dict[str, bytes]:
 
 
 def _goes_on_from(asked: Any) -> Sequence[bytes]:
-    """Return the answer that a request goes on from, by OpenAI's name or Anthropic's."""
+    """Return the answer that a request goes on from, by either library's name."""
     thread = asked.get("thread") if isinstance(asked, dict) else None
     return _response_id(asked, "previous_response_id") or _response_id(
         thread, "previous_message_id"
@@ -325,16 +334,25 @@ def _part(value: Any, names: Mapping[str, str]) -> Part:
         return Part("value", value)
     rest = dict(value)
     kind = rest.pop("type", None)
+    if not isinstance(kind, str):
+        return Part("value", value)
     if kind in _PLAIN and isinstance(rest.get("content"), str):
         return Part(kind, rest.pop("content"), rest=rest)
-    if kind == "tool_call" and isinstance(rest.get("name"), str):
+    if kind in _CALLS and isinstance(rest.get("name"), str):
         name, call_id = rest.pop("name"), _take_text(rest, "id")
-        return Part("call", rest.pop("arguments", None), name, call_id, rest)
-    if kind == "tool_call_response" and "response" in rest:
-        call_id = _take_text(rest, "id")
-        name = names.get(call_id, "")
-        return Part("answer", rest.pop("response"), name, call_id, rest)
+        return Part("call", rest.pop(_CALLS[kind], None), name, call_id, rest)
+    if kind == _ANSWER and "response" in rest:
+        return _answer(rest, "id", "response", names)
+    if kind.endswith(_ANSWER_OF_PROVIDER) and "content" in rest:
+        return _answer(rest, "tool_use_id", "content", names)
     return Part("media" if kind in _MEDIA else "value", value)
+
+
+def _answer(
+    fields: dict[str, Any], id_key: str, key: str, names: Mapping[str, str]
+) -> Part:
+    call_id = _take_text(fields, id_key)
+    return Part("answer", fields.pop(key), names.get(call_id, ""), call_id, fields)
 
 
 def _take_text(fields: dict[str, Any], key: str) -> str:
@@ -348,7 +366,7 @@ def _tool_names(messages: Sequence[Any]) -> dict[str, str]:
     return {
         part["id"]: part["name"]
         for part in _dicts_in(messages)
-        if part.get("type") == "tool_call"
+        if part.get("type") in tuple(_CALLS)
         and isinstance(part.get("id"), str)
         and isinstance(part.get("name"), str)
     }

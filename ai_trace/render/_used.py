@@ -52,16 +52,19 @@ def tokens(usage: Usage, *, in_full: bool = True) -> str:
 
     Returns:
         ``1,812 (512 cached) → 40 (12 reasoning) tokens``, with ``for 2 of 3 calls``
-        where the others do not tell, or an empty text.
+        where the others do not tell; ``1,812 tokens in`` where but one of both is
+        known, or an empty text.
     """
     inside = {"cached": usage.cached, "written": usage.written}
     sent = _tokens_of(usage.input, inside if in_full else {})
     inside = {"reasoning": usage.reasoning}
     came = _tokens_of(usage.output, inside if in_full else {})
-    if not sent and not came:
-        return ""
     some = of_some(usage.metered, usage.calls)
-    return f"{sent or '?'} → {came or '?'} tokens{some}"
+    if sent and came:
+        return f"{sent} → {came} tokens{some}"
+    # Embeddings have no output at all, and some servers count but one of them.
+    one = f"{sent} tokens in" if sent else f"{came} tokens out"
+    return f"{one}{some}" if sent or came else ""
 
 
 def cost(usage: Usage) -> str:
