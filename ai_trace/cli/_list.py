@@ -127,6 +127,7 @@ class _Counted:
         self.is_readable = True
         self.finished_at: float | None = None
         self._earliest = 0.0
+        self._cut_off = False
 
     def add(self, found: Sequence[Glance | Problem]) -> None:
         """Count what is found in the files."""
@@ -140,6 +141,9 @@ class _Counted:
         for step in steps:
             outcome = step.outcome
             outcomes[outcome] = outcomes.get(outcome, 0) + 1
+            # What was open when its session was closed has got an end then.
+            if outcome == _UNFINISHED and step.finished_at is None:
+                self._cut_off = True
         ends = [at for step in steps if (at := step.finished_at) is not None]
         if ends:
             self.finished_at = max(self.finished_at or 0.0, *ends)
@@ -185,9 +189,10 @@ class _Counted:
         writers = self.journals.writers() if self.journals else ()
         if any(writer.alive for writer in writers):
             return _RUNNING
-        if writers and _can_tell():
-            return _DIED
-        return _UNFINISHED if writers or _UNFINISHED in self.outcomes else ""
+        if self._cut_off or any(writer.died for writer in writers):
+            # Where it cannot be told who lives, what is open may be running.
+            return _DIED if not writers or _can_tell() else _UNFINISHED
+        return _UNFINISHED if _UNFINISHED in self.outcomes else ""
 
     @property
     def steps(self) -> int:

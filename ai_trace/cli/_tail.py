@@ -217,7 +217,7 @@ class _Output:
                 self._unfinished.add(step.id)
                 self.show(step)
         for writer in writers:
-            if not writer.alive and writer.journal not in self._dead:
+            if writer.died and writer.journal not in self._dead:
                 self._dead.add(writer.journal)
                 self._status.clear()
                 words = text.writer(writer, Style(width=None))
