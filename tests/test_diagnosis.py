@@ -4,7 +4,17 @@ import json
 
 import pytest
 from journal_lines import header_line, held, start, write_journal
-from trace_lines import HEADER, STEM, encoded, fields, first_line, header, line, write
+from trace_lines import (
+    HEADER,
+    START,
+    STEM,
+    encoded,
+    fields,
+    first_line,
+    header,
+    line,
+    write,
+)
 from trace_lines import record as step_record
 
 from ai_trace import Tracer, TraceReadError, step
