@@ -109,6 +109,7 @@ FLOORS = {
         "render._page_messages",
         "render._guides",
         "render._details",
+        "render._clock",
         "render._columns",
         "render._model_stats",
         "render.json",
