@@ -5,8 +5,10 @@ The command ``ai-trace``: its words, its exit statuses, and what each verb print
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+from modulefinder import ModuleFinder
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,7 @@ from cli_runs import (
     write_session,
 )
 
+import ai_trace
 from ai_trace import reading
 from ai_trace.cli import main
 
@@ -136,6 +139,16 @@ class TestWords:
         assert (2, "", 1) == (done.returncode, done.stdout, done.stderr.count("\n"))
         assert done.stderr.startswith("ai-trace: ")
         assert hint in done.stderr
+
+    def test_a_frozen_program_has_every_verb(self, tmp_path: Path) -> None:
+        """What freezes a program finds the verbs by the imports in the code."""
+        finder = ModuleFinder([str(Path(ai_trace.__file__).parent.parent)])
+        finder.import_hook("ai_trace.cli._main")
+        listed = run("--help", cwd=tmp_path).stdout.partition("\nverbs:\n")[2]
+        verbs = re.findall(r"^  (\w+) ", listed.partition("\n\n")[0], re.MULTILINE)
+
+        assert set(VERBS) <= set(verbs)
+        assert [] == [v for v in verbs if f"ai_trace.cli._{v}" not in finder.modules]
 
     def test_a_verb_is_loaded_when_it_is_called(self, tmp_path: Path) -> None:
         """--help loads no verb, and a verb loads no other."""

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib import import_module
 from types import SimpleNamespace
 
 from ai_trace._version import __version__
@@ -30,6 +29,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
+    from types import ModuleType
 
     from ai_trace.cli._arguments import Parser
 
@@ -146,7 +146,7 @@ def _run_verb(
     namespace: argparse.Namespace | None,
     terminal: Terminal,
 ) -> int:
-    module = import_module(f"ai_trace.cli._{verb}")
+    module = _load(verb)
     defaults = getattr(module, "DEFAULTS", None)
     if namespace is None and defaults is not None:
         options = SimpleNamespace(dir=default_dir(), **defaults)
@@ -158,6 +158,49 @@ def _run_verb(
     add_dir(parser)
     parser.set_defaults(dir=default_dir())
     return int(module.run(parser.parse(words, namespace), terminal))
+
+
+def _load(verb: str) -> ModuleType:
+    # Each by an import of its own: what freezes a program looks for those.
+    if verb == "list":
+        from ai_trace.cli import _list
+
+        return _list
+    if verb == "view":
+        from ai_trace.cli import _view
+
+        return _view
+    if verb == "tail":
+        from ai_trace.cli import _tail
+
+        return _tail
+    if verb == "stats":
+        from ai_trace.cli import _stats
+
+        return _stats
+    if verb == "report":
+        from ai_trace.cli import _report
+
+        return _report
+    if verb == "recover":
+        from ai_trace.cli import _recover
+
+        return _recover
+    if verb == "doctor":
+        from ai_trace.cli import _doctor
+
+        return _doctor
+    if verb == "prune":
+        from ai_trace.cli import _prune
+
+        return _prune
+    if verb == "compress":
+        from ai_trace.cli import _compress
+
+        return _compress
+    from ai_trace.cli import _demo
+
+    return _demo
 
 
 def _known(verb: str) -> str:
