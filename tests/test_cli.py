@@ -28,7 +28,7 @@ from ai_trace import reading
 from ai_trace.cli import main
 
 
-VERBS = ("list", "view", "tail", "stats", "report", "demo")
+VERBS = ("list", "view", "tail", "stats", "report", "demo", "completion")
 SESSION_ID = "20240301_143022"
 
 

@@ -93,6 +93,17 @@ def test_list_loads_no_trees(tmp_path):
     assert set() == modules - set(HELP) - set(LIST)
 
 
+@pytest.mark.parametrize("what", ["sessions", "agents"])
+def test_names_for_a_shell_load_less_than_a_list(tmp_path, what):
+    """What a shell asks for at each press of a key loads no more than a list does."""
+    write_session(tmp_path / "traces", "bot", "20240301_143022", [cli_step("a", 1)])
+    modules = loaded(
+        tmp_path, f"{STDLIB_OF_LIST}; {STDLIB_OF_HELP.strip()}", "completion", what
+    )
+
+    assert {"ai_trace.cli._completion"} == modules - set(HELP) - set(LIST)
+
+
 def test_a_verb_without_words_has_its_defaults():
     """The arguments that are taken for a list without words are those of its parser."""
     parser = Parser("ai-trace list", "", "")

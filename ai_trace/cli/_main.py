@@ -49,6 +49,7 @@ VERBS = {
     "prune": "delete the sessions that nobody needs any more",
     "compress": "make finished sessions smaller; they read the same",
     "demo": "record a small trading agent on real prices, and look at it",
+    "completion": "a script with which your shell completes this command",
 }
 
 _DESCRIPTION = """\
@@ -151,16 +152,27 @@ def _run_verb(
     if namespace is None and defaults is not None:
         options = SimpleNamespace(dir=default_dir(), **defaults)
         return int(module.run(options, terminal))
+    parser = _parser(verb, module)
+    # What completes them has to know all of them.
+    parser.set_defaults(dir=default_dir(), parsers=_parsers)
+    return int(module.run(parser.parse(words, namespace), terminal))
+
+
+def _parser(verb: str, module: ModuleType) -> Parser:
     from ai_trace.cli._arguments import Parser, add_dir
 
     parser = Parser(f"ai-trace {verb}", module.DESCRIPTION, module.EXAMPLES)
     module.add_arguments(parser)
     add_dir(parser)
-    parser.set_defaults(dir=default_dir())
-    return int(module.run(parser.parse(words, namespace), terminal))
+    return parser
 
 
-def _load(verb: str) -> ModuleType:
+def _parsers() -> dict[str, tuple[str, Parser]]:
+    """Return what each verb does, and its parser."""
+    return {verb: (what, _parser(verb, _load(verb))) for verb, what in VERBS.items()}
+
+
+def _load(verb: str) -> ModuleType:  # noqa: C901  (one branch a verb)
     # Each by an import of its own: what freezes a program looks for those.
     if verb == "list":
         from ai_trace.cli import _list
@@ -198,9 +210,13 @@ def _load(verb: str) -> ModuleType:
         from ai_trace.cli import _compress
 
         return _compress
-    from ai_trace.cli import _demo
+    if verb == "demo":
+        from ai_trace.cli import _demo
 
-    return _demo
+        return _demo
+    from ai_trace.cli import _completion
+
+    return _completion
 
 
 def _known(verb: str) -> str:
