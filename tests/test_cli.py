@@ -396,7 +396,7 @@ class TestList:
         assert [] == [row for row in whole if row.endswith(" ")]
         for shown in narrow:
             assert "ERRORS  ALSO" in shown
-            assert "1 interrup" in shown
+            assert "1 interr" in shown
 
     @pytest.mark.parametrize("columns", range(20, 100, 7))
     def test_columns_give_way(self, two_sessions: Path, columns: int) -> None:

@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 
 
 DESCRIPTION = """\
-Print a script with which bash, zsh or fish completes the verbs, their options, and
-the names of sessions and agents, those of the directory that is meant.
+Print a script with which bash, zsh or fish completes the verbs, their options,
+and the names of the sessions and agents in the directory that is meant.
 
 The names are asked for by the script itself, with 'completion sessions' and
 'completion agents': the newest that begin with what was typed so far."""
 
 EXAMPLES = """\
 examples:
-  eval "$(ai-trace completion bash)"          in ~/.bashrc
-  eval "$(ai-trace completion zsh)"           in ~/.zshrc, behind compinit
-  ai-trace completion fish > ~/.config/fish/completions/ai-trace.fish"""
+  ai-trace completion fish > ~/.config/fish/completions/ai-trace.fish
+  eval "$(ai-trace completion bash)"     in ~/.bashrc
+  eval "$(ai-trace completion zsh)"      in ~/.zshrc, behind compinit"""
 
 SHELLS = ("bash", "zsh", "fish")
 _SESSIONS, _AGENTS = "sessions", "agents"

@@ -168,7 +168,7 @@ def _first(
 
 def _table(counted: Sequence[Counted], style: Style) -> Iterator[str]:
     rows = [_HEAD, *(_row(session, style) for session in counted)]
-    table = dict(zip(_HEAD, zip(*rows)))
+    table: dict[str, tuple[str, ...]] = dict(zip(_HEAD, zip(*rows)))
     if not any(table[_ALSO][1:]):
         del table[_ALSO]
     widths = {title: max(map(columns, set(cells))) for title, cells in table.items()}
