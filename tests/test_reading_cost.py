@@ -104,6 +104,17 @@ def test_names_for_a_shell_load_less_than_a_list(tmp_path, what):
     assert {"ai_trace.cli._completion"} == modules - set(HELP) - set(LIST)
 
 
+def test_a_list_with_options_loads_little_more(tmp_path):
+    """What the options of a list need is no reason to load what a tree needs."""
+    write_session(tmp_path / "traces", "bot", "20240301_143022", [cli_step("a", 1)])
+    allowed = f"{STDLIB_OF_LIST}\n{STDLIB_OF_HELP}"
+    words = ("list", "-n", "20", "--errors", "--since", "2h")
+    modules = loaded(tmp_path, allowed, *words)
+
+    more = {"ai_trace.cli._criteria", "ai_trace.cli._moment"}
+    assert more == modules - set(HELP) - set(LIST)
+
+
 def test_a_verb_without_words_has_its_defaults():
     """The arguments that are taken for a list without words are those of its parser."""
     parser = Parser("ai-trace list", "", "")

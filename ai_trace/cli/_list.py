@@ -71,7 +71,7 @@ _BOUNDLESS = sys.maxsize
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the words that the verb takes."""
     from ai_trace.cli._arguments import add_json, positive
-    from ai_trace.cli._selection import add_outcomes, add_times
+    from ai_trace.cli._criteria import add_outcomes, add_times
 
     how_many = parser.add_mutually_exclusive_group()
     how_many.add_argument(
@@ -139,7 +139,7 @@ def _choice(options: argparse.Namespace) -> Callable[[Counted], bool] | None:
     errors, outcome = options.errors, options.outcome
     if not (errors or outcome) and options.since is None and options.until is None:
         return None
-    from ai_trace.cli._selection import WENT_WRONG, times
+    from ai_trace.cli._criteria import WENT_WRONG, times
 
     since, until = times(options)
 

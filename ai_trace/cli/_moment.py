@@ -7,9 +7,12 @@ from __future__ import annotations
 import argparse
 import re
 import time
-from datetime import datetime, timedelta
-from datetime import time as clock
 
+
+# Known to type checkers by this name; what is not loaded makes a list quicker.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from datetime import datetime
 
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _AGO = re.compile(r"(\d{1,9})([smhdw])", re.ASCII)
@@ -48,6 +51,10 @@ def moment(text: str) -> float:
 
 
 def _parse(text: str) -> datetime:
+    # Most points in time that are asked for are so long ago.
+    from datetime import datetime, timedelta
+    from datetime import time as clock
+
     if _TIME_OF_DAY.fullmatch(text):
         now = datetime.now()  # noqa: DTZ005  (local)
         today = datetime.combine(now, clock.fromisoformat(text))

@@ -9,14 +9,12 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
 from ai_trace._glance import Glance
-from ai_trace._record import KINDS, OUTCOMES, StepRecord
+from ai_trace._record import KINDS, StepRecord
 from ai_trace._tree import Said
-from ai_trace.cli._moment import FORMS, moment
-from ai_trace.cli._words import UsageError, did_you_mean
+from ai_trace.cli._criteria import WENT_WRONG, times
+from ai_trace.cli._words import did_you_mean
 
 
-WENT_WRONG = ("error", "interrupted", "unfinished")
-ASKED = (*OUTCOMES, "running", "unfinished")
 _WILD = "*?["
 
 
@@ -95,104 +93,6 @@ class Selection:
             and (self._until is None or step.started_at < self._until)
             and (not self._name or is_named(step.name, self._name))
         )
-
-
-def add_selection(parser: argparse.ArgumentParser) -> None:
-    """
-    Add all options that choose steps.
-
-    Args:
-        parser: The parser of a verb.
-    """
-    add_outcomes(parser)
-    add_names(parser)
-    parser.add_argument(
-        "--grep", metavar="TEXT", help="only steps that recorded this text, anywhere"
-    )
-    add_times(parser)
-
-
-def add_outcomes(parser: argparse.ArgumentParser, what: str = "steps") -> None:
-    """
-    Add the options that choose by how steps ended.
-
-    Args:
-        parser: The parser of a verb.
-        what: What is chosen.
-    """
-    parser.add_argument(
-        "--errors",
-        action="store_true",
-        help=f"only {what} that went wrong: {', '.join(WENT_WRONG)}",
-    )
-    parser.add_argument(
-        "--outcome",
-        metavar="O",
-        choices=ASKED,
-        help=f"only {what} that ended so: {', '.join(ASKED)}",
-    )
-
-
-def add_names(parser: argparse.ArgumentParser) -> None:
-    """
-    Add the options that choose steps by their names and kinds.
-
-    Args:
-        parser: The parser of a verb.
-    """
-    parser.add_argument(
-        "--name",
-        metavar="PATTERN",
-        help="only steps of this name: a shell pattern ('fetch_*') or a part of it",
-    )
-    parser.add_argument(
-        "--kind", metavar="K", help="only steps of this kind: llm, tool, agent, ..."
-    )
-
-
-def add_times(
-    parser: argparse.ArgumentParser, what: str = "steps", were: str = "started"
-) -> None:
-    """
-    Add the options that choose by time.
-
-    Args:
-        parser: The parser of a verb.
-        what: What is chosen.
-        were: What it did in the time that is asked for.
-    """
-    parser.add_argument(
-        "--since",
-        metavar="WHEN",
-        type=moment,
-        help=f"only {what} that {were} then or later: {FORMS}",
-    )
-    parser.add_argument(
-        "--until",
-        metavar="WHEN",
-        type=moment,
-        help=f"only {what} that started before then",
-    )
-
-
-def times(options: argparse.Namespace) -> tuple[float | None, float | None]:
-    """
-    Return what ``add_times`` asked for.
-
-    Args:
-        options: The parsed command line.
-
-    Returns:
-        Epoch seconds: since when, until when.
-
-    Raises:
-        UsageError: If there is no time between the two.
-    """
-    since, until = options.since, options.until
-    if since is not None and until is not None and until <= since:
-        msg = "--until has to be later than --since: no time lies between them."
-        raise UsageError(msg)
-    return since, until
 
 
 def meant_kind(kind: str | None) -> str:

@@ -21,7 +21,8 @@ from ai_trace.cli._arguments import (
     add_json,
     count,
 )
-from ai_trace.cli._selection import Selection, add_selection
+from ai_trace.cli._criteria import add_selection
+from ai_trace.cli._selection import Selection
 from ai_trace.cli._sessions import add_session
 from ai_trace.cli._status_line import StatusLine
 from ai_trace.cli._style import fitting

@@ -22,7 +22,8 @@ from ai_trace.cli._arguments import (
     add_json,
     positive,
 )
-from ai_trace.cli._selection import Selection, add_selection, is_named, meant_kind
+from ai_trace.cli._criteria import add_selection
+from ai_trace.cli._selection import Selection, is_named, meant_kind
 from ai_trace.cli._sessions import add_session, name_damage, read_found
 from ai_trace.cli._style import fitting
 from ai_trace.cli._terminal import Terminal
