@@ -217,6 +217,9 @@ def test_many(tmp_path: Path) -> None:
 @pytest.mark.parametrize("what", ["sessions", "agents"])
 def test_nothing_there(tmp_path: Path, what: str) -> None:
     """Where there are no names, nothing is printed: a shell would offer it."""
-    done = run("completion", what, cwd=tmp_path)
+    missing = run("completion", what, cwd=tmp_path)
+    (tmp_path / "traces").mkdir()
+    empty = run("completion", what, cwd=tmp_path)
 
-    assert (0, "", "") == (done.returncode, done.stdout, done.stderr)
+    for done in (missing, empty):
+        assert (0, "", "") == (done.returncode, done.stdout, done.stderr)

@@ -90,7 +90,7 @@ def _names(directory: str, what: str) -> Iterator[str]:
         infos = map(found.look, slugs.values())
         yield from (info.header.agent for info in infos if info is not None)
         return
-    yield "latest"
+    yield from ["latest"] if split else []
     yield from reversed(slugs)
     for stem, (_, session_id) in split.items():
         yield session_id if found.ids[session_id] == 1 else stem

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _AGO = re.compile(r"(\d{1,9})([smhdw])", re.ASCII)
-_TIME_OF_DAY = re.compile(r"\d\d:\d\d(?::\d\d)?", re.ASCII)
+_TIME_OF_DAY = re.compile(r"\d{1,2}:\d\d(?::\d\d)?", re.ASCII)
 _SESSION_ID = re.compile(r"\d{8}_\d{6}", re.ASCII)
 
 FORMS = (
@@ -57,7 +57,8 @@ def _parse(text: str) -> datetime:
 
     if _TIME_OF_DAY.fullmatch(text):
         now = datetime.now()  # noqa: DTZ005  (local)
-        today = datetime.combine(now, clock.fromisoformat(text))
+        padded = text if text[2] == ":" else f"0{text}"
+        today = datetime.combine(now, clock.fromisoformat(padded))
         return today if today <= now else today - timedelta(days=1)
     if _SESSION_ID.fullmatch(text):
         return datetime.strptime(text + "+0000", "%Y%m%d_%H%M%S%z")
