@@ -244,6 +244,7 @@ class TestTail:
 
         assert (1, "") == (done.returncode, done.stdout)
         assert "2 other steps stand behind this place" in done.stderr
+        assert "No step that was looked at of " in done.stderr
 
 
 class TestStats:

@@ -123,8 +123,11 @@ def _show_last(options: argparse.Namespace, output: _Output, terminal: Terminal)
         output.show(step)
     if steps or not options.n:
         return FOUND
-    nothing = f"No step has finished in {path} yet."
-    terminal.complain(nothing if only is None else f"No step of {path} matches.")
+    if only is None:
+        terminal.complain(f"No step has finished in {path} yet.")
+    else:
+        looked_at = "that was looked at " if problems else ""
+        terminal.complain(f"No step {looked_at}of {path} matches.")
     return NOTHING_FOUND
 
 
