@@ -390,6 +390,25 @@ def pack_half(source: Path, target: Path) -> None:
     target.write_bytes(gzip.compress(source.read_bytes()[:-10]))
 
 
+def answered(cwd: Path, answer: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run the command for somebody who types an answer at a terminal."""
+    master, terminal = os.openpty()
+    os.write(master, answer.encode())
+    done = subprocess.run(
+        [*COMMAND, *words],
+        cwd=cwd,
+        env=environment(),
+        stdin=terminal,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+        check=False,
+    )
+    os.close(terminal)
+    os.close(master)
+    return done
+
+
 KEEP_ONE = ("prune", "--keep-last", "1", "--yes")
 
 
@@ -443,20 +462,7 @@ class TestVerbs:
     ) -> None:
         """Nothing goes without a yes from the terminal, even if the list is piped."""
         words = ("prune", "--keep-last", "3", "--dir", ".")
-        master, terminal = os.openpty()
-        os.write(master, answer.encode())
-        done = subprocess.run(
-            [*COMMAND, *words],
-            cwd=tmp_path,
-            env=environment(),
-            stdin=terminal,
-            capture_output=True,
-            encoding="utf-8",
-            timeout=60,
-            check=False,
-        )
-        os.close(terminal)
-        os.close(master)
+        done = answered(tmp_path, answer, *words)
 
         assert (status, "ai-trace: Delete them? [y/N]\n") == (
             done.returncode,
@@ -481,20 +487,8 @@ class TestVerbs:
 
     def test_no_question_among_objects(self, tmp_path: Path, five: list[Path]) -> None:
         """With --json nobody is asked, at a terminal either: --yes has to say it."""
-        master, terminal = os.openpty()
-        os.write(master, b"y\n")
-        done = subprocess.run(
-            [*COMMAND, "prune", "--keep-last", "3", "--json", "--dir", "."],
-            cwd=tmp_path,
-            env=environment(),
-            stdin=terminal,
-            capture_output=True,
-            encoding="utf-8",
-            timeout=60,
-            check=False,
-        )
-        os.close(terminal)
-        os.close(master)
+        words = ("prune", "--keep-last", "3", "--json", "--dir", ".")
+        done = answered(tmp_path, "y\n", *words)
 
         assert (2, "", 5) == (done.returncode, done.stdout, len(stems(tmp_path)))
 
