@@ -43,6 +43,7 @@ VARYING = [
             ),
             "<time>",
         ),
+        (r"(?m)^20[2-9]\d-\d\d-\d\d [+-]\d\d:\d\d$", "<day>"),
         (r"\b\d\d:\d\d:\d\d\.\d{3}Z?", "<time>"),
         (r"\b[12]\d{9}(\.\d+)?\b", "<epoch>"),
         (r"\b\d+(\.\d+)? (µs|ms|s)(?!\w)", "<duration>"),

@@ -29,7 +29,7 @@ from ai_trace._lines import (
     open_anywhere,
     read_lines,
 )
-from ai_trace._lines_back import read_last, read_lines_back
+from ai_trace._lines_back import Choice, read_last, read_lines_back
 from ai_trace._open_steps import Journals
 from ai_trace._parts import by_process, place_of
 from ai_trace._problem import in_file
@@ -76,20 +76,23 @@ class Follower:
         self._cursors: dict[Place, _Cursor] = {}
         self._ids: _Ids = deque(maxlen=_REMEMBERED)
 
-    def begin(self, last: int) -> list[StepRecord]:
+    def begin(self, last: int, only: Choice | None = None) -> list[StepRecord]:
         """
         Go to the end of the files.
 
         Args:
             last: How many steps to return.
+            only: Tells which ones.
 
         Returns:
             The last steps, in the order of finishing.
         """
         found = by_process(find_parts(self._path))
-        return merge_last([self._begin(parts, last) for parts in found], last)
+        return merge_last([self._begin(parts, last, only) for parts in found], last)
 
-    def _begin(self, parts: list[Path], last: int) -> list[StepRecord]:
+    def _begin(
+        self, parts: list[Path], last: int, only: Choice | None
+    ) -> list[StepRecord]:
         steps: list[StepRecord] = []
         is_settled = False
         for path in reversed(parts):
@@ -97,7 +100,7 @@ class Follower:
             if path is not parts[-1] and len(steps) >= last and is_settled:
                 cursor.end()
                 continue
-            steps[:0] = cursor.begin(last - len(steps))
+            steps[:0] = cursor.begin(last - len(steps), only)
             is_settled = is_settled or cursor.settle(self._journals)
         self._end_earlier()
         return steps
@@ -167,13 +170,15 @@ class _Cursor:
         self._offset = 0
         self._looked_at = -1
 
-    def begin(self, last: int) -> list[StepRecord]:
+    def begin(self, last: int, only: Choice | None) -> list[StepRecord]:
         file = self._opened()
         if file is None:
             return []
         stated = first_header(file) or journal_head(self.path)
         self._header = stated or self._header
-        steps, self._offset, problems = read_last(file, last, self._header, whole=True)
+        steps, self._offset, problems = read_last(
+            file, last, self._header, whole=True, only=only
+        )
         self._memory.begin(file, self._offset, steps)
         for problem in problems:
             self._report(problem)

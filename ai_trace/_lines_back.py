@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import BinaryIO
 
 from ai_trace._lines import LINE_LIMIT, Line, decode_all
@@ -23,6 +23,10 @@ _BLANK_LINES = re.compile(rb"\n\s*\n")
 # So many are looked through, and more if as many steps are found; so many are named.
 _DAMAGED_LINES = 100_000
 _NAMED_LINES = 999
+# Of steps that are not asked for, too: to decode them takes a few seconds.
+_OTHER_STEPS = 100_000
+
+Choice = Callable[[StepRecord], bool]
 
 
 def read_lines_back(file: BinaryIO, end: int) -> Iterator[Line]:
@@ -81,7 +85,12 @@ def _join(offset: int, end: int, pieces: Sequence[bytes]) -> Line:
 
 
 def read_last(
-    file: BinaryIO, n: int, header: SessionHeader, *, whole: bool = False
+    file: BinaryIO,
+    n: int,
+    header: SessionHeader,
+    *,
+    whole: bool = False,
+    only: Choice | None = None,
 ) -> tuple[list[StepRecord], int, list[Problem]]:
     """
     Read the last steps of a file from its end.
@@ -92,6 +101,8 @@ def read_last(
             are not too many.
         header: The session that the file belongs to.
         whole: Whether a last line without its newline is left out.
+        only: Tells which steps are asked for: they are looked for among the last
+            hundred thousand.
 
     Returns:
         The steps in the order of the file, where its last whole line ends, and what
@@ -100,7 +111,7 @@ def read_last(
     steps: list[StepRecord] = []
     problems: list[Problem] = []
     ending: list[Problem] = []
-    damaged = unlisted = 0
+    damaged = unlisted = others = 0
     size = resume = os.fstat(file.fileno()).st_size
     for line in read_lines_back(file, size):
         if not line.ended:
@@ -112,12 +123,17 @@ def read_last(
         if line.data.isspace():
             continue
         if damaged >= max(_DAMAGED_LINES, len(steps)):
-            ending = [_given_up(line, damaged)]
+            ending = [_given_up(line, damaged, "damaged lines")]
+            break
+        if others >= _OTHER_STEPS:
+            ending = [_given_up(line, others, "other steps")]
             break
         found = [item for _, item in decode_all(line, header)]
         here = [item for item in reversed(found) if isinstance(item, StepRecord)]
         damaged += not here
-        steps += here
+        chosen = here if only is None else list(filter(only, here))
+        others += len(here) - len(chosen)
+        steps += chosen
         # Those nearest to the end are named.
         where = f"offset {line.offset}"
         wrong = [Problem(where, item) for item in found if isinstance(item, str)]
@@ -135,9 +151,9 @@ def _end_of_packed(file: BinaryIO, end: int) -> list[Problem]:
     return [Problem(f"offset {end}", problem, "file")] if problem else []
 
 
-def _given_up(line: Line, damaged: int) -> Problem:
+def _given_up(line: Line, count: int, things: str) -> Problem:
     what = (
-        f"{damaged} damaged lines stand behind this place; what stands before it is "
+        f"{count} {things} stand behind this place; what stands before it is "
         "not looked at."
     )
     return Problem(f"offset {line.offset + line.size}", what)

@@ -23,6 +23,7 @@ from ai_trace._lines import (
     read_lines,
 )
 from ai_trace._lines_back import read_lines_back
+from ai_trace._parts import split_journal_name
 from ai_trace._record import SessionHeader, StepRecord
 from ai_trace._tree import Problem, Writer
 from ai_trace.exceptions import TraceReadError
@@ -247,7 +248,13 @@ class _Journal:
             open=len(self.steps),
             inside=self.steps.innermost(),
             journal=self.path,
+            forked=_is_forked(self.path),
         )
+
+
+def _is_forked(journal: Path) -> bool:
+    split = split_journal_name(journal.name)
+    return split is not None and split[1] > 0
 
 
 def _stamp(path: Path) -> _Stamp | None:

@@ -59,6 +59,7 @@ class Writer(NamedTuple):
         open: How many steps it has open, or had when it died.
         inside: Name of the open step that started last; ``None`` without one.
         journal: Where its journal is.
+        forked: Whether it is a child of the process that the session began in.
     """
 
     pid: int
@@ -68,6 +69,16 @@ class Writer(NamedTuple):
     open: int
     inside: str | None
     journal: Path
+    forked: bool = False
+
+    @property
+    def died(self) -> bool:
+        """
+        Whether it was ended before its time.
+
+        A child that had no step open was not: a pool ends its workers in no other way.
+        """
+        return not self.alive and (self.open > 0 or not self.forked)
 
 
 class Session:

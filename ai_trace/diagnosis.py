@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ai_trace import reading
+from ai_trace._deaths import Death, deaths, is_recovered
 from ai_trace._files import find_journals, find_parts
 from ai_trace._journal import SUFFIXES
 from ai_trace._record import FORMAT, WITHOUT_END, StepRecord
-from ai_trace._tree import Problem, Session
-from ai_trace.render._values import local_time, process
+from ai_trace._tree import Problem, Session, Writer
+from ai_trace.render._processes import process
+from ai_trace.render._values import local_time
 
 
 __all__ = ["Diagnosis", "Finding", "diagnose", "examine"]
@@ -148,7 +150,7 @@ def diagnose(session: Session, modes: Mapping[Path, int]) -> Diagnosis:
     problems = _by_kind(session.problems)
     findings = [
         _lines(session, problems),
-        _steps(seen),
+        _steps(session, seen),
         _gaps(session, seen),
         _tree(problems),
         _journal(session, problems),
@@ -240,11 +242,10 @@ def _how_open(record: StepRecord) -> str:
         return "running"
     if record.finished_at is not None:
         return "left open"
-    is_recovered = any(note.get("note") == "recovered" for note in record.notes)
-    return "recovered" if is_recovered else "unfinished"
+    return "recovered" if is_recovered(record) else "unfinished"
 
 
-def _steps(seen: _Seen) -> Finding:
+def _steps(session: Session, seen: _Seen) -> Finding:
     if not seen.open:
         return Finding("steps", GOOD, "Every step that is known has ended.")
     says, states = [], []
@@ -255,7 +256,7 @@ def _steps(seen: _Seen) -> Finding:
             says.append(f"{_are(count, 'step')} {words}: {names}.")
             states.append(state)
     worst = next(state for state in (BAD, ODD, GOOD) if state in states)
-    return Finding("steps", worst, " ".join(says))
+    return Finding("steps", worst, " ".join(says), [*map(_said, deaths(session))])
 
 
 def _gaps(session: Session, seen: _Seen) -> Finding:
@@ -284,10 +285,7 @@ def _tree(problems: Mapping[str, list[str]]) -> Finding:
 
 def _journal(session: Session, problems: Mapping[str, list[str]]) -> Finding:
     damaged = _of(problems, "journal")
-    details = [
-        f"{process(each, local_time(each.heard_at or None), host=str, step=_quoted)}."
-        for each in session.writers
-    ]
+    details = [_said(writer) for writer in session.writers]
     if damaged:
         return Finding("journal", BAD, "The journal is damaged.", damaged + details)
     if not session.writers:
@@ -302,6 +300,11 @@ def _journal(session: Session, problems: Mapping[str, list[str]]) -> Finding:
             "removes it."
         )
     return Finding("journal", ODD, says, details)
+
+
+def _said(writer: Writer | Death) -> str:
+    when = local_time(writer.heard_at or None)
+    return f"{process(writer, when, host=str, step=_quoted)}."
 
 
 def _quoted(name: str) -> str:

@@ -181,7 +181,11 @@ def batches(
 
 
 def tail(
-    path: Trace, n: int, *, on_problem: Callable[[Problem], None] | None = None
+    path: Trace,
+    n: int,
+    *,
+    on_problem: Callable[[Problem], None] | None = None,
+    only: Callable[[StepRecord], bool] | None = None,
 ) -> list[StepRecord]:
     """
     Return the last steps of a session, in the order of their finishing.
@@ -195,6 +199,8 @@ def tail(
         path: Any file of the session, or what ``find`` said of it.
         n: How many steps that have finished.
         on_problem: Called for each damaged line among them and behind them.
+        only: Tells which steps to return. They are looked for among the last hundred
+            thousand of each file; where it ends there, that is a problem.
 
     Returns:
         The steps, fewer where the session has fewer.
@@ -210,8 +216,8 @@ def tail(
         if on_problem is not None:
             on_problem(in_file(problem, part.name) if named else problem)
 
-    tails = [_last_of(each, n, journals, report) for each in by_process(parts)]
-    return merge_last(tails, n) + list(journals.records())
+    tails = [_last_of(each, n, journals, report, only) for each in by_process(parts)]
+    return merge_last(tails, n) + list(filter(only, journals.records()))
 
 
 def _last_of(
@@ -219,6 +225,7 @@ def _last_of(
     n: int,
     journals: Journals,
     report: Callable[[Path, Problem], None],
+    only: Callable[[StepRecord], bool] | None,
 ) -> list[StepRecord]:
     """Read the last steps that one process has finished, and close them."""
     steps: list[StepRecord] = []
@@ -226,7 +233,7 @@ def _last_of(
     for part in reversed(parts):
         with open_anywhere(part) as file:
             header = first_header(file) or journal_head(part) or header_from_name(part)
-            last, _, problems = read_last(file, n - len(steps), header)
+            last, _, problems = read_last(file, n - len(steps), header, only=only)
             steps[:0] = last
             is_settled = is_settled or journals.settle(part, file)
         for problem in problems:
@@ -244,6 +251,7 @@ def follow(
     stop: Callable[[], bool] | None = None,
     on_problem: Callable[[Problem], None] | None = None,
     on_open: Callable[[Sequence[StepRecord], Sequence[Writer]], None] | None = None,
+    only: Callable[[StepRecord], bool] | None = None,
 ) -> Iterator[StepRecord]:
     """
     Yield the steps of a session as they finish, for ever.
@@ -264,6 +272,8 @@ def follow(
             or replaced.
         on_open: Called after each look with the steps that have not finished then,
             and with the processes that write the session, or died while they did.
+        only: Tells which steps to yield. Those already there are looked for among the
+            last hundred thousand.
 
     Yields:
         The steps, in the order of finishing.
@@ -275,10 +285,10 @@ def follow(
     journals = None if on_open is None else Journals(find_journals(file))
     follower = Follower(file, on_problem, journals)
     try:
-        yield from follower.begin(last)
+        yield from follower.begin(last, only)
         while True:
             ending = stop is not None and stop()
-            yield from follower.advance()
+            yield from filter(only, follower.advance())
             if on_open is not None and journals is not None:
                 on_open(list(journals.records()), journals.writers())
             if ending:

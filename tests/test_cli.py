@@ -5,8 +5,10 @@ The command ``ai-trace``: its words, its exit statuses, and what each verb print
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+from modulefinder import ModuleFinder
 from pathlib import Path
 
 import pytest
@@ -21,11 +23,12 @@ from cli_runs import (
     write_session,
 )
 
+import ai_trace
 from ai_trace import reading
 from ai_trace.cli import main
 
 
-VERBS = ("list", "view", "tail", "stats", "report", "demo")
+VERBS = ("list", "view", "tail", "stats", "report", "demo", "completion")
 SESSION_ID = "20240301_143022"
 
 
@@ -111,7 +114,11 @@ class TestWords:
             (["tail", "-n", "-3"], "'-3' is not a whole number"),
             (["stats", "--since", "soon"], "'soon' is no point in time"),
             (["view", "one", "two"], "There is a word too many: 'two'. See"),
-            (["stats", "trading_agent"], "Did you mean '--agent trading_agent'?"),
+            (["list", "trading_agent"], "Did you mean '--agent trading_agent'?"),
+            (["stats", "--untl", "2h"], "Did you mean '--until'?"),
+            (["tail", "--outcom", "ok"], "Did you mean '--outcome'?"),
+            (["list", "--since", "1h", "--until", "2h"], "--until has to be later"),
+            (["view", "--since", "1h", "--until", "2h"], "--until has to be later"),
             (["view", "--outcome", "canceled"], "choose from"),
             (["tail", "-f", "--no-follow"], "not allowed with"),
             (["view", "--depth"], "expected one argument"),
@@ -122,6 +129,7 @@ class TestWords:
             (["view", "--step", ""], "Argument --step: an empty word"),
             (["report", "-o", ""], "Argument -o/--output: an empty word"),
             (["recover", ""], "Argument SESSION: an empty word"),
+            (["stats", "latest", ""], "Argument SESSION: an empty word"),
         ],
     )
     def test_mistyped(self, traces: Path, words: list[str], hint: str) -> None:
@@ -131,6 +139,16 @@ class TestWords:
         assert (2, "", 1) == (done.returncode, done.stdout, done.stderr.count("\n"))
         assert done.stderr.startswith("ai-trace: ")
         assert hint in done.stderr
+
+    def test_a_frozen_program_has_every_verb(self, tmp_path: Path) -> None:
+        """What freezes a program finds the verbs by the imports in the code."""
+        finder = ModuleFinder([str(Path(ai_trace.__file__).parent.parent)])
+        finder.import_hook("ai_trace.cli._main")
+        listed = run("--help", cwd=tmp_path).stdout.partition("\nverbs:\n")[2]
+        verbs = re.findall(r"^  (\w+) ", listed.partition("\n\n")[0], re.MULTILINE)
+
+        assert set(VERBS) <= set(verbs)
+        assert [] == [v for v in verbs if f"ai_trace.cli._{v}" not in finder.modules]
 
     def test_a_verb_is_loaded_when_it_is_called(self, tmp_path: Path) -> None:
         """--help loads no verb, and a verb loads no other."""
@@ -361,6 +379,62 @@ class TestList:
             "readable": True,
             "state": "ended",
         } == oldest
+
+    def test_ends_that_are_not_ok(self, two_sessions: Path) -> None:
+        """Whatever ended neither well nor in an error is told, where there is any."""
+        ends = ["cancelled", "interrupted", "closed", "cancelled", "ok"]
+        steps = [step("poll", seq, outcome=end) for seq, end in enumerate(ends)]
+        write_session(two_sessions / "traces", "poller", "20240302_143022", steps)
+        whole = run("list", cwd=two_sessions).stdout.splitlines()
+        narrow = [
+            run("list", cwd=two_sessions, env=environment(COLUMNS=columns)).stdout
+            for columns in ("80", "60", "48")
+        ]
+
+        assert whole[0].endswith("  SIZE  ALSO")
+        assert whole[1].endswith("  1 interrupted, 2 cancelled, 1 closed")
+        assert [] == [row for row in whole if row.endswith(" ")]
+        for shown in narrow:
+            assert "ERRORS  ALSO" in shown
+            assert "1 interr" in shown
+
+    @pytest.mark.parametrize("columns", range(20, 100, 7))
+    def test_columns_give_way(self, two_sessions: Path, columns: int) -> None:
+        """On a narrow terminal columns are left out; the rest stands in line."""
+        env = environment(COLUMNS=str(columns))
+        rows = run("list", cwd=two_sessions, env=env).stdout.splitlines()
+
+        assert columns >= max(map(len, rows))
+        assert columns < 36 or "ERRORS" in rows[0]
+
+    @pytest.mark.parametrize(
+        ("words", "agents"),
+        [
+            (["--errors"], ["trading_agent"]),
+            (["--outcome", "error"], ["trading_agent"]),
+            (["--outcome", "ok", "-n", "1"], ["researcher"]),
+            (["--since", "2024-03-01T15:00Z"], ["researcher"]),
+            (["--until", "2024-03-01T15:00Z"], ["trading_agent"]),
+            (["--since", "20240301_143027"], ["researcher", "trading_agent"]),
+            (["--since", "20240301_143028"], ["researcher"]),
+            (["--errors", "--agent", "trading_agent"], ["trading_agent"]),
+        ],
+    )
+    def test_choosing(
+        self, two_sessions: Path, words: list[str], agents: list[str]
+    ) -> None:
+        """Sessions are chosen by how their steps ended and by when they went on."""
+        done = run("list", "--json", *words, cwd=two_sessions)
+
+        assert agents == [each["agent"] for each in json.loads(done.stdout)["sessions"]]
+
+    @pytest.mark.parametrize("words", [["--json"], []])
+    def test_nothing_chosen(self, two_sessions: Path, words: list[str]) -> None:
+        """Where no session is asked for, that is said, with status 1."""
+        done = run("list", "--outcome", "closed", *words, cwd=two_sessions)
+
+        assert (1, 1) == (done.returncode, done.stderr.count(" matches."))
+        assert {"sessions": []} == json.loads(done.stdout or '{"sessions": []}')
 
     def test_same_second(self, two_sessions: Path) -> None:
         """Sessions of two agents that share an id are listed by names that differ."""

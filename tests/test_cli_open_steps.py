@@ -358,7 +358,7 @@ def test_a_session_in_which_nothing_has_finished(traces: Path) -> None:
     assert (0, 2) == (done.returncode, done.stdout.count("unfinished"))
 
 
-# --- view ----------------------------------------------------------------------------
+# --- view ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("depth", [(), ("--depth", "9")], ids=["whole", "depth"])
@@ -379,3 +379,97 @@ def test_view_names_the_dead_process(traces: Path) -> None:
 
     said = "process 7 on here died: last heard of 2024-03-01 14:30:26+00:00"
     assert f"{said}, inside `order`\n" in done.stdout
+
+
+# --- forked processes ---------------------------------------------------------------
+
+
+@pytest.fixture
+def pool(tmp_path: Path) -> Path:
+    """A closed session whose two forked workers were killed between their steps."""
+    directory = tmp_path / "traces"
+    directory.mkdir()
+    write(directory, first_line(1))
+    for pid in (98, 99):
+        first = {**fields(pid), "session": {**HEADER, "pid": pid}}
+        write(directory, encoded(first), stem=f"{STEM}.p{pid}")
+        begun = header_line(pid=pid), started(pid)
+        write_journal(directory, *begun, stem=f"{STEM}.p{pid}")
+    return directory
+
+
+def state_of(directory: Path) -> str:
+    """Return what a list says of the one session of a directory."""
+    done = run("--dir", str(directory), "list", "--json", cwd=directory)
+    (session,) = json.loads(done.stdout)["sessions"]
+    return str(session["state"])
+
+
+def test_a_worker_that_was_killed_idle_is_no_death(pool: Path) -> None:
+    """A pool kills its idle workers at its end: the session has ended all the same."""
+    shown = run("--dir", str(pool), "view", cwd=pool).stdout
+
+    assert "ended" == state_of(pool)
+    assert "\n2 forked processes ended between steps, without closing" in shown
+    assert "process 9" not in shown
+
+
+def test_a_worker_that_died_in_a_step_is_a_death(pool: Path) -> None:
+    """A forked process that was killed inside a step has died, and is named."""
+    with (pool / f"{STEM}.p99.open").open("ab") as file:
+        file.write(started(7, name="fetch"))
+    shown = run("--dir", str(pool), "view", cwd=pool).stdout
+
+    assert "died" == state_of(pool)
+    assert "\nprocess 99 on here died: last heard of " in shown
+    assert ", inside `fetch`\n" in shown
+    assert "\n1 forked process ended between steps, without closing" in shown
+
+
+def test_a_worker_beside_a_dead_process_is_a_death(pool: Path) -> None:
+    """Where the session's first process was killed, even between steps, it died."""
+    write_journal(pool, header_line())
+
+    assert "died" == state_of(pool)
+
+
+def test_tail_is_silent_of_idle_workers(pool: Path) -> None:
+    """Of workers that were killed between steps, tail says nothing."""
+    with (pool / f"{STEM}.p99.open").open("ab") as file:
+        file.write(started(7, name="fetch"))
+    with start("--dir", str(pool), "tail", STEM, cwd=pool) as process:
+        said = next_complaint(process)
+        _, rest = interrupt(process)
+
+    assert said.startswith("ai-trace: Process 99 on here died")
+    assert "" == rest
+
+
+# --- recovered sessions -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "words", [("view",), ("view", "--chat"), ("report", "-o", "-"), ("doctor",)]
+)
+def test_who_died_is_known_once_it_is_recovered(
+    traces: Path, words: tuple[str, ...]
+) -> None:
+    """Which process died, when, and in which step: recovery takes nothing of that."""
+    if "--chat" in words:
+        messages = [{"role": "user", "content": "Buy?"}]
+        append(traces, line(8, kind="llm", context={"messages": messages}))
+    said = re.compile(r"[Pp]rocess 7 on here died: last heard of .*`order`")
+    before = run(*words, cwd=traces.parent).stdout
+    assert 0 == run("recover", cwd=traces.parent).returncode
+    after = run(*words, cwd=traces.parent).stdout
+
+    assert [] != said.findall(before)
+    assert said.findall(before) == said.findall(after)
+
+
+def test_a_list_tells_of_a_death_once_it_is_recovered(traces: Path) -> None:
+    """A session that a process died in has died, be it recovered or not."""
+    assert "died" == state_of(traces)
+    assert 0 == run("recover", cwd=traces.parent).returncode
+
+    assert "died" == state_of(traces)

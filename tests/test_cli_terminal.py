@@ -290,6 +290,24 @@ class TestWidth:
         assert 26 == len(on_terminal("list", "--all", cwd=tmp_path).lines)
         assert 26 == len(run("list", cwd=tmp_path).stdout.splitlines())
 
+    def test_screenful_of_those_chosen(self, tmp_path: Path) -> None:
+        """So it is with those that are asked for; that there are more is said."""
+        for number in range(44):
+            write_session(
+                tmp_path / "traces",
+                "a",
+                f"20240301_1430{number:02d}",
+                [step("one", 1, outcome="error" if number % 2 else "ok")],
+                started_at=STARTED + number,
+            )
+
+        shown = on_terminal("list", "--errors", cwd=tmp_path)
+        whole = on_terminal("list", "--errors", "--all", cwd=tmp_path)
+        assert 22 == len(shown.lines)
+        assert shown.lines[-1].startswith("There are older ones that match: add --all")
+        assert 23 == len(whole.lines)
+        assert {"1"} == {row.split()[7] for row in whole.lines[1:]}
+
 
 class TestHostileText:
     """Traced text does not reach the terminal as anything but text."""

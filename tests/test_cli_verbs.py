@@ -27,6 +27,8 @@ from cli_runs import (
 )
 from llm_steps import weather
 
+from ai_trace import _lines_back
+
 
 SESSION_ID = "20240301_143022"
 STEM = f"trading_agent_{SESSION_ID}"
@@ -200,6 +202,50 @@ class TestTail:
 
         assert "damaged" in complaints
 
+    @pytest.mark.parametrize(
+        ("words", "names"),
+        [
+            (["--errors"], ["risk_check"]),
+            (["--outcome", "ok", "-n", "2"], ["market_scan", "decision"]),
+            (["--kind", "tool", "-n", "1"], ["fetch_news"]),
+            (["--grep", "BTCUSDT"], ["fetch_prices", "market_scan"]),
+            (["--since", "2024-03-01T14:30:26Z"], ["risk_check", "decision"]),
+        ],
+    )
+    def test_choosing(self, here: Path, words: list[str], names: list[str]) -> None:
+        """The last steps of those that are asked for are shown, as view chooses."""
+        done = run("tail", "--no-follow", "--json", *words, cwd=here)
+
+        assert names == [json.loads(row)["name"] for row in done.stdout.splitlines()]
+
+    def test_nothing_chosen(self, here: Path) -> None:
+        """Where no step is asked for, that is said."""
+        done = run("tail", "--no-follow", "--outcome", "cancelled", cwd=here)
+
+        assert (1, "") == (done.returncode, done.stdout)
+        assert done.stderr.endswith(" matches.\n")
+
+    def test_live_choice(self, here: Path) -> None:
+        """What is followed is chosen, too."""
+        path = here / "traces" / f"trading_agent_{SESSION_ID}.jsonl"
+        words = ("tail", "--json", "--errors", SESSION_ID)
+        with start(*words, cwd=here) as process:
+            assert "risk_check" == next_step(process)["name"]
+            append(path, step("fine", 6))
+            append(path, step("wrong", 7, outcome="error", error="ValueError: no"))
+            assert "wrong" == next_step(process)["name"]
+            interrupt(process)
+
+    def test_many_others(self, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """It is not looked back for ever, and what was not looked at is named."""
+        monkeypatch.setattr(_lines_back, "_OTHER_STEPS", 2)
+        words = ("tail", "--no-follow", "--name", "fetch_prices")
+        done = run(*words, cwd=here)
+
+        assert (1, "") == (done.returncode, done.stdout)
+        assert "2 other steps stand behind this place" in done.stderr
+        assert "No step that was looked at of " in done.stderr
+
 
 class TestStats:
     """``ai-trace stats``."""
@@ -223,6 +269,7 @@ class TestStats:
             "p95_ms": 250.0,
             "max_ms": 250.0,
             "total_ms": 280.0,
+            "outcomes": {"ok": 3},
         } == names["decision"]
 
     def test_table(self, here: Path) -> None:
@@ -281,6 +328,74 @@ class TestStats:
 
         assert (sessions, steps) == (figures["sessions"], figures["steps"])
         assert (0 if sessions else 1) == done.returncode
+
+    def test_ends_that_are_not_ok(self, here: Path) -> None:
+        """Whatever ended neither well nor in an error has a column, and no other."""
+        ends = ["cancelled", "interrupted", "closed", "closed", "ok"]
+        steps = [step("poll", seq, outcome=end) for seq, end in enumerate(ends)]
+        write_session(here / "traces", "poller", "20240301_153022", steps)
+        done = run("stats", "poller", cwd=here)
+        rows = [row.split() for row in done.stdout.splitlines()]
+        narrow = run("stats", "poller", cwd=here, env=environment(COLUMNS="80"))
+
+        assert ["count", "errors", "cancelled", "interrupted", "closed"] == rows[-2][
+            1:6
+        ]
+        assert ["5", "0", "1", "1", "2"] == rows[-1][1:6]
+        assert "cancelled  interrupted" in narrow.stdout
+        assert 80 >= max(map(len, narrow.stdout.splitlines()))
+
+    def test_named(self, here: Path) -> None:
+        """Sessions that are named as for view are counted alone, and once."""
+        for agent, seconds in (("researcher", "22"), ("poller", "23")):
+            steps = [step(agent, 1)]
+            write_session(here / "traces", agent, f"20240301_1530{seconds}", steps)
+
+        def counted(*words: str) -> list[str]:
+            done = run("stats", "--json", *words, cwd=here)
+            return sorted(each["name"] for each in json.loads(done.stdout)["names"])
+
+        assert ["researcher"] == counted("researcher")
+        assert ["poller"] == counted(
+            "latest", "20240301_153023", "traces/poller_20240301_153023.jsonl"
+        )
+        assert ["poller", "researcher"] == counted("153022", "poller")
+
+    def test_named_or_of_an_agent(self, here: Path) -> None:
+        """Sessions and --agent do not go together, and it is said."""
+        done = run("stats", "latest", "--agent", "trading_agent", cwd=here)
+
+        assert (2, "") == (done.returncode, done.stdout)
+        assert "not both" in done.stderr
+
+    @pytest.mark.parametrize(
+        ("words", "names"),
+        [
+            (["--errors"], ["risk_check"]),
+            (["--outcome", "error"], ["risk_check"]),
+            (["--kind", "tool"], ["fetch_news", "fetch_prices"]),
+            (["--name", "fetch_p*"], ["fetch_prices"]),
+            (["--name", "CISION"], ["decision"]),
+            (["--until", "2024-03-01T14:30:24Z"], ["market_scan"]),
+            (
+                ["--since", "2024-03-01T14:30:24Z", "--until", "2024-03-01T14:30:26Z"],
+                ["fetch_news", "fetch_prices"],
+            ),
+        ],
+    )
+    def test_choosing(self, here: Path, words: list[str], names: list[str]) -> None:
+        """The steps that are counted are chosen as those of view are."""
+        done = run("stats", *words, "--json", cwd=here)
+        found = json.loads(done.stdout)["names"]
+
+        assert names == sorted(figure["name"] for figure in found)
+
+    def test_nothing_chosen(self, here: Path) -> None:
+        """Where no step is asked for, that is said, with what may have been meant."""
+        done = run("stats", "--kind", "tols", cwd=here)
+
+        assert 1 == done.returncode
+        assert "No step matches. Did you mean 'tool'?" in done.stderr
 
     def test_since_is_local(self, here: Path) -> None:
         """A time without a zone is one of the machine's own zone."""

@@ -4,14 +4,17 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
+import time
 from pathlib import Path
 
 import pytest
 from cli_runs import (
     STARTED,
     child,
+    environment,
     header,
     line,
     run,
@@ -20,6 +23,8 @@ from cli_runs import (
     write_session,
 )
 from llm_steps import chat, text, weather
+
+from ai_trace.cli._moment import moment
 
 
 SESSION_ID = "20240301_143022"
@@ -38,6 +43,16 @@ def here(tmp_path: Path) -> Path:
         [step("search", 1, started_at=STARTED + 3600)],
         started_at=STARTED + 3600,
     )
+    return tmp_path
+
+
+@pytest.fixture
+def talks(tmp_path: Path) -> Path:
+    """A place with a session of two conversations, one of them in an agent."""
+    alone = chat(20, [text("user", "Alone?")], text("assistant", "Yes."))
+    agent = step("guide", 9, kind="agent")
+    steps = [*weather(10, parent=9), agent, alone]
+    write_session(tmp_path / "traces", "trading_agent", SESSION_ID, steps)
     return tmp_path
 
 
@@ -269,15 +284,6 @@ class TestTree:
 
 class TestChat:
     """``view --chat``."""
-
-    @pytest.fixture
-    def talks(self, tmp_path: Path) -> Path:
-        """A place with a session of two conversations, one of them in an agent."""
-        alone = chat(20, [text("user", "Alone?")], text("assistant", "Yes."))
-        agent = step("guide", 9, kind="agent")
-        steps = [*weather(10, parent=9), agent, alone]
-        write_session(tmp_path / "traces", "trading_agent", SESSION_ID, steps)
-        return tmp_path
 
     @pytest.mark.parametrize(
         ("words", "said"),
@@ -521,3 +527,108 @@ def test_full_tells_milliseconds(tmp_path):
     write_session(tmp_path / "traces", "bot", "20240301_143022", steps)
 
     assert "14:30:22.250" in run("view", "--full", cwd=tmp_path).stdout
+
+
+# --- when ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def overnight(tmp_path: Path) -> Path:
+    """A session of two roots, one before and one after midnight in UTC."""
+    late, night = STARTED + 9 * 3600 + 0.25, STARTED + 10 * 3600
+    write_session(
+        tmp_path / "traces",
+        "night",
+        SESSION_ID,
+        [
+            child("quote", 2, 1, started_at=late + 1, outcome="error", error="No: why"),
+            step("watch", 1, started_at=late),
+            step("sleep", 3, started_at=night),
+        ],
+    )
+    return tmp_path
+
+
+def test_times(overnight: Path) -> None:
+    """--times puts before each step when it started, and names each day."""
+    shown = run("view", "--times", cwd=overnight).stdout
+
+    assert (
+        "2024-03-01 +00:00\n"
+        "23:30:22.250 ✔ watch 250 ms\n"
+        "23:30:23.250 └─ ✘ quote 250 ms\n"
+        "                  No: why\n"
+        "2024-03-02 +00:00\n"
+        "00:30:22.000 ✔ sleep 250 ms\n"
+    ) == shown.partition("\n\n")[2]
+
+
+def test_times_are_local(overnight: Path) -> None:
+    """The times are those of the machine's own zone, which is named."""
+    shown = run("view", "--times", cwd=overnight, env=environment(TZ="XYZ-5:30"))
+
+    assert "2024-03-02 +05:30\n05:00:22.250 ✔ watch" in shown.stdout
+    assert 1 == shown.stdout.count("2024-03-02 +")
+
+
+@pytest.mark.parametrize("columns", [24, 40, 59, 60, 80])
+def test_times_fit(overnight: Path, columns: int) -> None:
+    """On a narrow terminal the times give way; no line is longer than it is wide."""
+    env = environment(COLUMNS=str(columns))
+    shown = run("view", "--times", cwd=overnight, env=env).stdout.splitlines()
+
+    assert columns >= max(map(len, shown))
+    assert (columns >= 60) == any(row.startswith("23:30:22.250 ✔") for row in shown)
+    assert (columns < 60) == any(row.startswith("23:30:22 ✔ watch") for row in shown)
+
+
+def test_times_of_what_is_not_there(overnight: Path) -> None:
+    """Steps that are left out, and a parent that is missing, have none."""
+    path = overnight / "traces" / f"night_{SESSION_ID}.jsonl"
+    cut = run("view", "--times", "--depth", "1", cwd=overnight).stdout
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(lines[0] + lines[2])
+    lost = run("view", "--times", cwd=overnight).stdout
+
+    assert "\n             └─ … 1 more below\n" in cut
+    assert "\n             ? step 0000000000000001 is not in this file" in lost
+
+
+def test_who_asks_by_time_sees_times(overnight: Path) -> None:
+    """With --since or --until, the times are shown without being asked for."""
+    until = run("view", "--until", "2024-03-01T23:30:23Z", cwd=overnight).stdout
+    since = run("view", "--since", "2024-03-02", cwd=overnight).stdout
+
+    assert until.endswith("2024-03-01 +00:00\n23:30:22.250 ✔ watch 250 ms\n")
+    assert since.endswith("2024-03-02 +00:00\n00:30:22.000 ✔ sleep 250 ms\n")
+
+
+def test_times_of_conversations(talks: Path) -> None:
+    """With --chat, each call tells when it started."""
+    plain = run("view", "--chat", cwd=talks).stdout
+    timed = run("view", "--chat", "--times", cwd=talks).stdout
+
+    assert "started" not in plain.partition("\n\n")[2]
+    assert "  500 ms  started 2024-03-01 14:30:32+00:00" in timed.partition("\n\n")[2]
+
+
+def test_a_time_of_day_is_the_last_one() -> None:
+    """A time of day is the last time that a clock on the wall showed it."""
+    now = time.time()
+    times = ("00:00", "03:10", "12:34:56", "23:59:59")
+    last = {words: moment(words) for words in times}
+
+    assert last["03:10"] == moment("3:10")
+    for words, found in last.items():
+        shown = time.strftime("%H:%M:%S", time.localtime(found))
+        assert shown.startswith(words)
+        assert now - 25 * 3600 < found <= time.time()
+
+
+@pytest.mark.parametrize(
+    "words", ["24:00", "003:10", "03:60", "03:10:99", "03:10Z", "0310"]
+)
+def test_no_time_of_day(words: str) -> None:
+    """What only looks like a time of day is refused."""
+    with pytest.raises(argparse.ArgumentTypeError, match="is no point in time"):
+        moment(words)

@@ -4,7 +4,17 @@ import json
 
 import pytest
 from journal_lines import header_line, held, start, write_journal
-from trace_lines import HEADER, STEM, encoded, fields, first_line, header, line, write
+from trace_lines import (
+    HEADER,
+    START,
+    STEM,
+    encoded,
+    fields,
+    first_line,
+    header,
+    line,
+    write,
+)
 from trace_lines import record as step_record
 
 from ai_trace import Tracer, TraceReadError, step
@@ -12,6 +22,7 @@ from ai_trace._tree import fold
 from ai_trace.cli import main
 from ai_trace.diagnosis import diagnose, examine
 from ai_trace.recovery import recover
+from ai_trace.render._values import local_time
 
 
 GAPS = {
@@ -140,8 +151,11 @@ def test_a_session_that_was_recovered_is_whole(traces):
 
     assert (False, True) == (before.is_whole, after.is_whole)
     assert {"steps": "odd"} == states(after)
-    said = "1 step is unfinished, recovered after the process died: step 2."
-    assert said == finding(after, "steps")
+    assert (
+        "1 step is unfinished, recovered after the process died: step 2.\n"
+        f"process 7 on here died: last heard of {local_time(START + 2)}, "
+        "inside `step 2`."
+    ) == finding(after, "steps")
     assert {"recovered": 1} == after.notes
 
 

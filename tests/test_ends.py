@@ -20,7 +20,7 @@ from ai_trace import Tracer, _ends, _glance, reading
 from ai_trace._record import encode_line
 from ai_trace._session_info import SessionInfo
 from ai_trace._walk import Walk
-from ai_trace.cli import _list
+from ai_trace.cli._counted import Counted
 
 
 def tellers():
@@ -37,7 +37,7 @@ each_teller = pytest.mark.parametrize("told", tellers())
 
 def by_walking(path):
     """Return what a list shows of a file whose lines are decoded one by one."""
-    counted = _list._Counted(SessionInfo(0, path.stem, 0.0, (str(path),)), {})
+    counted = Counted(SessionInfo(0, path.stem, 0.0, (str(path),)), {})
     for found in Walk([path], None).batches(None):
         counted.add(found)
     return shown(counted)
@@ -53,7 +53,7 @@ def shown(counted):
 
 def at_once(told, path):
     """Return what a list shows of a file that is told of at once, if it is."""
-    counted = _list._Counted(SessionInfo(0, path.stem, 0.0, (str(path),)), {})
+    counted = Counted(SessionInfo(0, path.stem, 0.0, (str(path),)), {})
     is_told = counted.take(lambda file: _ends._ends(told, file))
     return shown(counted) if is_told else None
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_runs import COMMAND, environment, run
+from cli_runs import COMMAND, environment, run, run_alone
 
 from ai_trace import TraceError, Tracer, housekeeping, reading
 from ai_trace.housekeeping import compress, compressible, delete, prunable, survey
@@ -390,6 +390,28 @@ def pack_half(source: Path, target: Path) -> None:
     target.write_bytes(gzip.compress(source.read_bytes()[:-10]))
 
 
+def answered(cwd: Path, answer: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run the command for somebody who types an answer at a terminal."""
+    master, terminal = os.openpty()
+    os.write(master, answer.encode())
+    done = subprocess.run(
+        [*COMMAND, *words],
+        cwd=cwd,
+        env=environment(),
+        stdin=terminal,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+        check=False,
+    )
+    os.close(terminal)
+    os.close(master)
+    return done
+
+
+KEEP_ONE = ("prune", "--keep-last", "1", "--yes")
+
+
 class TestVerbs:
     """``prune`` and ``compress`` as they are typed."""
 
@@ -406,7 +428,7 @@ class TestVerbs:
 
     def test_prune(self, tmp_path: Path, five: list[Path]) -> None:
         """It says first what will go, and then that it went."""
-        done = run("prune", "--keep-last", "3", "--dir", ".", cwd=tmp_path)
+        done = run("prune", "--keep-last", "3", "--yes", "--dir", ".", cwd=tmp_path)
 
         said = done.stdout.splitlines()
         assert said[0].startswith("2 sessions in . will be deleted")
@@ -415,7 +437,7 @@ class TestVerbs:
 
     def test_for_machines(self, tmp_path: Path, five: list[Path]) -> None:
         """With --json, one object says what went."""
-        words = ("prune", "--max-size", "0", "--keep-last", "4", "--json")
+        words = ("prune", "--max-size", "0", "--keep-last", "4", "--yes", "--json")
         done = run(*words, "--dir", ".", cwd=tmp_path)
 
         said = json.loads(done.stdout)
@@ -424,7 +446,7 @@ class TestVerbs:
 
     def test_what_is_kept_is_too_large(self, tmp_path: Path, five: list[Path]) -> None:
         """It is said where --keep-last leaves more than --max-size asks for."""
-        words = ("prune", "--max-size", "1B", "--dir", ".")
+        words = ("prune", "--max-size", "1B", "--yes", "--dir", ".")
 
         kept = run(*words, "--keep-last", "4", cwd=tmp_path)
         none = run(*words, cwd=tmp_path)
@@ -440,20 +462,7 @@ class TestVerbs:
     ) -> None:
         """Nothing goes without a yes from the terminal, even if the list is piped."""
         words = ("prune", "--keep-last", "3", "--dir", ".")
-        master, terminal = os.openpty()
-        os.write(master, answer.encode())
-        done = subprocess.run(
-            [*COMMAND, *words],
-            cwd=tmp_path,
-            env=environment(),
-            stdin=terminal,
-            capture_output=True,
-            encoding="utf-8",
-            timeout=60,
-            check=False,
-        )
-        os.close(terminal)
-        os.close(master)
+        done = answered(tmp_path, answer, *words)
 
         assert (status, "ai-trace: Delete them? [y/N]\n") == (
             done.returncode,
@@ -461,6 +470,27 @@ class TestVerbs:
         )
         assert five[4].stem in done.stdout
         assert left == len(stems(tmp_path))
+
+    @pytest.mark.parametrize("words", [(), ("--json",)])
+    def test_where_nobody_can_be_asked(
+        self, tmp_path: Path, five: list[Path], words: tuple[str, ...]
+    ) -> None:
+        """Without a terminal to ask at, nothing goes unless --yes says so."""
+        command = ("prune", "--keep-last", "3", "--dir", ".", *words)
+        done = run_alone(*command, cwd=tmp_path)
+
+        assert (2, "") == (done.returncode, done.stdout)
+        assert "nothing was deleted: --yes deletes without asking" in done.stderr
+        assert 5 == len(stems(tmp_path))
+        assert 0 == run_alone(*command, "--yes", cwd=tmp_path).returncode
+        assert [path.stem for path in five[:3]] == stems(tmp_path)
+
+    def test_no_question_among_objects(self, tmp_path: Path, five: list[Path]) -> None:
+        """With --json nobody is asked, at a terminal either: --yes has to say it."""
+        words = ("prune", "--keep-last", "3", "--json", "--dir", ".")
+        done = answered(tmp_path, "y\n", *words)
+
+        assert (2, "", 5) == (done.returncode, done.stdout, len(stems(tmp_path)))
 
     def test_without_a_rule(self, tmp_path: Path) -> None:
         """Without a rule nothing goes: it is a mistake."""
@@ -492,7 +522,7 @@ class TestVerbs:
         """A session that is being written is named and stays; the others go."""
         record(tmp_path, 40)
         with Tracer("bot", tmp_path) as tracer:
-            words = ("prune", "--older-than", "0s", "--dir", ".")
+            words = ("prune", "--older-than", "0s", "--yes", "--dir", ".")
             done = run(*words, cwd=tmp_path)
 
         assert tracer.path is not None
@@ -536,7 +566,9 @@ class TestVerbs:
         packed = [f"{path.name}.gz" for path in five[2:]]
         assert sorted([*packed, *(path.name for path in five[:2])]) == names
 
-    @pytest.mark.parametrize("verb", [("prune", "--keep-last", "1"), ("compress",)])
+    @pytest.mark.parametrize(
+        "verb", [("prune", "--keep-last", "1", "--yes"), ("compress",)]
+    )
     def test_what_a_killed_one_left(self, tmp_path: Path, verb: Any) -> None:
         """An old file that was never finished goes, which is said; a new one stays."""
         old, new = (tmp_path / f".ai_trace-{name}.tmp" for name in ("old", "new"))
@@ -556,7 +588,9 @@ class TestVerbs:
         again = run(*verb, "--dir", ".", cwd=tmp_path)
         assert "finished" not in again.stdout
 
-    @pytest.mark.parametrize("verb", [("prune", "--keep-last", "1"), ("compress",)])
+    @pytest.mark.parametrize(
+        "verb", [("prune", "--keep-last", "1", "--yes"), ("compress",)]
+    )
     def test_what_a_killed_one_left_for_machines(
         self, tmp_path: Path, verb: Any
     ) -> None:
@@ -593,7 +627,7 @@ class TestVerbs:
     def test_a_directory_of_others(self, tmp_path: Path, five: list[Path]) -> None:
         """A directory that holds anything else is refused in one line."""
         (tmp_path / "thesis.docx").write_text("mine")
-        done = run("prune", "--keep-last", "1", "--dir", ".", cwd=tmp_path)
+        done = run("prune", "--keep-last", "1", "--yes", "--dir", ".", cwd=tmp_path)
 
         assert 1 == done.returncode
         assert "thesis.docx" in done.stderr

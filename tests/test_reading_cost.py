@@ -39,7 +39,7 @@ LIST = """
     ai_trace._encode ai_trace._files ai_trace._find ai_trace._header
     ai_trace._named ai_trace._names ai_trace._lines ai_trace._parts ai_trace._problem
     ai_trace._record ai_trace._session_info ai_trace._walk ai_trace._file_walk
-    ai_trace.cli._list
+    ai_trace.cli._counted ai_trace.cli._list
     ai_trace.cli._sessions ai_trace.cli._style
     ai_trace.render._style ai_trace.render._values
 """.split()
@@ -91,6 +91,28 @@ def test_list_loads_no_trees(tmp_path):
 
     assert "ai_trace.cli._list" in modules
     assert set() == modules - set(HELP) - set(LIST)
+
+
+@pytest.mark.parametrize("what", ["sessions", "agents"])
+def test_names_for_a_shell_load_less_than_a_list(tmp_path, what):
+    """What a shell asks for at each press of a key loads no more than a list does."""
+    write_session(tmp_path / "traces", "bot", "20240301_143022", [cli_step("a", 1)])
+    modules = loaded(
+        tmp_path, f"{STDLIB_OF_LIST}; {STDLIB_OF_HELP.strip()}", "completion", what
+    )
+
+    assert {"ai_trace.cli._completion"} == modules - set(HELP) - set(LIST)
+
+
+def test_a_list_with_options_loads_little_more(tmp_path):
+    """What the options of a list need is no reason to load what a tree needs."""
+    write_session(tmp_path / "traces", "bot", "20240301_143022", [cli_step("a", 1)])
+    allowed = f"{STDLIB_OF_LIST}\n{STDLIB_OF_HELP}"
+    words = ("list", "-n", "20", "--errors", "--since", "2h")
+    modules = loaded(tmp_path, allowed, *words)
+
+    more = {"ai_trace.cli._criteria", "ai_trace.cli._moment"}
+    assert more == modules - set(HELP) - set(LIST)
 
 
 def test_a_verb_without_words_has_its_defaults():

@@ -18,6 +18,7 @@ from recorded import parse_line
 from trace_lines import START, STEM, first_line, line, write
 
 from ai_trace import TraceError, TraceReadError, reading
+from ai_trace._deaths import deaths
 from ai_trace.cli import main
 from ai_trace.recovery import recover
 
@@ -436,3 +437,34 @@ def test_the_command_removes_what_is_left_behind(ai_trace, dead):
     done = ai_trace("recover")
 
     assert f"No step of {dead} was open; its journal is removed.\n" == done.out
+
+
+def test_each_process_that_died_is_still_known(dead):
+    """Who died, where and when is told by the recovered lines, for each process."""
+    before = [
+        (writer.pid, writer.host, writer.heard_at, writer.inside)
+        for writer in reading.read(dead).writers
+    ]
+    recover(dead)
+    session = reading.read(dead)
+
+    assert [] == session.writers
+    assert 2 == len(before)
+    assert before == [tuple(death)[:4] for death in deaths(session)]
+
+
+@pytest.mark.parametrize("heard_at", ["soon", None, True, [], 10**400])
+def test_a_hostile_note_tells_no_time(tmp_path, heard_at):
+    """Whatever a file says of the time of a death, it is a time or unknown."""
+    note = {"note": "recovered", "heard_at": heard_at}
+    path = write(tmp_path, first_line(1, outcome="unfinished", notes=[note]))
+    (death,) = deaths(reading.read(path))
+
+    assert (7, 0.0) == (death.pid, death.heard_at)
+
+
+def test_what_was_left_open_is_no_death(tmp_path):
+    """Steps that were open when their session was closed tell of no dead process."""
+    path = write(tmp_path, first_line(1, outcome="unfinished"))
+
+    assert [] == deaths(reading.read(path))

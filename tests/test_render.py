@@ -777,6 +777,7 @@ def test_stats_count_over_sessions():
                 "p95_ms": 95.0,
                 "max_ms": 100.0,
                 "total_ms": 5050.0,
+                "outcomes": {"ok": 100},
             },
             {
                 "name": "b",
@@ -786,6 +787,7 @@ def test_stats_count_over_sessions():
                 "p95_ms": 5000.0,
                 "max_ms": 5000.0,
                 "total_ms": 5000.0,
+                "outcomes": {"unfinished": 1, "error": 1},
             },
         ],
         "models": [],

@@ -23,7 +23,7 @@ from ai_trace.cli._words import did_you_mean as did_you_mean
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import NoReturn
+    from typing import Any, NoReturn
 
 
 _HELP_WIDTH = 80
@@ -76,7 +76,8 @@ class Parser(argparse.ArgumentParser):
         if unknown:
             raise UsageError(self._explain(unknown[0]))
         for action in self._actions:
-            if getattr(parsed, action.dest, None) == "":
+            value: Any = getattr(parsed, action.dest, None)
+            if value == "" or (action.nargs == "*" and "" in value):
                 self._refuse_empty(action)
         return parsed
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib import import_module
 from types import SimpleNamespace
 
 from ai_trace._version import __version__
@@ -30,6 +29,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
+    from types import ModuleType
 
     from ai_trace.cli._arguments import Parser
 
@@ -49,6 +49,7 @@ VERBS = {
     "prune": "delete the sessions that nobody needs any more",
     "compress": "make finished sessions smaller; they read the same",
     "demo": "record a small trading agent on real prices, and look at it",
+    "completion": "a script with which your shell completes this command",
 }
 
 _DESCRIPTION = """\
@@ -146,18 +147,76 @@ def _run_verb(
     namespace: argparse.Namespace | None,
     terminal: Terminal,
 ) -> int:
-    module = import_module(f"ai_trace.cli._{verb}")
+    module = _load(verb)
     defaults = getattr(module, "DEFAULTS", None)
     if namespace is None and defaults is not None:
         options = SimpleNamespace(dir=default_dir(), **defaults)
         return int(module.run(options, terminal))
+    parser = _parser(verb, module)
+    # What completes them has to know all of them.
+    parser.set_defaults(dir=default_dir(), parsers=_parsers)
+    return int(module.run(parser.parse(words, namespace), terminal))
+
+
+def _parser(verb: str, module: ModuleType) -> Parser:
     from ai_trace.cli._arguments import Parser, add_dir
 
     parser = Parser(f"ai-trace {verb}", module.DESCRIPTION, module.EXAMPLES)
     module.add_arguments(parser)
     add_dir(parser)
-    parser.set_defaults(dir=default_dir())
-    return int(module.run(parser.parse(words, namespace), terminal))
+    return parser
+
+
+def _parsers() -> dict[str, tuple[str, Parser]]:
+    """Return what each verb does, and its parser."""
+    return {verb: (what, _parser(verb, _load(verb))) for verb, what in VERBS.items()}
+
+
+def _load(verb: str) -> ModuleType:  # noqa: C901  (one branch a verb)
+    # Each by an import of its own: what freezes a program looks for those.
+    if verb == "list":
+        from ai_trace.cli import _list
+
+        return _list
+    if verb == "view":
+        from ai_trace.cli import _view
+
+        return _view
+    if verb == "tail":
+        from ai_trace.cli import _tail
+
+        return _tail
+    if verb == "stats":
+        from ai_trace.cli import _stats
+
+        return _stats
+    if verb == "report":
+        from ai_trace.cli import _report
+
+        return _report
+    if verb == "recover":
+        from ai_trace.cli import _recover
+
+        return _recover
+    if verb == "doctor":
+        from ai_trace.cli import _doctor
+
+        return _doctor
+    if verb == "prune":
+        from ai_trace.cli import _prune
+
+        return _prune
+    if verb == "compress":
+        from ai_trace.cli import _compress
+
+        return _compress
+    if verb == "demo":
+        from ai_trace.cli import _demo
+
+        return _demo
+    from ai_trace.cli import _completion
+
+    return _completion
 
 
 def _known(verb: str) -> str:

@@ -7,16 +7,21 @@ from __future__ import annotations
 import argparse
 import re
 import time
-from datetime import datetime
 
+
+# Known to type checkers by this name; what is not loaded makes a list quicker.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from datetime import datetime
 
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _AGO = re.compile(r"(\d{1,9})([smhdw])", re.ASCII)
+_TIME_OF_DAY = re.compile(r"\d{1,2}:\d\d(?::\d\d)?", re.ASCII)
 _SESSION_ID = re.compile(r"\d{8}_\d{6}", re.ASCII)
 
 FORMS = (
-    "so long ago (30m, 2h, 7d), or a date or time "
-    "(2024-03-01, 2024-03-01T14:30, 2024-03-01T14:30:22Z)"
+    "so long ago (30m, 2h, 7d), the last time that it was so late (03:10), or a date "
+    "or time (2024-03-01, 2024-03-01T14:30, 2024-03-01T14:30:22Z)"
 )
 
 
@@ -25,8 +30,9 @@ def moment(text: str) -> float:
     Read a point in time.
 
     Args:
-        text: A span before now (``45s``, ``30m``, ``2h``, ``7d``, ``4w``), an ISO
-            date or time, local where it names no offset, or a session id, in UTC.
+        text: A span before now (``45s``, ``30m``, ``2h``, ``7d``, ``4w``), a time of
+            day, which is today's or yesterday's, an ISO date or time, local where it
+            names no offset, or a session id, in UTC.
 
     Returns:
         Epoch seconds.
@@ -45,6 +51,15 @@ def moment(text: str) -> float:
 
 
 def _parse(text: str) -> datetime:
+    # Most points in time that are asked for are so long ago.
+    from datetime import datetime, timedelta
+    from datetime import time as clock
+
+    if _TIME_OF_DAY.fullmatch(text):
+        now = datetime.now()  # noqa: DTZ005  (local)
+        padded = text if text[2] == ":" else f"0{text}"
+        today = datetime.combine(now, clock.fromisoformat(padded))
+        return today if today <= now else today - timedelta(days=1)
     if _SESSION_ID.fullmatch(text):
         return datetime.strptime(text + "+0000", "%Y%m%d_%H%M%S%z")
     # Python 3.9 and 3.10 do not know the Z.

@@ -31,8 +31,8 @@ from ai_trace.render._values import size
 
 DESCRIPTION = """\
 Delete old sessions, or the oldest until the rest is small enough. Say which
-ones first; with --dry-run, only say it. If you type it, you are asked before
-anything goes; a cron job is not.
+ones first; with --dry-run, only say it. You are asked before anything goes.
+Where nobody can be asked, as by cron or with --json, --yes has to say it.
 
 The newest of --keep-last are kept whatever else is asked. A session that is
 being written is never touched, nor is a directory that holds anything but
@@ -72,7 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--dry-run", action="store_true", help="say what would go, and delete nothing"
     )
     parser.add_argument(
-        "--yes", action="store_true", help="do not ask (nor is asked with --json)"
+        "--yes", action="store_true", help="do not ask; needed where nobody can be"
     )
     add_json(parser, 'one object, {"deleted": [...], "bytes": N}')
 
@@ -98,6 +98,13 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
             "--keep-last 100. See ai-trace prune --help."
         )
         raise UsageError(msg)
+    is_asked = not (options.yes or options.dry_run)
+    if is_asked and not _can_ask(options):
+        msg = (
+            "There is nobody to ask here, so nothing was deleted: --yes deletes "
+            "without asking, --dry-run says what would go."
+        )
+        raise UsageError(msg)
     stored = survey(options.dir)
     chosen = prunable(
         stored,
@@ -110,7 +117,7 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
     if not options.json:
         terminal.write_all(_plan(chosen, options))
     _complain_of_size(stored, chosen, options.max_size, terminal)
-    if chosen and _asks(options) and not _agreed(terminal):
+    if chosen and is_asked and not _agreed(terminal):
         terminal.write("Nothing was deleted.")
         return NOTHING_FOUND
     return _carry_out(chosen, options, terminal)
@@ -145,11 +152,10 @@ def _count(number: int) -> str:
     return "1 session" if number == 1 else f"{number} sessions"
 
 
-def _asks(options: argparse.Namespace) -> bool:
-    if options.dry_run or options.json or options.yes:
-        return False
-    # Whoever pipes what is said into a pager or a file is there to be asked.
-    return sys.stdin is not None and sys.stdin.isatty()
+def _can_ask(options: argparse.Namespace) -> bool:
+    # Whoever pipes what is said into a pager or a file is there to be asked; a
+    # question has no place in an object for machines.
+    return not options.json and sys.stdin is not None and sys.stdin.isatty()
 
 
 def _agreed(terminal: Terminal) -> bool:

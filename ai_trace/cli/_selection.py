@@ -8,13 +8,13 @@ import argparse
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
-from ai_trace._record import OUTCOMES, StepRecord
+from ai_trace._glance import Glance
+from ai_trace._record import KINDS, StepRecord
 from ai_trace._tree import Said
-from ai_trace.cli._moment import FORMS, moment
+from ai_trace.cli._criteria import WENT_WRONG, times
+from ai_trace.cli._words import did_you_mean
 
 
-WENT_WRONG = ("error", "interrupted", "unfinished")
-_ASKED = (*OUTCOMES, "running", "unfinished")
 _WILD = "*?["
 
 
@@ -55,15 +55,16 @@ class Selection:
 
     @classmethod
     def from_options(cls, options: argparse.Namespace) -> Selection:
-        """Take what is given on a parsed command line."""
+        """Take what is given on a parsed command line; not all verbs have all of it."""
+        since, until = times(options)
         return cls(
             errors=options.errors,
             outcome=options.outcome,
             name=options.name,
             kind=options.kind,
-            text=options.grep,
-            since=options.since,
-            until=options.until,
+            text=getattr(options, "grep", None),
+            since=since,
+            until=until,
         )
 
     def __bool__(self) -> bool:
@@ -82,56 +83,29 @@ class Selection:
 
     def __call__(self, step: StepRecord) -> bool:
         """Say whether a step is asked for."""
+        return self.takes(step) and (not self._text or _holds(step, self._text))
+
+    def takes(self, step: Glance) -> bool:
+        """Say so by a glance at the step: by all that is given but the text."""
         return (
             self.might(Said(step.kind, step.outcome))
             and (self._since is None or step.started_at >= self._since)
             and (self._until is None or step.started_at < self._until)
             and (not self._name or is_named(step.name, self._name))
-            and (not self._text or _holds(step, self._text))
         )
 
 
-def add_selection(parser: argparse.ArgumentParser) -> None:
+def meant_kind(kind: str | None) -> str:
     """
-    Add the options that choose steps.
+    Suggest the kind that is most like one that is none of ours.
 
     Args:
-        parser: The parser of a verb.
+        kind: What is asked for.
+
+    Returns:
+        A question to be put behind a sentence, or nothing.
     """
-    parser.add_argument(
-        "--errors",
-        action="store_true",
-        help=f"only steps that went wrong: {', '.join(WENT_WRONG)}",
-    )
-    parser.add_argument(
-        "--outcome",
-        metavar="O",
-        choices=_ASKED,
-        help=f"only steps that ended so: {', '.join(_ASKED)}",
-    )
-    parser.add_argument(
-        "--name",
-        metavar="PATTERN",
-        help="only steps of this name: a shell pattern ('fetch_*') or a part of it",
-    )
-    parser.add_argument(
-        "--kind", metavar="K", help="only steps of this kind: llm, tool, agent, ..."
-    )
-    parser.add_argument(
-        "--grep", metavar="TEXT", help="only steps that recorded this text, anywhere"
-    )
-    parser.add_argument(
-        "--since",
-        metavar="WHEN",
-        type=moment,
-        help=f"only steps that started then or later: {FORMS}",
-    )
-    parser.add_argument(
-        "--until",
-        metavar="WHEN",
-        type=moment,
-        help="only steps that started before then",
-    )
+    return "" if not kind or kind in KINDS else did_you_mean(kind.lower(), KINDS)
 
 
 def is_named(name: str, pattern: str) -> bool:

@@ -23,6 +23,12 @@ if TYPE_CHECKING:
     from ai_trace.cli._terminal import Terminal
 
 
+_NAMES = (
+    "a path, a file name, a session id, an agent's name for its newest session, a part "
+    "of these that only one session has, or 'latest'"
+)
+
+
 class Found:
     """
     The sessions that a command line means, newest first.
@@ -76,9 +82,22 @@ def add_session(parser: argparse.ArgumentParser) -> None:
         "session",
         nargs="?",
         metavar="SESSION",
-        help="a path, a file name, a session id, an agent's name for its newest "
-        "session, a part of these that only one session has, or 'latest' (default: "
-        "the newest)",
+        help=f"{_NAMES} (default: the newest)",
+    )
+
+
+def add_sessions(parser: argparse.ArgumentParser) -> None:
+    """
+    Add the sessions that a verb looks at.
+
+    Args:
+        parser: The parser of a verb.
+    """
+    parser.add_argument(
+        "sessions",
+        nargs="*",
+        metavar="SESSION",
+        help=f"{_NAMES} (default: all)",
     )
 
 

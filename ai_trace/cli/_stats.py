@@ -5,16 +5,20 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
+from pathlib import Path
 from typing import Union
 
 from ai_trace import reading
 from ai_trace._glance import Glance
+from ai_trace._meant import resolve
 from ai_trace._tree import Problem
-from ai_trace.cli._arguments import FOUND, NOTHING_FOUND, add_json
-from ai_trace.cli._moment import FORMS, moment
-from ai_trace.cli._sessions import add_agent, find_sessions
+from ai_trace.cli._arguments import FOUND, NOTHING_FOUND, UsageError, add_json
+from ai_trace.cli._criteria import add_names, add_outcomes, add_times
+from ai_trace.cli._selection import Selection, meant_kind
+from ai_trace.cli._sessions import add_agent, add_sessions, find_sessions
 from ai_trace.cli._style import fitting
 from ai_trace.cli._terminal import Terminal
 from ai_trace.exceptions import TraceReadError
@@ -23,29 +27,31 @@ from ai_trace.render import json, stats
 
 
 DESCRIPTION = """\
-Count over all sessions: sessions, steps, how they ended, and for each step name
-how often, how many errors, and the median, p95, longest and total time."""
+Count over all sessions, or those that are named: sessions, steps, how they
+ended, and for each step name how often, how many errors (and what else that is
+not ok, where there is any), and the median, p95, longest and total time."""
 
 EXAMPLES = """\
 examples:
   ai-trace stats                              all sessions of the directory
+  ai-trace stats latest                       the newest session alone
   ai-trace stats --agent trading_agent        of one agent
+  ai-trace stats --errors                     what went wrong, and how often
   ai-trace stats --since 2h                   steps of the last two hours
   ai-trace stats --since 2024-03-01T14:30     steps since a local time
   ai-trace stats --json | jq '.names[0]'      for machines"""
 
 _Found = Union[Glance, Problem]
+Trace = Union[Path, SessionInfo]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the words that the verb takes."""
+    add_sessions(parser)
     add_agent(parser)
-    parser.add_argument(
-        "--since",
-        metavar="WHEN",
-        type=moment,
-        help=f"only steps that started then or later: {FORMS}",
-    )
+    add_outcomes(parser)
+    add_names(parser)
+    add_times(parser)
     add_json(parser, "one object with the same figures")
 
 
@@ -60,21 +66,38 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
     Returns:
         The exit status.
     """
-    infos = _readable(find_sessions(options.dir, options.agent).first(), terminal)
+    only = Selection.from_options(options)
     since = options.since
-    sessions: Iterable[Iterable[_Found]] = (_records(info, terminal) for info in infos)
+    traces = _traces(options, terminal)
     if since is not None:
         # Whatever was last written before then has no step that started after.
-        recent = (info for info in infos if info.modified >= since)
-        sessions = _begun_since(
-            since, (_records(info, terminal, since) for info in recent)
-        )
-    figures = stats.collect(sessions)
+        traces = [each for each in traces if _modified(each) >= since]
+    sessions = (_records(each, terminal, since) for each in traces)
+    figures = stats.collect(_chosen(only, sessions) if only else sessions)
     if options.json:
         terminal.write(json.encode(figures.to_dict(), indent=2))
     else:
         terminal.write_all(stats.table(figures, fitting(terminal)))
-    return FOUND if figures.sessions else NOTHING_FOUND
+    if figures.sessions:
+        return FOUND
+    if only:
+        terminal.complain(f"No step matches.{meant_kind(options.kind)}")
+    return NOTHING_FOUND
+
+
+def _traces(options: argparse.Namespace, terminal: Terminal) -> Sequence[Trace]:
+    if not options.sessions:
+        return _readable(find_sessions(options.dir, options.agent).first(), terminal)
+    if options.agent is not None:
+        msg = "Name sessions, or an agent for all of its sessions: not both."
+        raise UsageError(msg)
+    named = (resolve(options.dir, name) for name in options.sessions)
+    return list(dict.fromkeys(named))
+
+
+def _modified(trace: Trace) -> float:
+    # Of a session that is named all is read.
+    return trace.modified if isinstance(trace, SessionInfo) else math.inf
 
 
 def _readable(infos: list[SessionInfo], terminal: Terminal) -> list[SessionInfo]:
@@ -85,31 +108,27 @@ def _readable(infos: list[SessionInfo], terminal: Terminal) -> list[SessionInfo]
 
 
 def _records(
-    info: SessionInfo, terminal: Terminal, since: float | None = None
+    trace: Trace, terminal: Terminal, since: float | None = None
 ) -> Iterator[_Found]:
-    return chain.from_iterable(_batches(info, terminal, since))
+    return chain.from_iterable(_batches(trace, terminal, since))
 
 
 def _batches(
-    info: SessionInfo, terminal: Terminal, since: float | None
+    trace: Trace, terminal: Terminal, since: float | None
 ) -> Iterator[Sequence[_Found]]:
     # One that cannot be read any more is no reason to count none.
     try:
-        yield from reading.batches(info, since)
+        yield from reading.batches(trace, since)
     except TraceReadError as exc:
         terminal.complain(str(exc))
 
 
-def _begun_since(
-    since: float, sessions: Iterable[Iterable[_Found]]
+def _chosen(
+    only: Selection, sessions: Iterable[Iterable[_Found]]
 ) -> Iterator[Iterable[_Found]]:
     """Yield of each session the steps that count, and no session without any."""
     for session in sessions:
-        found = (
-            one
-            for one in session
-            if isinstance(one, Problem) or one.started_at >= since
-        )
+        found = (one for one in session if isinstance(one, Problem) or only.takes(one))
         first = next(found, None)
         if first is not None:
             yield chain([first], found)

@@ -21,6 +21,8 @@ from ai_trace.cli._arguments import (
     add_json,
     count,
 )
+from ai_trace.cli._criteria import add_selection
+from ai_trace.cli._selection import Selection
 from ai_trace.cli._sessions import add_session
 from ai_trace.cli._status_line import StatusLine
 from ai_trace.cli._style import fitting
@@ -38,6 +40,9 @@ Steps that are still running, and for how long, stand in the last line of a
 terminal; with --no-follow they come after the others. When the process that
 records the session dies, tail says so, and shows the steps that it died in.
 
+With --errors, --outcome, --name, --kind, --grep, --since or --until, only steps
+that are asked for are shown: the last of those, then each that follows.
+
 Unless a session is named, the newest one is followed: when another one starts,
 tail says so and goes on with that. When there is none yet, it waits for the
 first."""
@@ -46,6 +51,7 @@ EXAMPLES = """\
 examples:
   ai-trace tail                       the newest session, live
   ai-trace tail -n 20 --no-follow     its last 20 steps, and end
+  ai-trace tail --errors              what goes wrong, when it does
   ai-trace tail -n 0 20240301_143022  what finishes from now on, in that one
   ai-trace tail --json | jq .name     for machines: one JSON object per line
 
@@ -63,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         type=count,
         default=20,
-        help="how many of the last steps (default: 20)",
+        help="how many of the last steps that are asked for (default: 20)",
     )
     going_on = parser.add_mutually_exclusive_group()
     going_on.add_argument(
@@ -75,6 +81,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--full", action="store_true", help="all that each step recorded"
     )
+    add_selection(parser)
     add_json(parser, "one object per line, one line per step")
 
 
@@ -103,8 +110,9 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
 def _show_last(options: argparse.Namespace, output: _Output, terminal: Terminal) -> int:
     path = reading.resolve(options.dir, options.session)
     problems: list[Problem] = []
-    steps = reading.tail(path, options.n, on_problem=problems.append)
-    if problems and not steps:
+    only = output.only
+    steps = reading.tail(path, options.n, on_problem=problems.append, only=only)
+    if problems and not steps and only is None:
         where, what, _ = problems[0]
         # What stands before that may not have been looked at.
         msg = f"Nothing at the end of {path} can be read as a step: {where}: {what}"
@@ -115,7 +123,11 @@ def _show_last(options: argparse.Namespace, output: _Output, terminal: Terminal)
         output.show(step)
     if steps or not options.n:
         return FOUND
-    terminal.complain(f"No step has finished in {path} yet.")
+    if only is None:
+        terminal.complain(f"No step has finished in {path} yet.")
+    else:
+        looked_at = "that was looked at " if problems else ""
+        terminal.complain(f"No step {looked_at}of {path} matches.")
     return NOTHING_FOUND
 
 
@@ -171,12 +183,16 @@ def _names(directory: str) -> frozenset[str]:
 class _Output:
     """
     The steps as they are shown: as lines for people or as objects for machines.
+
+    Attributes:
+        only: Tells which steps are asked for, unless all are.
     """
 
     def __init__(self, options: argparse.Namespace, terminal: Terminal) -> None:
         self._json: bool = options.json
         self._full: bool = options.full
         self._terminal = terminal
+        self.only = Selection.from_options(options) or None
         self._session: tuple[str, str] | None = None
         self._header: SessionHeader | None = None
         self._status = StatusLine(terminal, wanted=not options.json)
@@ -201,6 +217,7 @@ class _Output:
             stop=stop,
             on_problem=self._complain,
             on_open=self._show_open,
+            only=self.only,
         )
         with self._status:
             for step in steps:
@@ -215,9 +232,10 @@ class _Output:
         for step in steps:
             if step.outcome == "unfinished" and step.id not in self._unfinished:
                 self._unfinished.add(step.id)
-                self.show(step)
+                if self.only is None or self.only(step):
+                    self.show(step)
         for writer in writers:
-            if not writer.alive and writer.journal not in self._dead:
+            if writer.died and writer.journal not in self._dead:
                 self._dead.add(writer.journal)
                 self._status.clear()
                 words = text.writer(writer, Style(width=None))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ai_trace import reading
 from ai_trace._meant import resolve
-from ai_trace._record import KINDS, StepRecord
+from ai_trace._record import StepRecord
 from ai_trace._tree import Session
 from ai_trace._unfolding import ContradictionError, Step, Unfolding
 from ai_trace.cli._arguments import (
@@ -22,7 +22,8 @@ from ai_trace.cli._arguments import (
     add_json,
     positive,
 )
-from ai_trace.cli._selection import Selection, add_selection, is_named
+from ai_trace.cli._criteria import add_selection
+from ai_trace.cli._selection import Selection, is_named, meant_kind
 from ai_trace.cli._sessions import add_session, name_damage, read_found
 from ai_trace.cli._style import fitting
 from ai_trace.cli._terminal import Terminal
@@ -53,8 +54,10 @@ examples:
   ai-trace view 20240301_143022       by session id, or a part of it
   ai-trace view trading --errors      what went wrong, and inside of what
   ai-trace view --outcome cancelled   what was cancelled, as by a timeout
-  ai-trace view --since 2024-03-01T03:00 --until 2024-03-01T03:10
-                                      what it did in these ten minutes
+  ai-trace view --since 03:00 --until 03:10
+                                      what it did in these ten minutes, the last
+                                      time that it was three o'clock
+  ai-trace view --times --depth 1     when each of the outermost steps started
   ai-trace view --name 'fetch_*' --full
                                       everything these steps saw and returned
   ai-trace view --step 7f3a           one step whole, by its id or a part of it
@@ -75,6 +78,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--step",
         metavar="ID",
         help="only this step, whole (what is below it: --depth)",
+    )
+    parser.add_argument(
+        "--times",
+        action="store_true",
+        help="when each step started, in local time (with --since and --until: always)",
     )
     parser.add_argument(
         "--depth", metavar="N", type=positive, help="only N levels; 1: the roots"
@@ -144,12 +152,10 @@ def _find_step(session: Session, step_id: str) -> StepRecord:
 
 
 def _nothing_matches(session: Session, options: argparse.Namespace) -> str:
-    hint = ""
-    if options.kind and options.kind not in KINDS:
-        hint = did_you_mean(options.kind.lower(), KINDS)
-    elif options.errors and "cancelled" in session.outcomes:
+    hint = meant_kind(options.kind)
+    if not hint and options.errors and "cancelled" in session.outcomes:
         hint = " What was cancelled is no error: --outcome cancelled shows it."
-    elif options.name:
+    elif not hint and options.name:
         # A session may hold a million steps, each of which is loaded for that.
         names = {step.name for step in session.steps}
         pattern = options.name.casefold()
@@ -175,8 +181,15 @@ def _print_tree(
         only=only or None,
         might=only.might if only else None,
         top=top,
+        times=_times(options),
     )
     terminal.write_all(lines)
+
+
+def _times(options: argparse.Namespace) -> bool:
+    # Who asks by the time wants to see it.
+    is_asked = options.since is not None or options.until is not None
+    return bool(options.times or is_asked)
 
 
 def _print_unfolding(
@@ -194,13 +207,16 @@ def _print_unfolding(
     terminal.write_all(text.beginning(unfolding.header, style))
     terminal.write()
     terminal.flush()
-    how = {"full": options.full, "depth": options.depth}
+    full, depth, times = options.full, options.depth, options.times
     try:
-        terminal.write_all(text.unfolding(steps(), style, **how))
+        lines = text.unfolding(steps(), style, full=full, depth=depth, times=times)
+        terminal.write_all(lines)
     except ContradictionError as exc:
         terminal.complain(f"{exc} All of it is shown once more.")
         terminal.write()
-        terminal.write_all(text.tree(unfolding.whole(), style, **how))
+        session = unfolding.whole()
+        lines = text.tree(session, style, full=full, depth=depth, times=times)
+        terminal.write_all(lines)
         return
     terminal.write()
     terminal.write_all(text.ending(unfolding.whole(), style))
@@ -215,7 +231,14 @@ def _print_chat(
 ) -> int:
     style = fitting(terminal)
     steps = _part(session, top, options.depth)
-    lines = chat.chat(session, steps, style, full=options.full, only=only or None)
+    lines = chat.chat(
+        session,
+        steps,
+        style,
+        full=options.full,
+        times=_times(options),
+        only=only or None,
+    )
     first = next(lines, None)
     if first is None:
         terminal.complain(f"{session.path} holds no conversation that is asked for.")

@@ -59,5 +59,5 @@ def _shown(
     shown = dict(widths)
     for title in dispensable:
         if width is not None and _NARROWEST_NAME + sum(shown.values()) > width:
-            del shown[title]
+            shown.pop(title, None)
     return shown

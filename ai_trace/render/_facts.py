@@ -6,17 +6,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from ai_trace._deaths import Death
 from ai_trace._header import SessionHeader
 from ai_trace._tree import Session, Writer
 from ai_trace._usage import Usage
 from ai_trace.render._fields import PREVIEW
+from ai_trace.render._processes import idle, named, process
 from ai_trace.render._style import Span, Style
 from ai_trace.render._used import cost, tokens, used
 from ai_trace.render._values import (
     brief_fields,
     duration,
     local_time,
-    process,
 )
 
 
@@ -35,8 +36,6 @@ def header(session: Session, style: Style) -> Iterator[str]:
     facts = [f"started {local_time(session.started_at or None)}", *_took(session)]
     yield _quiet("  ".join(facts), style)
     yield from _came_of_it(session, style)
-    for each in session.writers:
-        yield writer(each, style)
     yield from _meta(session.header, style)
 
 
@@ -73,7 +72,7 @@ def ending(session: Session, style: Style) -> Iterator[str]:
     yield from _came_of_it(session, style)
 
 
-def writer(writer: Writer, style: Style) -> str:
+def writer(writer: Writer | Death, style: Style) -> str:
     """
     Render whether a process is still at work on its session.
 
@@ -112,6 +111,10 @@ def _came_of_it(session: Session, style: Style) -> Iterator[str]:
     yield _quiet(_outcomes(session.outcomes), style)
     if used(session.usage):
         yield style.line([Span(style.signs(_used(session.usage)), "quiet")])
+    for each in named(session):
+        yield writer(each, style)
+    if idle(session.writers):
+        yield _quiet(idle(session.writers), style)
 
 
 def _meta(header: SessionHeader, style: Style) -> Iterator[str]:

@@ -12,13 +12,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from datetime import datetime
-    from typing import Any, Callable
-
-    from ai_trace._tree import Writer
+    from typing import Any
 
 
 _PREVIEW_DEPTH = 3
-_SHOWN = 200
 _LONGEST_INDENTED = 2_000_000
 _LINE = 88
 _NO_NUMBER = '"[{'
@@ -170,32 +167,6 @@ def lasted(outcome: str, milliseconds: float | None) -> str:
     if outcome == "unfinished" and not milliseconds:
         return ""
     return f"{_SO_FAR.get(outcome, '')}{shown}" if shown else ""
-
-
-def process(
-    writer: Writer, when: str, *, host: Callable[[str], str], step: Callable[[str], str]
-) -> str:
-    """
-    Say whether a process is still at work on a session, and in which step.
-
-    Args:
-        writer: The process.
-        when: The time at which it was last heard of, in words.
-        host: Makes the name of the machine, which may be any text, safe to show.
-        step: Makes the name of a step safe to show.
-
-    Returns:
-        ``process 4711 on vm is running, inside decide``, or how it ended.
-    """
-    who = f"process {writer.pid}" if writer.pid else "a process"
-    if writer.host:
-        who += f" on {host(writer.host[:_SHOWN])}"
-    place, ended = "between steps", "ended without closing its session"
-    if writer.inside is not None:
-        place, ended = f"inside {step(writer.inside[:_SHOWN])}", "died"
-    if writer.alive:
-        return f"{who} is running, {place}"
-    return f"{who} {ended}: last heard of {when}, {place}"
 
 
 def size(count: float) -> str:

@@ -16,7 +16,7 @@ from ai_trace.render._conversation import Call, Conversations, Message, read_cal
 from ai_trace.render._fields import INDENT
 from ai_trace.render._style import Span, Style, columns, head
 from ai_trace.render._used import used
-from ai_trace.render._values import lasted
+from ai_trace.render._values import lasted, local_time
 
 
 __all__ = ["chat"]
@@ -32,6 +32,7 @@ def chat(
     style: Style,
     *,
     full: bool = False,
+    times: bool = False,
     only: Callable[[StepRecord], bool] | None = None,
 ) -> Iterator[str]:
     """
@@ -43,6 +44,7 @@ def chat(
             gone through twice.
         style: What the output can show.
         full: Whether reasoning is shown, instead of its length.
+        times: Whether it is told when each call began, in local time.
         only: Tells whether a step is asked for; a conversation is shown when one of
             its calls is.
 
@@ -60,7 +62,7 @@ def chat(
         if len(talks.first) > 1:
             yield from _title(session, steps, talks, talk, style)
         for turn in talks.turns(talk):
-            yield from _turn(steps[turn.step], turn, style, full=full)
+            yield from _turn(steps[turn.step], turn, style, full=full, times=times)
 
 
 class _Turn(NamedTuple):
@@ -142,7 +144,7 @@ def _title(
 
 
 def _turn(
-    record: StepRecord, turn: _Turn, style: Style, *, full: bool
+    record: StepRecord, turn: _Turn, style: Style, *, full: bool, times: bool
 ) -> Iterator[str]:
     call = read_call(record)
     if call is None:
@@ -156,10 +158,10 @@ def _turn(
         yield from _lines(spans, style)
     if not call.answers:
         yield ""
-    yield from _lines(_facts(record, call), style)
+    yield from _lines(_facts(record, call, times=times), style)
 
 
-def _facts(record: StepRecord, call: Call) -> Iterator[Span]:
+def _facts(record: StepRecord, call: Call, *, times: bool) -> Iterator[Span]:
     if record.error:
         yield Span(f"{INDENT}{record.outcome}: {record.error[:_LONGEST]}", "bad")
     elif record.outcome != "ok":
@@ -171,6 +173,7 @@ def _facts(record: StepRecord, call: Call) -> Iterator[Span]:
         model_of(record),
         "" if usage is None else used(usage),
         lasted(record.outcome, record.duration_ms),
+        f"started {local_time(record.started_at or None)}" if times else "",
     ]
     yield Span(INDENT + "  ".join(filter(None, facts)), "quiet")
 

@@ -16,12 +16,12 @@ from ai_trace.render import _page_messages
 from ai_trace.render._conversation import Conversations, read_call
 from ai_trace.render._page_escape import md_block, md_cell, md_inline
 from ai_trace.render._page_values import fields, log_entry, pairs, value, word
+from ai_trace.render._processes import idle, named, process
 from ai_trace.render._used import cost, tokens, used
 from ai_trace.render._values import (
     duration,
     lasted,
     moment,
-    process,
 )
 
 
@@ -95,15 +95,18 @@ def _summary(session: Session) -> Iterator[str]:
 def _metadata(session: Session) -> Iterator[str]:
     started = moment(session.started_at or None)
     # A page that is saved at the end of a run says nothing of its process.
-    writers = [each for each in session.writers if each.open or not each.alive]
-    if started is None and not session.header.meta and not writers:
+    processes = [w for w in named(session) if not w.alive or w.inside is not None]
+    ended = idle(session.writers)
+    if started is None and not (session.header.meta or processes or ended):
         return
     yield "## Metadata\n\n"
     if started is not None:
         yield f"- Started: {_utc(session.started_at)}\n"
-    for each in writers:
+    for each in processes:
         words = process(each, _utc(each.heard_at), host=word, step=md_inline)
         yield f"- {words[:1].upper()}{words[1:]}\n"
+    if ended:
+        yield f"- {ended}\n"
     yield from fields(session.header.meta, "")
     yield "\n"
 

@@ -8,7 +8,7 @@ import math
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import chain
 from typing import Any
 
@@ -31,8 +31,10 @@ _NAME_LENGTH = 200
 _OUTCOME_LENGTH = 40
 _OUTCOME_LIMIT = 100
 _OUTCOME_WIDTH = len("interrupted")
-_TITLES = ("count", "errors", "median", "p95", "max", "total")
-_DISPENSABLE = ("p95", "max", "median")
+_TIMES = ("median", "p95", "max", "total")
+# These have a column where there are any.
+_NOT_OK = ("cancelled", "interrupted", "unfinished", "running", "closed")
+_DISPENSABLE = ("p95", "max", "median", *reversed(_NOT_OK))
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class NameStats:
         p95_ms: The duration that 95 of 100 steps do not exceed (nearest rank).
         max_ms: The longest duration.
         total_ms: Sum of the durations.
+        outcomes: How many steps ended in which way.
     """
 
     name: str
@@ -58,6 +61,7 @@ class NameStats:
     p95_ms: float | None
     max_ms: float | None
     total_ms: float
+    outcomes: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -232,6 +236,7 @@ def _figures(named: _Named) -> NameStats:
         p95_ms=_rounded(durations[math.ceil(count * 0.95) - 1] if count else None),
         max_ms=_rounded(durations[-1] if count else None),
         total_ms=round(sum(durations), 3),
+        outcomes=dict(outcomes.most_common()),
     )
 
 
@@ -260,11 +265,15 @@ def _outcome_table(outcomes: Mapping[str, int], style: Style) -> Iterator[str]:
 
 
 def _name_table(names: Sequence[NameStats], style: Style) -> Iterator[str]:
-    rows = {each.name: _cells(each, style) for each in names}
-    yield from figures("step", _TITLES, rows, _DISPENSABLE, style)
+    seen = {outcome for each in names for outcome in each.outcomes}
+    not_ok = [outcome for outcome in _NOT_OK if outcome in seen]
+    titles = ("count", "errors", *not_ok, *_TIMES)
+    rows = {each.name: _cells(each, not_ok, style) for each in names}
+    yield from figures("step", titles, rows, _DISPENSABLE, style)
 
 
-def _cells(each: NameStats, style: Style) -> tuple[str, ...]:
+def _cells(each: NameStats, not_ok: Sequence[str], style: Style) -> tuple[str, ...]:
     figures = (each.median_ms, each.p95_ms, each.max_ms, each.total_ms)
     times = (style.signs(duration(figure)) or "-" for figure in figures)
-    return str(each.count), str(each.errors), *times
+    ends = (str(each.outcomes.get(outcome, 0)) for outcome in not_ok)
+    return str(each.count), str(each.errors), *ends, *times

@@ -12,6 +12,7 @@ from ai_trace._record import StepRecord
 from ai_trace._tree import Place, Said, Session
 from ai_trace._usage import usage_of
 from ai_trace.render import _messages
+from ai_trace.render._clock import Clock
 from ai_trace.render._conversation import (
     NOTHING_KNOWN,
     Call,
@@ -25,12 +26,8 @@ from ai_trace.render._fields import INDENT, PREVIEW
 from ai_trace.render._guides import Guides
 from ai_trace.render._style import Span, Style, columns
 from ai_trace.render._used import used
-from ai_trace.render._values import (
-    brief,
-    brief_fields,
-    clock,
-    lasted,
-)
+from ai_trace.render._values import brief, brief_fields, lasted
+from ai_trace.render._values import clock as time_of_day
 
 
 __all__ = [
@@ -69,6 +66,7 @@ def tree(
     only: Callable[[StepRecord], bool] | None = None,
     might: Callable[[Said], bool] | None = None,
     top: StepRecord | None = None,
+    times: bool = False,
 ) -> Iterator[str]:
     """
     Render a session's header and its tree of steps.
@@ -84,6 +82,7 @@ def tree(
         might: Tells by what is known at a glance whether ``only`` may choose a step;
             those that it may not are not loaded.
         top: Show this step and what is below it alone, without the header.
+        times: Whether the local time at which each step began stands before it.
 
     Yields:
         Lines, without their newlines.
@@ -103,7 +102,8 @@ def tree(
         (session, place, _Shown(full, above, earlier=place.number == number))
         for place, above in chosen
     )
-    yield from _tree_lines(steps, style, depth, talks)
+    clock = Clock(style) if times else None
+    yield from _tree_lines(steps, style, depth, talks, clock)
 
 
 def unfolding(
@@ -112,6 +112,7 @@ def unfolding(
     *,
     full: bool = False,
     depth: int | None = None,
+    times: bool = False,
 ) -> Iterator[str]:
     """
     Render a tree of steps that is still to be read, without what is around it.
@@ -122,12 +123,14 @@ def unfolding(
         style: What the output can show.
         full: Whole context, logs, result, error and notes of each step.
         depth: How many levels to show.
+        times: Whether the local time at which each step began stands before it.
 
     Yields:
         Lines, without their newlines; those of a step before the next is asked for.
     """
     shown = ((session, place, _Shown(full)) for session, place in steps)
-    yield from _tree_lines(shown, style, depth, Conversations())
+    clock = Clock(style) if times else None
+    yield from _tree_lines(shown, style, depth, Conversations(), clock)
 
 
 def step(record: StepRecord, style: Style, *, full: bool = False) -> Iterator[str]:
@@ -144,7 +147,7 @@ def step(record: StepRecord, style: Style, *, full: bool = False) -> Iterator[st
     """
     when = record.started_at if record.finished_at is None else record.finished_at
     # A line of the 0.2 line may have no times: 0.0 is none, not the year 1970.
-    start = Span(clock(when or None, utc=False) + " ", "quiet")
+    start = Span(time_of_day(when or None, utc=False) + " ", "quiet")
     yield from _step_lines(record, style, Guides(style, start), _Shown(full))
 
 
@@ -254,21 +257,29 @@ def _tree_lines(
     style: Style,
     depth: int | None,
     talks: Conversations,
+    clock: Clock | None,
 ) -> Iterator[str]:
+    style = clock.beside if clock else style
     guides = Guides(style)
     beyond = 0
+
+    def more() -> str:
+        line = guides.more(beyond)
+        return clock.beneath(line) if clock else line
+
     for session, place, shown in steps:
         if depth is not None and place.depth >= depth:
             beyond += 1
             continue
         if beyond:
-            yield guides.more(beyond)
+            yield more()
             beyond = 0
         guides.enter(place)
         record = session.record(place.number)
-        yield from _step_lines(record, style, guides, shown, talks)
+        lines = _step_lines(record, style, guides, shown, talks)
+        yield from clock.add(record, lines) if clock else lines
     if beyond:
-        yield guides.more(beyond)
+        yield more()
 
 
 def _step_lines(

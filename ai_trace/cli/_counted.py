@@ -1,0 +1,218 @@
+"""
+A session of a list, and what reading it through has told.
+"""
+
+from __future__ import annotations
+
+from ai_trace._header import begun, says_start
+from ai_trace._parts import id_in
+from ai_trace._problem import Problem
+from ai_trace._walk import WORTH_A_LOOK, Walk, worth_a_look
+from ai_trace.exceptions import TraceReadError
+
+
+# Known to type checkers by this name; what is not loaded makes a list quicker.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from typing import Any
+
+    from ai_trace._ends import Ends
+    from ai_trace._glance import Glance, Look
+    from ai_trace._header import SessionHeader
+    from ai_trace._open_steps import Journals
+    from ai_trace._session_info import SessionInfo
+    from ai_trace._tree import Writer
+    from ai_trace.cli._terminal import Terminal
+
+RUNNING, DIED, UNFINISHED = "running", "died", "unfinished"
+_ENDLESS = float("inf")
+
+
+class Counted:
+    """
+    A session, and what reading it through has told.
+    """
+
+    def __init__(self, info: SessionInfo, ids: Mapping[str, int]) -> None:
+        self.info = info
+        self._ids = ids
+        self._header: SessionHeader | None = None
+        self.outcomes: dict[str, int] = {}
+        self.problems = 0
+        self.journals: Journals | None = None
+        self.is_readable = True
+        self.finished_at: float | None = None
+        self._earliest = 0.0
+        self._cut_off = False
+
+    def add(self, found: Sequence[Glance | Problem]) -> None:
+        """Count what is found in the files."""
+        steps = [item for item in found if not isinstance(item, Problem)]
+        self.problems += len(found) - len(steps)
+        if not steps:
+            return
+        if self._header is None:
+            self._header = steps[0].header
+        outcomes = self.outcomes
+        for step in steps:
+            outcome = step.outcome
+            outcomes[outcome] = outcomes.get(outcome, 0) + 1
+        if UNFINISHED in outcomes:
+            self._cut_off = self._cut_off or any(map(_is_cut_off, steps))
+        ends = [at for step in steps if (at := step.finished_at) is not None]
+        if ends:
+            self.finished_at = max(self.finished_at or 0.0, *ends)
+        if says_start(self.header):
+            return
+        starts = [at for step in steps if (at := step.started_at) > 0.0]
+        if starts:
+            self._earliest = min(self._earliest or _ENDLESS, *starts)
+
+    def take(self, tell: Callable[[str], Ends | None]) -> bool:
+        """Count all steps at once; whether that can be done."""
+        info = self.info
+        if info.has_journals or len(info.files) != 1:
+            return False
+        ends = tell(info.files[0])
+        if ends is None:
+            return False
+        self._header, self.outcomes, self.finished_at = ends
+        return True
+
+    @property
+    def header(self) -> SessionHeader:
+        """Who recorded it, as the steps say; without any, as the file does."""
+        return self._header or self.info.header
+
+    @property
+    def label(self) -> str:
+        """The shortest name that ``view`` takes for this session and no other."""
+        session_id, stem = self.header.session_id, self.info.stem
+        is_one = session_id and self._ids[session_id] == 1
+        # A copy under the name of another session is found by that.
+        is_named = stem.endswith(f"_{session_id}") or not id_in(stem)
+        return session_id if is_one and is_named else stem
+
+    @property
+    def started_at(self) -> float:
+        """Epoch seconds of the session's start, 0.0 where unknown."""
+        return begun(self.header, self._earliest)
+
+    @property
+    def heard_at(self) -> float:
+        """Until when it is known to have gone on, in epoch seconds; now, if it does."""
+        heard_of = [writer.heard_at for writer in self._writers()]
+        # A file that is damaged may say that it ended before it began.
+        return max(self.finished_at or self.info.modified, self.started_at, *heard_of)
+
+    def _writers(self) -> Sequence[Writer]:
+        return self.journals.writers() if self.journals else ()
+
+    @property
+    def state(self) -> str:
+        """What hinders it from being over; empty of a session that has ended."""
+        writers = self._writers()
+        if any(writer.alive for writer in writers):
+            return RUNNING
+        if self._cut_off or any(writer.died for writer in writers):
+            # Where it cannot be told who lives, what is open may be running.
+            return DIED if not writers or _can_tell() else UNFINISHED
+        return UNFINISHED if UNFINISHED in self.outcomes else ""
+
+    @property
+    def steps(self) -> int:
+        """How many steps can be read."""
+        return sum(self.outcomes.values())
+
+    @property
+    def errors(self) -> int:
+        """How many of them ended in an error."""
+        return self.outcomes.get("error", 0)
+
+    @property
+    def duration_ms(self) -> float | None:
+        """Milliseconds from the session's start to the end of its last step."""
+        if self.finished_at is None:
+            return None
+        return max(0.0, round((self.finished_at - self.started_at) * 1000, 3))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what is known as JSON types."""
+        header = self.header
+        return {
+            "session_id": header.session_id,
+            "agent": header.agent,
+            "path": self.info.files[0],
+            "started_at": self.started_at,
+            "finished_at": self.finished_at,
+            "duration_ms": self.duration_ms,
+            "state": self.state or "ended",
+            "steps": self.steps,
+            "errors": self.errors,
+            "outcomes": self.outcomes,
+            "size": self.info.size,
+            "problems": self.problems,
+            "readable": self.is_readable,
+        }
+
+
+def _is_cut_off(step: Glance) -> bool:
+    # What was open when its session was closed has got an end then.
+    return step.outcome == UNFINISHED and step.finished_at is None
+
+
+def count_all(sessions: Sequence[Counted], terminal: Terminal) -> Iterator[Counted]:
+    """
+    Read sessions through, one by one.
+
+    Args:
+        sessions: The sessions.
+        terminal: Where to complain.
+
+    Yields:
+        Each of them, counted.
+    """
+    size = sum(session.info.size for session in sessions)
+    tell = None
+    if size >= WORTH_A_LOOK:
+        from ai_trace._ends import ends_teller
+
+        tell = ends_teller()
+    for session in sessions:
+        if tell is None or not session.take(tell):
+            _count(session, size, terminal)
+        yield session
+
+
+def _count(session: Counted, size: int, terminal: Terminal) -> None:
+    # One session that cannot be read is no reason to list none.
+    try:
+        for found in _steps(session, worth_a_look(size)):
+            session.add(found)
+    except TraceReadError as exc:
+        session.is_readable = False
+        terminal.complain(str(exc))
+    if session.problems:
+        plural = "" if session.problems == 1 else "s"
+        terminal.complain(
+            f"{session.info.files[0]} has {session.problems} problem{plural}, "
+            "named by 'ai-trace view'."
+        )
+
+
+def _steps(session: Counted, look: Look | None) -> Iterator[Sequence[Glance | Problem]]:
+    info = session.info
+    if not info.has_journals:
+        return Walk(info.files, None).batches(look)
+    # Steps that are open: more to load, and of few sessions.
+    from ai_trace._open_steps import Journals
+
+    session.journals = Journals(info.journals)
+    return Walk(info.files, session.journals).batches(look)
+
+
+def _can_tell() -> bool:
+    from ai_trace._open_steps import CAN_TELL
+
+    return CAN_TELL

@@ -1,0 +1,116 @@
+"""
+The options that choose steps and sessions, the same for all verbs.
+"""
+
+from __future__ import annotations
+
+from ai_trace._record import OUTCOMES
+from ai_trace.cli._moment import FORMS, moment
+from ai_trace.cli._words import UsageError
+
+
+# Known to type checkers by this name; what is not loaded makes a list quicker.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+
+WENT_WRONG = ("error", "interrupted", "unfinished")
+ASKED = (*OUTCOMES, "running", "unfinished")
+
+
+def add_selection(parser: argparse.ArgumentParser) -> None:
+    """
+    Add all options that choose steps.
+
+    Args:
+        parser: The parser of a verb.
+    """
+    add_outcomes(parser)
+    add_names(parser)
+    parser.add_argument(
+        "--grep", metavar="TEXT", help="only steps that recorded this text, anywhere"
+    )
+    add_times(parser)
+
+
+def add_outcomes(parser: argparse.ArgumentParser, what: str = "steps") -> None:
+    """
+    Add the options that choose by how steps ended.
+
+    Args:
+        parser: The parser of a verb.
+        what: What is chosen.
+    """
+    parser.add_argument(
+        "--errors",
+        action="store_true",
+        help=f"only {what} that went wrong: {', '.join(WENT_WRONG)}",
+    )
+    parser.add_argument(
+        "--outcome",
+        metavar="O",
+        choices=ASKED,
+        help=f"only {what} that ended so: {', '.join(ASKED)}",
+    )
+
+
+def add_names(parser: argparse.ArgumentParser) -> None:
+    """
+    Add the options that choose steps by their names and kinds.
+
+    Args:
+        parser: The parser of a verb.
+    """
+    parser.add_argument(
+        "--name",
+        metavar="PATTERN",
+        help="only steps of this name: a shell pattern ('fetch_*') or a part of it",
+    )
+    parser.add_argument(
+        "--kind", metavar="K", help="only steps of this kind: llm, tool, agent, ..."
+    )
+
+
+def add_times(
+    parser: argparse.ArgumentParser, what: str = "steps", were: str = "started"
+) -> None:
+    """
+    Add the options that choose by time.
+
+    Args:
+        parser: The parser of a verb.
+        what: What is chosen.
+        were: What it did in the time that is asked for.
+    """
+    parser.add_argument(
+        "--since",
+        metavar="WHEN",
+        type=moment,
+        help=f"only {what} that {were} then or later: {FORMS}",
+    )
+    parser.add_argument(
+        "--until",
+        metavar="WHEN",
+        type=moment,
+        help=f"only {what} that started before then",
+    )
+
+
+def times(options: argparse.Namespace) -> tuple[float | None, float | None]:
+    """
+    Return what ``add_times`` asked for.
+
+    Args:
+        options: The parsed command line.
+
+    Returns:
+        Epoch seconds: since when, until when.
+
+    Raises:
+        UsageError: If there is no time between the two.
+    """
+    since, until = options.since, options.until
+    if since is not None and until is not None and until <= since:
+        msg = "--until has to be later than --since: no time lies between them."
+        raise UsageError(msg)
+    return since, until

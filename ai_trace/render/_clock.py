@@ -1,0 +1,80 @@
+"""
+When the steps of a tree began: a column of times in front of it, and the days.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ai_trace._record import StepRecord
+from ai_trace.render._style import Span, Style
+from ai_trace.render._values import clock, local_time
+
+
+# Narrower terminals have no room for milliseconds.
+_ROOMY = 60
+_MILLISECONDS = len(".123")
+_DAY, _OFFSET = slice(0, len("2024-03-01")), slice(len("2024-03-01 14:30:22"), None)
+
+
+class Clock:
+    """
+    The times of a tree's steps, local as all times on a terminal are.
+
+    Args:
+        style: What the output can show.
+
+    Attributes:
+        beside: What it can show beside the times.
+    """
+
+    def __init__(self, style: Style) -> None:
+        self._style = style
+        self._cut = style.width is not None and style.width < _ROOMY
+        self._blank = " " * len(self._column(0.0))
+        self._day = ""
+        width = style.width
+        self.beside = style
+        if width is not None:
+            self.beside = style._replace(width=max(1, width - len(self._blank)))
+
+    def add(self, record: StepRecord, lines: Iterator[str]) -> Iterator[str]:
+        """
+        Put the time in front of a step's lines, and the day above, if it is another.
+
+        Args:
+            record: The step.
+            lines: What is shown of it.
+
+        Yields:
+            Lines, without their newlines.
+        """
+        column = self._blank
+        # Of one that is missing only its children's times are known.
+        if record.outcome != "missing":
+            yield from self._date(record.started_at)
+            column = self._style.paint(self._column(record.started_at), "quiet")
+        for line in lines:
+            yield f"{column}{line}" if line else ""
+            column = self._blank
+
+    def beneath(self, line: str) -> str:
+        """
+        Put nothing in front of a line that is of no step.
+
+        Args:
+            line: The line.
+        """
+        return f"{self._blank}{line}"
+
+    def _date(self, when: float) -> Iterator[str]:
+        moment = local_time(when)
+        day = f"{moment[_DAY]} {moment[_OFFSET]}"
+        if when and day != self._day:
+            self._day = day
+            yield self._style.line([Span(day, "quiet")])
+
+    def _column(self, when: float) -> str:
+        # 0.0 is none, not the year 1970.
+        text = clock(when or None, utc=False)
+        return f"{text[:-_MILLISECONDS] if self._cut else text} "

@@ -1,0 +1,73 @@
+"""
+Processes that are at work on a session, and those that it lost, in words for people.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from ai_trace._deaths import Death, deaths
+from ai_trace._tree import Session, Writer
+
+
+_SHOWN = 200
+
+
+def named(session: Session) -> Iterator[Writer | Death]:
+    """
+    Yield the processes that are worth a line each: those that live, and that died.
+
+    Args:
+        session: The session.
+    """
+    for writer in session.writers:
+        if writer.alive or writer.died:
+            yield writer
+    yield from deaths(session)
+
+
+def idle(writers: Sequence[Writer]) -> str:
+    """
+    Say how many forked processes were ended between steps.
+
+    Args:
+        writers: The processes of a session.
+
+    Returns:
+        A text without a full stop; empty if there is none.
+    """
+    count = sum(not (writer.alive or writer.died) for writer in writers)
+    if not count:
+        return ""
+    processes = "process" if count == 1 else "processes"
+    return f"{count} forked {processes} ended between steps, without closing"
+
+
+def process(
+    writer: Writer | Death,
+    when: str,
+    *,
+    host: Callable[[str], str],
+    step: Callable[[str], str],
+) -> str:
+    """
+    Say whether a process is still at work on a session, and in which step.
+
+    Args:
+        writer: The process.
+        when: The time at which it was last heard of, in words.
+        host: Makes the name of the machine, which may be any text, safe to show.
+        step: Makes the name of a step safe to show.
+
+    Returns:
+        ``process 4711 on vm is running, inside decide``, or how it ended.
+    """
+    who = f"process {writer.pid}" if writer.pid else "a process"
+    if writer.host:
+        who += f" on {host(writer.host[:_SHOWN])}"
+    place, ended = "between steps", "ended without closing its session"
+    if writer.inside is not None:
+        place, ended = f"inside {step(writer.inside[:_SHOWN])}", "died"
+    if writer.alive:
+        return f"{who} is running, {place}"
+    return f"{who} {ended}: last heard of {when}, {place}"
