@@ -10,15 +10,21 @@ from typing import Any, cast
 from typing_extensions import Self
 
 from ai_trace import _context
-from ai_trace._context import Place, Unrecorded, get_current, set_current
+from ai_trace._context import Block, Place, Unrecorded, get_current, set_current
 from ai_trace._dispatch import warn
 from ai_trace._draft import DONE, DROPPED, LEFT, NEW, OPEN, Draft, text_of
 from ai_trace._interruption import interrupts
 from ai_trace._objects import short_name
 from ai_trace._outcome import error_text, outcome_of, traceback_text
 from ai_trace._record import OUTCOMES
+from ai_trace._recorder import Recorder
 from ai_trace._step import Step
+from ai_trace._told import ends_well
 from ai_trace.typing import Outcome
+
+
+_END = "end of session"
+_BY = "ai_trace.Tracer.__exit__"
 
 
 class LiveStep(Draft):
@@ -168,6 +174,8 @@ class LiveStep(Draft):
         try:
             how = outcome or outcome_of(exc)
             self._end(how, error_text(exc), traceback_text(exc))
+            if self.parent_id is None:
+                self.recorder.told.add(exc)
         except BaseException as broken:
             # At the very end of the stack even the traceback has no room. What
             # interrupts the program goes on, once the step is written.
@@ -339,3 +347,29 @@ class LiveStep(Draft):
         """Name the step and its state."""
         state = self.outcome or ("new", "open", "done", "dropped")[self._state]
         return f"<Step {self.name!r} {state} {self.id or '-'}>"
+
+
+def record_end(recorder: Recorder, exc: BaseException) -> None:
+    """
+    Record what ends a session, unless one of its root steps has ended with it.
+
+    Without that a session whose program raised between two steps would look as if all
+    had gone well. It is a root, whatever was entered here and never left.
+
+    Args:
+        recorder: The session's.
+        exc: What leaves the block of its tracer.
+    """
+    before = get_current()
+    try:
+        if recorder.closed or recorder.muted or ends_well(exc):
+            return
+        if not recorder.told.knows(exc):
+            set_current(Block(recorder, None))
+            LiveStep(recorder, _END, {}, function=_BY).start()._end_by(exc)
+    except Exception as broken:
+        if interrupts(broken):
+            raise
+        recorder.at_limit()
+    finally:
+        set_current(before)

@@ -21,7 +21,7 @@ from ai_trace._dispatch import Losses, warn
 from ai_trace._ids import RandomIds
 from ai_trace._limits import Limits
 from ai_trace._live_recorders import remember
-from ai_trace._live_step import LiveStep
+from ai_trace._live_step import LiveStep, record_end
 from ai_trace._muted import MutedStep, NoCapture
 from ai_trace._record import StepRecord
 from ai_trace._recorder import Recorder, SystemClock
@@ -337,7 +337,11 @@ class Tracer:
         place = get_current()
         if isinstance(place, Block) and place.recorder is self._recorder:
             set_current(place.give_back())
-        self.close()
+        try:
+            if exc is not None:
+                record_end(self._recorder, exc)
+        finally:
+            self.close()
         # Where a step was entered and never left, it stands here, and ended just now.
         here = get_current()
         while here is not None and here.is_over():

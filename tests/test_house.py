@@ -41,6 +41,7 @@ FLOORS = {
         "_objects",
         "_interruption",
         "_outcome",
+        "_told",
         "_arrays",
         "_field_types",
         "_tables",
