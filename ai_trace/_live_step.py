@@ -10,21 +10,20 @@ from typing import Any, cast
 from typing_extensions import Self
 
 from ai_trace import _context
-from ai_trace._context import Block, Place, Unrecorded, get_current, set_current
+from ai_trace._context import Place, Unrecorded, get_current, set_current
 from ai_trace._dispatch import warn
 from ai_trace._draft import DONE, DROPPED, LEFT, NEW, OPEN, Draft, text_of
 from ai_trace._interruption import interrupts
 from ai_trace._objects import short_name
 from ai_trace._outcome import error_text, outcome_of, traceback_text
 from ai_trace._record import OUTCOMES
-from ai_trace._recorder import Recorder
+from ai_trace._recorder import SystemClock
 from ai_trace._step import Step
-from ai_trace._told import ends_well
 from ai_trace.typing import Outcome
 
 
-_END = "end of session"
-_BY = "ai_trace.Tracer.__exit__"
+_NEVER: Any = object()
+"""When a step began to be measured whose clock gave no time then."""
 
 
 class LiveStep(Draft):
@@ -59,7 +58,7 @@ class LiveStep(Draft):
             else:
                 self.trace_id = recorder.ids.trace_id()
             self.id = recorder.ids.step_id()
-            self.open_at(recorder.time())
+            self.open_at()
         except RecursionError:
             # No room on the stack for more than this.
             if self._state == NEW:
@@ -80,7 +79,10 @@ class LiveStep(Draft):
         except MemoryError:
             self._state = DROPPED
             return
-        self._origin = self.recorder.monotonic()
+        try:
+            self._origin = self.recorder.monotonic()
+        except Exception as broken:
+            self._without_origin(broken)
         self._state = OPEN
         self.recorder.open_steps[self.id] = self
 
@@ -90,13 +92,26 @@ class LiveStep(Draft):
         else:
             self._misused("was started twice; make a new step for each start")
 
-    def open_at(self, now: float) -> None:
-        """Open the step, whose place is settled: the journal and sinks are told."""
+    def open_at(self, at: float | None = None) -> None:
+        """
+        Open the step, whose place is settled: the journal and sinks are told.
+
+        Args:
+            at: When it started, in epoch seconds; by default now.
+        """
         recorder = self.recorder
+        try:
+            now = recorder.time() if at is None else at
+            self._second, self._micro = recorder.split(now)
+        except Exception as exc:
+            self._without_clock("$.started_at", exc, instead="the system's clock")
+            self._second, self._micro = recorder.split(SystemClock.time())
         self.seq = recorder.next_seq()
-        self._second, self._micro = recorder.split(now)
         self.write_start()
-        self._origin = recorder.monotonic()
+        try:
+            self._origin = recorder.monotonic()
+        except Exception as exc:
+            self._without_origin(exc)
         # Whole before others find it: another thread may close the tracer any time.
         self._state = OPEN
         recorder.open_steps[self.id] = self
@@ -113,6 +128,27 @@ class LiveStep(Draft):
         except BaseException as exc:
             recorder.dispatch.failed(tell, exc, self)
 
+    def _without_origin(self, exc: Exception) -> None:
+        self._without_clock("$.duration_ms", exc)
+        self._origin = _NEVER
+
+    def _say_unmeasured(self, exc: Exception) -> None:
+        if self._origin is _NEVER:
+            return
+        try:
+            self._without_clock("$.duration_ms", exc)
+        except BaseException:
+            self._state = OPEN
+            raise
+
+    def _without_clock(self, path: str, exc: Exception, **more: str) -> None:
+        """Say that a clock of the program's own gave no time; that is all it costs."""
+        is_at_limit = isinstance(exc, RecursionError) and not self.recorder.closed
+        if is_at_limit or interrupts(exc):
+            raise exc
+        self._lose("time", exc)
+        self.note(path, "failed", error=short_name(type(exc)), **more)
+
     # -- inside --------------------------------------------------------------
 
     def log(self, /, **fields: Any) -> Self:
@@ -122,8 +158,12 @@ class LiveStep(Draft):
                 self._misused("was given a log entry while it was not open", lost="log")
                 return self
             recorder = self.recorder
-            passed = int((recorder.monotonic() - self._origin) * 1_000_000)
-            passed = passed if passed > 0 else 0
+            try:
+                passed = int((recorder.monotonic() - self._origin) * 1_000_000)
+                passed = passed if passed > 0 else 0
+            except Exception as exc:
+                passed = 0
+                self._without_clock(f"$.logs[{len(self.log_entries)}]._t", exc)
             entry = self.add_log(self._second, self._micro + passed, fields)
             if entry is None:
                 recorder.dispatch.lose_log(self)
@@ -190,18 +230,24 @@ class LiveStep(Draft):
     ) -> None:
         """End the step, and those further down that had no room on the stack to."""
         recorder = self.recorder
-        ended = recorder.monotonic()
+        took: int | None = None
+        failed: Exception | None = None
+        try:
+            took = int((recorder.monotonic() - self._origin) * 1_000_000 + 0.5)
+        except Exception as exc:
+            failed = exc
         if recorder.open_steps.pop(self.id, None) is None:
             # A tracer that ends comes too late for a step that ends by itself.
             if outcome != "unfinished":
                 self._not_open("was finished")
             return
         # Never less than nothing, whatever clock a test has set.
-        took = int((ended - self._origin) * 1_000_000 + 0.5)
-        self._took = took if took > 0 else 0
+        self._took = took if took is None or took > 0 else 0
         self.outcome = outcome
         self._state = DONE
         try:
+            if failed is not None:
+                self._say_unmeasured(failed)
             self._emit(error, traceback)
         except BaseException as exc:
             if isinstance(exc, RecursionError) or self._state == OPEN:
@@ -212,8 +258,6 @@ class LiveStep(Draft):
                 recorder.deferred.append((self, (outcome, error, traceback)))
             if isinstance(exc, RecursionError):
                 return
-            if not isinstance(exc, Exception):
-                raise
             self._lose_unless_interrupted("end", exc)
         if recorder.deferred:
             try:
@@ -332,7 +376,7 @@ class LiveStep(Draft):
         if closed or first:
             warn(f"Step {self.name!r} is not recorded: {why}.")
 
-    def _lose_unless_interrupted(self, what: str, exc: Exception) -> None:
+    def _lose_unless_interrupted(self, what: str, exc: BaseException) -> None:
         if interrupts(exc):
             raise exc
         self._lose(what, exc)
@@ -347,29 +391,3 @@ class LiveStep(Draft):
         """Name the step and its state."""
         state = self.outcome or ("new", "open", "done", "dropped")[self._state]
         return f"<Step {self.name!r} {state} {self.id or '-'}>"
-
-
-def record_end(recorder: Recorder, exc: BaseException) -> None:
-    """
-    Record what ends a session, unless one of its root steps has ended with it.
-
-    Without that a session whose program raised between two steps would look as if all
-    had gone well. It is a root, whatever was entered here and never left.
-
-    Args:
-        recorder: The session's.
-        exc: What leaves the block of its tracer.
-    """
-    before = get_current()
-    try:
-        if recorder.closed or recorder.muted or ends_well(exc):
-            return
-        if not recorder.told.knows(exc):
-            set_current(Block(recorder, None))
-            LiveStep(recorder, _END, {}, function=_BY).start()._end_by(exc)
-    except Exception as broken:
-        if interrupts(broken):
-            raise
-        recorder.at_limit()
-    finally:
-        set_current(before)

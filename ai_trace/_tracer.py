@@ -21,11 +21,12 @@ from ai_trace._dispatch import Losses, warn
 from ai_trace._ids import RandomIds
 from ai_trace._limits import Limits
 from ai_trace._live_recorders import remember
-from ai_trace._live_step import LiveStep, record_end
+from ai_trace._live_step import LiveStep
 from ai_trace._muted import MutedStep, NoCapture
 from ai_trace._record import StepRecord
 from ai_trace._recorder import Recorder, SystemClock
 from ai_trace._redact import Redaction
+from ai_trace._session_end import record_end
 from ai_trace._step import Step
 from ai_trace._tracer_arguments import (
     apart,
@@ -35,6 +36,7 @@ from ai_trace._tracer_arguments import (
     checked_sinks,
     directory_of,
     header_of,
+    moment_of,
     redaction_of,
 )
 from ai_trace.sinks import _files, _system
@@ -126,7 +128,7 @@ class Tracer:
         capture = making(limits or Limits(), apart(redaction_of(redact), inside))
         # Names of files are read by everybody who may read the directory.
         self._file_agent = capture.text(agent, "$.agent", limit=len(agent))[0]
-        started_at = clock.time()
+        started_at = moment_of(clock)
         wanted = time.strftime("%Y%m%d_%H%M%S", time.gmtime(started_at))
         own: tuple[JSONLSink | MemorySink, ...] = ()
         with ExitStack() as unless_made:
@@ -251,7 +253,7 @@ class Tracer:
         def render(session: Session) -> Iterator[str]:
             from ai_trace.render import json
 
-            return json.session(session, saved_at=self._recorder.time())
+            return json.session(session, saved_at=self._now())
 
         return self._save(".json", render)
 
@@ -283,6 +285,10 @@ class Tracer:
 
         self._recorder.dispatch.fenced(f"save {suffix}", write, None)
         return path
+
+    def _now(self) -> float:
+        clock, fenced = self._recorder, self._recorder.dispatch.fenced
+        return fenced("clock", lambda: moment_of(clock), SystemClock.time())
 
     def _session(self) -> Session:
         from ai_trace import reading

@@ -9,6 +9,7 @@ import json
 import os
 import stat
 import sys
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from ai_trace._redact import Redaction
 from ai_trace._version import __version__
 from ai_trace.exceptions import TraceConfigError
 from ai_trace.sinks._files import unusable
-from ai_trace.typing import Sink
+from ai_trace.typing import Clock, Sink
 
 
 _SOURCES = {"clock": ("time", "monotonic"), "ids": ("step_id", "trace_id")}
@@ -74,6 +75,23 @@ def check_sources(clock: object, ids: object) -> None:
                 f"object with {' and '.join(_SOURCES[name])}, or leave it out."
             )
             raise TraceConfigError(msg)
+
+
+def moment_of(clock: Clock) -> float:
+    """Read a clock for the first time; refuse one that tells no time."""
+    try:
+        now = float(clock.time())
+        time.gmtime(now)
+    except Exception as exc:
+        if interrupts(exc):
+            raise
+        msg = (
+            f"Tracer(clock={clock!r}): its time() tells no time: {message_of(exc)} "
+            f"({short_name(type(exc))}). Give one that returns seconds since "
+            "the epoch, as time.time() does, or leave it out."
+        )
+        raise TraceConfigError(msg) from exc
+    return now
 
 
 def redaction_of(redact: object) -> Redaction | None:
