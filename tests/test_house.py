@@ -73,6 +73,7 @@ FLOORS = {
         "_losses",
         "_tally",
         "_journal",
+        "_binder",
         "_definition",
     ],
     "grammar": ["_usage", "_records", "_growth", "_tree"],
