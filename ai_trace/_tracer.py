@@ -29,6 +29,7 @@ from ai_trace._redact import Redaction
 from ai_trace._session_end import record_end
 from ai_trace._step import Step
 from ai_trace._tracer_arguments import (
+    GivenIds,
     apart,
     by_text,
     check_arguments,
@@ -143,7 +144,7 @@ class Tracer:
                 header,
                 capture,
                 clock,
-                ids or RandomIds(),
+                RandomIds() if ids is None else GivenIds(ids, losses),
                 losses,
                 MutedStep if muted else LiveStep,
                 muted=muted,
