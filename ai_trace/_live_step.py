@@ -210,17 +210,18 @@ class LiveStep(Draft):
 
     def _end_by(self, exc: BaseException, outcome: str | None = None) -> None:
         """End the step with what an exception says."""
-        how = outcome or "error"
+        how, error = outcome or "error", ""
         try:
             how = outcome or outcome_of(exc)
-            self._end(how, error_text(exc), traceback_text(exc))
+            error = error_text(exc)
+            self._end(how, error, traceback_text(exc))
             if self.parent_id is None:
                 self.recorder.told.add(exc)
         except BaseException as broken:
             # At the very end of the stack even the traceback has no room. What
             # interrupts the program goes on, once the step is written.
             if self._state == OPEN:
-                self._end(how, short_name(type(exc)))
+                self._end(how, error or short_name(type(exc)))
             self._lose("traceback", broken)
             if interrupts(broken):
                 raise
