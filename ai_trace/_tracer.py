@@ -368,6 +368,22 @@ class Tracer:
         """Give the current place back and close the tracer."""
         self.__exit__(exc_type, exc, traceback)
 
+    def __copy__(self) -> Self:
+        """Return the tracer: an agent that holds it may be copied, and it is one."""
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        """Return the tracer."""
+        return self
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Refuse to be pickled."""
+        msg = (
+            f"Tracer {self.agent!r} cannot be pickled: its files are open in this "
+            "process. Make a tracer in the other one."
+        )
+        raise TypeError(msg)
+
     def __repr__(self) -> str:
         """Show the summary."""
         facts = ", ".join(f"{key}={value!r}" for key, value in self.summary().items())
