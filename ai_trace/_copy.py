@@ -12,7 +12,7 @@ from typing import Any, Callable
 
 from ai_trace._arrays import Summary
 from ai_trace._encode import encode_strict, encode_text
-from ai_trace._field_types import UNKNOWN, Sequence
+from ai_trace._field_types import UNKNOWN, Sequence, Thing
 from ai_trace._interruption import interrupts
 from ai_trace._known_types import is_digits, is_enum, reader_of
 from ai_trace._leaves import BIG, SMALL, Leaves
@@ -42,7 +42,14 @@ class Copy(Leaves):
         words: Keys and texts that need no further look.
     """
 
-    __slots__ = ("_classes", "_inside", "_key_rooms", "_readers", "_replace", "_texts")
+    __slots__ = (
+        "_classes",
+        "_family",
+        "_inside",
+        "_readers",
+        "_replace",
+        "_texts",
+    )
 
     def __init__(
         self,
@@ -54,12 +61,12 @@ class Copy(Leaves):
         super().__init__(limits, redaction, room, words)
         self._replace = redaction.replace if redaction is not None else None
         self._inside: set[int] = set()
-        self._key_rooms: dict[str, int] = {}
         self._readers: dict[int, Callable[[Any], Any]] = {}
         # What reads the values of a class as text, and whether that is sure to hold
         # no secret.
         self._texts: dict[int, tuple[Callable[[Any], Any], bool]] = {}
         self._classes: list[type] = []
+        self._family: type | None = None
 
     def of(self, value: Any, path: str) -> Any:
         copied = self._copied(value, path)
@@ -130,8 +137,7 @@ class Copy(Leaves):
         for base in (str, int, float, dict, list, set, frozenset):
             if issubclass(type(value), base) and not keeps_elsewhere(value, base):
                 return self._by_base(base, value, path)
-        self._say(path, "opaque", type=type_of(value))
-        return self._placeholder(f"<{type_of(value)}>")
+        return self._opaque(value, path)
 
     def _learned(self, kind: type) -> Callable[[Any], Any]:
         """Find out once how the values of a class are read."""
@@ -154,6 +160,8 @@ class Copy(Leaves):
             if issubclass(type(value), (bytes, bytearray, memoryview)):
                 described = self._bytes_summary(described, path)
             kind = type(described)
+        if kind is Thing:
+            return self._thing(value, described, path)
         if kind is Sequence:
             walk = partial(self._items, described.walk, described.length)
             return self._guarded(value, path, walk)
@@ -161,13 +169,17 @@ class Copy(Leaves):
             return self._guarded(value, path, partial(self._mapping, described))
         return self._leaf_or_container(described, path)
 
-    def _bytes_summary(self, fields: dict[str, Any], path: str) -> dict[str, Any]:
-        if self._redaction is None:
-            return fields
-        shown, kinds = self._redaction.bytes_summary(fields)
-        for kind in kinds:
-            self._say(path, "redacted", kind=kind)
-        return shown
+    def _thing(self, value: Any, thing: Thing, path: str) -> Any:
+        """Copy a thing; those of other families that it is connected with are named."""
+        around = self._family
+        if around is not None and around is not thing.family:
+            # From a scope of trio's on, all tasks of the program would be read.
+            return self._opaque(value, path)
+        self._family = thing.family
+        try:
+            return self._guarded(value, path, partial(self._mapping, thing.fields))
+        finally:
+            self._family = around
 
     def _by_base(self, base: type, value: Any, path: str) -> Any:
         """Read a value by its builtin base, past whatever its class overrides."""
@@ -272,18 +284,6 @@ class Copy(Leaves):
             self._say_renamed((key for key, _ in items[: len(copied)]), path)
         self._say_cut(len(copied), len(items), count, path)
         return copied
-
-    def _rooms_of(self, by_name: dict[str, Any]) -> dict[str, int]:
-        """Return how much room plain keys take, with colon and comma; 0 for others."""
-        rooms, words = self._key_rooms, self._words
-        new = [key for key in by_name if key not in rooms]
-        if new:
-            if not words.keys.issuperset(new):
-                words.learn(new)
-            for key in new:
-                is_plain = key in words.keys and words.shows(key)
-                rooms[key] = len(encode_text(key)) + 2 if is_plain else 0
-        return rooms
 
     def _unless_secret(self, key: Any, value: Any, path: str) -> Any:
         """Copy a value, unless what names it says that it is a secret."""

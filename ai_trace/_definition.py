@@ -11,17 +11,13 @@ from collections.abc import Iterable
 from types import FunctionType
 from typing import Any, Callable, Union
 
+from ai_trace._binder import Binder
 from ai_trace._record import KINDS
 from ai_trace._redact import Redaction
 from ai_trace._signature import signature_of
 from ai_trace.exceptions import TraceConfigError
 
 
-_PLAIN_KINDS = (
-    inspect.Parameter.POSITIONAL_ONLY,
-    inspect.Parameter.POSITIONAL_OR_KEYWORD,
-    inspect.Parameter.KEYWORD_ONLY,
-)
 _NEVER_SHOWN = ("self", "cls")
 _PARTIALS_BIND = sys.version_info >= (3, 14)
 _RUNS_LATER = inspect.CO_COROUTINE | inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
@@ -50,8 +46,10 @@ class Definition:
         "_first_args",
         "_first_kwargs",
         "_free",
+        "_hidden",
         "_is_partial",
         "_passes_on",
+        "_show",
         "flavour",
         "function",
         "kind",
@@ -83,8 +81,14 @@ class Definition:
         self.result = result
         parameters = _parameters(function)
         show = _shown(wrapped, parameters, args, exclude)
-        self._free = Binder(parameters, show)
-        self._bound = Binder(self._without_object(function, parameters), show)
+        self._show = show
+        self._hidden = _object_of(function, local, parameters)
+        without = _all_but(self._hidden, show)
+        self._free = Binder(parameters, without)
+        self._bound = Binder(
+            self._without_object(function, parameters),
+            without if self._is_partial else show,
+        )
         self.takes_itself = _takes_itself(wrapped, local, parameters)
         # What has the signature of another function may be called in another way.
         self._passes_on = hasattr(function, "__wrapped__") or hasattr(
@@ -146,11 +150,16 @@ class Definition:
         """
         if not self._passes_on:
             return None
-        if instance is None and self.takes_itself:
-            args = args[1:]
         args, kwargs = self._first_args + args, {**self._first_kwargs, **kwargs}
-        show = self._free.show
-        shown = {name: kwargs[name] for name in kwargs if show is None or show(name)}
+        has_object = self.takes_itself or (self._is_partial and self._hidden)
+        if instance is None and has_object and self._hidden not in kwargs:
+            args = args[1:]
+        show, hidden = self._show, self._hidden
+        shown = {
+            name: kwargs[name]
+            for name in kwargs
+            if name != hidden and (show is None or show(name))
+        }
         if args:
             is_open = show is None and not self._may_be_secret(args, redaction)
             shown["*args"] = args if is_open else f"[{len(args)} not shown]"
@@ -164,88 +173,6 @@ class Definition:
             for name in self._free.names
             for value in args
         )
-
-
-class Binder:
-    """
-    Gives arguments their names, as the interpreter would.
-
-    ``Signature.bind`` takes 3 µs a call; plain parameters, which is what almost
-    every function has, are bound here in 0.4 µs, and if all are given by their
-    position in 0.2 µs.
-    """
-
-    __slots__ = ("_all", "_defaults", "_positional", "_signature", "names", "show")
-
-    def __init__(
-        self, parameters: list[inspect.Parameter], show: Callable[[str], bool] | None
-    ) -> None:
-        self.show = show
-        self._signature: inspect.Signature | None = None
-        self.names: tuple[str, ...] = tuple(p.name for p in parameters)
-        self._positional = tuple(
-            p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD
-        )
-        self._defaults = {
-            p.name: p.default for p in parameters if p.default is not p.empty
-        }
-        simple = all(p.kind in _PLAIN_KINDS[1:] for p in parameters)
-        if not simple:
-            self._signature = inspect.Signature(parameters)
-        # How many arguments by position are all of them and all shown; -1 for none.
-        is_short = self._positional == self.names and show is None
-        self._all = len(self.names) if is_short else -1
-
-    def bind(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> dict[str, Any] | None:
-        """Return the arguments to show, or ``None`` if the call does not fit."""
-        if len(args) == self._all and not kwargs:
-            return dict(zip(self.names, args))
-        if self._signature is None:
-            bound = self._plain(args, kwargs)
-        else:
-            bound = _by_signature(self._signature, args, kwargs)
-        if bound is None or self.show is None:
-            return bound
-        return {name: value for name, value in bound.items() if self.show(name)}
-
-    def _plain(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> dict[str, Any] | None:
-        positional = self._positional
-        if len(args) > len(positional):
-            return None
-        bound = dict(zip(positional, args))
-        given = len(bound) + len(kwargs)
-        bound.update(kwargs)
-        if len(bound) < given:
-            # Given by position and by name.
-            return None
-        names = self.names
-        if given < len(names):
-            bound = {**self._defaults, **bound}
-        if len(bound) != len(names):
-            return None
-        # Among as many names as there are parameters may still be an unknown one.
-        return self._in_order(bound) if kwargs or self._defaults else bound
-
-    def _in_order(self, bound: dict[str, Any]) -> dict[str, Any] | None:
-        try:
-            return {name: bound[name] for name in self.names}
-        except KeyError:
-            return None
-
-
-def _by_signature(
-    signature: inspect.Signature, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> dict[str, Any] | None:
-    try:
-        bound = signature.bind(*args, **kwargs)
-    except TypeError:
-        return None
-    bound.apply_defaults()
-    return dict(bound.arguments)
 
 
 def _function_of(wrapped: Any) -> Any:
@@ -322,8 +249,24 @@ def _takes_itself(wrapped: Any, name: str, parameters: list[inspect.Parameter]) 
     kind = type(wrapped)
     if kind is classmethod or kind is staticmethod:
         return kind is classmethod or name.endswith(".__new__")
-    in_class = "." in name and inspect.isfunction(wrapped)
-    return bool(in_class and parameters and parameters[0].name in _NEVER_SHOWN)
+    return _object_of(wrapped, name, parameters) is not None
+
+
+def _object_of(
+    function: Any, name: str, parameters: list[inspect.Parameter]
+) -> str | None:
+    """Return what a function of a class calls the object, where it takes one."""
+    in_class = "." in name and inspect.isfunction(function)
+    first = parameters[0].name if in_class and parameters else None
+    return first if first in _NEVER_SHOWN else None
+
+
+def _all_but(
+    hidden: str | None, show: Callable[[str], bool] | None
+) -> Callable[[str], bool] | None:
+    if hidden is None:
+        return show
+    return lambda name: name != hidden and (show is None or show(name))
 
 
 def _shown(

@@ -14,9 +14,11 @@ from typing import Any, Callable, NamedTuple
 
 from ai_trace._objects import (
     class_attribute,
+    class_dict,
     class_name,
     fields_reader,
     held,
+    mro,
     plain_text,
     slot_reader,
 )
@@ -37,6 +39,19 @@ class Sequence(NamedTuple):
 
     walk: Callable[[], Iterator[Any]]
     length: int
+
+
+class Thing(NamedTuple):
+    """
+    What is compared by identity, and so is no data but one of its kind: an account.
+
+    Attributes:
+        fields: What it holds by name.
+        family: The first of its bases that has fields.
+    """
+
+    fields: dict[str, Any]
+    family: type
 
 
 class ByClass(NamedTuple):
@@ -81,7 +96,10 @@ def _all_of(cls: type, names: Any) -> Callable[[Any], Any]:
     read_fields = fields_reader(cls, names)
     base: Any = next((base for base in _COPIES if issubclass(cls, base)), None)
     if base is None:
-        return read_fields
+        family = _family_of(cls)
+        if family is None:
+            return read_fields
+        return lambda value: Thing(read_fields(value), family)
     is_container = "__len__" in base.__dict__ and base is not str
 
     def read(value: Any) -> dict[str, Any]:
@@ -92,6 +110,18 @@ def _all_of(cls: type, names: Any) -> Callable[[Any], Any]:
         return {"fields": fields, "items" if is_container else "value": items}
 
     return read
+
+
+def _family_of(cls: type) -> type | None:
+    """Return where the fields of a class begin, unless it says what equals it."""
+    family = None
+    for base in mro(cls)[:-1]:
+        body = class_dict(base)
+        if "__eq__" in body:
+            return None
+        if "__dataclass_fields__" in body or "__attrs_attrs__" in body:
+            family = base
+    return family
 
 
 def _adds_nothing(base: Any, value: Any, fields: dict[str, Any]) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 from ai_trace._encode import encode_text
 from ai_trace._limits import Limits
 from ai_trace._notes import Note, Notes
+from ai_trace._objects import type_of
 from ai_trace._plain_words import PlainWords
 from ai_trace._redact import MARGIN, Redaction
 
@@ -35,7 +36,15 @@ class Leaves:
         words: Keys and texts that need no further look.
     """
 
-    __slots__ = ("_limits", "_notes", "_redaction", "_room", "_say", "_words")
+    __slots__ = (
+        "_key_rooms",
+        "_limits",
+        "_notes",
+        "_redaction",
+        "_room",
+        "_say",
+        "_words",
+    )
 
     def __init__(
         self,
@@ -49,6 +58,7 @@ class Leaves:
         self._room = limits.value_bytes if room is None else room
         self._notes = Notes()
         self._say = self._notes.say
+        self._key_rooms: dict[str, int] = {}
         self._words = PlainWords(limits, redaction) if words is None else words
 
     def all_notes(self) -> list[Note]:
@@ -104,3 +114,27 @@ class Leaves:
             return self._placeholder(shown)
         self._room -= len(repr(value))
         return value
+
+    def _opaque(self, value: Any, path: str) -> Any:
+        self._say(path, "opaque", type=type_of(value))
+        return self._placeholder(f"<{type_of(value)}>")
+
+    def _bytes_summary(self, fields: dict[str, Any], path: str) -> dict[str, Any]:
+        if self._redaction is None:
+            return fields
+        shown, kinds = self._redaction.bytes_summary(fields)
+        for kind in kinds:
+            self._say(path, "redacted", kind=kind)
+        return shown
+
+    def _rooms_of(self, by_name: dict[str, Any]) -> dict[str, int]:
+        """Return how much room plain keys take, with colon and comma; 0 for others."""
+        rooms, words = self._key_rooms, self._words
+        new = [key for key in by_name if key not in rooms]
+        if new:
+            if not words.keys.issuperset(new):
+                words.learn(new)
+            for key in new:
+                is_plain = key in words.keys and words.shows(key)
+                rooms[key] = len(encode_text(key)) + 2 if is_plain else 0
+        return rooms

@@ -45,7 +45,9 @@ def _close_all() -> None:
     patience = Patience(_EXIT_SECONDS)
     for recorder in live_recorders():
         recorder.dispatch.hurry(patience)
-        recorder.tracer.close()
+        # A tracer's class may be the program's own, and fail; the others are closed.
+        recorder.dispatch.fenced("close", recorder.tracer.close, None)
+        recorder.close()
 
 
 def _after_fork() -> None:

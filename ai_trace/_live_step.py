@@ -17,8 +17,13 @@ from ai_trace._interruption import interrupts
 from ai_trace._objects import short_name
 from ai_trace._outcome import error_text, outcome_of, traceback_text
 from ai_trace._record import OUTCOMES
+from ai_trace._recorder import SystemClock
 from ai_trace._step import Step
 from ai_trace.typing import Outcome
+
+
+_NEVER: Any = object()
+"""When a step began to be measured whose clock gave no time then."""
 
 
 class LiveStep(Draft):
@@ -53,7 +58,7 @@ class LiveStep(Draft):
             else:
                 self.trace_id = recorder.ids.trace_id()
             self.id = recorder.ids.step_id()
-            self.open_at(recorder.time())
+            self.open_at()
         except RecursionError:
             # No room on the stack for more than this.
             if self._state == NEW:
@@ -74,7 +79,10 @@ class LiveStep(Draft):
         except MemoryError:
             self._state = DROPPED
             return
-        self._origin = self.recorder.monotonic()
+        try:
+            self._origin = self.recorder.monotonic()
+        except Exception as broken:
+            self._without_origin(broken)
         self._state = OPEN
         self.recorder.open_steps[self.id] = self
 
@@ -84,13 +92,26 @@ class LiveStep(Draft):
         else:
             self._misused("was started twice; make a new step for each start")
 
-    def open_at(self, now: float) -> None:
-        """Open the step, whose place is settled: the journal and sinks are told."""
+    def open_at(self, at: float | None = None) -> None:
+        """
+        Open the step, whose place is settled: the journal and sinks are told.
+
+        Args:
+            at: When it started, in epoch seconds; by default now.
+        """
         recorder = self.recorder
+        try:
+            now = recorder.time() if at is None else at
+            self._second, self._micro = recorder.split(now)
+        except Exception as exc:
+            self._without_clock("$.started_at", exc, instead="the system's clock")
+            self._second, self._micro = recorder.split(SystemClock.time())
         self.seq = recorder.next_seq()
-        self._second, self._micro = recorder.split(now)
         self.write_start()
-        self._origin = recorder.monotonic()
+        try:
+            self._origin = recorder.monotonic()
+        except Exception as exc:
+            self._without_origin(exc)
         # Whole before others find it: another thread may close the tracer any time.
         self._state = OPEN
         recorder.open_steps[self.id] = self
@@ -107,6 +128,27 @@ class LiveStep(Draft):
         except BaseException as exc:
             recorder.dispatch.failed(tell, exc, self)
 
+    def _without_origin(self, exc: Exception) -> None:
+        self._without_clock("$.duration_ms", exc)
+        self._origin = _NEVER
+
+    def _say_unmeasured(self, exc: Exception) -> None:
+        if self._origin is _NEVER:
+            return
+        try:
+            self._without_clock("$.duration_ms", exc)
+        except BaseException:
+            self._state = OPEN
+            raise
+
+    def _without_clock(self, path: str, exc: Exception, **more: str) -> None:
+        """Say that a clock of the program's own gave no time; that is all it costs."""
+        is_at_limit = isinstance(exc, RecursionError) and not self.recorder.closed
+        if is_at_limit or interrupts(exc):
+            raise exc
+        self._lose("time", exc)
+        self.note(path, "failed", error=short_name(type(exc)), **more)
+
     # -- inside --------------------------------------------------------------
 
     def log(self, /, **fields: Any) -> Self:
@@ -116,8 +158,12 @@ class LiveStep(Draft):
                 self._misused("was given a log entry while it was not open", lost="log")
                 return self
             recorder = self.recorder
-            passed = int((recorder.monotonic() - self._origin) * 1_000_000)
-            passed = passed if passed > 0 else 0
+            try:
+                passed = int((recorder.monotonic() - self._origin) * 1_000_000)
+                passed = passed if passed > 0 else 0
+            except Exception as exc:
+                passed = 0
+                self._without_clock(f"$.logs[{len(self.log_entries)}]._t", exc)
             entry = self.add_log(self._second, self._micro + passed, fields)
             if entry is None:
                 recorder.dispatch.lose_log(self)
@@ -164,15 +210,18 @@ class LiveStep(Draft):
 
     def _end_by(self, exc: BaseException, outcome: str | None = None) -> None:
         """End the step with what an exception says."""
-        how = outcome or "error"
+        how, error = outcome or "error", ""
         try:
             how = outcome or outcome_of(exc)
-            self._end(how, error_text(exc), traceback_text(exc))
+            error = error_text(exc)
+            self._end(how, error, traceback_text(exc))
+            if self.parent_id is None:
+                self.recorder.told.add(exc)
         except BaseException as broken:
             # At the very end of the stack even the traceback has no room. What
             # interrupts the program goes on, once the step is written.
             if self._state == OPEN:
-                self._end(how, short_name(type(exc)))
+                self._end(how, error or short_name(type(exc)))
             self._lose("traceback", broken)
             if interrupts(broken):
                 raise
@@ -182,18 +231,24 @@ class LiveStep(Draft):
     ) -> None:
         """End the step, and those further down that had no room on the stack to."""
         recorder = self.recorder
-        ended = recorder.monotonic()
+        took: int | None = None
+        failed: Exception | None = None
+        try:
+            took = int((recorder.monotonic() - self._origin) * 1_000_000 + 0.5)
+        except Exception as exc:
+            failed = exc
         if recorder.open_steps.pop(self.id, None) is None:
             # A tracer that ends comes too late for a step that ends by itself.
             if outcome != "unfinished":
                 self._not_open("was finished")
             return
         # Never less than nothing, whatever clock a test has set.
-        took = int((ended - self._origin) * 1_000_000 + 0.5)
-        self._took = took if took > 0 else 0
+        self._took = took if took is None or took > 0 else 0
         self.outcome = outcome
         self._state = DONE
         try:
+            if failed is not None:
+                self._say_unmeasured(failed)
             self._emit(error, traceback)
         except BaseException as exc:
             if isinstance(exc, RecursionError) or self._state == OPEN:
@@ -204,8 +259,6 @@ class LiveStep(Draft):
                 recorder.deferred.append((self, (outcome, error, traceback)))
             if isinstance(exc, RecursionError):
                 return
-            if not isinstance(exc, Exception):
-                raise
             self._lose_unless_interrupted("end", exc)
         if recorder.deferred:
             try:
@@ -324,7 +377,7 @@ class LiveStep(Draft):
         if closed or first:
             warn(f"Step {self.name!r} is not recorded: {why}.")
 
-    def _lose_unless_interrupted(self, what: str, exc: Exception) -> None:
+    def _lose_unless_interrupted(self, what: str, exc: BaseException) -> None:
         if interrupts(exc):
             raise exc
         self._lose(what, exc)

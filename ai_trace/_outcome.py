@@ -126,12 +126,32 @@ def _frames(exc: BaseException) -> int:
     return _MAX_FRAMES_OF_RECURSION if recursion else _MAX_FRAMES
 
 
+def _places(exc: BaseException) -> list[str]:
+    """Return the frames that an exception came through, with the lines of their source.
+
+    Who loaded a module is asked for its source, and may fail in any way.
+    """
+    entries, limit = _traceback.__get__(exc), _frames(exc)
+    try:
+        return traceback.extract_tb(entries, limit=-limit).format()
+    except RecursionError:
+        raise
+    except Exception as broken:
+        if interrupts(broken):
+            raise
+    frames = [(frame.f_code, line) for frame, line in traceback.walk_tb(entries)]
+    return [
+        f'  File "{code.co_filename}", line {line}, in {code.co_name}\n'
+        for code, line in frames[-limit:]
+    ]
+
+
 def _told(exc: BaseException, seen: set[int]) -> Iterator[str]:
     for one, link in reversed(list(_chain(exc, seen))):
-        frames = traceback.extract_tb(_traceback.__get__(one), limit=-_frames(one))
+        frames = _places(one)
         if frames:
             yield "Traceback (most recent call last):\n"
-            yield from frames.format()
+            yield from frames
         yield f"{_titled(type_name(type(one)), one)}\n"
         yield from _notes(one)
         yield from _members(one, seen)

@@ -19,6 +19,7 @@ from ai_trace._encode import encode_text
 from ai_trace._moments import Moments
 from ai_trace._record import SessionHeader
 from ai_trace._tally import Tally as Tally
+from ai_trace._told import Told
 from ai_trace.typing import Clock, Ids
 
 
@@ -51,6 +52,7 @@ class Recorder:
             kind and function. Kept, it takes 0.1 µs a step instead of 0.9 µs.
         closed: Whether the session has ended.
         step_class: Makes a step of a recorder, a name and a context.
+        told: Which exceptions root steps have ended with.
         muted: Whether nothing is recorded, by ``AI_TRACE_DISABLED``.
         tracer: What the program knows it by.
     """
@@ -82,6 +84,7 @@ class Recorder:
         self.step_class = step_class
         self.tracer: Any = None
         self.tally = Tally()
+        self.told = Told()
         self.next_seq: Callable[[], int] = itertools.count(1).__next__
         self.split = Moments().split
         self.heads: dict[tuple[str, str, str | None], tuple[str, list[Any]]] = {}

@@ -160,6 +160,14 @@ class Step:
         """End the step by how the block ended; the exception goes on."""
         self.__exit__(exc_type, exc, traceback)
 
+    def __copy__(self) -> Self:
+        """Return the step: what holds it may be copied, and it is one."""
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        """Return the step."""
+        return self
+
     def __repr__(self) -> str:
         """Say that nothing is recorded."""
         return "<Step that is not recorded>"

@@ -26,8 +26,10 @@ from ai_trace._muted import MutedStep, NoCapture
 from ai_trace._record import StepRecord
 from ai_trace._recorder import Recorder, SystemClock
 from ai_trace._redact import Redaction
+from ai_trace._session_end import record_end
 from ai_trace._step import Step
 from ai_trace._tracer_arguments import (
+    GivenIds,
     apart,
     by_text,
     check_arguments,
@@ -35,6 +37,7 @@ from ai_trace._tracer_arguments import (
     checked_sinks,
     directory_of,
     header_of,
+    moment_of,
     redaction_of,
 )
 from ai_trace.sinks import _files, _system
@@ -126,7 +129,7 @@ class Tracer:
         capture = making(limits or Limits(), apart(redaction_of(redact), inside))
         # Names of files are read by everybody who may read the directory.
         self._file_agent = capture.text(agent, "$.agent", limit=len(agent))[0]
-        started_at = clock.time()
+        started_at = moment_of(clock)
         wanted = time.strftime("%Y%m%d_%H%M%S", time.gmtime(started_at))
         own: tuple[JSONLSink | MemorySink, ...] = ()
         with ExitStack() as unless_made:
@@ -141,7 +144,7 @@ class Tracer:
                 header,
                 capture,
                 clock,
-                ids or RandomIds(),
+                RandomIds() if ids is None else GivenIds(ids, losses),
                 losses,
                 MutedStep if muted else LiveStep,
                 muted=muted,
@@ -251,7 +254,7 @@ class Tracer:
         def render(session: Session) -> Iterator[str]:
             from ai_trace.render import json
 
-            return json.session(session, saved_at=self._recorder.time())
+            return json.session(session, saved_at=self._now())
 
         return self._save(".json", render)
 
@@ -283,6 +286,10 @@ class Tracer:
 
         self._recorder.dispatch.fenced(f"save {suffix}", write, None)
         return path
+
+    def _now(self) -> float:
+        clock, fenced = self._recorder, self._recorder.dispatch.fenced
+        return fenced("clock", lambda: moment_of(clock), SystemClock.time())
 
     def _session(self) -> Session:
         from ai_trace import reading
@@ -337,7 +344,11 @@ class Tracer:
         place = get_current()
         if isinstance(place, Block) and place.recorder is self._recorder:
             set_current(place.give_back())
-        self.close()
+        try:
+            if exc is not None:
+                record_end(self._recorder, exc)
+        finally:
+            self.close()
         # Where a step was entered and never left, it stands here, and ended just now.
         here = get_current()
         while here is not None and here.is_over():
@@ -356,6 +367,22 @@ class Tracer:
     ) -> None:
         """Give the current place back and close the tracer."""
         self.__exit__(exc_type, exc, traceback)
+
+    def __copy__(self) -> Self:
+        """Return the tracer: an agent that holds it may be copied, and it is one."""
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        """Return the tracer."""
+        return self
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Refuse to be pickled."""
+        msg = (
+            f"Tracer {self.agent!r} cannot be pickled: its files are open in this "
+            "process. Make a tracer in the other one."
+        )
+        raise TypeError(msg)
 
     def __repr__(self) -> str:
         """Show the summary."""

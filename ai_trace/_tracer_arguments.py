@@ -9,6 +9,7 @@ import json
 import os
 import stat
 import sys
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,10 @@ from typing import Any
 from ai_trace._capture import Capture
 from ai_trace._context import Unrecorded, get_current
 from ai_trace._dispatch import check_sink
+from ai_trace._ids import RandomIds
 from ai_trace._interruption import interrupts
 from ai_trace._limits import Limits
+from ai_trace._losses import Losses
 from ai_trace._objects import short_name
 from ai_trace._outcome import message_of
 from ai_trace._record import SessionHeader
@@ -25,9 +28,10 @@ from ai_trace._redact import Redaction
 from ai_trace._version import __version__
 from ai_trace.exceptions import TraceConfigError
 from ai_trace.sinks._files import unusable
-from ai_trace.typing import Sink
+from ai_trace.typing import Clock, Ids, Sink
 
 
+_HEX = frozenset("0123456789abcdef")
 _SOURCES = {"clock": ("time", "monotonic"), "ids": ("step_id", "trace_id")}
 
 
@@ -74,6 +78,63 @@ def check_sources(clock: object, ids: object) -> None:
                 f"object with {' and '.join(_SOURCES[name])}, or leave it out."
             )
             raise TraceConfigError(msg)
+
+
+def moment_of(clock: Clock) -> float:
+    """Read a clock for the first time; refuse one that tells no time."""
+    try:
+        now = float(clock.time())
+        time.gmtime(now)
+    except Exception as exc:
+        if interrupts(exc):
+            raise
+        msg = (
+            f"Tracer(clock={clock!r}): its time() tells no time: {message_of(exc)} "
+            f"({short_name(type(exc))}). Give one that returns seconds since "
+            "the epoch, as time.time() does, or leave it out."
+        )
+        raise TraceConfigError(msg) from exc
+    return now
+
+
+class GivenIds(RandomIds):
+    """
+    Ids from the program's own source, and random ones where it gives what is none.
+
+    Args:
+        given: The source.
+        losses: Counts what is none.
+    """
+
+    __slots__ = ("_given", "_losses")
+
+    def __init__(self, given: Ids, losses: Losses) -> None:
+        super().__init__()
+        self._given = given
+        self._losses = losses
+
+    def step_id(self) -> str:
+        """Return 16 lowercase hex digits."""
+        return self._checked("step_id", 16) or super().step_id()
+
+    def trace_id(self) -> str:
+        """Return 32 lowercase hex digits."""
+        return self._checked("trace_id", 32) or super().trace_id()
+
+    def _checked(self, name: str, digits: int) -> str | None:
+        try:
+            given: object = getattr(self._given, name)()
+            cause = "not hex digits"
+        except RecursionError:
+            raise
+        except Exception as exc:
+            if interrupts(exc):
+                raise
+            given, cause = None, short_name(type(exc))
+        if type(given) is str and len(given) == digits and _HEX.issuperset(given):
+            return given
+        self._losses.count("ids", f"{name} replaced: {cause}")
+        return None
 
 
 def redaction_of(redact: object) -> Redaction | None:

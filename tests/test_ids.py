@@ -5,11 +5,15 @@ Ids: unique, of one form, and in the order of time.
 from __future__ import annotations
 
 import uuid
+from pathlib import Path
 
 import pytest
 import time_machine
+from recorded import read_file
 
+from ai_trace import Tracer, step
 from ai_trace._ids import RandomIds
+from ai_trace.testing import CountingIds
 
 
 # More than are drawn at once.
@@ -56,3 +60,58 @@ def test_a_clock_before_the_epoch_makes_ids_all_the_same() -> None:
 
     assert 0 == milliseconds(made)
     assert 7 == uuid.UUID(hex=made).version
+
+
+class WrongIds:
+    """A source of ids that gives what is none, or fails."""
+
+    def __init__(self, given: object) -> None:
+        self.given = given
+
+    def step_id(self) -> str:
+        """Give what is no id."""
+        if isinstance(self.given, Exception):
+            raise self.given
+        return self.given  # type: ignore[return-value]
+
+    trace_id = step_id
+
+
+@pytest.mark.parametrize(
+    ("given", "cause"),
+    [
+        ('a"b\n', "not hex digits"),
+        ('"' * 16, "not hex digits"),
+        ("x" * 32, "not hex digits"),
+        ("A" * 16, "not hex digits"),
+        ("", "not hex digits"),
+        (None, "not hex digits"),
+        (5, "not hex digits"),
+        (b"0" * 16, "not hex digits"),
+        (ValueError("no ids"), "ValueError"),
+        (MemoryError(), "MemoryError"),
+    ],
+)
+def test_a_source_that_gives_no_ids(tmp_path: Path, given: object, cause: str) -> None:
+    """What is no id never reaches the file: another stands there, and it is counted."""
+    with Tracer("agent", tmp_path, ids=WrongIds(given)) as tracer:
+        with step("outer"), step("inner"):
+            pass
+
+    inner, outer = read_file(tracer.path)
+    assert ("inner", "outer") == (inner["name"], outer["name"])
+    assert (inner["parent_id"], inner["trace_id"]) == (outer["id"], outer["trace_id"])
+    assert {
+        "ids": {f"step_id replaced: {cause}": 2, f"trace_id replaced: {cause}": 1}
+    } == tracer.health()
+
+
+def test_a_source_whose_ids_are_ids(tmp_path: Path) -> None:
+    """The ids that a program gives are those in the file."""
+    with Tracer("agent", tmp_path, ids=CountingIds()) as tracer:
+        with step("only"):
+            pass
+
+    (line,) = read_file(tracer.path)
+    assert (f"{1:016x}", f"{1:032x}") == (line["id"], line["trace_id"])
+    assert {} == tracer.health()

@@ -322,11 +322,45 @@ def test_a_traceback_that_cannot_be_made_is_counted(recording, monkeypatch, erro
 
     with monkeypatch.context() as patch:
         patch.setattr("traceback.extract_tb", broken)
+        patch.setattr("traceback.walk_tb", broken)
         with pytest.raises(type(error)) as caught, step("decide"):
             raise error
 
     line = recording.one("decide")
     assert error is caught.value
-    assert ("error", type(error).__name__) == (line["outcome"], line["error"])
+    told = f"{type(error).__name__}: {error}"
+    assert ("error", told) == (line["outcome"], line["error"])
     assert "traceback" not in line
     assert {"step": {"traceback lost: OSError": 1}} == recording.tracer.health()
+
+
+class Unread:
+    """A loader that fails at the question for a module's source."""
+
+    def get_source(self, name):
+        raise RuntimeError(name)
+
+
+@pytest.mark.parametrize("levels", [0, 500])
+def test_frames_whose_source_cannot_be_read(recording, levels):
+    """Without the lines of their source, the frames are there, and the message."""
+    source = f"""
+def raised(left={levels}):
+    if left:
+        raised(left - 1)
+    raise ValueError("no price")
+"""
+    place = {"__name__": "unread", "__loader__": Unread()}
+    exec(compile(source, "/nowhere/unread.py", "exec"), place)
+
+    with pytest.raises(ValueError, match="no price"), step("decide"):
+        place["raised"]()
+
+    line = recording.one("decide")
+    assert "ValueError: no price" == line["error"]
+    told = line["traceback"].splitlines()
+    assert "Traceback (most recent call last):" == told[0]
+    assert "ValueError: no price" == told[-1]
+    assert '  File "/nowhere/unread.py", line 5, in raised' == told[-2]
+    assert min(levels, 99) + 1 == line["traceback"].count("in raised\n")
+    assert {} == recording.tracer.health()

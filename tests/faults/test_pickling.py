@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import copy
 import functools
+import pickle
 from pathlib import Path
+from typing import Any
 
 import pytest
 from faults import programs
@@ -121,3 +123,36 @@ def test_what_holds_a_traced_function_is_copied(tmp_path: Path, duplicate) -> No
     assert ["decide", "decide", "Agent.choose"] == [
         line["name"] for line in read_directory(tmp_path)
     ]
+
+
+class Holder:
+    """An agent that keeps its tracer and its step."""
+
+    def __init__(self, tracer: Tracer) -> None:
+        self.tracer = tracer
+        self.step = tracer.step("held").start()
+        self.memory: list[int] = [1]
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
+def test_a_copy_of_what_holds_a_tracer(tmp_path: Path, copied: Any) -> None:
+    """An agent that is copied goes on in the same session, in the same step."""
+    with Tracer("agent", tmp_path) as tracer:
+        one = Holder(tracer)
+        other = copied(one)
+
+        assert other is not one
+        assert other.tracer is tracer
+        other.step.log(a=1)
+        assert one.step.finish() is other.step
+
+    (line,) = read_directory(tmp_path)
+    assert ("held", "ok") == (line["name"], line["outcome"])
+    assert [1] == [log["a"] for log in line["logs"]]
+
+
+def test_a_tracer_stays_in_its_process(tmp_path: Path) -> None:
+    """A tracer is not pickled, and says what to do."""
+    with Tracer("agent", tmp_path) as tracer:
+        with pytest.raises(TypeError, match="Make a tracer in the other one"):
+            pickle.dumps({"tracer": tracer})

@@ -261,3 +261,25 @@ def test_a_tracer_that_is_forgotten(tmp_path: Path) -> None:
 
     assert 0 == json.loads(done.stdout)
     assert [f"step {n}" for n in range(5)] == names(tmp_path)
+
+
+def test_a_tracer_of_the_programs_own_that_fails_to_close(tmp_path: Path) -> None:
+    """One that cannot be closed in its own way is closed in ours, like all others."""
+    done = programs.run(
+        """
+        from ai_trace import Tracer
+
+        class Stubborn(Tracer):
+            def close(self):
+                raise RuntimeError("mine")
+
+        tracers = [kind("agent") for kind in (Tracer, Stubborn, Tracer, Stubborn)]
+        held = [tracer.step(str(n)).start() for n, tracer in enumerate(tracers)]
+        """,
+        cwd=tmp_path,
+    )
+
+    assert ["0", "1", "2", "3"] == names(tmp_path)
+    assert [] == list((tmp_path / "traces").glob("*.open"))
+    assert 2 == done.stderr.count("RuntimeError")
+    assert "Traceback" not in done.stderr

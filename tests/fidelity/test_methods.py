@@ -223,3 +223,63 @@ class Lean:
     @traced
     def run(self):
         return "lean"
+
+
+class Desk:
+    """Where decisions are made."""
+
+    def decide(self, symbol, *, size=1):
+        """Decide."""
+        return symbol, size
+
+    @classmethod
+    def opened(cls, symbol):
+        """Open a desk."""
+        return symbol
+
+
+UNBOUND = {
+    "partial": lambda desk: traced(functools.partial(Desk.decide))(desk, "BTC"),
+    "given": lambda desk: traced(functools.partial(Desk.decide, desk))("BTC"),
+    "named": lambda desk: traced(functools.partial(Desk.decide, self=desk))(
+        symbol="BTC"
+    ),
+    "keyword": lambda desk: traced(functools.partial(Desk.decide))(
+        symbol="BTC", self=desk
+    ),
+    "twice": lambda desk: traced(
+        functools.partial(functools.partial(Desk.decide, desk), "BTC")
+    )(),
+    "traced": lambda desk: traced(functools.partial(traced(Desk.decide), desk))("BTC"),
+    "bound": lambda desk: traced(functools.partial(desk.decide))("BTC"),
+    "plain": lambda desk: traced(Desk.decide)(desk, "BTC"),
+    "plain by keyword": lambda desk: traced(Desk.decide)(self=desk, symbol="BTC"),
+}
+
+
+@pytest.mark.parametrize("call", UNBOUND.values(), ids=UNBOUND)
+def test_the_object_of_an_unbound_method_is_not_shown(recording, call):
+    """Whoever calls a method of a class by hand: the object is no argument."""
+    assert ("BTC", 1) == call(Desk())
+    for line in recording.named("Desk.decide"):
+        assert {"symbol": "BTC", "size": 1} == line["context"]
+        assert "notes" not in line
+
+
+def test_a_partial_of_a_function_shows_all(recording):
+    """What is no method has no object, whatever its first parameter is called."""
+
+    def judge(self, symbol):
+        return symbol
+
+    assert "BTC" == traced(functools.partial(judge))("desk", "BTC")
+    assert "BTC" == traced(functools.partial(Desk.opened))("BTC")
+    assert {"self": "desk", "symbol": "BTC"} == recording.one("judge")["context"]
+    assert {"symbol": "BTC"} == recording.one("Desk.opened")["context"]
+
+
+def test_a_partial_whose_arguments_are_chosen(recording):
+    """What is left out by name is left out beside the object."""
+    chosen = traced(exclude=["size"])(functools.partial(Desk.decide))
+    assert ("BTC", 2) == chosen(Desk(), "BTC", size=2)
+    assert {"symbol": "BTC"} == recording.one("Desk.decide")["context"]
