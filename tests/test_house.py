@@ -183,6 +183,7 @@ FENCES = {
     "integrations._foreign_step",
     "integrations._hooked_calls",
     "integrations._stream",
+    "integrations._time_open",
     "sinks",
 }
 

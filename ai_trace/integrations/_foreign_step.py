@@ -64,10 +64,6 @@ class ForeignStep(LiveStep):
         """Tell whether it has started and not ended."""
         return self.recorder.open_steps.get(self.id) is self
 
-    def seconds_open(self) -> float:
-        """Return how long ago it began."""
-        return round(self.recorder.monotonic() - self._origin, 6)
-
     def retell(self, name: str, kind: str, context: dict[str, Any]) -> None:
         """
         Say anew what the step is, now that more is known than at its start.

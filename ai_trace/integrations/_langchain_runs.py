@@ -14,6 +14,7 @@ from ai_trace.integrations._foreign_step import ForeignStep, begin
 from ai_trace.integrations._hooked_calls import server_of, with_cost
 from ai_trace.integrations._langchain_messages import answer_of, readable
 from ai_trace.integrations._openai_messages import tools
+from ai_trace.integrations._time_open import seconds_open
 from ai_trace.integrations._wire import Facts, told
 
 
@@ -233,14 +234,15 @@ def count_chunk(step: ForeignStep, *, says_something: bool) -> None:
     """Take note of a chunk of a stream."""
     seen = step.facts.setdefault("seen", {"chunks": 0})
     seen["chunks"] += 1
-    seen.setdefault("time_to_first_chunk", step.seconds_open())
-    if says_something:
-        seen.setdefault("time_to_first_content", step.seconds_open())
+    if seen["chunks"] == 1:
+        seen["time_to_first_chunk"] = seconds_open(step)
+    if says_something and "time_to_first_content" not in seen:
+        seen["time_to_first_content"] = seconds_open(step)
 
 
 def answered(step: ForeignStep, response: Any) -> Facts:
     """Return the result of a call."""
-    result = {**answer_of(response), **step.facts.get("seen", {})}
+    result = {**answer_of(response), **told(**step.facts.get("seen", {}))}
     return with_cost(result, step.facts.get("asked", {}))
 
 

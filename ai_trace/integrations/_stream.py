@@ -14,6 +14,7 @@ from typing import Any
 from typing_extensions import Self
 
 from ai_trace.integrations._call import Call
+from ai_trace.integrations._time_open import seconds_open
 from ai_trace.integrations._wire import Facts, Fold
 from ai_trace.typing import Outcome
 
@@ -32,10 +33,10 @@ class Passing:
         self._call = call
         self._fold = fold
         self._response = weakref.ref(response)
-        self._now = call.recorder.monotonic
         self._chunks = 0
         self._first_chunk: float | None = None
         self._first_content: float | None = None
+        self._has_content = False
         self._is_over = False
         self.is_reading = False
         self.is_left = False
@@ -52,10 +53,11 @@ class Passing:
         # something fails.
         try:
             self._chunks += 1
-            if self._first_chunk is None:
-                self._first_chunk = self._now()
-            if self._fold.add(chunk) and self._first_content is None:
-                self._first_content = self._now()
+            if self._chunks == 1:
+                self._first_chunk = seconds_open(self._call)
+            if self._fold.add(chunk) and not self._has_content:
+                self._has_content = True
+                self._first_content = seconds_open(self._call)
         except Exception as exc:
             self._call.lose(exc)
 
@@ -103,12 +105,12 @@ class Passing:
 
     def _result(self) -> Facts:
         result = {**self._fold.result(), "chunks": self._chunks}
-        for name, moment in (
+        for name, seconds in (
             ("time_to_first_chunk", self._first_chunk),
             ("time_to_first_content", self._first_content),
         ):
-            if moment is not None:
-                result[name] = round(moment - self._call._origin, 6)
+            if seconds is not None:
+                result[name] = seconds
         return result
 
 

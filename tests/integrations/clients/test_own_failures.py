@@ -22,7 +22,7 @@ from ai_trace.integrations import (
 )
 from ai_trace.integrations._hooked_calls import with_cost
 from ai_trace.integrations.openai import _LIBRARY, wrap_openai
-from ai_trace.testing import CapturedSteps, capture
+from ai_trace.testing import CapturedSteps, SetClock, capture
 
 
 ASKED: dict[str, Any] = {"model": "gpt-5-mini", "messages": QUESTION}
@@ -48,6 +48,35 @@ def counted(steps: CapturedSteps) -> int:
 def quiet(caplog: pytest.LogCaptureFixture) -> None:
     """Expect the one line of the log that says what failed."""
     caplog.set_level(logging.CRITICAL, "ai_trace")
+
+
+class StoppedClock(SetClock):
+    """A clock of the program's own that tells no time any more."""
+
+    is_stopped = False
+
+    def monotonic(self) -> float:
+        """Return the seconds that have passed, or fail."""
+        return broken() if self.is_stopped else super().monotonic()
+
+
+def test_a_clock_that_fails_in_a_stream(
+    server: LlmServer, client: openai.OpenAI
+) -> None:
+    """What came is recorded, without the times that are not known."""
+    clock = StoppedClock()
+    server.will(chat_stream("Par", "is."))
+    with capture(clock=clock) as steps:
+        stream = client.chat.completions.create(**ASKED, stream=True)
+        clock.is_stopped = True
+        chunks = list(stream)
+        clock.is_stopped = False
+    (record,) = steps
+
+    assert 5 == len(chunks)
+    assert "Paris." == record.result["messages"][0]["parts"][0]["content"]
+    assert not {"time_to_first_chunk", "time_to_first_content"} & set(record.result)
+    assert {"step": {"time lost: ZeroDivisionError": 3}} == steps.tracer.health()
 
 
 def test_reading_the_request(
