@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Callable, Optional
 
 from ai_trace._named import NamedTuple
+from ai_trace._patterns import compiled
 from ai_trace._secret_names import OPEN, TOKEN, Names, looks_drawn
 from ai_trace._stand_ins import (
     is_code,
@@ -42,10 +43,8 @@ CHANGED = r"(\\{0,3}[\"']) -> \1"
 # The item of a list in YAML, on a line of its own.
 ITEM = r"(?::[ \t]{0,8}|(?!:)[^\r\n]{0,128})\r?\n[ \t]{0,64}- ([\"']?)(?=[^\s\"'])"
 # The entry of an object: "cookies": {"sid": "x", ...
-ENTRY = (
-    r"(?:[=:] ?\{|\\{0,3}[\"'],)[\s\\nrt]{0,32}\\{0,3}[\"'][\w.-]{1,64}"
-    r"\\{0,3}[\"'] ?: ?(\\{0,3}[\"'])"
-)
+ENTRY = r"(?:[=:] ?\{|\\{0,3}[\"'],)[\s\\nrt]{0,35}[\"'][\w.-]{1,64}"
+GIVES = r"\\{0,3}[\"'] ?: ?(\\{0,3}[\"'])"
 ANNOTATION = (
     r": ?&?[A-Za-z_][\w.\[\]]{0,40}(?: \| None)?[ \t]{0,8}"
     r"(?== ?[bBrRuUfF]{0,2}[\"'])"
@@ -63,23 +62,6 @@ FLAG = (
     r"(?: {1,4}(?=[^\s-])|[\"'], ?(?=[\"'][^-]))"
 )
 
-_sign = re.compile(SIGN).match
-_next_line = re.compile(NEXT_LINE).match
-_in_list = re.compile(IN_LIST).match
-_quote = re.compile(QUOTE).match
-_pairs = re.compile(PAIR).finditer
-_next = re.compile(NEXT).match
-_changed = re.compile(CHANGED).match
-_item = re.compile(ITEM).match
-_entry = re.compile(ENTRY).match
-_annotation = re.compile(ANNOTATION).match
-_block = re.compile(BLOCK).match
-_scheme = re.compile(SCHEME).match
-_plain = re.compile(PLAIN).match
-_cookies = re.compile(COOKIES).match
-_plain_end = re.compile(PLAIN_END).match
-_end_of_line = re.compile(END_OF_LINE).match
-_flags = re.compile(FLAG).finditer
 
 # What is said of a secret in prose: "password: required".
 _SAID = frozenset(
@@ -121,7 +103,7 @@ def assigned(text: str, names: Names) -> Iterator[Span]:
 def paired(text: str, names: Names) -> Iterator[Span]:
     """Yield where the values of pairs, such as headers, begin and end."""
     done = 0
-    for pair in _pairs(text.replace("[", "(")):
+    for pair in compiled(PAIR).finditer(text.replace("[", "(")):
         start = pair.end()
         says = names.say(pair[2]) if start >= done else OPEN
         if says and not is_placeholder(text, start):
@@ -135,7 +117,7 @@ def paired(text: str, names: Names) -> Iterator[Span]:
 def flagged(text: str) -> Iterator[Span]:
     """Yield where the values of secret options of a command line begin and end."""
     done = 0
-    for flag in _flags(text):
+    for flag in compiled(FLAG).finditer(text):
         start = flag.end()
         if start < done or is_placeholder(text, start):
             continue
@@ -168,6 +150,15 @@ def _spans_after(text: str, at: int, says: int, names: Names) -> Iterator[Span]:
         span = _next_in_list(text, at, span[1], says)
 
 
+def _item(text: str, at: int) -> re.Match[str] | None:
+    return compiled(ITEM).match(text, at)
+
+
+def _entry(text: str, at: int) -> re.Match[str] | None:
+    key = compiled(ENTRY).match(text, at)
+    return compiled(GIVES).match(text, key.end()) if key else None
+
+
 def _each(text: str, at: int, follows: Follows, names: Names) -> Iterator[Span]:
     """Yield what of a list looks like a secret: names of secrets are listed, too."""
     further = follows(text, at)
@@ -175,7 +166,7 @@ def _each(text: str, at: int, follows: Follows, names: Names) -> Iterator[Span]:
         start = further.end()
         at = end_of_quoted(text, start, further[1]) if further[1] else 0
         at = at or plain_span(text, start, len(text))[1]
-        is_alone = further[1] or _end_of_line(text, at)
+        is_alone = further[1] or compiled(END_OF_LINE).match(text, at)
         if is_alone and looks_secret(text[start:at], names):
             yield start, at
         further = follows(text, at)
@@ -191,20 +182,20 @@ def looks_secret(value: str, names: Names) -> bool:
 def _next_in_list(text: str, at: int, end: int, says: int) -> Span | None:
     """Return the next secret of a list or change, behind one that ends in it."""
     opening = _opening(text, at)
-    follows = _next if opening and opening.is_list else _changed
-    further = follows(text, end)
+    follows = compiled(NEXT if opening and opening.is_list else CHANGED)
+    further = follows.match(text, end)
     while further is not None:
         start = further.end()
         end = end_of_quoted(text, start, further[1])
         if is_given(text, start, end, says):
             return start, end
-        further = follows(text, end)
+        further = follows.match(text, end)
     return None
 
 
 def _block_after(text: str, at: int) -> Span | None:
     """Return the lines that YAML takes as one text: all that go in as far."""
-    block = _block(text, at)
+    block = compiled(BLOCK).match(text, at)
     if block is None:
         return None
     end = text.find("\n", block.end())
@@ -215,15 +206,15 @@ def _block_after(text: str, at: int) -> Span | None:
 
 def _opening(text: str, at: int) -> _Opening | None:
     """Return what opens a value behind its sign, or behind the type that is between."""
-    annotation = _annotation(text, at)
-    sign = _sign(text, annotation.end() if annotation else at)
+    annotation = compiled(ANNOTATION).match(text, at)
+    sign = compiled(SIGN).match(text, annotation.end() if annotation else at)
     if sign is None:
         return None
-    line = _next_line(text, sign.end())
+    line = compiled(NEXT_LINE).match(text, sign.end())
     start = line.end() if line else sign.end()
-    list_ = _in_list(text, start)
+    list_ = compiled(IN_LIST).match(text, start)
     start = list_.end() if list_ else start
-    quote = _quote(text, start)
+    quote = compiled(QUOTE).match(text, start)
     return _Opening(
         sign[1],
         sign[2],
@@ -240,7 +231,8 @@ def _value_after(text: str, at: int, says: int, names: Names) -> Span | None:
     said = text[max(0, at - 16) : at].rstrip(" \"'\\]").lower()
     # In Markdown a value stands in backticks, in JavaScript some texts do.
     start = opening.end + text.startswith("`", opening.end)
-    scheme = _scheme(text, start) if said.endswith("authorization") else None
+    is_header = said.endswith("authorization")
+    scheme = compiled(SCHEME).match(text, start) if is_header else None
     if scheme:
         start = scheme.end()
     if is_placeholder(text, start) or is_prompt(text, at, opening.quote):
@@ -256,7 +248,7 @@ def _value_after(text: str, at: int, says: int, names: Names) -> Span | None:
     if is_code(text, start, at, names) or is_place(text, start, at, said):
         return None
     if is_colon and said.endswith(("cookie", "cookies")):
-        cookies = _cookies(text, start)
+        cookies = compiled(COOKIES).match(text, start)
         return (start, cookies.end()) if cookies else None
     if scheme and scheme[0][0].isupper():
         return plain_span(text, start, len(text))
@@ -306,9 +298,9 @@ def plain_span(text: str, start: int, stop: int) -> Span:
     """Return where a value without quotes ends; its sentence may end there, too."""
     end = start
     while True:
-        found = _plain(text, end, stop)
+        found = compiled(PLAIN).match(text, end, stop)
         end = found.end() if found else stop
-        if end >= stop or _plain_end(text, end):
+        if end >= stop or compiled(PLAIN_END).match(text, end):
             break
         end += 1
     while end > start and text[end - 1] == ".":
@@ -328,4 +320,4 @@ def _stands_alone(text: str, start: int, value: str) -> bool:
     """Tell whether a value is all that its line says of the secret."""
     if not value or value.lower() in _SAID:
         return False
-    return _end_of_line(text, start + len(value)) is not None
+    return compiled(END_OF_LINE).match(text, start + len(value)) is not None

@@ -12,12 +12,15 @@ from typing import BinaryIO
 
 from ai_trace._files import without_header
 from ai_trace._glance import glancer
-from ai_trace._lines import TOO_LARGE, Line, decode, open_anywhere
+from ai_trace._lines import LINE_LIMIT, TOO_LARGE, Line, decode, open_anywhere
+from ai_trace._plain_record import plain_record
 from ai_trace._record import SessionHeader, StepRecord
 from ai_trace.exceptions import TraceReadError
 
 
 _OPEN_LIMIT = 16
+# For fewer it is not worth the time to load what decodes plain lines.
+_MANY = 1_000
 _NO_PART = -1
 
 
@@ -122,22 +125,30 @@ class LineStore:
         offset = self._offset[number]
         file.seek(offset)
         try:
-            line = Line(offset, size, file.read(size), True)
+            data = file.read(size)
+            plain = self._plain(data, self._headers[part])
         except MemoryError:
             raise self._too_large(part, offset) from None
-        record = decode(line, self._headers[part])
+        if plain is not None:
+            return plain
+        record = decode(Line(offset, size, data, True), self._headers[part])
         if isinstance(record, StepRecord):
             return record
         if TOO_LARGE in record:
             raise self._too_large(part, offset)
         # At a glance a key may stand twice: then the last one counts.
-        parted = without_header(line.data)
-        data = line.data if parted is None else parted[0]
-        (plain,) = glancer()(data, [data])
-        if plain is None:
+        parted = without_header(data)
+        data = data if parted is None else parted[0]
+        (looked,) = glancer()(data, [data])
+        if looked is None:
             msg = f"{self._paths[part]} changed while it was shown; read it again."
             raise TraceReadError(msg)
         return StepRecord(data, self._headers[part])
+
+    def _plain(self, data: bytes, header: SessionHeader) -> StepRecord | None:
+        if len(self._size) < _MANY or len(data) > LINE_LIMIT:
+            return None
+        return plain_record(data, header)
 
     def _too_large(self, part: int, offset: int) -> TraceReadError:
         path = self._paths[part]

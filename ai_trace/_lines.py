@@ -7,6 +7,7 @@ damage costs the damaged line. The records are decoded in one place, ``decode``.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -214,7 +215,29 @@ def finish_line(file: BinaryIO, offset: int, data: bytes) -> Line:
         data = b""
         while not ended and (more := file.readline(_BLOCK)):
             size, ended = size + len(more), more.endswith(b"\n")
+            if not ended and more[-1] == 0:
+                size += _pass_hole(file)
     return Line(offset, size, data, ended)
+
+
+def _pass_hole(file: BinaryIO) -> int:
+    # A sparse file may have a hole of any size, which is read as zeros.
+    seek_data = getattr(os, "SEEK_DATA", None)
+    if seek_data is None or not isinstance(getattr(file, "raw", None), io.FileIO):
+        return 0
+    begin, descriptor = file.tell(), file.fileno()
+    # The file knows nothing of this: it has to find the descriptor where it was.
+    before = os.lseek(descriptor, 0, os.SEEK_CUR)
+    try:
+        end = os.lseek(descriptor, begin, seek_data)
+    except OSError as exc:
+        from errno import ENXIO
+
+        # Nothing else follows.
+        end = os.fstat(descriptor).st_size if exc.errno == ENXIO else begin
+    os.lseek(descriptor, before, os.SEEK_SET)
+    file.seek(end)
+    return end - begin
 
 
 def decode(line: Line, header: SessionHeader) -> StepRecord | str:

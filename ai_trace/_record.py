@@ -96,7 +96,7 @@ class StepRecord:
         """
         data = decode_line(line)
         if "session" not in data:
-            return cls._checked(data, line.rstrip(b"\r\n") + b"\n", header)
+            return cls.checked(data, line.rstrip(b"\r\n") + b"\n", header)
         data.pop("session")
         return cls.from_dict(data, header)
 
@@ -122,12 +122,13 @@ class StepRecord:
         except (ValueError, RecursionError) as exc:
             msg = f"not a step ({exc})"
             raise TraceLineError(msg) from None
-        return cls._checked(data, line, header)
+        return cls.checked(data, line, header)
 
     @classmethod
-    def _checked(
+    def checked(
         cls, data: dict[str, Any], line: bytes, header: SessionHeader | None
     ) -> StepRecord:
+        """Make a record of a line that was decoded; raises as ``from_line`` does."""
         check_step(data)
         record = cls(line, header)
         record._fields = data
@@ -309,10 +310,15 @@ def decode_line(line: bytes) -> dict[str, Any]:
     if type(data) is not dict:
         msg = "not a JSON object"
         raise TraceLineError(msg)
-    if line.count(b"[") + line.count(b"{") > _DEEPEST and _is_too_deep(data):
+    if may_be_too_deep(line) and _is_too_deep(data):
         msg = f"nested more than {_DEEPEST} deep"
         raise TraceLineError(msg)
     return data
+
+
+def may_be_too_deep(line: bytes) -> bool:
+    """Tell quickly whether a line may be nested deeper than is read."""
+    return len(line) > _DEEPEST and line.count(b"[") + line.count(b"{") > _DEEPEST
 
 
 def _is_too_deep(data: Any) -> bool:
@@ -341,11 +347,10 @@ _decoder = json.JSONDecoder(
     parse_constant=_refuse_constant, object_pairs_hook=_refuse_duplicates
 )
 
-_REQUIRED: tuple[tuple[str, tuple[type, ...]], ...] = (
+_REQUIRED = ("name", "outcome")
+_FIELDS: tuple[tuple[str, tuple[type, ...]], ...] = (
     ("name", (str,)),
     ("outcome", (str,)),
-)
-_OPTIONAL: tuple[tuple[str, tuple[type, ...]], ...] = (
     ("id", (str,)),
     ("kind", (str,)),
     ("parent_id", (str, type(None))),
@@ -370,27 +375,22 @@ def check_step(data: dict[str, Any]) -> None:
     Raises:
         TraceLineError: If a field that every step has is missing, or any is wrong.
     """
-    for key, kinds in _REQUIRED:
-        if key not in data:
-            msg = f"not a step ({key!r} is missing)"
-            raise TraceLineError(msg)
-        _check_type(key, data[key], kinds)
-    for key, kinds in _OPTIONAL:
+    for key, kinds in _FIELDS:
         if key in data:
-            _check_type(key, data[key], kinds)
+            kind = type(value := data[key])
+            if kind not in kinds and (kind is bool or not isinstance(value, kinds)):
+                raise _no_step(key, f"is {_shown(value)}")
+            if kind in _NUMBER and not is_in_range(value):
+                raise _no_step(key, "is out of range")
+        elif key in _REQUIRED:
+            raise _no_step(key, "is missing")
     for key in ("logs", "notes"):
-        if not all(isinstance(entry, dict) for entry in data.get(key, ())):
-            msg = f"not a step ({key!r} holds something other than objects)"
-            raise TraceLineError(msg)
+        if not all(isinstance(entry, dict) for entry in data.get(key) or ()):
+            raise _no_step(key, "holds something other than objects")
 
 
-def _check_type(key: str, value: object, kinds: tuple[type, ...]) -> None:
-    if not isinstance(value, kinds) or isinstance(value, bool):
-        msg = f"not a step ({key!r} is {_shown(value)})"
-        raise TraceLineError(msg)
-    if isinstance(value, _NUMBER) and not is_in_range(value):
-        msg = f"not a step ({key!r} is out of range)"
-        raise TraceLineError(msg)
+def _no_step(key: str, what: str) -> TraceLineError:
+    return TraceLineError(f"not a step ({key!r} {what})")
 
 
 def _shown(value: object) -> str:

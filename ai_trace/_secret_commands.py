@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ai_trace._secret_tokens import compiled
+from ai_trace._patterns import compiled
 
 
 # Between the words of a command line, and of a list of them.
@@ -75,8 +75,6 @@ _FEW, _MANY = 24, 72
 
 ODD = "[^A-Za-z0-9_@:=+/-]"
 
-_odd = re.compile(ODD)
-
 
 def gives_secret(items: Sequence[Any]) -> bool:
     """Tell quickly whether a list is a command line that gives a secret."""
@@ -116,6 +114,6 @@ def _shown(item: object) -> str:
     if type(item) is not str:
         return "x"
     if ":" in item or "=" in item or item[:1] == "-":
-        return _odd.sub("x", item[:_MANY])
+        return compiled(ODD).sub("x", item[:_MANY])
     # The name of a program stands at the end of its path.
-    return _odd.sub("x", item[-_FEW:])
+    return compiled(ODD).sub("x", item[-_FEW:])

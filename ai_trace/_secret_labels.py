@@ -7,10 +7,10 @@ outputs of Terraform ``"db_password": {"type": "string", "value": "x"}``.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from ai_trace._assigned import Span, end_of_quoted, is_given, plain_span
+from ai_trace._patterns import compiled
 from ai_trace._secret_names import OPEN, Names
 from ai_trace._stand_ins import is_placeholder
 
@@ -29,16 +29,10 @@ SECURE = r",\s{0,16}\\{0,3}\"Type\\{0,3}\": ?\\{0,3}\"SecureString\\{0,3}\"\Z"
 OWNER = r"([\w.-]{1,64})\\{0,3}[\"'] ?: ?\Z"
 OWNED = r"[\w\s\\\"',:]{0,128}\Z"
 
-_value = re.compile(VALUE)
-_label = re.compile(LABEL).search
-_secure = re.compile(SECURE)
-_owner = re.compile(OWNER).search
-_owned = re.compile(OWNED).match
-
 
 def signed(text: str) -> str:
     """Return a text with a sign behind each word that may name a value further on."""
-    if "lue" not in text or _value.search(text) is None:
+    if "lue" not in text or compiled(VALUE).search(text) is None:
         return text
     # What is indented stands on a line of its own.
     text = text.replace("  v", "  _").replace("httpOnly", "cookie:")
@@ -50,7 +44,7 @@ def signed(text: str) -> str:
 def named(text: str, names: Names) -> Iterator[Span]:
     """Yield where the values of objects that name them begin and end."""
     done = 0
-    for found in _value.finditer(text):
+    for found in compiled(VALUE).finditer(text):
         start, quote = found.end(), found[1]
         before = text[max(0, found.start() - _BEFORE) : found.start()]
         name = "cookie" if _is_cookie(text, start) else _name_before(before, quote)
@@ -84,12 +78,14 @@ def _name_before(text: str, quote: str) -> str:
     """Return what is named at the end of a text, just before "va" of "value"."""
     # Lines of a plan of Terraform begin with "+" or "~".
     parts = text[: -2 - len(quote)].rstrip(" \t\r\n+~").removesuffix(",")
-    parts = _secure.sub("", parts)
+    parts = compiled(SECURE).sub("", parts)
     if text[-2:] not in ("va", "Va") or not text[:-2].endswith(quote):
         return ""
     outer, brace, inner = text[: -2 - len(quote)].rpartition("{")
-    owner = _owner(outer) if quote and brace and _owned(inner) else None
+    is_owned = quote and brace and compiled(OWNED).match(inner)
+    owner = compiled(OWNER).search(outer) if is_owned else None
     if owner is not None:
         return owner[1]
-    label = _label(parts.removesuffix(quote) if quote else parts.rstrip("\"'"))
+    parts = parts.removesuffix(quote) if quote else parts.rstrip("\"'")
+    label = compiled(LABEL).search(parts)
     return label[2] if label is not None and label[1] == quote else ""

@@ -4,9 +4,10 @@ Names that say that a value is a secret.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
+
+from ai_trace._patterns import compiled
 
 
 OPEN, TOKEN, SECRET, PASSWORD = range(4)
@@ -36,8 +37,8 @@ _SEPARATORS = {ord(mark): None for mark in "_-. "}
 _BESIDE_LETTERS = {ord(mark): None for mark in f"_-. {_DIGITS}"}
 _NAME_LENGTH = 64
 
-_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}\Z")
-_LAST_WORD = re.compile(r"[\w-]{1,64}\Z")
+ADDRESS = r"0x[0-9a-fA-F]{40}\Z"
+LAST_WORD = r"[\w-]{1,64}\Z"
 
 
 def spelled(name: str) -> str:
@@ -51,7 +52,7 @@ def looks_drawn(text: str) -> bool:
 
     Public addresses of a blockchain are let through: agents trade tokens, too.
     """
-    if any(map(str.isspace, text)) or _ADDRESS.match(text):
+    if any(map(str.isspace, text)) or compiled(ADDRESS).match(text):
         return False
     if len(text) >= 20:
         return True
@@ -143,8 +144,6 @@ KNOWN_NAMES = ":(?:{})".format(
 ANY_NAME = r":(?<=[\w\"' \]]:)"
 COLUMN = r"(?<=[\w\"'\]])[ \t]{1,64}:"
 
-_column = re.compile(COLUMN)
-
 
 def _with_colons(text: str) -> str:
     """
@@ -154,7 +153,7 @@ def _with_colons(text: str) -> str:
     """
     text = f" {text}".replace("=", ":")
     if "  :" in text or ("\t" in text and "\t:" in text):
-        return _column.sub(lambda found: f":{found[0][:-1]}", text)
+        return compiled(COLUMN).sub(lambda found: f":{found[0][:-1]}", text)
     return text
 
 
@@ -166,11 +165,11 @@ class Names:
         own: Names as ``spelled`` returns them.
     """
 
-    __slots__ = ("_own", "_search")
+    __slots__ = ("_own", "_signs")
 
     def __init__(self, own: frozenset[str]) -> None:
         self._own = own
-        self._search = re.compile(ANY_NAME if own else KNOWN_NAMES)
+        self._signs = ANY_NAME if own else KNOWN_NAMES
 
     def say(self, key: str) -> int:
         """
@@ -188,15 +187,15 @@ class Names:
         if self._own:
             return any(map(self.say, keys.split("\n")))
         bare = keys.lower().translate(_BESIDE_LETTERS).replace("\n", ":")
-        return self._search.search(f" {bare}:") is not None
+        return compiled(self._signs).search(f" {bare}:") is not None
 
     def may_be_in(self, text: str) -> bool:
         """Tell quickly whether a sign may follow such a name in a text."""
-        return self._search.search(_with_colons(text)) is not None
+        return compiled(self._signs).search(_with_colons(text)) is not None
 
     def signs(self, text: str) -> Iterator[tuple[int, int]]:
         """Yield where a sign follows such a name in a text, and what the name says."""
-        for colon in self._search.finditer(_with_colons(text)):
+        for colon in compiled(self._signs).finditer(_with_colons(text)):
             at = colon.start() - 1
             name = text[max(0, at - _NAME_LENGTH) : at].rstrip(" \t\"'\\]")
             says = self.end_says(name)
@@ -208,7 +207,7 @@ class Names:
     def end_says(self, text: str) -> int:
         """Return what the name says that a text ends with."""
         if self._own:
-            word = _LAST_WORD.search(text)
+            word = compiled(LAST_WORD).search(text)
             if word is not None and spelled(word[0]) in self._own:
                 return PASSWORD
         return _end_says(text)

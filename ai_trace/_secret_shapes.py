@@ -12,8 +12,9 @@ import re
 from collections.abc import Iterator, Sequence
 from functools import cache
 
+from ai_trace._patterns import compiled
 from ai_trace._secret_commands import commands, given
-from ai_trace._secret_tokens import DOT, MARK, TOKENS, compiled, token_pattern
+from ai_trace._secret_tokens import DOT, MARK, TOKENS, token_pattern
 
 
 BEARER = (

@@ -4,11 +4,11 @@ Finds secrets by the syntax around them: in calls, XML, HTML, SQL and manifests.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
 from ai_trace._assigned import Span, end_of_quoted, is_given
+from ai_trace._patterns import compiled
 from ai_trace._secret_names import Names
 from ai_trace._secret_shapes import holds_credentials
 from ai_trace._stand_ins import is_placeholder
@@ -56,24 +56,6 @@ SQL_QUOTE = (
     r"[\"'](?<=[dDyY] .)(?:(?<=[pP][aA][sS][sS][wW][oO][rR][dD] .)|(?<= [bB][yY] .))"
 )
 
-_sign_ins = re.compile(SIGN_IN).finditer
-_logins = re.compile(LOGIN).finditer
-_encoded = re.compile(ENCODED).finditer
-_first = re.compile(FIRST).match
-_second = re.compile(SECOND).match
-_tag_name = re.compile(TAG_NAME).match
-_inputs = re.compile(INPUT).finditer
-_type = re.compile(TYPE).search
-_given = re.compile(GIVEN).search
-_named = re.compile(NAMED).finditer
-_jars = re.compile(JAR).finditer
-_kind = re.compile(KIND).search
-_data = re.compile(DATA).finditer
-_entry = re.compile(ENTRY).match
-_gives = re.compile(GIVES).match
-_sensitive = re.compile(SENSITIVE).finditer
-_output = re.compile(OUTPUT).search
-_sql_quotes = re.compile(SQL_QUOTE).finditer
 
 _ROLES = frozenset("role user group options encrypted with login".split())
 
@@ -93,11 +75,11 @@ def may_state(text: str) -> bool:
 def signed_in(text: str) -> Iterator[Span]:
     """Yield the passwords that clients are given beside a name, from left to right."""
     done = 0
-    heads = [found.end() for found in _sign_ins(text)]
-    heads += [found.end() for found in _logins(text)]
+    heads = [found.end() for found in compiled(SIGN_IN).finditer(text)]
+    heads += [found.end() for found in compiled(LOGIN).finditer(text)]
     for head in sorted(heads):
-        first = _first(text, head)
-        second = _second(text, first.end()) if first else None
+        first = compiled(FIRST).match(text, head)
+        second = compiled(SECOND).match(text, first.end()) if first else None
         if second is None or second.end() < done:
             continue
         start = second.end()
@@ -109,7 +91,7 @@ def signed_in(text: str) -> Iterator[Span]:
 
 def authorized(text: str) -> Iterator[Span]:
     """Yield names and passwords as Docker and npm keep them: ``_auth=YW5uOng=``."""
-    for found in _encoded(text):
+    for found in compiled(ENCODED).finditer(text):
         if holds_credentials(found[1]):
             yield found.span(1)
 
@@ -125,7 +107,7 @@ def marked_up(text: str, names: Names) -> Iterator[Span]:
         *_in_inputs(text),
         *_in_elements(text, names),
         *_in_attributes(text, names),
-        *((jar.end(), text.index(" for ", jar.end())) for jar in _jars(text)),
+        *_in_jars(text),
     ]
     for start, end in sorted(spans):
         if start >= done:
@@ -133,18 +115,24 @@ def marked_up(text: str, names: Names) -> Iterator[Span]:
             yield start, end
 
 
+def _in_jars(text: str) -> Iterator[Span]:
+    for found in compiled(JAR).finditer(text) if "<Cookie" in text else ():
+        yield found.end(), text.index(" for ", found.end())
+
+
 def _in_elements(text: str, names: Names) -> Iterator[Span]:
     if "</" not in text or not names.may_be_in(text.replace(">", ":")):
         return
     for at, says in names.signs(text.replace(">", ":")):
         close = text.rfind("</", max(0, at - _TAG), at)
-        if close < 0 or text[at] != ">" or not _tag_name(text[close + 2 : at]):
+        if close < 0 or text[at] != ">":
+            continue
+        name = text[close + 2 : at]
+        if not compiled(TAG_NAME).match(name):
             continue
         start, end = _content(text, close)
         before = text[max(0, start - _ELEMENT) : start]
-        is_whole = not is_placeholder(text, start) and _opens(
-            before, text[close + 2 : at]
-        )
+        is_whole = not is_placeholder(text, start) and _opens(before, name)
         if is_whole and is_given(text, start, end, says):
             yield start, end
 
@@ -170,8 +158,9 @@ def _opens(before: str, name: str) -> bool:
 
 
 def _in_inputs(text: str) -> Iterator[Span]:
-    for found in _inputs(text) if "<input" in text else ():
-        given = _given(found[0]) if _type(found[0]) else None
+    for found in compiled(INPUT).finditer(text) if "<input" in text else ():
+        is_hidden = compiled(TYPE).search(found[0])
+        given = compiled(GIVEN).search(found[0]) if is_hidden else None
         if given is not None:
             start = found.start() + given.end()
             end = end_of_quoted(text, start, given[1])
@@ -180,7 +169,7 @@ def _in_inputs(text: str) -> Iterator[Span]:
 
 
 def _in_attributes(text: str, names: Names) -> Iterator[Span]:
-    for found in _named(text):
+    for found in compiled(NAMED).finditer(text):
         says, start = names.end_says(found[2]), found.end()
         if says and not is_placeholder(text, start):
             if found[3]:
@@ -198,9 +187,9 @@ def set_apart(text: str) -> Iterator[Span]:
     All data of an object of Kubernetes whose kind is ``Secret``, and what Terraform
     calls sensitive: ``"conn": {"value": "x", "sensitive": true}``.
     """
-    if "Secret" in text and _kind(text):
+    if "Secret" in text and compiled(KIND).search(text):
         done = 0
-        for found in _data(text):
+        for found in compiled(DATA).finditer(text):
             start = found.end()
             if start < done:
                 continue
@@ -215,12 +204,12 @@ def set_apart(text: str) -> Iterator[Span]:
 
 def _end_of_entries(text: str, start: int) -> int:
     """Return where the last text ends of an object of JSON that holds only texts."""
-    entry = _entry(text, start)
-    value = _gives(text, entry.end()) if entry else None
+    entry = compiled(ENTRY).match(text, start)
+    value = compiled(GIVES).match(text, entry.end()) if entry else None
     while value is not None:
         start = end_of_quoted(text, value.end(), value[1]) + len(value[1])
-        entry = _entry(text, start)
-        value = _gives(text, entry.end()) if entry else None
+        entry = compiled(ENTRY).match(text, start)
+        value = compiled(GIVES).match(text, entry.end()) if entry else None
     return start
 
 
@@ -237,13 +226,14 @@ def _end_of_block(text: str, at: int) -> int:
 
 def _outputs(text: str) -> Iterator[Span]:
     done = 0
-    for found in _sensitive(text):
+    for found in compiled(SENSITIVE).finditer(text):
         brace = text.rfind("{", max(0, found.start() - _ELEMENT), found.start())
         if brace < 0:
             continue
         first = max(done, brace)
         last = text.find("}", found.end(), found.end() + _ELEMENT)
-        output = _output(text[first : last if last >= 0 else len(text)][: 2 * _ELEMENT])
+        inside = text[first : last if last >= 0 else len(text)][: 2 * _ELEMENT]
+        output = compiled(OUTPUT).search(inside)
         if output is not None and not is_placeholder(text, first + output.end()):
             start = first + output.end()
             end = end_of_quoted(text, start, output[1])
@@ -255,7 +245,7 @@ def _outputs(text: str) -> Iterator[Span]:
 def stated(text: str) -> Iterator[Span]:
     """Yield the passwords in SQL: ``IDENTIFIED BY 'x'``, ``ROLE ann PASSWORD 'x'``."""
     done = 0
-    for found in _sql_quotes(text):
+    for found in compiled(SQL_QUOTE).finditer(text):
         start = found.end()
         if start < done or is_placeholder(text, start):
             continue

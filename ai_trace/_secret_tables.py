@@ -7,10 +7,10 @@ Of a column with the name of a secret as its head only what looks like one is ta
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from ai_trace._assigned import Span, looks_secret
+from ai_trace._patterns import compiled
 from ai_trace._secret_names import TOKEN, Names, looks_drawn
 
 
@@ -26,8 +26,6 @@ RULE = r"\n[ \t]{0,16}[|+]?[ :]?--[-:|+ ]{1,512}(?=[\r\n])"
 # The first head of CSV: no space is behind its comma, as it is in a sentence.
 FIRST = r"[^{\[(<\n,\t|][^\n,\t|]{0,63}[,\t|](?=[^\s|])"
 
-_rules = re.compile(RULE).finditer
-_first = re.compile(FIRST).match
 
 _AROUND = " \t\r\"'`*"
 
@@ -45,12 +43,12 @@ def columns(text: str, names: Names) -> Iterator[Span]:
     """
     head = text[:_HEAD].partition("\n")[0]
     done = len(head) + 1
-    first = _first(head)
+    first = compiled(FIRST).match(head)
     if first is not None:
         for span in _rows(text, head, (done, len(text)), first[0][-1], names):
             done = span[1]
             yield span
-    rules = list(_rules(text)) if "|" in text and "---" in text else []
+    rules = list(compiled(RULE).finditer(text)) if "|" in text and "---" in text else []
     # Each table ends at the next rule at the latest, so that no line is read twice.
     ends = [rule.start() for rule in rules[1:]] + [len(text)]
     for rule, end in zip(rules, ends):

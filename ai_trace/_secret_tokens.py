@@ -5,7 +5,6 @@ Tokens that are known by their prefix, and the quick look for them.
 from __future__ import annotations
 
 import re
-from functools import cache
 
 
 # Kind, prefix of fixed width, rest: to the end of the word, for what follows it at once
@@ -137,13 +136,6 @@ TOKENS = (
     ),
     ("jwt", "eyJ", r"[A-Za-z0-9_-]{10,600}\.[A-Za-z0-9_-]{10}[A-Za-z0-9_.-]*"),
 )
-
-
-# Compiled when first met: all that are known take 10 ms.
-@cache
-def compiled(pattern: str) -> re.Pattern[str]:
-    """Return a pattern compiled, once."""
-    return re.compile(pattern)
 
 
 def token_pattern(prefix: str, rest: str) -> str:

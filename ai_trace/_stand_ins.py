@@ -7,8 +7,7 @@ does not meet.
 
 from __future__ import annotations
 
-import re
-
+from ai_trace._patterns import compiled
 from ai_trace._secret_names import Names
 
 
@@ -38,20 +37,17 @@ MODULE = r"[a-z]{2,32}\.[a-z]{2,32}\Z"
 # Two capitals at least, as in SecretsCollection.
 CLASS = r"[A-Z][a-z]{2,16}[A-Z][a-z]{2,16}(?:[A-Z][a-z]{2,16})?\Z"
 
-is_placeholder = re.compile(PLACEHOLDER).match
-_code = re.compile(CODE).match
-_identifier = re.compile(IDENTIFIER).match
-_several = re.compile(SEVERAL).match
-_variable = re.compile(VARIABLE).match
-_module = re.compile(MODULE).match
-_class = re.compile(CLASS).match
+
+def is_placeholder(text: str, start: int = 0) -> bool:
+    """Tell whether what stands at a place of a text holds the place of a secret."""
+    return compiled(PLACEHOLDER).match(text, start) is not None
 
 
 def is_code(text: str, start: int, at: int, names: Names) -> bool:
     """Tell whether a value is read from elsewhere: ``password=settings.password``."""
-    if _code(text, start) or _is_unpacked(text, start, at):
+    if compiled(CODE).match(text, start) or _is_unpacked(text, start, at):
         return True
-    found = _identifier(text, start)
+    found = compiled(IDENTIFIER).match(text, start)
     if found is None:
         return False
     word = found[0]
@@ -92,15 +88,15 @@ def is_name(value: str, said: str) -> bool:
         said: The end of the name before it, in lower case.
     """
     if said.endswith("cookie"):
-        return _module(value) is not None
+        return compiled(MODULE).match(value) is not None
     name = said.rpartition(" ")[2].rpartition("\n")[2]
-    is_variable = _variable(value) is not None and "_" in name
+    is_variable = compiled(VARIABLE).match(value) is not None and "_" in name
     return is_variable and f"_{name}" in value.lower() and value.lower() != name
 
 
 def _is_unpacked(text: str, start: int, at: int) -> bool:
     """Tell whether one thing is given to several names: ``user, password = auth``."""
-    if text[at] != "=" or _several(text, start) is None:
+    if text[at] != "=" or compiled(SEVERAL).match(text, start) is None:
         return False
     line = text[max(0, at - 256) : at].rpartition("\n")[2]
     return "," in line and all(name.strip().isidentifier() for name in line.split(","))
@@ -109,7 +105,8 @@ def _is_unpacked(text: str, start: int, at: int) -> bool:
 def _is_type(word: str, name: str) -> bool:
     """Tell whether a class is named for what it is: ``secrets: SecretsCollection``."""
     last = name.lower().rpartition("_")[2].rpartition(" ")[2].rpartition("\n")[2]
-    return _class(word) is not None and len(last) > 2 and word.lower().startswith(last)
+    is_class = compiled(CLASS).match(word) is not None
+    return is_class and len(last) > 2 and word.lower().startswith(last)
 
 
 def _is_plain_word(word: str) -> bool:

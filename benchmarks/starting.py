@@ -40,9 +40,15 @@ def rows(pythons: dict[str, str], peers: str, runs: int) -> Iterator[Row]:
     """
     commands = [[peers, "-c", statement] for statement in NAMES.values()]
     for name, python in pythons.items():
-        bare, mine, *others = in_turns(
-            runs, [python, "-c", "pass"], [python, "-c", IMPORT], *commands
+        bare, wrapt, mine, *others = in_turns(
+            runs,
+            [python, "-c", "pass"],
+            [python, "-c", "import wrapt"],
+            [python, "-c", IMPORT],
+            *commands,
         )
+        row = f"import, over that of wrapt, {name}"
+        yield Row(row, mine.seconds - wrapt.seconds, target=0.04)
         for other, run in zip(NAMES, others):
             yield Row(
                 f"import, over a start, {name}",

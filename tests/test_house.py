@@ -66,6 +66,7 @@ FLOORS = {
         "_remarks",
         "_header",
         "_record",
+        "_plain_record",
         "_plain_lines",
         "_glance",
         "_problem",

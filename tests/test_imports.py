@@ -25,8 +25,7 @@ if sys.version_info >= (3, 14):
     STDLIB.append("string.templatelib")  # a template says of itself nowhere what it is
 OUTSIDE = {"ai_trace", "wrapt", "typing_extensions"}
 EXTRA = {"msgspec"}  # the extra `fast`, used where it is installed
-MILLISECONDS = 40
-RUNS = 25
+CALLS = 32_000
 
 LOADED = """
 import json, sys, sysconfig
@@ -90,11 +89,33 @@ import threading
 print(json.dumps({"touched": touched, "threads": threading.active_count()}))
 """
 
-SECONDS = """
-import time, wrapt
-start = time.process_time()
+COUNTED = """
+import sys, wrapt
+count = 0
+def counting(frame, event, argument):
+    global count
+    count += event in ("call", "c_call")
+sys.setprofile(counting)
 from ai_trace import *
-print(time.process_time() - start)
+sys.setprofile(None)
+print(count)
+"""
+
+PATTERNS = """
+import json
+from ai_trace import *
+from ai_trace._patterns import compiled
+counts = []
+def count():
+    counts.append(compiled.cache_info().currsize)
+count()
+with Tracer("bot", auto_save=False):
+    count()
+    with step("decide", symbol="BTCUSDT", price=101.5):
+        count()
+    with step("decide", header="password: hunter2"):
+        count()
+print(json.dumps(counts))
 """
 
 
@@ -156,13 +177,27 @@ def test_nothing_is_said(tmp_path: Path) -> None:
 
 
 def test_import_is_quick(tmp_path: Path) -> None:
-    """The import takes at most 40 ms of processor time more than that of wrapt."""
-    taken: list[float] = []
-    while len(taken) < RUNS and min(taken, default=1.0) * 1000 > MILLISECONDS:
-        # What else the machine does can only add: one run that is quick enough says it.
-        taken.append(run(SECONDS, tmp_path))
+    """The import makes at most 32,000 calls more than that of wrapt.
 
-    assert min(taken) * 1000 <= MILLISECONDS
+    It may take 40 ms more. Calls are counted, in Python and in C, since a time hangs on
+    what else the machine does. Where the limit was set, 24,000 to 28,000 calls, on
+    Python 3.9 to 3.13, took 21 to 31 ms of the processor, so 32,000 stay below 40.
+    With 60 patterns compiled at import they were 62,000, and took 35 to 45 ms.
+    `nox -s bench` measures the time.
+    """
+    # Only then the byte code is there, as it is at every start but the first.
+    run(COUNTED, tmp_path)
+    count = run(COUNTED, tmp_path)
+
+    assert count <= CALLS
+
+
+def test_patterns_are_compiled_when_they_are_needed(tmp_path: Path) -> None:
+    """The import and a tracer compile no pattern, plain values one: that of names."""
+    imported, traced, plain, secret = run(PATTERNS, tmp_path)
+
+    assert (0, 0, 1) == (imported, traced, plain)
+    assert secret > plain
 
 
 def test_who_traces_no_function_loads_no_wrapt(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from itertools import islice
 import pytest
 from trace_lines import first_line, line, write
 
-from ai_trace import _line_store, reading
+from ai_trace import reading
+from ai_trace._line_store import LineStore
 from ai_trace.cli import main
 from ai_trace.render import json, markdown, text
 from ai_trace.render._style import Style
@@ -82,13 +83,13 @@ def test_the_first_page_comes_before_the_rest(tmp_path, monkeypatch, lines, word
     """Each step is loaded when it is shown: a page is out before the next is read."""
     write(tmp_path, *lines, first_line(0))
     loaded = []
-    decode = _line_store.decode
+    load = LineStore.load
 
-    def counting(one, session):
-        loaded.append(one.offset)
-        return decode(one, session)
+    def counting(store, number):
+        loaded.append(number)
+        return load(store, number)
 
-    monkeypatch.setattr(_line_store, "decode", counting)
+    monkeypatch.setattr(LineStore, "load", counting)
     screen = Screen(loaded)
     monkeypatch.setattr(sys, "stdout", screen)
 

@@ -335,6 +335,25 @@ def test_a_line_beyond_the_limit_is_passed_over(tmp_path):
     assert peak < 5 * LINE_LIMIT
 
 
+@pytest.mark.skipif(not hasattr(os, "SEEK_DATA"), reason="holes cannot be found")
+@pytest.mark.parametrize("behind", [b"x\n", b"x", b""])
+def test_a_hole_is_not_read_through(tmp_path, behind):
+    """A hole of a terabyte is a line that is too long; it would take hours to read."""
+    hole = 2**40
+    path = write(tmp_path, first_line(0))
+    with path.open("r+b") as file:
+        begin = file.seek(0, os.SEEK_END)
+        file.truncate(begin + hole)
+        file.seek(begin + hole)
+        file.write(behind + line(1) if behind.endswith(b"\n") else behind)
+    expected = [0, 1] if behind.endswith(b"\n") else [0]
+
+    steps, (problem,) = read_all(path)
+
+    assert expected == numbers(steps)
+    assert f"The line has {hole + len(behind)} bytes" in problem.what
+
+
 @pytest.mark.parametrize("ended", [b"\n", b""])
 def test_a_first_line_beyond_the_limit_is_passed_over(tmp_path, ended):
     """So it is where a file begins with such a line, or is nothing else."""

@@ -15,7 +15,7 @@ from typing_extensions import Self
 
 from ai_trace.integrations._call import Call
 from ai_trace.integrations._time_open import seconds_open
-from ai_trace.integrations._wire import Facts, Fold
+from ai_trace.integrations._wire import Facts, Fold, told
 from ai_trace.typing import Outcome
 
 
@@ -104,14 +104,11 @@ class Passing:
         return True
 
     def _result(self) -> Facts:
-        result = {**self._fold.result(), "chunks": self._chunks}
-        for name, seconds in (
-            ("time_to_first_chunk", self._first_chunk),
-            ("time_to_first_content", self._first_content),
-        ):
-            if seconds is not None:
-                result[name] = seconds
-        return result
+        times = told(
+            time_to_first_chunk=self._first_chunk,
+            time_to_first_content=self._first_content,
+        )
+        return {**self._fold.result(), "chunks": self._chunks, **times}
 
 
 _REPLACED = ("close", "aclose", "iter_bytes", "aiter_bytes")

@@ -264,8 +264,14 @@ def _gather(tokens: Iterable[str], limit: int) -> str:
 def _field_tokens(fields: Mapping[str, Any], limit: int) -> Iterator[str]:
     between = ""
     for name, value in fields.items():
-        yield f"{between}{name[: limit + 1]}="
-        yield from _tokens(value, _PREVIEW_DEPTH, limit)
+        start = f"{between}{name[: limit + 1]}="
+        if isinstance(value, str):
+            yield f"{start}'{value[: limit + 1]}'"
+        elif isinstance(value, (dict, list)):
+            yield start
+            yield from _tokens(value, _PREVIEW_DEPTH, limit)
+        else:
+            yield f"{start}{value!r}"
         between = " "
 
 

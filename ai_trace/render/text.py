@@ -128,7 +128,8 @@ def unfolding(
     Yields:
         Lines, without their newlines; those of a step before the next is asked for.
     """
-    shown = ((session, place, _Shown(full)) for session, place in steps)
+    how = _Shown(full)
+    shown = ((session, place, how) for session, place in steps)
     clock = Clock(style) if times else None
     yield from _tree_lines(shown, style, depth, Conversations(), clock)
 
@@ -328,21 +329,21 @@ def _missing_line(record: StepRecord, style: Style, guides: Guides) -> str:
     return style.line([guides.first(), style.mark("missing"), Span(what, "quiet")])
 
 
-def _title(record: StepRecord, style: Style, *, quiet: bool) -> Iterator[Span]:
-    yield style.mark(record.outcome)
-    name = style.clean(record.name) or "(no name)"
-    yield Span(f" {name}", "quiet" if quiet else "name")
-    words = "" if record.kind == "step" else f" ({style.clean(record.kind)})"
-    if record.outcome != "ok" and not record.error:
-        words += f" {style.clean(record.outcome)}"
-    took = lasted(record.outcome, record.duration_ms)
+def _title(record: StepRecord, style: Style, *, quiet: bool) -> list[Span]:
+    name, kind, outcome = record.name, record.kind, record.outcome
+    shown_name = style.clean(name) or "(no name)"
+    words = "" if kind == "step" else f" ({style.clean(kind)})"
+    if outcome != "ok" and not record.error:
+        words += f" {style.clean(outcome)}"
+    took = lasted(outcome, record.duration_ms)
     if took:
         words += f" {style.signs(took)}"
     usage = None if quiet else usage_of(record)
     shown = "" if usage is None else used(usage)
     if shown:
         words += f"  {style.signs(shown)}"
-    yield Span(words, "quiet")
+    role = "quiet" if quiet else "name"
+    return [style.mark(outcome), Span(f" {shown_name}", role), Span(words, "quiet")]
 
 
 def _preview(
@@ -354,19 +355,21 @@ def _preview(
         room = max(0, style.width - taken - 6)
     if call is not None:
         return style.clean(f"  {_messages.preview(call, room)}")
-    saw = brief_fields(record.context, room)
+    context = record.context
+    saw = brief_fields(context, room)
     decided = _decision(record, room)
     if len(saw) + len(decided) > room and saw and decided:
         half = room // 2
         decided = _decision(record, max(half, room - len(saw)))
-        saw = brief_fields(record.context, max(half, room - len(decided)))
+        saw = brief_fields(context, max(half, room - len(decided)))
     shown = f"  {saw}" if saw else ""
     arrow = f" → {decided}" if decided else ""
     return style.clean(f"{shown}{arrow}")
 
 
 def _decision(record: StepRecord, room: int) -> str:
-    if record.result is not None:
-        return brief(record.result, room)
-    last = record.logs[-1] if record.logs else {}
+    result, logs = record.result, record.logs
+    if result is not None:
+        return brief(result, room)
+    last = logs[-1] if logs else {}
     return brief_fields({key: last[key] for key in last if key != "_t"}, room)
