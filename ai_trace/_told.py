@@ -57,13 +57,17 @@ class Told:
         Of one that had been raised nowhere when it was told of, this is not known.
         """
         pending = [exc]
+        seen: set[int] = set()
         while pending:
             one = pending.pop()
-            if not self._has(one):
-                members = members_of(one)
-                if not members:
-                    return False
-                pending += members
+            if id(one) in seen or self._has(one):
+                continue
+            # Before Python 3.11 a group may be made to hold itself.
+            seen.add(id(one))
+            members = members_of(one)
+            if not members:
+                return False
+            pending += members
         return True
 
     def _has(self, exc: BaseException) -> bool:
