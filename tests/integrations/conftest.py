@@ -1,5 +1,5 @@
 """
-Clients that are made in no time.
+Clients that are made in no time, and know of no server but that of their test.
 """
 
 from __future__ import annotations
@@ -25,3 +25,10 @@ def few_authorities(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
             file.write_text(ssl.DER_cert_to_PEM_cert(known[0]), encoding="ascii")
             patch.setenv("SSL_CERT_FILE", str(file))
         yield
+
+
+@pytest.fixture(autouse=True)
+def no_other_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take out of the environment where clients ask that are told no server."""
+    for name in ("OPENAI_BASE_URL", "OPENAI_API_BASE", "ANTHROPIC_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
