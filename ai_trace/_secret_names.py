@@ -170,6 +170,9 @@ class Names:
     def __init__(self, own: frozenset[str]) -> None:
         self._own = own
         self._signs = ANY_NAME if own else KNOWN_NAMES
+        # Each step needs it. Were it left to the first one, signals that come faster
+        # than this takes would each begin it anew, inside of one another.
+        compiled(self._signs)
 
     def say(self, key: str) -> int:
         """

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from ai_trace import _journal
+from ai_trace._header import SessionHeader
 from ai_trace._interruption import interrupts
 from ai_trace._losses import PartError
 from ai_trace.sinks._append import AppendFile, make_file
@@ -51,7 +52,8 @@ class Journal:
         # Whether what is open stands in both files together, in neither alone.
         self._is_split = False
         self._lock = threading.RLock()
-        # No RLock: a signal's function may start a step in the middle of it.
+        # A signal's function may start a step in the middle of either.
+        self._is_being_created = False
         self._being_made_anew = threading.Lock()
 
     # The next two end alike: one function for both would take 0.08 µs a line.
@@ -118,13 +120,23 @@ class Journal:
                 self.open_steps.pop(first.id, None)
                 return
             if self._current is None and not self._files:
-                # The header is the tracer's; a forked child is a process of its own.
-                header = first.header._replace(pid=os.getpid())
-                self._header_line = _journal.header_line(header)
-                self._current = self._new_file(self._header_line)
+                if not self._is_being_created:
+                    self._create_with(first.header)
+                return
             file = self._current
         if file is not None:
             file.append(first.start_line)
+
+    def _create_with(self, header: SessionHeader) -> None:
+        # The header is the tracer's; a forked child is a process of its own.
+        self._header_line = _journal.header_line(header._replace(pid=os.getpid()))
+        self._is_being_created = True
+        try:
+            self._current = file = self._new_file(self._header_line)
+        finally:
+            self._is_being_created = False
+        # Others may have started meanwhile, and found no file to write to.
+        file.append(self._all_open())
 
     def _new_file(self, first_line: bytes = b"") -> AppendFile:
         file = make_file(self._paths[len(self._files)])
@@ -180,7 +192,10 @@ class Journal:
         full.empty()
 
     def _all_lines(self) -> bytes:
-        lines = [self._header_line]
+        return self._header_line + self._all_open()
+
+    def _all_open(self) -> bytes:
+        lines: list[bytes] = []
         for step in list(self.open_steps.values()):
             lines += _journal.all_lines(step)
         return b"".join(lines)

@@ -19,7 +19,7 @@ from faults import programs
 from faults.system_calls import Call, Proceed, intercepted
 from recorded import parse_line, read_directory, read_file
 
-from ai_trace import MemorySink, StepRecord, Tracer, reading, step, traced
+from ai_trace import MemorySink, Step, StepRecord, Tracer, reading, step, traced
 from ai_trace._draft import Draft
 
 
@@ -96,6 +96,32 @@ def test_a_signal_inside_a_write(
     assert [f"step {number}" for number in range(20)] == steps
     assert 1 == names.count("root")
     assert len(handled) == len(names) - 21 + dropped(tracer)
+
+
+@pytest.mark.parametrize("when", ["lock", "write"])
+def test_a_signal_while_the_journal_is_made(
+    tmp_path: Path, on_signal: Any, when: str
+) -> None:
+    """F42: what a handler starts then is in the journal, which is made once."""
+    inner: list[Step] = []
+
+    def interrupted(call: Call, proceed: Proceed) -> Any:
+        if call.name == when and call.path.endswith(".open") and not inner:
+            signal.raise_signal(signal.SIGUSR1)
+        return proceed()
+
+    tracer = Tracer("agent", tmp_path)
+    on_signal(lambda: inner.append(tracer.step("inner").start()))
+    with intercepted(interrupted):
+        outer = tracer.step("outer").start()
+    (session,) = reading.find(tmp_path)
+    found = {each.name for each in reading.read(session.path).steps}
+
+    assert {} == tracer.health()
+    assert {"outer", "inner"} == found
+    inner[0].finish()
+    outer.finish()
+    tracer.close()
 
 
 def test_signals_at_any_moment(tmp_path: Path) -> None:
