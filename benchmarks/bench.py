@@ -61,7 +61,7 @@ def main() -> None:
         rows = reading.rows(Path(directory), peers, fast, standard, scale)
         put(page, "Reading", [*READING.splitlines(), "", *told(rows)])
     pythons = {"fast": fast, "standard library": standard}
-    put(page, "Starting", told(starting.rows(pythons, peers, scale.runs)))
+    put(page, "Starting", told(starting.rows(pythons, peers, scale.quick_runs)))
 
 
 def environments(fast: str, standard: str, peers: str) -> list[str]:
