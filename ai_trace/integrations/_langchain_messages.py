@@ -23,6 +23,7 @@ from ai_trace.integrations._media import (
 from ai_trace.integrations._messages import (
     Message,
     Part,
+    finish_reasons,
     message,
     reasoning,
     text,
@@ -202,7 +203,7 @@ def answer_of(response: Any) -> Facts:
     messages = [_answer(one) for one in generations]
     last = field(generations[-1], "message") if generations else None
     about = field(last, "response_metadata") or field(response, "llm_output") or {}
-    reasons = [one["finish_reason"] for one in messages if "finish_reason" in one]
+    reasons = finish_reasons(messages)
     counted = field(last, "usage_metadata")
     raw = about.get("token_usage") or about.get("usage")
     found = told(

@@ -117,6 +117,11 @@ def arguments_of(given: Any) -> Any:
     return parsed if type(parsed) is dict else given
 
 
+def finish_reasons(answers: list[Message]) -> list[Any]:
+    """Return why the model stopped, for each answer that says so."""
+    return [one["finish_reason"] for one in answers if "finish_reason" in one]
+
+
 def finish_reason_of(given: Any) -> Any:
     """Return why the model stopped, in the words of the conventions where one fits."""
     return _FINISH_REASONS.get(given, given) if type(given) is str else given

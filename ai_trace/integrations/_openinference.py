@@ -21,6 +21,7 @@ from ai_trace.integrations._messages import (
     Message,
     Part,
     finish_reason_of,
+    finish_reasons,
     message,
     reasoning,
     text,
@@ -98,7 +99,7 @@ def _tell_llm(left: Attributes) -> tuple[Facts, Any]:
     context.update(known(messages=messages or None, tools=_tools(left) or None))
     _give(left, context, "input", is_told=bool(messages))
     answers = _answers(left)
-    reasons = [one["finish_reason"] for one in answers if "finish_reason" in one]
+    reasons = finish_reasons(answers)
     result = _answered(left, "llm")
     result.update(known(messages=answers or None, finish_reasons=reasons or None))
     _give(left, result, "output", is_told=bool(answers))

@@ -8,7 +8,7 @@ from typing import Any, Callable, NamedTuple, Protocol
 
 from ai_trace.integrations._fields import fields
 from ai_trace.integrations._media import beside, without_media
-from ai_trace.integrations._messages import Message
+from ai_trace.integrations._messages import Message, finish_reasons
 from ai_trace.integrations._usage import Usage
 
 
@@ -90,7 +90,7 @@ def answer(
     if answer_id is not None:
         found["id"] = answer_id
     found["messages"] = messages
-    reasons = [one["finish_reason"] for one in messages if "finish_reason" in one]
+    reasons = finish_reasons(messages)
     if reasons:
         found["finish_reasons"] = reasons
     if usage:
