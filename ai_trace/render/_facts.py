@@ -113,8 +113,9 @@ def _came_of_it(session: Session, style: Style) -> Iterator[str]:
         yield style.line([Span(style.signs(_used(session.usage)), "quiet")])
     for each in named(session):
         yield writer(each, style)
-    if idle(session.writers):
-        yield _quiet(idle(session.writers), style)
+    ended = idle(session.writers)
+    if ended:
+        yield _quiet(ended, style)
 
 
 def _meta(header: SessionHeader, style: Style) -> Iterator[str]:
