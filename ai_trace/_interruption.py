@@ -14,8 +14,7 @@ from inspect import CO_VARARGS
 from types import FrameType
 from typing import Any
 
-
-_traceback: Any = BaseException.__dict__["__traceback__"]
+from ai_trace._objects import traceback_of
 
 
 def interrupts(exc: BaseException) -> bool:
@@ -38,7 +37,7 @@ def interrupts(exc: BaseException) -> bool:
     signals: Any = sys.modules.get("signal")
     if signals is None:
         return False
-    entry = _traceback.__get__(exc)
+    entry = traceback_of(exc)
     while entry is not None:
         if _is_of_signal(entry.tb_frame, signals):
             return True

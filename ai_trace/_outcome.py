@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Callable
 
 from ai_trace._interruption import interrupts
 from ai_trace._objects import (
@@ -19,6 +19,7 @@ from ai_trace._objects import (
     mro,
     plain_text,
     short_name,
+    traceback_of,
     type_name,
 )
 
@@ -41,8 +42,8 @@ _MAX_MESSAGE = 1_048_576
 
 _cause: Any = BaseException.__dict__["__cause__"]
 _context: Any = BaseException.__dict__["__context__"]
+_code: Any = SystemExit.__dict__["code"]
 _suppress: Any = BaseException.__dict__["__suppress_context__"]
-_traceback: Any = BaseException.__dict__["__traceback__"]
 
 _BY_CAUSE = "The above exception was the direct cause of the following exception:"
 _BY_CONTEXT = "During handling of the above exception, another exception occurred:"
@@ -62,23 +63,48 @@ def outcome_of(exc: BaseException) -> str:
     return "cancelled" if _is_cancellation(exc) else "error"
 
 
+def ends_well(exc: BaseException) -> bool:
+    """Tell whether an exception is how a program ends that ends by itself."""
+    kind = type(exc)
+    if not issubclass(kind, SystemExit):
+        return issubclass(kind, GeneratorExit)
+    code = _code.__get__(exc)
+    return code is None or (type(code) in (int, bool) and code == 0)
+
+
 def _is_cancellation(exc: BaseException) -> bool:
+    # A group is cancelled when all its leaves are (Python 3.11, anyio, trio).
+    return all(
+        any(known_name(base) in _CANCELLED for base in mro(type(leaf)))
+        for leaf in leaves_of(exc)
+    )
+
+
+def leaves_of(
+    exc: BaseException, whole: Callable[[BaseException], bool] | None = None
+) -> Iterator[BaseException]:
+    """
+    Yield the exceptions of a group that are none themselves, or the one that is given.
+
+    Args:
+        exc: Any exception.
+        whole: Tells of which nothing is wanted, be it a group or not.
+    """
+    # Before Python 3.11 a group may be made to hold itself.
     pending, seen = [exc], {id(exc)}
     while pending:
         one = pending.pop()
-        # A group is cancelled when all its leaves are (Python 3.11, anyio, trio).
-        inner = [each for each in members_of(one) if id(each) not in seen]
+        if whole is not None and whole(one):
+            continue
+        members = _members_of(one)
+        if not members:
+            yield one
+        inner = [each for each in members if id(each) not in seen]
         seen.update(map(id, inner))
         pending += inner
-        if not members_of(one) and not any(
-            known_name(base) in _CANCELLED for base in mro(type(one))
-        ):
-            return False
-    return True
 
 
-def members_of(exc: BaseException) -> tuple[BaseException, ...]:
-    """Return the members of an exception group; none of any other exception."""
+def _members_of(exc: BaseException) -> tuple[BaseException, ...]:
     for base in mro(type(exc)):
         if known_name(base) in _GROUPS:
             found = class_dict(base)["exceptions"].__get__(exc)
@@ -131,7 +157,7 @@ def _places(exc: BaseException) -> list[str]:
 
     Who loaded a module is asked for its source, and may fail in any way.
     """
-    entries, limit = _traceback.__get__(exc), _frames(exc)
+    entries, limit = traceback_of(exc), _frames(exc)
     try:
         return traceback.extract_tb(entries, limit=-limit).format()
     except RecursionError:
@@ -180,7 +206,7 @@ def _notes(exc: BaseException) -> Iterator[str]:
 
 
 def _members(group: BaseException, seen: set[int]) -> Iterator[str]:
-    members = members_of(group)
+    members = _members_of(group)
     for number, member in enumerate(members[:_MAX_MEMBERS], 1):
         if id(member) not in seen and len(seen) < _MAX_TOLD:
             seen.add(id(member))

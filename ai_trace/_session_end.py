@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from ai_trace._context import Block, get_current, set_current
 from ai_trace._live_step import LiveStep
+from ai_trace._outcome import ends_well
 from ai_trace._recorder import Recorder
-from ai_trace._told import ends_well
 
 
 _NAME = "end of session"

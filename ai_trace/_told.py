@@ -11,24 +11,13 @@ from collections import deque
 from types import CodeType
 from typing import Any
 
-from ai_trace._outcome import members_of
+from ai_trace._objects import traceback_of
+from ai_trace._outcome import leaves_of
 
 
 _MOST = 64
 
-_code: Any = SystemExit.__dict__["code"]
-_traceback: Any = BaseException.__dict__["__traceback__"]
-
 Mark = tuple[int, int, CodeType, int]
-
-
-def ends_well(exc: BaseException) -> bool:
-    """Tell whether an exception is how a program ends that ends by itself."""
-    kind = type(exc)
-    if not issubclass(kind, SystemExit):
-        return issubclass(kind, GeneratorExit)
-    code = _code.__get__(exc)
-    return code is None or (type(code) in (int, bool) and code == 0)
 
 
 class Told:
@@ -46,7 +35,7 @@ class Told:
 
     def add(self, exc: BaseException) -> None:
         """Remember an exception that a root step has ended with."""
-        entry = _traceback.__get__(exc)
+        entry = traceback_of(exc)
         if entry is not None:
             self._marks.append(_mark(exc, entry))
 
@@ -56,23 +45,11 @@ class Told:
 
         Of one that had been raised nowhere when it was told of, this is not known.
         """
-        pending = [exc]
-        seen: set[int] = set()
-        while pending:
-            one = pending.pop()
-            if id(one) in seen or self._has(one):
-                continue
-            # Before Python 3.11 a group may be made to hold itself.
-            seen.add(id(one))
-            members = members_of(one)
-            if not members:
-                return False
-            pending += members
-        return True
+        return next(leaves_of(exc, self._has), None) is None
 
     def _has(self, exc: BaseException) -> bool:
         marks = list(self._marks)
-        entry = _traceback.__get__(exc)
+        entry = traceback_of(exc)
         while entry is not None and marks:
             if _mark(exc, entry) in marks:
                 return True
