@@ -19,7 +19,7 @@ from ai_trace._encode import encode_text
 from ai_trace._moments import Moments
 from ai_trace._record import SessionHeader
 from ai_trace._tally import Tally as Tally
-from ai_trace._told import Told
+from ai_trace._told_exceptions import Told
 from ai_trace.typing import Clock, Ids
 
 

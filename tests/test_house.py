@@ -41,7 +41,7 @@ FLOORS = {
         "_objects",
         "_interruption",
         "_outcome",
-        "_told",
+        "_told_exceptions",
         "_arrays",
         "_field_types",
         "_tables",
