@@ -8,7 +8,7 @@ from typing import Any, Callable, NamedTuple, Protocol
 
 from ai_trace.integrations._fields import fields
 from ai_trace.integrations._media import beside, without_media
-from ai_trace.integrations._messages import Message, finish_reasons
+from ai_trace.integrations._messages import Message
 from ai_trace.integrations._usage import Usage
 
 
@@ -90,7 +90,8 @@ def answer(
     if answer_id is not None:
         found["id"] = answer_id
     found["messages"] = messages
-    reasons = finish_reasons(messages)
+    # As ``finish_reasons`` has it: its call would be one more for each of a client's.
+    reasons = [one["finish_reason"] for one in messages if "finish_reason" in one]
     if reasons:
         found["finish_reasons"] = reasons
     if usage:
