@@ -79,6 +79,7 @@ TEXT = [
     for subject in (
         "cli_open_steps",
         "cli_terminal",
+        "completion",
         "conversation",
         "diagnosis",
         "docs",
@@ -97,9 +98,16 @@ TEXT = [
         "unfolding",
     )
 ]
-# What values become, and what stays in memory, hangs on the interpreter a little: the
-# oldest, the newest and one between them.
-A_LITTLE = ["tests/capture", "tests/test_flat_memory.py"]
+# What values become, what stays in memory and what is read back hangs on the interpreter
+# a little: the oldest and the newest.
+A_LITTLE = [
+    "tests/capture",
+    "tests/test_ends.py",
+    "tests/test_flat_memory.py",
+    "tests/test_housekeeping.py",
+    "tests/test_plain_record.py",
+    "tests/test_reading.py",
+]
 # This needs a large library, whose installation takes longer than all its tests.
 TABLES = "tests/capture/test_arrays.py"
 # These need the libraries that agents are made with.
@@ -193,7 +201,7 @@ def tests(session: nox.Session) -> None:
     """Run the tests on one version of Python; on the newest with the faster encoder."""
     newest = session.python == FOUND[-1]
     left = [] if newest else [*TEXT, TABLES]
-    if session.python not in (FOUND[0], HARDENED, FOUND[-1]):
+    if session.python not in (FOUND[0], FOUND[-1]):
         left += A_LITTLE
     if left:
         session.log(f"Run on other versions of Python: {', '.join(left)}")

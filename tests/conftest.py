@@ -27,12 +27,44 @@ def forget_tracers() -> object:
     return left
 
 
+class EmptyPlaces:
+    """
+    Empty directories: the same one until something is left in it.
+
+    One each would take more time than most tests do.
+    """
+
+    def __init__(self, factory: pytest.TempPathFactory) -> None:
+        self._factory = factory
+        self._place = factory.mktemp("place")
+
+    def next(self) -> Path:
+        """Return an empty directory, in which nothing of an earlier test is left."""
+        if os.listdir(self._place):
+            self._place = self._factory.mktemp("place")
+        return self._place
+
+
+@pytest.fixture(scope="session")
+def empty_places(tmp_path_factory: pytest.TempPathFactory) -> EmptyPlaces:
+    """Hand out empty directories."""
+    return EmptyPlaces(tmp_path_factory)
+
+
 @pytest.fixture(autouse=True)
-def clean_slate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+def clean_slate(
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    empty_places: EmptyPlaces,
+) -> Iterator[None]:
     """Start in an empty directory, with no setting and no tracer; leave it so."""
+    if "tmp_path" in request.fixturenames:
+        place = request.getfixturevalue("tmp_path")
+    else:
+        place = empty_places.next()
     for name in [name for name in os.environ if name.startswith("AI_TRACE_")]:
         monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(place)
     forget_tracers()
 
     yield
