@@ -98,8 +98,8 @@ TEXT = [
         "unfolding",
     )
 ]
-# What values become, what stays in memory and what is read back hangs on the interpreter
-# a little: the oldest and the newest.
+# What values become, what stays in memory and what is read back hangs on the
+# interpreter a little: the oldest and the newest.
 A_LITTLE = [
     "tests/capture",
     "tests/test_ends.py",
