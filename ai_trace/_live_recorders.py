@@ -8,9 +8,11 @@ import atexit
 import os
 import sys
 import weakref
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ai_trace._ids import RandomIds
+from ai_trace._uncaught import uncaught
 from ai_trace.sinks._patience import Patience
 
 
@@ -34,19 +36,21 @@ def live_recorders() -> list[Recorder]:
 
 def remember(recorder: Recorder) -> None:
     """Keep track of a recorder for as long as somebody holds it."""
-    for made in list(_made):
-        if made() is None:
-            _made.discard(made)
+    _made.difference_update([made for made in list(_made) if made() is None])
     _made.add(weakref.ref(recorder))
     _ask_multiprocessing()
 
 
 def _close_all() -> None:
     patience = Patience(_EXIT_SECONDS)
+    exc = uncaught()
     for recorder in live_recorders():
         recorder.dispatch.hurry(patience)
         # A tracer's class may be the program's own, and fail; the others are closed.
-        recorder.dispatch.fenced("close", recorder.tracer.close, None)
+        end = recorder.tracer.close
+        if exc is not None:
+            end = partial(recorder.tracer.__exit__, type(exc), exc, None)
+        recorder.dispatch.fenced("close", end, None)
         recorder.close()
 
 
@@ -81,9 +85,8 @@ def _close_at_its_end(_: object) -> None:
     global _at_its_end
     how = sys.modules["multiprocessing"].get_start_method(allow_none=True)
     # A child that was started in another way ends as other programs do: later.
-    if how in ("fork", "forkserver") and not (
-        _at_its_end is not None and _at_its_end.still_active()
-    ):
+    asked = _at_its_end is not None and _at_its_end.still_active()
+    if how in ("fork", "forkserver") and not asked:
         module: Any = sys.modules["multiprocessing.util"]
         _at_its_end = module.Finalize(None, _close_all, exitpriority=-100)
 

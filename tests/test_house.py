@@ -42,6 +42,7 @@ FLOORS = {
         "_interruption",
         "_outcome",
         "_told_exceptions",
+        "_uncaught",
         "_arrays",
         "_field_types",
         "_tables",
