@@ -156,6 +156,12 @@ def group(name: str) -> tuple[str, ...]:
     return nox.project.dependency_groups(PROJECT, name)
 
 
+def keep_models(session: nox.Session) -> None:
+    """Keep the language model from one run to the next."""
+    models = Path(session.cache_dir).resolve() / "models"
+    session.env["E2E_MODELS"] = str(models)
+
+
 def run_tests(session: nox.Session, what: list[str], *requirements: str) -> None:
     """Run tests against the wheel, on all cores."""
     install_wheel(session, *group("tests"), *requirements)
@@ -267,10 +273,9 @@ def integrations(session: nox.Session, clients: str) -> None:
 @nox.session(python=HARDENED, requires=["package"])
 def e2e(session: nox.Session) -> None:
     """Let the real clients talk to a real small language model, kept in the cache."""
-    models = Path(session.cache_dir).resolve() / "models"
+    keep_models(session)
     install_wheel(session, *group("tests"), *group("e2e"))
-    env = {"E2E_MODELS": str(models)}
-    session.run("pytest", "tests/e2e", "-q", *session.posargs, env=env)
+    session.run("pytest", "tests/e2e", "-q", *session.posargs)
 
 
 @nox.session(requires=["package"])
@@ -297,13 +302,15 @@ def environment(session: nox.Session, name: str, *wanted: str) -> str:
 
 @nox.session(python=HARDENED, requires=["package"])
 def bench(session: nox.Session) -> None:
-    """Measure what it costs, here and elsewhere, in a quarter of an hour.
+    """Measure what it costs, here and elsewhere, in some twenty minutes.
 
     Asked for by name. ``nox -s bench -- --quick`` measures little, to see it run.
     """
     here = Path(__file__).parent / "benchmarks"
     (wheel,) = artefacts(session).glob("*.whl")
-    session.install(str(wheel), *EXTRAS["fast"], "genai-prices", *CLIENTS["new"])
+    clients = ["genai-prices", *CLIENTS["new"], *group("model")]
+    session.install(str(wheel), *EXTRAS["fast"], *clients)
+    keep_models(session)
     pythons = [
         str(Path(session.bin) / "python"),
         environment(session, "standard", str(wheel)),

@@ -28,7 +28,6 @@ from table import against, measure, microseconds
 
 RUNS = 7
 QUICK = reading.Scale(steps=5_000, sessions=50, runs=1, quick_runs=1)
-CLIENTS = Path(__file__).parent / "clients.py"
 READING = """\
 Seconds of the processor, or megabytes; medians of runs in turns. Targets in seconds are
 those of a machine on which 0.2.0 takes 3.6 s for the first row."""
@@ -50,11 +49,8 @@ def main() -> None:
     times = measure(fast, standard, peers, 1 if options.quick else RUNS)
     put(page, "Recording, against others", against(times))
     put(page, "Recording, in microseconds", microseconds(times))
-    if CLIENTS.exists():
-        done = subprocess.run(
-            [fast, str(CLIENTS)], check=True, capture_output=True, text=True
-        )
-        put(page, "Clients of models", done.stdout.splitlines())
+    put(page, "Clients of models", printed(fast, "clients.py"))
+    put(page, "A real model", printed(fast, "model.py"))
     pin()
     scale = QUICK if options.quick else reading.Scale()
     with tempfile.TemporaryDirectory() as directory:
@@ -73,6 +69,13 @@ def environments(fast: str, standard: str, peers: str) -> list[str]:
         f"* ours, standard: {versions(standard)}",
         f"* peers: {versions(peers)}",
     ]
+
+
+def printed(python: str, program: str) -> list[str]:
+    """Return the lines that another program of this directory prints."""
+    command = [python, str(Path(__file__).parent / program)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return done.stdout.splitlines()
 
 
 def told(rows: Iterable[Row]) -> list[str]:
