@@ -1,11 +1,11 @@
 """
 Two guards around a traced call: a budget and a scanner for injected prompts.
 
-The order of the decorators says what is recorded. Above the guards, ``traced``
-sees every call, and one that a guard refuses is a step with the outcome
-``error``. Below the guards it only sees the calls that they let through; then
-the step around the call tells of the refusal. (These guards are no coroutines:
-around an ``async def``, they go above ``traced``.)::
+The order of the decorators determines what is recorded. Above the guards,
+``traced`` sees every call, and a call that a guard refuses is a step with the
+outcome ``error``. Below the guards it sees only the calls that they let through;
+then only the step around the call shows the refusal. (These guards are plain
+functions: on an ``async def``, put them above ``traced``.)::
 
     pip install ai-cost-guard ai-injection-guard
     python examples/guards.py
@@ -36,7 +36,7 @@ PROMPTS = [
 @dataclass
 class Usage:
     """
-    What a call has used, in tokens.
+    The tokens that a call has used.
     """
 
     input_tokens: int
@@ -46,7 +46,7 @@ class Usage:
 @dataclass
 class Reply:
     """
-    An answer in the shape that the budget's guard reads.
+    An answer in the shape that the budget guard reads.
     """
 
     text: str

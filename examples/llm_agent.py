@@ -1,8 +1,8 @@
 """
 An agent that asks a language model, which asks for tools until it knows enough.
 
-It talks to any server that speaks OpenAI's wire. For OpenAI itself the key is enough;
-for a server of your own, say where it is and what its model is called::
+It works with any server that offers OpenAI's API. For OpenAI itself the key is enough;
+for a server of your own, set its address and the name of its model::
 
     python -m pip install 'ai-decision-tracer[openai]'
     export OPENAI_API_KEY=sk-...
@@ -63,7 +63,7 @@ def run_tool(call: Any) -> dict[str, str]:
 
 @traced(kind="agent")
 def answer(client: OpenAI, question: str) -> str:
-    """Ask the model, run what it asks for, until it answers."""
+    """Ask the model and run the tools that it asks for, until it answers."""
     messages: list[Any] = [{"role": "user", "content": question}]
     for _ in range(MOST_ROUNDS):
         asked = client.chat.completions.create(

@@ -1,7 +1,7 @@
 """
 A research agent: searches in parallel, reads in parallel, answers with sources.
 
-Its library is the documentation that Python carries in itself::
+Its library is the documentation that comes with Python::
 
     python examples/research_agent.py "How do I copy a directory tree?"
     ai-trace view
@@ -35,7 +35,7 @@ def load_library() -> dict[str, str]:
 
 
 def words(text: str) -> Counter[str]:
-    """Count the words that say something, plural or not."""
+    """Count the words of four letters and more, plural or not."""
     return Counter(w.rstrip("s") for w in re.findall(r"[a-z]{4,}", text.lower()))
 
 
@@ -90,7 +90,7 @@ class Researcher:
 
 
 def main() -> None:
-    """Answer the question on the command line, or one of ours, and record it."""
+    """Answer the question on the command line, or the default one, and record it."""
     question = " ".join(sys.argv[1:]) or QUESTION
     with Tracer("research_agent", meta={"library": MODULES}) as tracer:
         print(asyncio.run(Researcher(load_library()).research(question)))

@@ -1,7 +1,7 @@
 """
 Steps in threads: below the step that started them, or by themselves.
 
-Run it, then look at who called whom::
+Run it, then look at which step stands below which::
 
     python examples/threads.py
     ai-trace view
@@ -27,7 +27,7 @@ def count_lines(name: str) -> int:
 
 
 def main() -> None:
-    """Count twice, and record how the threads are seen."""
+    """Count twice: in children of one step, then in roots."""
     with Tracer("line_counter") as tracer, ThreadPoolExecutor(3) as pool:
         # A thread starts with an empty context; propagate gives it this one, so
         # that its steps are children of count_all.
@@ -36,8 +36,8 @@ def main() -> None:
             s.log(total=total)
         print(f"{total} lines, counted by children of {s.name}")
 
-        # A service has threads that no step has started: it activates its tracer
-        # for the whole process, and their steps are roots.
+        # A service has threads that were started outside any step: it activates its
+        # tracer for the whole process, and their steps are roots.
         tracer.activate()
         total = sum(pool.map(count_lines, FILES))
         print(f"{total} lines, counted by roots")

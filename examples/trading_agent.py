@@ -1,5 +1,5 @@
 """
-A trading agent, recorded with a tracer and its steps alone.
+A trading agent, recorded with a tracer and its steps, without decorators.
 
 Run it, then look at what it saw and decided::
 
@@ -46,7 +46,7 @@ def main() -> None:
             action, reason = decide(signal)
             step.log(action=action, reason=reason)
 
-        # By hand, where a block does not fit: an order is filled later, or never.
+        # By hand, since a block does not fit: an order is filled later, or never.
         order = tracer.step("order", action=action, limit_price=1160.0).start()
         if CLOSES[-1] >= 1160.0:
             order.log(filled_at=CLOSES[-1]).finish()

@@ -31,7 +31,7 @@ CLOSES = {
 
 @traced(kind="tool")
 def daily_changes() -> Iterator[tuple[str, float]]:
-    """Let the days pass, one by one: each with its change in percent."""
+    """Yield the days one by one, each with its change in percent."""
     closes = list(CLOSES.items())
     for (_, before), (day, close) in zip(closes, closes[1:]):
         yield day, round(100 * (close / before - 1), 2)
