@@ -768,6 +768,7 @@ def test_stats_by_model():
             "cost_usd": 0.003,
             "priced": 3,
             "metered": 3,
+            "outcomes": {"ok": 3},
         },
         {
             "model": "tiny",
@@ -781,6 +782,7 @@ def test_stats_by_model():
             "cost_usd": None,
             "priced": 0,
             "metered": 1,
+            "outcomes": {"ok": 1, "error": 1},
         },
     ] == found.to_dict()["models"]
     assert [
@@ -788,6 +790,23 @@ def test_stats_by_model():
         "toy-1             3       0           600     150      30          0  $0.003",
         "tiny              2       1  7 for 1 of 2       -       -          -       -",
     ] == list(stats.table(found, PLAIN))[-3:]
+
+
+def test_calls_that_ended_otherwise_by_model():
+    """Whatever ended neither well nor in an error has a column, and no other."""
+    ends = ["ok", "closed", "closed", "cancelled", "running"]
+    calls = [call(n, [], outcome=end) for n, end in enumerate(ends)]
+    found = stats.collect([calls])
+    titles, row = [line.split() for line in stats.table(found, PLAIN)][-2:]
+    (narrow,) = [
+        line for line in stats.table(found, PLAIN._replace(width=60)) if "input" in line
+    ]
+
+    expected = {"closed": 2, "ok": 1, "cancelled": 1, "running": 1}
+    assert expected == found.models[0].outcomes
+    assert ["calls", "errors", "cancelled", "running", "closed"] == titles[1:6]
+    assert ["5", "0", "1", "1", "2"] == row[1:6]
+    assert ["calls", "errors", "cancelled", "input"] == narrow.split()[1:5]
 
 
 def test_models_without_end_are_counted_together(monkeypatch):
