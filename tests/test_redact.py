@@ -791,6 +791,18 @@ def test_headers_as_objects(name, value):
     assert "[redacted:key]" == redacted([*headers, object()])[0][0][value]
 
 
+@pytest.mark.parametrize("name", [b"password", b"X-Api-Key", b"x" * 9_999 + b"_token"])
+@pytest.mark.parametrize("value", ["opaque12", b"opaque12"])
+def test_headers_as_objects_in_bytes(name, value):
+    """What an object calls its value in bytes counts like a text."""
+    found, notes = redacted({"name": name, "value": value, "path": "/"})
+
+    assert ("[redacted:key]", "/") == (found["value"], found["path"])
+    assert "redacted" in [note["note"] for note in notes]
+    assert "opaque" not in str(redacted({"Name": name, "Value": value})[0])
+    assert "opaque12" == redacted({"name": b"symbol", "value": "opaque12"})[0]["value"]
+
+
 def test_headers_as_objects_are_seen_after_others_of_the_same_keys():
     """What the same keys said before, in an object that names nothing, is not kept."""
     capture = Capture(Limits(), Redaction())
