@@ -812,7 +812,7 @@ def test_values_that_may_be_secrets(value):
 
 
 def test_when_ansible_sets_a_password_is_none():
-    """``update_password`` says when, if it says so in Ansible's word, else a password."""
+    """In Ansible's word ``update_password`` says when; else it is a password."""
     module = {"name": "ann", "update_password": "on_create", "password": "opaque"}
 
     expected = {**module, "password": "[redacted:key]"}
