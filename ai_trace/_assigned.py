@@ -20,6 +20,7 @@ from ai_trace._stand_ins import (
     is_place,
     is_placeholder,
     is_prompt,
+    is_reference,
 )
 
 
@@ -119,7 +120,8 @@ def flagged(text: str) -> Iterator[Span]:
     done = 0
     for flag in compiled(FLAG).finditer(text):
         start = flag.end()
-        if start < done or is_placeholder(text, start):
+        is_known = is_placeholder(text, start) or is_reference(text, start, start)
+        if start < done or is_known:
             continue
         if text[start] in "\"'":
             span = start + 1, end_of_quoted(text, start + 1, text[start])
@@ -235,7 +237,8 @@ def _value_after(text: str, at: int, says: int, names: Names) -> Span | None:
     scheme = compiled(SCHEME).match(text, start) if is_header else None
     if scheme:
         start = scheme.end()
-    if is_placeholder(text, start) or is_prompt(text, at, opening.quote):
+    is_known = is_placeholder(text, start) or is_reference(text, at, start)
+    if is_known or is_prompt(text, at, opening.quote):
         return None
     if opening.quote:
         end = end_of_quoted(text, start, opening.quote)

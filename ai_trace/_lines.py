@@ -221,23 +221,40 @@ def finish_line(file: BinaryIO, offset: int, data: bytes) -> Line:
 
 
 def _pass_hole(file: BinaryIO) -> int:
-    # A sparse file may have a hole of any size, which is read as zeros.
+    begin = file.tell()
+    end = next_data(file, begin)
+    if end > begin:
+        file.seek(end)
+    return end - begin
+
+
+def next_data(file: BinaryIO, offset: int) -> int:
+    """
+    Return where data follow: a sparse file may have a hole, which is read as zeros.
+
+    Args:
+        file: The open file.
+        offset: Where to look from.
+
+    Returns:
+        The offset of the next data, or the size of the file; the one that was given
+        where it cannot be told.
+    """
     seek_data = getattr(os, "SEEK_DATA", None)
     if seek_data is None or not isinstance(getattr(file, "raw", None), io.FileIO):
-        return 0
-    begin, descriptor = file.tell(), file.fileno()
+        return offset
+    descriptor = file.fileno()
     # The file knows nothing of this: it has to find the descriptor where it was.
     before = os.lseek(descriptor, 0, os.SEEK_CUR)
     try:
-        end = os.lseek(descriptor, begin, seek_data)
+        end = os.lseek(descriptor, offset, seek_data)
     except OSError as exc:
         from errno import ENXIO
 
         # Nothing else follows.
-        end = os.fstat(descriptor).st_size if exc.errno == ENXIO else begin
+        end = os.fstat(descriptor).st_size if exc.errno == ENXIO else offset
     os.lseek(descriptor, before, os.SEEK_SET)
-    file.seek(end)
-    return end - begin
+    return end
 
 
 def decode(line: Line, header: SessionHeader) -> StepRecord | str:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import BinaryIO
 
-from ai_trace._lines import LINE_LIMIT, Line, decode_all
+from ai_trace._lines import LINE_LIMIT, Line, decode_all, next_data
 from ai_trace._problem import Problem, not_listed
 from ai_trace._record import SessionHeader, StepRecord
 
@@ -66,8 +66,23 @@ def read_lines_back(file: BinaryIO, end: int) -> Iterator[Line]:
         pieces.append(block[:stop])
         if end - start > LINE_LIMIT:
             del pieces[1:]
+            start = _before_hole(file, start) if block[0] == 0 else start
     if end > 0:
         yield _join(0, end, pieces)
+
+
+def _before_hole(file: BinaryIO, end: int) -> int:
+    """Return where the hole begins that ends at a place of a sparse file."""
+    low, begin = 0, max(0, end - _BLOCK)
+    if next_data(file, begin) < end:
+        return end
+    while low < begin:
+        middle = (low + begin) // 2
+        if next_data(file, middle) >= end:
+            begin = middle
+        else:
+            low = middle + 1
+    return begin
 
 
 def _blank_lines(block: bytes) -> list[tuple[int, int]]:

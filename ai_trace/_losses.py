@@ -30,11 +30,15 @@ class PartError(OSError):
 
     Attributes:
         where: Which part.
+        cause: Why it failed, in a word.
     """
 
-    def __init__(self, exc: OSError, where: str) -> None:
-        super().__init__(exc.errno, exc.strerror)
-        self.where = where
+    def __init__(self, exc: Exception, where: str) -> None:
+        self.where, self.cause = where, cause_of(exc)
+        if isinstance(exc, OSError):
+            super().__init__(exc.errno, exc.strerror)
+        else:
+            super().__init__(self.cause)
 
 
 class Losses:
@@ -104,6 +108,8 @@ def cause_of(exc: BaseException) -> str:
     kind = type(exc)
     if not issubclass(kind, OSError):
         return kind.__name__
+    if type(exc) is PartError:
+        return exc.cause
     number: object = _errno.__get__(exc)
     if type(number) is int and number in errno.errorcode:
         return errno.errorcode[number]

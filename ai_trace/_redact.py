@@ -32,7 +32,7 @@ from ai_trace._secret_syntax import (
     signs_in,
     stated,
 )
-from ai_trace._secret_tables import columns
+from ai_trace._secret_tables import columns, inserted
 from ai_trace.exceptions import TraceConfigError
 
 
@@ -175,6 +175,8 @@ class Redaction:
         has_quote = "'" in text or '"' in text
         if not has_quote and "=" not in text:
             return False
+        if has_quote and "(" in text and any(inserted(text, self._names)):
+            return True
         return (has_quote and any(paired(text, self._names))) or (
             may_sign_in(text) and (any(signed_in(text)) or any(authorized(text)))
         )
@@ -235,6 +237,8 @@ class Redaction:
         if type(value) is str:
             is_path = name[-3:].lower() == "pwd" and value.startswith(("/", "~"))
             shown = is_path or (says == TOKEN and not looks_drawn(value[:_EDGE]))
+            # Of update_password, Ansible's.
+            shown = shown or value == "on_create"
             return "key" if value and not shown else None
         if says == TOKEN and type(value) is not bytes:
             return None
@@ -287,6 +291,7 @@ class Redaction:
         if "(" in text or "[" in text:
             text = _without_spans(text, paired(text, self._names), found)
             text = _without_spans(text, signed_in(text), found)
+            text = _without_spans(text, inserted(text, self._names), found)
         if "<" in text:
             text = _without_spans(text, marked_up(text, self._names), found)
         if may_state(text):

@@ -20,6 +20,13 @@ _NEXT = r"(?: |[\"'], ?[\"'])"
 _LINE = r"[^|;\r\n]{0,120}?[ \"']"
 _GIVEN = r"(?![-$<,.)\[])(?:(?<=[\"'])[^\"'\r\n]+|[^\s\"'|;]+)"
 
+# Its own options alone: those behind a command are that of another program.
+_STDIN = r"sudo (?:-[A-Za-z] ){0,3}-[A-Za-z]{0,3}S\b"
+_PIPED = (
+    r"((?:echo|printf) (?:-[en] )?[\"']?)(?![-$<])[^\r\n\"'|;$`]{1,32}(?<! )"
+    rf"(?=[\"']? ?\| ?{_STDIN})"
+)
+
 # A word that is in the text, and what stands before the password, but for its quote.
 _BEFORE = (
     ("mysql", rf"mysql[a-z]{{0,8}}\b{_LINE}-p(?![\"']?[0-9]{{2,5}}:)"),
@@ -41,12 +48,14 @@ _BEFORE = (
     ("zip", rf"zip\b{_LINE}-P{_GAP}"),
     ("storepass", rf"[ \"']-(?:store|key)pass{_GAP}"),
     ("gh secret", rf"gh secret set\b{_LINE}(?:--body|-b){_GAP}"),
+    ("sudo", rf"{_STDIN}[^|;\r\n<]{{0,120}}<<< ?"),
     # Of httpie.
     ("http", r"https? (?:-a|--auth)[ =][\"']?[A-Za-z][\w.@-]{0,32}:"),
 )
 # Kind, a word that is in the text, and the pattern; its first group is kept.
 OPTIONS = (
     *(("password", word, rf"({before}[\"']?){_GIVEN}") for word, before in _BEFORE),
+    ("password", "sudo", _PIPED),
     (
         "cookie",
         "curl",

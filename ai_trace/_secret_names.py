@@ -82,6 +82,8 @@ def told_value(fields: Mapping[str, object]) -> dict[str, str]:
     for value, *names in (("value", "name", "key"), ("Value", "Name", "Key")):
         for name in names if value in fields else ():
             told = fields.get(name)
+            if type(told) is bytes:
+                told = told[-_NAME_LENGTH:].decode("latin-1")
             if type(told) is str:
                 return {value: told}
     return {}

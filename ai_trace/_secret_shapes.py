@@ -34,6 +34,16 @@ URL_USER = r"(://)[A-Za-z0-9]{40,256}(?=@[A-Za-z0-9])"
 # scott/tiger@//db:1521/ORCL: the port is that of Oracle.
 ORACLE = r"(/(?<=\w/))[^\s/@\"']{1,128}(?=@(?://)?[\w.-]{1,128}:1521\b)"
 
+# As bcrypt, SHA-crypt and Argon2 tell passwords to those who would guess them.
+CRYPT = (
+    r"(\$(?:2[abxy]\$[0-9]{2}|[56]\$(?:rounds=[0-9]{1,9}\$)?[./A-Za-z0-9]{1,16}"
+    r"|argon2i?d?\$(?:v=[0-9]{2}\$)?m=[0-9]{2,7},t=[0-9]{1,2},p=[0-9]{1,2}"
+    r"\$[A-Za-z0-9+/]{8,48})\$)[./+A-Za-z0-9]{22,}"
+)
+# A line of the files for cookies of Netscape, curl and wget, and of .pgpass.
+COOKIE_LINE = r"(E\t/[^\t\n]{0,23}\t[A-Z]{4,5}\t[0-9]{1,12}\t[^\t\n]{1,64}\t)[^\s\"']+"
+PGPASS = r"(:5432:[A-Za-z_*][^\s:]{0,64}:[A-Za-z_][^\s:]{0,64}:)(?![$<{%])[^\s\"']+"
+
 # Kind, a sign and a text that are in each of them, pattern; its first group is kept. To
 # look for the sign takes 1 µs in 100 kB of prose, for the text 27 to 72.
 LINKS = (
@@ -57,6 +67,9 @@ LINKS = (
     ("url-password", "@", "://", URL_USER),
     # Of OpenWeather.
     ("key", "=", "appid=", r"([?&]appid=)[0-9a-f]{32}\b"),
+    ("password-hash", "$", "$", CRYPT),
+    ("cookie", "\t", "E\t/", COOKIE_LINE),
+    ("password", ":", ":5432:", PGPASS),
 )
 
 # By the sign: each is looked for once.

@@ -27,6 +27,10 @@ RULE = r"\n[ \t]{0,16}[|+]?[ :]?--[-:|+ ]{1,512}(?=[\r\n])"
 FIRST = r"[^{\[(<\n,\t|][^\n,\t|]{0,63}[,\t|](?=[^\s|])"
 
 
+# In SQL: INSERT INTO users (name, password) VALUES ('ann', 'x'), ('bob', 'y')
+INSERT = r"\(([^()]{1,1024})\)\s{1,16}(?:VALUES|values)\b"
+ROW = r",?\s{0,16}\(([^()]{1,1024})\)"
+
 _AROUND = " \t\r\"'`*"
 
 # In such a column stand the names of what is kept elsewhere.
@@ -57,25 +61,45 @@ def columns(text: str, names: Names) -> Iterator[Span]:
             yield from _rows(text, head, (rule.end() + 1, end), "|", names)
 
 
+def inserted(text: str, names: Names) -> Iterator[Span]:
+    """Yield where the secrets in the rows of an INSERT of SQL begin and end."""
+    has_rows = "VALUES" in text or "values" in text
+    for found in compiled(INSERT).finditer(text) if has_rows else ():
+        told = _told(found[1], ",", names)
+        row = compiled(ROW).match(text, found.end()) if any(told) else None
+        while row is not None:
+            cells = list(_cells(text, *row.span(1), ","))
+            if len(cells) == len(told):
+                yield from _row(text, cells, told, names)
+            row = compiled(ROW).match(text, row.end())
+
+
 def _rows(text: str, head: str, part: Span, mark: str, names: Names) -> Iterator[Span]:
     """Yield the secrets in the lines of a part that have as many cells as the head."""
     at, last = part
-    heads = [head[start:end].lower() for start, end in _cells(head, 0, len(head), mark)]
-    says = {n: names.end_says(name) for n, name in enumerate(heads)}
-    told = [n for n in says if says[n] and heads[n] not in _NAMES]
-    while told and at < last:
+    told = _told(head, mark, names)
+    while any(told) and at < last:
         end = text.find("\n", at, last)
         end = end if end >= 0 else last
         cells = list(_cells(text, at, end, mark))
-        if len(cells) != len(heads):
+        if len(cells) != len(told):
             break
-        for n in told:
-            start, stop = cells[n]
-            value = text[start:stop]
-            is_drawn = len(value) >= _TOKEN and looks_drawn(value)
-            if (is_drawn or says[n] != TOKEN) and looks_secret(value, names):
-                yield start, stop
+        yield from _row(text, cells, told, names)
         at = end + 1
+
+
+def _told(head: str, mark: str, names: Names) -> list[int]:
+    """Return what each head says of its column."""
+    heads = [head[start:end].lower() for start, end in _cells(head, 0, len(head), mark)]
+    return [0 if name in _NAMES else names.end_says(name) for name in heads]
+
+
+def _row(text: str, cells: list[Span], told: list[int], names: Names) -> Iterator[Span]:
+    for says, (start, stop) in zip(told, cells):
+        value = text[start:stop] if says else ""
+        is_drawn = len(value) >= _TOKEN and looks_drawn(value)
+        if (is_drawn or says != TOKEN) and looks_secret(value, names):
+            yield start, stop
 
 
 def _cells(text: str, at: int, end: int, mark: str) -> Iterator[Span]:

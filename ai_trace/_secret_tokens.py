@@ -223,7 +223,7 @@ MARK = (
     r"|-(?:---(?=-E--N )|pass |[a-z][A-Za-z0-9-]{0,48}?(?:word|sswd|pwd|cret|oken|key"
     r"|hrase|earer|pass)(?: |[\"'], ?[\"'][^-]))"
     # Perhaps an option that stands before a secret.
-    r"|(?<=[ \"']-)([pub][^ ,.)]|[a-zA-Z]{0,4}[pPawbuU][ \"']"
+    r"|(?<=[ \"']-)([pub][^ ,.)]|[a-zA-Z]{0,4}[pPawbuUS][ \"']"
     r"|storepass[ \"']|-(?:user|proxy-user|cookie|body)[ \"'=]))"
 )
 # The character behind the dot comes first, and sends away the end of a sentence: 20 ns

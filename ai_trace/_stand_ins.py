@@ -20,12 +20,17 @@ PLACEHOLDER = (
     r"|//|\$(?:[{(]|[A-Z_]{3})|\{\{?[ ]?[A-Za-z_\"'\\]|<[A-Za-z/]|%[(s]|\*{3}"
     r"|\.{3}|…|[yY]our[_-]|YOUR[_-]"
     r"|(?:[nN]one|null|nil|undefined|[tT]rue|[fF]alse|str|string|bytes|int|bool|float"
-    r"|[aA]ny|Optional|Union|SecretStr|object|lambda|await|not)(?![\w-])"
+    r"|[aA]ny|Optional|Union|SecretStr|object|lambda|await|not|on_create)(?![\w-])"
 )
 CODE = (
     r"[\[({]|[A-Za-z_][\w.]{0,80}[(\[]"
     r"|(?:self|cls|this|os|env|settings|config|cfg|args|options|process|request)"
     r"\.[a-zA-Z_]"
+)
+# Options of gcloud that say by which name a secret is kept elsewhere.
+REFERENCE = (
+    r"--(?:set|update)-secrets(?:[ =][\"']?[^\s\"']{0,128})?\Z"
+    r"|\bgcloud [^\r\n|;]{0,200} --secret\Z"
 )
 IDENTIFIER = r"[A-Za-z_][\w.]{0,80}(?![^\s,;)}\]\"'])"
 
@@ -41,6 +46,13 @@ CLASS = r"[A-Z][a-z]{2,16}[A-Z][a-z]{2,16}(?:[A-Z][a-z]{2,16})?\Z"
 def is_placeholder(text: str, start: int = 0) -> bool:
     """Tell whether what stands at a place of a text holds the place of a secret."""
     return compiled(PLACEHOLDER).match(text, start) is not None
+
+
+def is_reference(text: str, at: int, start: int) -> bool:
+    """Tell whether an option of gcloud or docker names a secret of theirs."""
+    option = text[max(0, at - 256) : at].rstrip(" ")
+    is_of_docker = option.endswith("--secret") and text.startswith("id=", start)
+    return is_of_docker or compiled(REFERENCE).search(option) is not None
 
 
 def is_code(text: str, start: int, at: int, names: Names) -> bool:

@@ -20,7 +20,7 @@ from ai_trace._files import find_journals, find_parts
 from ai_trace._journal import SUFFIXES
 from ai_trace._record import FORMAT, WITHOUT_END, StepRecord
 from ai_trace._tree import Problem, Session, Writer
-from ai_trace.render._processes import process
+from ai_trace.render._processes import busy, idle, process
 from ai_trace.render._values import local_time
 
 
@@ -285,7 +285,10 @@ def _tree(problems: Mapping[str, list[str]]) -> Finding:
 
 def _journal(session: Session, problems: Mapping[str, list[str]]) -> Finding:
     damaged = _of(problems, "journal")
-    details = [_said(writer) for writer in session.writers]
+    details = [*map(_said, busy(session.writers))]
+    ended = idle(session.writers)
+    if ended:
+        details.append(f"{ended}.")
     if damaged:
         return Finding("journal", BAD, "The journal is damaged.", damaged + details)
     if not session.writers:

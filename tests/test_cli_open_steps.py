@@ -414,6 +414,21 @@ def test_a_worker_that_was_killed_idle_is_no_death(pool: Path) -> None:
     assert "process 9" not in shown
 
 
+def test_idle_workers_have_one_line_in_the_diagnosis(pool: Path) -> None:
+    """However many workers a pool has ended between steps, doctor counts them."""
+    with (pool / f"{STEM}.p99.open").open("ab") as file:
+        file.write(started(7, name="fetch"))
+    write_journal(pool, header_line(pid=97), started(97), stem=f"{STEM}.p97")
+    first = {**fields(97), "session": {**HEADER, "pid": 97}}
+    write(pool, encoded(first), stem=f"{STEM}.p97")
+    lines = run("--dir", str(pool), "doctor", cwd=pool).stdout.splitlines()
+
+    assert 1 == sum(line.startswith("    process 99 on here died") for line in lines)
+    said = "    2 forked processes ended between steps, without closing."
+    assert 1 == lines.count(said)
+    assert not any("process 97" in line or "process 98" in line for line in lines)
+
+
 def test_a_worker_that_died_in_a_step_is_a_death(pool: Path) -> None:
     """A forked process that was killed inside a step has died, and is named."""
     with (pool / f"{STEM}.p99.open").open("ab") as file:

@@ -226,6 +226,52 @@ def test_the_same_question_again_goes_on_from_the_answer_that_it_names(named):
     assert (0, 1) == knowns(first, second, again)[2][:2]
 
 
+def kept_by_the_server(*tools):
+    """Return calls whose tools answer alone, each going on from the one before."""
+    first = chat(
+        1, WEATHER[:2], *(asks(*tool) for tool in tools), result={"id": "resp_1"}
+    )
+    more = {"parameters": {"previous_response_id": "resp_1"}}
+    given_back = [tells(call_id, "21 degrees") for _, call_id in tools]
+    return [first, chat(2, given_back, WEATHER[4], context=more)]
+
+
+def test_a_tool_whose_answer_is_sent_alone_has_its_name():
+    """Where the server keeps the call, its name is the one that the call had."""
+    tools = [("get_weather", "call_1"), ("get_time", "call_2")]
+    session = session_of(*kept_by_the_server(*tools))
+    briefly, whole = (tree(session, full=full) for full in (False, True))
+
+    for name, call_id in tools:
+        assert f"  {name} answers  {call_id}" in talk(session)
+        assert 1 == "\n".join(briefly).count(f"tool: {name} → 21 degrees")
+        assert 1 == "\n".join(whole).count(f" {name} answers  {call_id}")
+        assert f"\n- **tool** `{name}` answers (`{call_id}`): " in page(session)
+
+
+def test_a_tool_of_another_conversation_gives_no_name():
+    """A call id that another conversation has used is not that of this one."""
+    (first, second) = kept_by_the_server(("get_weather", "call_1"))
+    other = chat(3, [text("user", "Hi.")], asks("get_time", "call_1"))
+    lost = chat(4, [tells("call_1", "noon")], context={"parameters": {"seed": 1}})
+    said = talk(session_of(first, other, second, lost))
+
+    assert 1 == said.count("  get_weather answers  call_1")
+    assert 1 == said.count("  a tool answers  call_1")
+    assert "  get_time answers  call_1" not in said
+
+
+def test_names_of_tools_without_end_are_not_kept():
+    """Of many calls of tools only the last are in mind, and no endless name."""
+    met = Conversations(memory=3)
+    tools = [*((f"tool_{n}", f"call_{n}") for n in range(6)), ("x" * 9_999, "call_9")]
+    first, second = kept_by_the_server(*tools)
+    met.meet(read_call(record_of(first)))
+
+    last = {f"call_{n}": f"tool_{n}" for n in (3, 4, 5)}
+    assert last == met.meet(read_call(record_of(second))).tools
+
+
 @pytest.mark.parametrize(
     ("asked", "answered"),
     [
@@ -265,8 +311,8 @@ def test_what_else_was_seen_is_compared():
     other = call(3, WEATHER[:2], context={**setup, "system": "Be kind.", "tools": []})
 
     _, second, third = knowns(first, same, other)
-    assert (True, {"provider", "model", "tools", "parameters"}) == second[2:]
-    assert (False, {"provider", "model", "parameters"}) == third[2:]
+    assert (True, {"provider", "model", "tools", "parameters"}) == second[2:4]
+    assert (False, {"provider", "model", "parameters"}) == third[2:4]
 
 
 def test_memory_is_bounded():
@@ -768,6 +814,7 @@ def test_stats_by_model():
             "cost_usd": 0.003,
             "priced": 3,
             "metered": 3,
+            "outcomes": {"ok": 3},
         },
         {
             "model": "tiny",
@@ -781,6 +828,7 @@ def test_stats_by_model():
             "cost_usd": None,
             "priced": 0,
             "metered": 1,
+            "outcomes": {"ok": 1, "error": 1},
         },
     ] == found.to_dict()["models"]
     assert [
@@ -788,6 +836,23 @@ def test_stats_by_model():
         "toy-1             3       0           600     150      30          0  $0.003",
         "tiny              2       1  7 for 1 of 2       -       -          -       -",
     ] == list(stats.table(found, PLAIN))[-3:]
+
+
+def test_calls_that_ended_otherwise_by_model():
+    """Whatever ended neither well nor in an error has a column, and no other."""
+    ends = ["ok", "closed", "closed", "cancelled", "running"]
+    calls = [call(n, [], outcome=end) for n, end in enumerate(ends)]
+    found = stats.collect([calls])
+    titles, row = [line.split() for line in stats.table(found, PLAIN)][-2:]
+    (narrow,) = [
+        line for line in stats.table(found, PLAIN._replace(width=60)) if "input" in line
+    ]
+
+    expected = {"closed": 2, "ok": 1, "cancelled": 1, "running": 1}
+    assert expected == found.models[0].outcomes
+    assert ["calls", "errors", "cancelled", "running", "closed"] == titles[1:6]
+    assert ["5", "0", "1", "1", "2"] == row[1:6]
+    assert ["calls", "errors", "cancelled", "input"] == narrow.split()[1:5]
 
 
 def test_models_without_end_are_counted_together(monkeypatch):

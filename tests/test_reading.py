@@ -349,9 +349,31 @@ def test_a_hole_is_not_read_through(tmp_path, behind):
     expected = [0, 1] if behind.endswith(b"\n") else [0]
 
     steps, (problem,) = read_all(path)
+    found: list[Problem] = []
+    backwards = reading.tail(path, 9, on_problem=found.append)
 
-    assert expected == numbers(steps)
+    assert expected == numbers(steps) == numbers(backwards)
     assert f"The line has {hole + len(behind)} bytes" in problem.what
+    assert [(f"offset {begin}", problem.what)] == [each[:2] for each in found]
+
+
+@pytest.mark.skipif(not hasattr(os, "SEEK_DATA"), reason="holes cannot be found")
+def test_a_hole_of_two_parts_is_not_read_through_backwards(tmp_path):
+    """What stands between two holes is of the same line, wherever blocks end."""
+    path = write(tmp_path, first_line(0))
+    with path.open("r+b") as file:
+        begin = file.seek(0, os.SEEK_END)
+        for size in (2**35 + 4_711, 2**34 + 1):
+            file.seek(size, os.SEEK_CUR)
+            file.write(b"x" * 99_999)
+        file.write(b"\n" + line(1))
+        size = file.tell() - begin - len(line(1))
+    found: list[Problem] = []
+
+    assert [0, 1] == numbers(reading.tail(path, 9, on_problem=found.append))
+    (problem,) = found
+    assert problem.where == f"offset {begin}"
+    assert f"The line has {size} bytes" in problem.what
 
 
 @pytest.mark.parametrize("ended", [b"\n", b""])

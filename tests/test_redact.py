@@ -410,6 +410,27 @@ ASSIGNED = [
     (f"GET /data/2.5/weather?q=Rome&appid={{{'0a1b2c3d' * 4}}}&units=x", "key"),
     (f"wss://mainnet.infura.io/ws/v3/{{{'0a1b2c3d' * 4}}}", "key"),
     (f"https://eth-mainnet.g.alchemy.com/v2/{{{MIX + MIX[:15]}}}", "key"),
+    (f"hash $2b$12${{{'./A0z' * 10}abc}}, rounds 12", "password-hash"),
+    (f"root:$6$q9.Xz/a${{{'aB3./' * 17}c}}:19700:0:99999:7:::", "password-hash"),
+    (f"$5$rounds=5000$salt${{{'aB3./' * 8}aB3}}", "password-hash"),
+    (f"$argon2id$v=19$m=65536,t=3,p=4${MIX}${{{MIX * 2}+/}}", "password-hash"),
+    (".example.com\tTRUE\t/\tFALSE\t1893456000\tsid\t{a%20b}\n# end", "cookie"),
+    ("x\na.example\tFALSE\t/app\tTRUE\t0\t__Host-a\t{k=v|w}", "cookie"),
+    ("# .pgpass\ndb.example.com:5432:shop:ann:{hunter2!}\n", "password"),
+    ("localhost:5432:*:postgres:{x}", "password"),
+    ("echo {hunter2} | sudo -S apt update", "password"),
+    ("sh -c \"echo '{hunt er2}' | sudo -kS ls\"", "password"),
+    ("printf '{hunter2\\n}'|sudo -k -S ls /root", "password"),
+    ("sudo -S ls /root <<< '{hunter2}'", "password"),
+    ("sudo -S -p '' ls <<<{hunter2}; ls", "password"),
+    (
+        "INSERT INTO users (name, password) VALUES ('ann', '{hunter2hunter2}')",
+        "key",
+    ),
+    (
+        "insert into `users` (`id`,`api_key`,`b`)\n  values (1,'{8f3a9c2}','k1')",
+        "key",
+    ),
 ]
 
 
@@ -495,6 +516,14 @@ COLUMNS = [
     ),
     ("user\ttoken\nann\t" + MIX + "\nbob\tBTC2", "user\ttoken\nann\tKEY\nbob\tBTC2"),
     ("name|password\nann|hunter2", "name|password\nann|KEY"),
+    (
+        "INSERT INTO u(password, a)\nVALUES\n ('hunter2', 'b1'), ('i''s4',5),(NULL,1);",
+        "INSERT INTO u(password, a)\nVALUES\n ('KEY', 'b1'), ('KEY',5),(NULL,1);",
+    ),
+    (
+        "INTO u (password, a) VALUES ('a1,b2', 'c'), ('a1b2', 'c'), (1), ('a1b2', f())",
+        "INTO u (password, a) VALUES ('a1,b2', 'c'), ('KEY', 'c'), (1), ('a1b2', f())",
+    ),
 ]
 
 
@@ -664,6 +693,21 @@ STAYS = [
     '{"password": {"N": "5"}}, {"password": {"S": ""}}, a -> "b"',
     "jdbc:oracle:thin:@//db:1521/ORCL, mail a/b@example.com, https://db:1521/a/b@c",
     "https://ann@dev.azure.com/acme, appid=wx0a1b2c3d, https://a.infura.io/docs/v3/",
+    "$2.50 a piece, $6$, sed 's/a/$1$2$3/', $2b$12$short, $argon2id$ is a scheme",
+    "A\tTRUE\tB\nE\t/home\tROOT\t12\tname",
+    "grep: a.py:5432:12:error:here's one",
+    "127.0.0.1:5432:5432, db:5432:shop:ann:$PGPASSWORD, postgres://db:5432/shop",
+    "echo y | sudo pacman -S vim; echo $PW | sudo -S ls; echo a; sudo -S ls < pw.txt",
+    "echo on | sudo tee /sys/power/state; printf 'a b' | sort -S 50%",
+    "INSERT INTO users (name, password) VALUES (?, ?), (%s, %s), ('ann', '{password}')",
+    "INSERT INTO u (name, password_hint) VALUES ('ann', 'dog1dog2'), ('a', 'b1b2')",
+    "UPDATE t SET a = f(password) VALUES (x), values (1, 'password1')",
+    "gcloud run deploy a --set-secrets=API_KEY=api-key-2:latest,/x/y=tls-secret-1:3",
+    "gcloud run deploy a --update-secrets DB_PASSWORD=db-password-1:latest --quiet",
+    "gcloud secrets versions access latest --secret=db-password-2024 --project p",
+    "gcloud secrets versions access 3 --secret db-password-2024",
+    "docker build --secret id=npmrc2024,src=/x .; docker build --secret=id=a1b2c,env=A",
+    "user: name=ann update_password=on_create\n- user:\n    update_password: on_create",
 ]
 
 
@@ -767,6 +811,15 @@ def test_values_that_may_be_secrets(value):
     assert {key: "[redacted:key]"} == redacted(value)[0]
 
 
+def test_when_ansible_sets_a_password_is_none():
+    """In Ansible's word ``update_password`` says when; else it is a password."""
+    module = {"name": "ann", "update_password": "on_create", "password": "opaque"}
+
+    expected = {**module, "password": "[redacted:key]"}
+    assert expected == redacted(module)[0]
+    assert "[redacted:key]" == redacted({"update_password": "opaque"})[0].popitem()[1]
+
+
 def test_a_key_without_a_value_does_not_stop_the_short_way():
     """An empty or counted value of a secret's name costs no long way."""
     capture = Capture(Limits(), Redaction())
@@ -789,6 +842,18 @@ def test_headers_as_objects(name, value):
         assert [{"path": path, "note": "redacted", "kind": "key"}] == notes
         assert (plain, []) == redacted(plain)
     assert "[redacted:key]" == redacted([*headers, object()])[0][0][value]
+
+
+@pytest.mark.parametrize("name", [b"password", b"X-Api-Key", b"x" * 9_999 + b"_token"])
+@pytest.mark.parametrize("value", ["opaque12", b"opaque12"])
+def test_headers_as_objects_in_bytes(name, value):
+    """What an object calls its value in bytes counts like a text."""
+    found, notes = redacted({"name": name, "value": value, "path": "/"})
+
+    assert ("[redacted:key]", "/") == (found["value"], found["path"])
+    assert "redacted" in [note["note"] for note in notes]
+    assert "opaque" not in str(redacted({"Name": name, "Value": value})[0])
+    assert "opaque12" == redacted({"name": b"symbol", "value": "opaque12"})[0]["value"]
 
 
 def test_headers_as_objects_are_seen_after_others_of_the_same_keys():

@@ -81,7 +81,11 @@ user·password·' identified·by·' a,·password·=·auth
 "auth":" _auth=YTpi auth=YTpi passwords:¶-·a1b2 passwords:¶ cookies={'a':'a1b2c3','
 |password|¶|---|¶ |password|¶|---|¶|a1b2c3|¶ ¶|password,a¶ ¶--|--¶ {"value":" httpOnly"
 htpasswd·-b·a· http·-a·a: LS0tLS1CRUdJTiB CREATE·USER·a·IDENTIFIED·BY· <Cookie·a=
-_secret_access_key· password"·=·"a"·->·" "Value":"x","Type":"SecureString", name·=·"a"¶
+_secret_access_key· $2b$ $2b$12$ $6$a$ $argon2id$ E\t/ E\t/a\tTRUE\t1\t :5432:
+:5432:a:b: echo·a echo·a·|·sudo·- sudo·-S· sudo·-a·-S·a<<< (password)·VALUES·(
+(password)·VALUES(a), ('a',(password)·values --set-secrets= --set-secrets=password=
+gcloud·--secret= gcloud·
+password"·=·"a"·->·" "Value":"x","Type":"SecureString", name·=·"a"¶
 """.split()
 SAID_OFTEN = [part.replace("·", " ").replace("¶", "\n") for part in SAID]
 """What an attacker would repeat: the beginnings of secrets that never come."""

@@ -4,13 +4,21 @@ A table of figures, whose columns give way to each other on a narrow terminal.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ai_trace.render._style import Span, Style, columns
 
 
+NOT_OK = ("cancelled", "interrupted", "unfinished", "running", "closed")
+
 _NARROWEST_NAME = 12
 _GAP = 2
+
+
+def not_ok(outcomes: Iterable[Mapping[str, int]]) -> list[str]:
+    """Return which ends, neither well nor in an error, need a column of their own."""
+    seen = {outcome for each in outcomes for outcome in each}
+    return [outcome for outcome in NOT_OK if outcome in seen]
 
 
 def figures(

@@ -21,6 +21,7 @@ from ai_trace._record import StepRecord
 _MEMORY = 10_000
 _MOST_ANSWERS = 16
 _MOST_KEYS = 32
+_LONGEST_NAME = 200
 _MEDIA = ("uri", "file", "blob")
 _PLAIN = ("text", "reasoning", "refusal")
 # The parts that ask for a tool, and where their arguments stand. All but the first are
@@ -107,23 +108,26 @@ class Known(NamedTuple):
             call of a conversation.
         system: Whether the instructions apart from the messages are the same.
         context: The names of what else it saw that is the same.
+        tools: The names of tools that it called, by the ids that this call answers.
     """
 
     messages: int = 0
     call: int | None = None
     system: bool = False
     context: frozenset[str] = frozenset()
+    tools: Mapping[str, str] = {}
 
 
 NOTHING_KNOWN = Known()
 
 
-def read_call(record: StepRecord) -> Call | None:
+def read_call(record: StepRecord, tools: Mapping[str, str] = {}) -> Call | None:
     """
     Read the messages of an LLM call.
 
     Args:
         record: Any step.
+        tools: The names of tools that were called before, by the ids of the calls.
 
     Returns:
         The call; ``None`` for a step of another kind, or without a single message.
@@ -143,7 +147,7 @@ def read_call(record: StepRecord) -> Call | None:
         asked = []
     else:
         return None
-    names = _tool_names([*asked, *answered])
+    names = {**tools, **_tool_names([*asked, *answered])}
     system = context.get("system")
     if isinstance(system, (str, list)) and system:
         del context["system"]
@@ -165,7 +169,7 @@ class Conversations:
 
     Calls are of one conversation when the messages of the one, with or without its
     answer, are the first messages of the other. Only digests are kept, of the last
-    few thousand calls.
+    few thousand calls, and the names of the last tools that were called.
 
     Args:
         memory: How many places where a conversation may go on are kept in mind.
@@ -174,6 +178,7 @@ class Conversations:
     def __init__(self, memory: int = _MEMORY) -> None:
         self._memory = memory
         self._ends: dict[bytes, tuple[int, dict[str, bytes]]] = {}
+        self._called: dict[tuple[int | None, str], str] = {}
         self._count = 0
 
     def meet(self, call: Call) -> Known:
@@ -196,12 +201,13 @@ class Conversations:
         known = self._known(call, prefixes, setup)
         self._remember(prefixes[-1:], setup)
         for answer in islice(call.answers, _MOST_ANSWERS):
+            self._remember_tools(answer)
             continued = digest.copy()
             if self._add(answer, continued):
                 self._remember([continued.digest()], setup)
         self._remember(_response_id(call.result, "id"), setup)
         self._count += 1
-        return known
+        return known._replace(tools=self._tools(call.messages, known.call))
 
     def _add(self, message: Message, digest: Any) -> bool:
         # Part by part: some are sent back as messages of their own.
@@ -228,8 +234,23 @@ class Conversations:
         for key in filter(None, keys):
             self._ends.pop(key, None)
             self._ends[key] = (self._count, setup)
-        while len(self._ends) > self._memory:
-            del self._ends[next(iter(self._ends))]
+        self._forget(self._ends)
+
+    def _remember_tools(self, answer: Message) -> None:
+        for part in answer.parts:
+            size = len(part.call_id) + len(part.name)
+            if part.what == "call" and part.call_id and size <= _LONGEST_NAME:
+                self._called[self._count, part.call_id] = part.name
+        self._forget(self._called)
+
+    def _tools(self, sent: Sequence[Message], before: int | None) -> dict[str, str]:
+        parts = (part for message in sent for part in message.parts)
+        keys = ((before, p.call_id) for p in parts if p.what == "answer" and not p.name)
+        return {key[1]: self._called[key] for key in keys if key in self._called}
+
+    def _forget(self, kept: dict[Any, Any]) -> None:
+        while len(kept) > self._memory:
+            del kept[next(iter(kept))]
 
 
 def _same_in(
@@ -254,9 +275,8 @@ def _setup(call: Call, number: int) -> dict[str, bytes]:
 def _goes_on_from(asked: Any) -> Sequence[bytes]:
     """Return the answer that a request goes on from, by either library's name."""
     thread = asked.get("thread") if isinstance(asked, dict) else None
-    return _response_id(asked, "previous_response_id") or _response_id(
-        thread, "previous_message_id"
-    )
+    before = _response_id(asked, "previous_response_id")
+    return before or _response_id(thread, "previous_message_id")
 
 
 def _response_id(value: Any, key: str) -> Sequence[bytes]:

@@ -4,12 +4,13 @@ Tokens and cost of LLM calls by model.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from ai_trace._glance import Glance
 from ai_trace._usage import Usage, model_of, usage_of
-from ai_trace.render._columns import figures
+from ai_trace.render._columns import NOT_OK, figures, not_ok
 from ai_trace.render._style import Style
 from ai_trace.render._used import dollars, of_some
 
@@ -18,8 +19,9 @@ MODEL_LIMIT = 1_000
 OTHER_MODELS = "(other models)"
 _NO_MODEL = "(no model)"
 _NAME_LENGTH = 200
-_TITLES = ("calls", "errors", "input", "cached", "output", "reasoning", "cost")
-_DISPENSABLE = ("reasoning", "cached", "errors", "calls", "input", "output")
+_USED = ("input", "cached", "output", "reasoning", "cost")
+_COUNTS = (*reversed(NOT_OK), "errors", "calls")
+_DISPENSABLE = ("reasoning", "cached", *_COUNTS, "input", "output")
 
 
 class ModelStats(NamedTuple):
@@ -38,6 +40,7 @@ class ModelStats(NamedTuple):
         cost_usd: US dollars, of the calls whose cost is known.
         priced: How many calls those are.
         metered: How many calls tell their tokens.
+        outcomes: How many calls ended in which way.
     """
 
     model: str
@@ -51,6 +54,7 @@ class ModelStats(NamedTuple):
     cost_usd: float | None
     priced: int
     metered: int
+    outcomes: Mapping[str, int]
 
 
 class ModelTally:
@@ -60,14 +64,15 @@ class ModelTally:
 
     def __init__(self) -> None:
         self._used: dict[str, Usage] = {}
-        self._errors: dict[str, int] = {}
+        self._outcomes: dict[str, Counter[str]] = {}
 
-    def add(self, record: Glance) -> None:
+    def add(self, record: Glance, outcome: str) -> None:
         """
         Count a step, if it is a call.
 
         Args:
             record: Any step.
+            outcome: How it ended: one of a bounded number of words.
         """
         usage = usage_of(record)
         if usage is None:
@@ -76,8 +81,7 @@ class ModelTally:
         if model not in self._used and len(self._used) >= MODEL_LIMIT:
             model = OTHER_MODELS
         self._used[model] = self._used.get(model, Usage()).plus(usage)
-        failed = record.outcome == "error"
-        self._errors[model] = self._errors.get(model, 0) + failed
+        self._outcomes.setdefault(model, Counter())[outcome] += 1
 
     def figures(self) -> list[ModelStats]:
         """Return the figures, the largest cost first, then the most tokens."""
@@ -85,7 +89,7 @@ class ModelTally:
             ModelStats(
                 model=model,
                 calls=used.calls,
-                errors=self._errors[model],
+                errors=self._outcomes[model]["error"],
                 input_tokens=used.input,
                 output_tokens=used.output,
                 cache_read_input_tokens=used.cached,
@@ -94,6 +98,7 @@ class ModelTally:
                 cost_usd=None if used.cost is None else round(used.cost, 9),
                 priced=used.priced,
                 metered=used.metered,
+                outcomes=dict(self._outcomes[model].most_common()),
             )
             for model, used in self._used.items()
         ]
@@ -111,8 +116,10 @@ def model_table(models: Sequence[ModelStats], style: Style) -> Iterator[str]:
     Yields:
         Lines, without their newlines.
     """
-    rows = {each.model: _cells(each) for each in models}
-    yield from figures("model", _TITLES, rows, _DISPENSABLE, style)
+    ends = not_ok(each.outcomes for each in models)
+    titles = ("calls", "errors", *ends, *_USED)
+    rows = {each.model: _cells(each, ends) for each in models}
+    yield from figures("model", titles, rows, _DISPENSABLE, style)
 
 
 def _weight(each: ModelStats) -> tuple[float, int]:
@@ -120,13 +127,14 @@ def _weight(each: ModelStats) -> tuple[float, int]:
     return -(each.cost_usd or 0.0), -tokens
 
 
-def _cells(each: ModelStats) -> tuple[str, ...]:
+def _cells(each: ModelStats, ends: Sequence[str]) -> tuple[str, ...]:
     tokens = of_some(each.metered, each.calls).replace(" calls", "")
     priced = of_some(each.priced, each.calls).replace(" calls", "")
     cost = each.cost_usd
     return (
         _count(each.calls),
         _count(each.errors),
+        *(_count(each.outcomes.get(end, 0)) for end in ends),
         _count(each.input_tokens, tokens),
         _count(each.cache_read_input_tokens),
         _count(each.output_tokens, tokens),

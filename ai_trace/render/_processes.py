@@ -20,10 +20,13 @@ def named(session: Session) -> Iterator[Writer | Death]:
     Args:
         session: The session.
     """
-    for writer in session.writers:
-        if writer.alive or writer.died:
-            yield writer
+    yield from busy(session.writers)
     yield from deaths(session)
+
+
+def busy(writers: Sequence[Writer]) -> list[Writer]:
+    """Return the processes that live, and those that died before their time."""
+    return [writer for writer in writers if writer.alive or writer.died]
 
 
 def idle(writers: Sequence[Writer]) -> str:
@@ -36,7 +39,7 @@ def idle(writers: Sequence[Writer]) -> str:
     Returns:
         A text without a full stop; empty if there is none.
     """
-    count = sum(not (writer.alive or writer.died) for writer in writers)
+    count = len(writers) - len(busy(writers))
     if not count:
         return ""
     processes = "process" if count == 1 else "processes"

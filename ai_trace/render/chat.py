@@ -5,7 +5,7 @@ The conversations of a session alone, as lines for a terminal.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from ai_trace._record import StepRecord
@@ -24,6 +24,7 @@ __all__ = ["chat"]
 _NOBODY = -1
 _NARROWEST = 20
 _LONGEST = 4096
+_MOST_TOOLS = 10_000
 
 
 def chat(
@@ -67,14 +68,16 @@ def chat(
 
 class _Turn(NamedTuple):
     # One call of a conversation: which step it is, and how many of its messages the
-    # calls before it have told.
+    # calls before it have told, and which names of tools.
     step: int
     known: int
     system: bool
+    tools: Mapping[str, str]
 
 
 class _Talks:
-    # Which calls are of one conversation: a few numbers for each.
+    # Which calls are of one conversation: a few numbers for each, and of the first
+    # thousands the names that they have to be told.
 
     def __init__(self) -> None:
         self._conversations = Conversations()
@@ -84,6 +87,7 @@ class _Talks:
         self._talk = array("q")
         self._next = array("q")
         self._last = array("q")
+        self._tools: dict[int, Mapping[str, str]] = {}
         self.first = array("q")
         self.wanted = bytearray()
         self.origin = array("q")
@@ -95,6 +99,8 @@ class _Talks:
         self._known.append(known.messages)
         self._system.append(known.system)
         self._next.append(_NOBODY)
+        if known.tools and len(self._tools) < _MOST_TOOLS:
+            self._tools[number] = known.tools
         before = _NOBODY if known.call is None else known.call
         talk = _NOBODY if before == _NOBODY else self._talk[before]
         if talk != _NOBODY and self._last[talk] == before:
@@ -114,7 +120,10 @@ class _Talks:
         number = self.first[talk]
         while number != _NOBODY:
             yield _Turn(
-                self._step[number], self._known[number], bool(self._system[number])
+                self._step[number],
+                self._known[number],
+                bool(self._system[number]),
+                self._tools.get(number, {}),
             )
             number = self._next[number]
 
@@ -146,7 +155,7 @@ def _title(
 def _turn(
     record: StepRecord, turn: _Turn, style: Style, *, full: bool, times: bool
 ) -> Iterator[str]:
-    call = read_call(record)
+    call = read_call(record, turn.tools)
     if call is None:
         return
     said: list[Message] = list(call.messages[turn.known :])

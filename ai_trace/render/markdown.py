@@ -143,6 +143,7 @@ def _step(
             yield f"\n**Result:**{value(record.result, '')}"
     else:
         known = talks.meet(call)
+        call = read_call(record, known.tools) or call
         yield from _section("Context", _page_messages.context(call, known))
         yield from _section("Messages", _page_messages.sent(call, known))
         yield from _logs(record)

@@ -16,7 +16,7 @@ from ai_trace._glance import Glance
 from ai_trace._record import WITHOUT_END
 from ai_trace._tree import Problem
 from ai_trace._usage import CALL_KINDS
-from ai_trace.render._columns import figures
+from ai_trace.render._columns import NOT_OK, figures, not_ok
 from ai_trace.render._model_stats import ModelStats, ModelTally, model_table
 from ai_trace.render._style import Span, Style, columns
 from ai_trace.render._values import duration
@@ -32,9 +32,7 @@ _OUTCOME_LENGTH = 40
 _OUTCOME_LIMIT = 100
 _OUTCOME_WIDTH = len("interrupted")
 _TIMES = ("median", "p95", "max", "total")
-# These have a column where there are any.
-_NOT_OK = ("cancelled", "interrupted", "unfinished", "running", "closed")
-_DISPENSABLE = ("p95", "max", "median", *reversed(_NOT_OK))
+_DISPENSABLE = ("p95", "max", "median", *reversed(NOT_OK))
 
 
 @dataclass(frozen=True)
@@ -200,7 +198,7 @@ class _Tally:
             is_call = record.kind in CALL_KINDS
             if not is_call and (named.name, key) == (record.name, outcome):
                 self._known[record.name, outcome, record.kind] = took.append
-        self.models.add(record)
+        self.models.add(record, key)
 
     def outcomes(self) -> Counter[str]:
         total: Counter[str] = Counter()
@@ -265,15 +263,14 @@ def _outcome_table(outcomes: Mapping[str, int], style: Style) -> Iterator[str]:
 
 
 def _name_table(names: Sequence[NameStats], style: Style) -> Iterator[str]:
-    seen = {outcome for each in names for outcome in each.outcomes}
-    not_ok = [outcome for outcome in _NOT_OK if outcome in seen]
-    titles = ("count", "errors", *not_ok, *_TIMES)
-    rows = {each.name: _cells(each, not_ok, style) for each in names}
+    ends = not_ok(each.outcomes for each in names)
+    titles = ("count", "errors", *ends, *_TIMES)
+    rows = {each.name: _cells(each, ends, style) for each in names}
     yield from figures("step", titles, rows, _DISPENSABLE, style)
 
 
-def _cells(each: NameStats, not_ok: Sequence[str], style: Style) -> tuple[str, ...]:
+def _cells(each: NameStats, ends: Sequence[str], style: Style) -> tuple[str, ...]:
     figures = (each.median_ms, each.p95_ms, each.max_ms, each.total_ms)
     times = (style.signs(duration(figure)) or "-" for figure in figures)
-    ends = (str(each.outcomes.get(outcome, 0)) for outcome in not_ok)
-    return str(each.count), str(each.errors), *ends, *times
+    counts = (str(each.outcomes.get(end, 0)) for end in ends)
+    return str(each.count), str(each.errors), *counts, *times

@@ -295,6 +295,8 @@ def _step_lines(
         return
     call = read_call(record)
     known = talks.meet(call) if talks is not None and call is not None else None
+    if known is not None and known.tools:
+        call = read_call(record, known.tools)
     spans = [guides.first(), *_title(record, style, quiet=shown.above)]
     if not shown.full and not shown.above and known is None:
         spans.append(Span(_preview(record, call, style, spans)))

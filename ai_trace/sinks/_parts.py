@@ -79,8 +79,9 @@ class Parts:
         try:
             descriptor = _files.open_to_append(path, _files.CREATE)
             next_file = self._ready(AppendFile(path, descriptor))
-        except OSError as exc:
-            if interrupts(exc):
+        except Exception as exc:
+            # Whoever has more room on the stack writes the line.
+            if interrupts(exc) or isinstance(exc, RecursionError):
                 raise
             file.room = file.size + (self._max_bytes or 0)
             self.trouble = PartError(exc, "JSONLSink next part")

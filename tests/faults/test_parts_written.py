@@ -7,10 +7,12 @@ from __future__ import annotations
 import json
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from faults import programs
 from faults.invariants import parts_of
+from faults.system_calls import Call, Proceed, intercepted, is_about
 
 from ai_trace import JSONLSink, TraceConfigError, Tracer, reading
 
@@ -123,6 +125,29 @@ def test_the_next_part_cannot_be_had(tmp_path: Path) -> None:
     (line, *more) = [json.loads(line) for line in tracer.path.read_bytes().splitlines()]
     assert 30 == len([line, *more])
     assert ["JSONLSink next part"] == list(tracer.health())
+
+
+@pytest.mark.parametrize("broken", [MemoryError, ZeroDivisionError, UnicodeError])
+def test_the_next_part_fails_in_any_way(
+    tmp_path: Path, broken: type[Exception], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever opening it raises, the steps after it stand in the part before."""
+
+    def intercept(call: Call, proceed: Proceed) -> Any:
+        if call.name == "open" and is_about(call, ".part2.jsonl"):
+            raise broken
+        return proceed()
+
+    with intercepted(intercept), Tracer("agent", tmp_path, max_bytes=2_000) as tracer:
+        write(tracer, 30)
+
+    assert tracer.path is not None
+    assert [tracer.path] == parts_of(tracer.path)
+    assert list(range(30)) == numbers(tracer.path)
+    (causes,) = tracer.health().values()
+    assert [broken.__name__] == list(causes)
+    assert ["JSONLSink next part"] == list(tracer.health())
+    assert 1 == caplog.text.count(f"JSONLSink failed: PartError: {broken.__name__}.")
 
 
 def test_a_sink_goes_on_in_the_last_part(tmp_path: Path) -> None:

@@ -21,6 +21,10 @@ class PriceError(Exception):
     """An error of the program's own, which can be watched."""
 
 
+class Price:
+    """A thing of the program's own, which can be watched."""
+
+
 def run(exc: BaseException | None, directory, **settings):
     """Leave a block by an exception, after a step; return lines and what came out."""
     came = None
@@ -111,6 +115,13 @@ def by_hand_anew():
     raise kept
 
 
+def by_hand_before_it_is_raised():
+    """Fail a step by hand with an exception that is raised only then."""
+    made = PriceError("one", "two")
+    current_tracer().step("failing").start().fail(made)
+    raise made
+
+
 @traced(name="failing")
 def by_function():
     """Raise in a traced function."""
@@ -136,7 +147,15 @@ def by_generator():
 
 @pytest.mark.parametrize(
     "fail",
-    [by_block, by_hand, by_hand_anew, by_function, by_recursion, by_generator],
+    [
+        by_block,
+        by_hand,
+        by_hand_anew,
+        by_hand_before_it_is_raised,
+        by_function,
+        by_recursion,
+        by_generator,
+    ],
 )
 def test_told_once(tmp_path, fail):
     """What a root step has ended with is not told again by the end."""
@@ -184,6 +203,43 @@ def test_another_in_the_same_place_in_memory(tmp_path):
 
     assert known == id(raised.value)
     assert ["failing", END] == [line["name"] for line in read_file(tracer.path)]
+
+
+@pytest.mark.parametrize("args", [(), ("no price",), ("no price", 7), ("x" * 9_999,)])
+def test_another_that_was_not_raised_either(tmp_path, args):
+    """One that was never raised is not taken for another of the same words."""
+    with pytest.raises(PriceError) as raised, Tracer("agent", tmp_path) as tracer:
+        first = PriceError(*list(args))
+        known = id(first)
+        step("failing").start().fail(first)
+        del first
+        exc = PriceError(*list(args))
+        others = []
+        while id(exc) != known:
+            others.append(exc)
+            exc = PriceError(*list(args))
+            assert len(others) < 100_000
+        raise exc
+
+    assert known == id(raised.value)
+    assert ["failing", END] == [line["name"] for line in read_file(tracer.path)]
+
+
+@pytest.mark.parametrize("args", [(), ("no price",), ([],)])
+def test_nothing_is_kept_of_what_was_not_raised(tmp_path, args):
+    """An exception that was given to ``fail`` is freed, with all but texts in it."""
+    with Tracer("agent", tmp_path):
+        held = Price()
+        made = PriceError(*args, *([held] if args == ([],) else []))
+        made.price = held
+        refs = weakref.ref(made), weakref.ref(held)
+        step("failing").start().fail(made)
+        gc.disable()
+        try:
+            del made, held
+            assert (None, None) == (refs[0](), refs[1]())
+        finally:
+            gc.enable()
 
 
 def test_nothing_is_kept(tmp_path):
