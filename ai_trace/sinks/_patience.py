@@ -69,9 +69,10 @@ def _alarm(seconds: float) -> Generator[None, None, None]:
             raise _TooLong
 
     rest = signal.setitimer(signal.ITIMER_REAL, 0)
-    signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN_SECONDS)
     try:
+        signal.signal(signal.SIGALRM, stop)
+        # The time may be up before this call returns.
+        signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN_SECONDS)
         yield
     finally:
         is_armed = False
