@@ -175,7 +175,7 @@ class Capture:
             return False
         return self.redaction.tells_secret(items)
 
-    def full(self, value: Any, path: str, room: int | None = None) -> Captured:
+    def full(self, value: Any, path: str, room: int = _NO_LIMIT) -> Captured:
         """
         Capture any value at all: the long way.
 
@@ -187,7 +187,7 @@ class Capture:
         Returns:
             JSON text, and the notes of what was done to the value.
         """
-        limit = self._value_bytes if room is None else min(self._value_bytes, room)
+        limit = min(self._value_bytes, room)
         try:
             return self._within(limit, value, path)
         except Exception as exc:
@@ -206,7 +206,7 @@ class Capture:
         return Captured("null", [make_note(path, "truncated", characters=len(text))])
 
     def fields(
-        self, given: dict[str, Any], path: str, room: int | None = None
+        self, given: dict[str, Any], path: str, room: int = _NO_LIMIT
     ) -> Captured:
         """
         Capture named values, each within its own limits: the long way.
@@ -222,7 +222,7 @@ class Capture:
         parts: list[str] = []
         notes: list[Note] = []
         names = Names()
-        room = _NO_LIMIT if room is None else room - 2
+        room -= 2
         for name, value in given.items():
             shown, said = self._name(plain_text(name), path)
             key = encode_text(names.distinct(shown, "name"))
@@ -231,7 +231,7 @@ class Capture:
                 cut = {"items": len(given), "kept": len(parts)}
                 notes.append(make_note(path, "truncated", **cut))
                 break
-            captured = self.named(plain_text(name), value, below(path, shown), room)
+            captured = self._named(plain_text(name), value, below(path, shown), room)
             room -= len(captured.text)
             parts.append(f"{key}:{captured.text}")
             notes += [*said, *captured.notes]
@@ -241,19 +241,15 @@ class Capture:
         copy = Copy(_NAME_LIMITS, self.redaction)
         return copy.text_of(name, path), copy.all_notes()
 
-    def named(
-        self, name: str, value: Any, path: str, room: int | None = None
-    ) -> Captured:
+    def _named(self, name: str, value: Any, path: str, room: int) -> Captured:
         """Capture the value of one name, which may itself say it is a secret."""
         redaction = self.redaction
         kind = redaction.key_kind(name, value) if redaction is not None else None
         if kind is not None:
             note = make_note(path, "redacted", kind=kind)
             return Captured(encode_text(f"[redacted:{kind}]"), [note])
-        text = self.plain(value, _NO_LIMIT if room is None else room)
-        if text is None:
-            return self.full(value, path, room)
-        return Captured(text, [])
+        text = self.plain(value, room)
+        return self.full(value, path, room) if text is None else Captured(text, [])
 
     def text(
         self,

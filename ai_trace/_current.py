@@ -14,9 +14,9 @@ from typing_extensions import ParamSpec
 from ai_trace import _context
 from ai_trace._context import Place, Unrecorded, get_current, set_current
 from ai_trace._definition import flavour_of
-from ai_trace._dispatch import warn
 from ai_trace._live_recorders import live_recorders
 from ai_trace._live_step import LiveStep
+from ai_trace._losses import warn
 from ai_trace._recorder import Recorder
 from ai_trace._step import NO_STEP, Step
 from ai_trace._tracer import Tracer

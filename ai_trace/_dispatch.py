@@ -16,8 +16,7 @@ from typing import Any, Callable, TypeVar
 
 from ai_trace._context import Unrecorded
 from ai_trace._interruption import interrupts
-from ai_trace._losses import Losses as Losses
-from ai_trace._losses import PartError
+from ai_trace._losses import Losses, PartError
 from ai_trace._losses import cause_of as cause_of
 from ai_trace._losses import say as say
 from ai_trace._losses import warn as warn

@@ -7,7 +7,6 @@ headers and cookies hold is taken out by their names, as everywhere.
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Iterable
 from typing import Any
 
@@ -25,7 +24,7 @@ def readable(body: Any) -> Any:
     if type(body) is not bytes or len(body) > _MOST_TEXT:
         return body
     try:
-        return codecs.utf_8_decode(body, "strict", True)[0]
+        return body.decode()
     except UnicodeDecodeError:
         return body
 

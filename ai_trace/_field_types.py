@@ -28,6 +28,11 @@ UNKNOWN = object()
 """Returned for a value whose type nobody here knows."""
 
 
+def unknown(_value: object) -> Any:
+    """Read nothing: of this class nothing is known."""
+    return UNKNOWN
+
+
 class Sequence(NamedTuple):
     """
     The items of a value that is walked like a list.
@@ -80,13 +85,13 @@ _COPIES: dict[type, Callable[[Any], Any]] = {
 
 def dataclass_reader(cls: type) -> Callable[[Any], Any]:
     fields = class_attribute(cls, "__dataclass_fields__")
-    return _all_of(cls, fields) if type(fields) is dict else _unknown
+    return _all_of(cls, fields) if type(fields) is dict else unknown
 
 
 def attrs_reader(cls: type) -> Callable[[Any], Any]:
     attributes = class_attribute(cls, "__attrs_attrs__")
     if not issubclass(type(attributes), tuple):
-        return _unknown
+        return unknown
     names = [held(attribute, "name") for attribute in tuple.__iter__(attributes)]
     return _all_of(cls, names)
 
@@ -143,7 +148,7 @@ def mapped_reader(cls: type) -> Callable[[Any], Any]:
     """Read what objects that SQLAlchemy maps have loaded; nothing is asked for."""
     manager = class_attribute(cls, "_sa_class_manager")
     if not issubclass(type(manager), dict):
-        return _unknown
+        return unknown
     names = [name for name in dict.keys(manager) if type(name) is str]
     stored_in = slot_reader(cls, "__dict__")
 
@@ -241,7 +246,3 @@ def _stored_reader(cls: type, name: str) -> Callable[[Any], Any]:
 def partial_reader(cls: type) -> Callable[[Any], Any]:
     parts = [(part, slot_reader(cls, part)) for part in ("func", "args", "keywords")]
     return lambda value: {part: read(value) for part, read in parts}
-
-
-def _unknown(_value: object) -> Any:
-    return UNKNOWN

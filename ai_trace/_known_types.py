@@ -38,6 +38,7 @@ from ai_trace._field_types import (
     mapped_reader,
     partial_reader,
     tuple_reader,
+    unknown,
 )
 from ai_trace._library_types import BY_NAME, text_by
 from ai_trace._objects import (
@@ -87,7 +88,7 @@ def reader_of(cls: type) -> Reader:
     for mark, made in _BY_MARK:
         if any(mark in class_dict(base) for base in bases):
             return made.of(cls)
-    return _unknown
+    return unknown
 
 
 def is_digits(cls: type) -> bool:
@@ -97,10 +98,6 @@ def is_digits(cls: type) -> bool:
 
 def is_enum(cls: type) -> bool:
     return any(base is enum.Enum for base in mro(cls))
-
-
-def _unknown(_value: object) -> Any:
-    return UNKNOWN
 
 
 def _deque(value: Any) -> Sequence:
@@ -287,7 +284,7 @@ _BY_BASE: dict[int, Reader | ByClass] = {
     id(bytearray): _bytes,
     id(tuple): ByClass(tuple_reader),
     id(deque): _deque,
-    id(types.SimpleNamespace): lambda value: dict(instance_dict(value)),
+    id(types.SimpleNamespace): _stored,
     id(datetime.datetime): datetime.datetime.isoformat,
     id(datetime.date): datetime.date.isoformat,
     id(datetime.time): datetime.time.isoformat,

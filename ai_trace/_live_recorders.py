@@ -11,7 +11,6 @@ import weakref
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ai_trace._ids import RandomIds
 from ai_trace._uncaught import uncaught
 from ai_trace.sinks._patience import Patience
 
@@ -57,8 +56,6 @@ def _close_all() -> None:
 def _after_fork() -> None:
     for recorder in live_recorders():
         recorder.after_fork()
-        if isinstance(recorder.ids, RandomIds):
-            recorder.ids.after_fork()
     _ask_multiprocessing()
 
 

@@ -11,9 +11,9 @@ from typing_extensions import Self
 
 from ai_trace import _context
 from ai_trace._context import Place, Unrecorded, get_current, set_current
-from ai_trace._dispatch import warn
 from ai_trace._draft import DONE, DROPPED, LEFT, NEW, OPEN, Draft, text_of
 from ai_trace._interruption import interrupts
+from ai_trace._losses import warn
 from ai_trace._objects import short_name
 from ai_trace._outcome import error_text, outcome_of, traceback_text
 from ai_trace._record import OUTCOMES

@@ -14,13 +14,15 @@ from typing import Any, Callable
 
 from ai_trace import _context
 from ai_trace._capture import Capture
-from ai_trace._dispatch import Dispatch, Losses
+from ai_trace._dispatch import Dispatch
 from ai_trace._encode import encode_text
+from ai_trace._header import SessionHeader
+from ai_trace._ids import RandomIds
+from ai_trace._losses import Losses
 from ai_trace._moments import Moments
-from ai_trace._record import SessionHeader
-from ai_trace._tally import Tally as Tally
+from ai_trace._tally import Tally
 from ai_trace._told_exceptions import Told
-from ai_trace.typing import Clock, Ids
+from ai_trace.typing import Clock
 
 
 class SystemClock:
@@ -62,7 +64,7 @@ class Recorder:
         header: SessionHeader,
         capture: Capture,
         clock: Clock,
-        ids: Ids,
+        ids: RandomIds,
         losses: Losses,
         step_class: Callable[..., Any],
         *,
@@ -136,6 +138,7 @@ class Recorder:
         self._closing = threading.Lock()
         self.open_steps.clear()
         self.deferred.clear()
+        self.ids.after_fork()
         self.losses.after_fork()
         self.tally.after_fork()
         self.dispatch.after_fork()

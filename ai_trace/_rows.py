@@ -43,7 +43,7 @@ def _by_name(names: Any, cells: Any) -> Any:
 def django_model(value: Any) -> Any:
     """Show the fields that an instance of a Django model has loaded."""
     stored = dict(instance_dict(value))
-    return {key: stored[key] for key in stored if plain_text(key)[:1] != "_"}
+    return {key: item for key, item in stored.items() if plain_text(key)[:1] != "_"}
 
 
 def protobuf_message(value: Any) -> dict[str, Any]:

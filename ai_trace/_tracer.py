@@ -17,11 +17,11 @@ from typing_extensions import Self
 from ai_trace import _context
 from ai_trace._capture import Capture
 from ai_trace._context import Block, Unrecorded, get_current, set_current
-from ai_trace._dispatch import Losses, warn
 from ai_trace._ids import RandomIds
 from ai_trace._limits import Limits
 from ai_trace._live_recorders import remember
 from ai_trace._live_step import LiveStep
+from ai_trace._losses import Losses, warn
 from ai_trace._muted import MutedStep, NoCapture
 from ai_trace._record import StepRecord
 from ai_trace._recorder import Recorder, SystemClock
@@ -131,14 +131,15 @@ class Tracer:
         self._file_agent = capture.text(agent, "$.agent", limit=len(agent))[0]
         started_at = moment_of(clock)
         wanted = time.strftime("%Y%m%d_%H%M%S", time.gmtime(started_at))
-        own: tuple[JSONLSink | MemorySink, ...] = ()
+        self._memory = MemorySink()
+        own: list[Sink] = []
         with ExitStack() as unless_made:
             if auto_save and not muted:
-                own = (self._own_file(wanted, writing, unless_made),)
+                own = [self._own_file(wanted, writing, unless_made)]
             else:
                 place = self.trace_dir, self._file_agent
                 self.session_id = _files.free_session_id(*place, wanted)
-                own = () if muted else (MemorySink(),)
+                own = [] if muted else [self._memory]
             header = header_of(agent, self.session_id, described, capture, started_at)
             self._recorder = Recorder(
                 header,
@@ -152,7 +153,6 @@ class Tracer:
             for sink in (*own, *given_sinks):
                 self._recorder.dispatch.add(sink)
             unless_made.pop_all()
-        self._own = own
         self._recorder.tracer = self
         remember(self._recorder)
         _context.watch_orphans()
@@ -297,8 +297,7 @@ class Tracer:
 
         if self.path is not None:
             return reading.read(self.path)
-        memory = [sink for sink in self._own if isinstance(sink, MemorySink)]
-        return fold([r for sink in memory for r in sink.records], self._recorder.header)
+        return fold(self._memory.records, self._recorder.header)
 
     # -- being current -------------------------------------------------------
 

@@ -17,13 +17,13 @@ from typing import Any
 from ai_trace._capture import Capture
 from ai_trace._context import Unrecorded, get_current
 from ai_trace._dispatch import check_sink
+from ai_trace._header import SessionHeader
 from ai_trace._ids import RandomIds
 from ai_trace._interruption import interrupts
 from ai_trace._limits import Limits
 from ai_trace._losses import Losses
 from ai_trace._objects import short_name
 from ai_trace._outcome import message_of
-from ai_trace._record import SessionHeader
 from ai_trace._redact import Redaction
 from ai_trace._version import __version__
 from ai_trace.exceptions import TraceConfigError

@@ -5,6 +5,7 @@ The exception that ends the program, as the interpreter keeps it.
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 from ai_trace._objects import traceback_of
 
@@ -21,7 +22,7 @@ def uncaught() -> BaseException | None:
         The exception; ``None`` where the program ends by itself, by ``SystemExit``,
         or at a prompt, which goes on after an error.
     """
-    exc = getattr(sys, "last_value", None)
+    exc: Any = getattr(sys, "last_value", None)
     if not issubclass(type(exc), BaseException) or hasattr(sys, "ps1"):
         return None
     entry = traceback_of(exc)
