@@ -1,5 +1,5 @@
 """
-Questions to the context: which tracer, which step, and a step of whichever it is.
+Which tracer and step are current here, steps of that tracer, and ``propagate``.
 """
 
 from __future__ import annotations
@@ -146,8 +146,8 @@ def _can_be_carried(fn: object) -> bool:
 
 
 def _inner(fn: Any) -> Any:
-    # Where there is a proxy, somebody has loaded wrapt. It takes longer than all of
-    # ours, and who traces no function need not wait for it.
+    # Where there is a proxy, wrapt is loaded. To load it takes longer than all of ours,
+    # so a program that traces no function need not wait for it.
     proxy = getattr(sys.modules.get("wrapt"), "ObjectProxy", ())
     return fn.__wrapped__ if isinstance(fn, proxy) else fn
 

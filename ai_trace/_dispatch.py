@@ -1,8 +1,8 @@
 """
 The fence around sinks.
 
-No exception of a sink gets past this file: it is logged once for each cause,
-counted, and the other sinks are served all the same.
+Nothing that a sink raises gets past this file: it is counted, logged once for each
+cause, and the other sinks are told all the same.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from ai_trace.typing import OpenStep, Sink
 T = TypeVar("T")
 
 Show = Callable[[str, str], "tuple[str, list[Any]]"]
-"""Takes the secrets out of a text that stands at a path, and says so."""
+"""Takes a text and its path; returns it without secrets, and the notes on that."""
 
 
 class _Call:
@@ -53,16 +53,16 @@ class Dispatch:
     """
     Hands step events to sinks.
 
-    The tuples are replaced, never changed, so that the threads that go through
-    them need no lock.
+    The tuples are replaced, never changed, so threads that iterate over them need no
+    lock.
 
     Attributes:
-        start: Told of a step that has started. While the trace file is the only sink,
-            this and the next two are its own methods, and of a finished step it takes
-            the line; no record is made: 1.5 µs a step. What they raise is for
-            ``failed``.
-        log: Told of a step and its log entry, as JSON text.
-        finish: Told of the line of a finished step, and the step.
+        start: Takes a step that has started. While the trace file is the only sink,
+            this and the next two are the file's own methods, and it is given the line
+            of a finished step instead of a record, which saves 1.5 µs a step. What
+            they raise is for ``failed``.
+        log: Takes a step and its log entry, as JSON text.
+        finish: Takes the line of a finished step, and the step.
     """
 
     __slots__ = (
@@ -123,51 +123,51 @@ class Dispatch:
         self._choose()
 
     def _choose(self) -> None:
-        """Let the trace file be told itself while it is alone and owed nothing."""
+        """Call the trace file directly while it is the only sink and no event waits."""
         if self._alone:
             start, log, finish = self._alone
             self.start, self.log, self.finish = start.method, log.method, finish.method
-        # Asked last: meanwhile another thread may have found no room on its stack.
+        # Last, since another thread may just have left an event for want of stack.
         if self._undelivered or not self._alone:
             self.start, self.log, self.finish = self._several
 
     def hurry(self, patience: Patience) -> None:
-        """Let the sinks of the program have so much time from now on, and no more."""
+        """Give the program's own sinks this much time from now on, and no more."""
         self._patience = patience
         self.on_start = self.on_log = self.on_finish = ()
         for sink in self.sinks:
             self._subscribe(sink)
 
     def tell_start(self, step: OpenStep) -> None:
-        """Tell any sinks that a step has started."""
+        """Tell all sinks that a step has started."""
         self.tell(self.on_start, step)
 
     def tell_log(self, step: OpenStep, entry: str) -> None:
-        """Tell any sinks of a log entry, as JSON text."""
+        """Tell all sinks of a log entry, as JSON text."""
         self.tell(self.on_log, step, entry)
 
     def tell_finish(self, line: bytes, step: OpenStep) -> None:
-        """Tell any sinks of a finished step."""
+        """Tell all sinks of a finished step."""
         record = StepRecord(line, step.header, step.id, step.parent_id)
         self.tell(self.on_finish, record)
 
     def failed(self, told: object, exc: BaseException, *event: object) -> None:
         """
-        Keep from the program what ``start``, ``log`` or ``finish`` has raised.
+        Keep what ``start``, ``log`` or ``finish`` has raised away from the program.
 
         Args:
-            told: Which of them, as it was called.
+            told: The one of them that was called.
             exc: What it raised; it goes on if it interrupts the program.
-            event: What it was told.
+            event: What it was called with.
         """
         for call in self._alone:
             if call.method is told:
                 break
         else:
-            # Any sinks were told behind the fence: what gets past it goes on.
+            # It has a fence of its own: what gets past that is for the program.
             raise exc
         if isinstance(exc, RecursionError):
-            # Not by ``_choose``: there is no room on the stack.
+            # Written out: there is no room on the stack to call ``_choose``.
             self._undelivered.append((call, event))
             self.start, self.log, self.finish = self._several
         else:
@@ -185,7 +185,7 @@ class Dispatch:
             try:
                 self._deliver()
             except RecursionError:
-                # Nothing was taken out: not even the call had room.
+                # Nothing was delivered: there was no room even for the call.
                 pass
         rest = iter(calls)
         for call in rest:
@@ -193,15 +193,15 @@ class Dispatch:
                 call.method(*event)
             except BaseException as exc:
                 if call.ours and type(exc) is RecursionError:
-                    # Our sinks had no room on the stack to begin with: whoever has
-                    # more of it tells them.
+                    # Our own sink had no room on the stack, and has done nothing: the
+                    # next event with more room delivers this one, too.
                     self._undelivered.append((call, event))
                     self.start, self.log, self.finish = self._several
                     continue
                 try:
                     self._settle(call, exc)
                 except BaseException:
-                    # Ctrl-C inside of one sink goes on once the others are told.
+                    # Ctrl-C inside one sink goes on once the others have been told.
                     self.tell(rest, *event)
                     raise
 
@@ -232,7 +232,7 @@ class Dispatch:
         self._choose()
 
     def lose_log(self, step: OpenStep) -> None:
-        """Tell the sinks that keep a journal that a log entry found the step full."""
+        """Tell the sinks that keep a journal that a full step lost a log entry."""
         self._tell_each("on_log_lost", step)
 
     def close(self) -> None:
@@ -288,8 +288,8 @@ class Dispatch:
             )
 
     def _said(self, exc: BaseException) -> str:
-        # The address of a database, say, with its password: the program may keep its
-        # log for years.
+        # It may hold a secret, such as a database's address with the password in it,
+        # and programs keep their logs for years.
         try:
             return self._show(message_of(exc), "$.message")[0]
         except Exception as broken:

@@ -49,14 +49,15 @@ class Recorder:
         open_steps: The steps that have started and not finished, by id. Taking a
             step out is what makes it finish only once, whoever tries.
         next_seq: Returns the number of the next start.
-        split: Takes a moment apart.
+        split: Splits a moment into a whole second and microseconds.
         heads: The constant part of a step's line, and the notes on its name, by name,
-            kind and function. Kept, it takes 0.1 µs a step instead of 0.9 µs.
+            kind and function. To look it up takes 0.1 µs a step, to make it 0.9 µs.
         closed: Whether the session has ended.
         step_class: Makes a step of a recorder, a name and a context.
         told: Which exceptions root steps have ended with.
         muted: Whether nothing is recorded, by ``AI_TRACE_DISABLED``.
         tracer: What the program knows it by.
+        deferred: Steps that had no room on the stack to end, and how they end.
     """
 
     def __init__(
@@ -107,8 +108,8 @@ class Recorder:
         return text, notes
 
     def end_deferred(self) -> None:
-        """End the steps that had no room on the stack to, each once in any case."""
-        # Out of sight of their own ends, which would begin with the next one again.
+        """End the steps that had no room on the stack to end, each exactly once."""
+        # Taken away first: each of them, as it ends, would otherwise end the rest.
         waiting: deque[tuple[Any, tuple[Any, ...]]] = deque()
         while self.deferred:
             waiting.append(self.deferred.popleft())
@@ -122,7 +123,7 @@ class Recorder:
 
     def close(self) -> None:
         """End the session, once: steps still open are recorded as ``unfinished``."""
-        # Never given back: of several threads that find it open, one closes it.
+        # Never released: of several threads that find it open, only one closes it.
         if self.closed or not self._closing.acquire(blocking=False):
             return
         self.closed = True

@@ -127,7 +127,7 @@ class Tracer:
         losses = Losses()
         inside = Unrecorded("a redactor", losses)
         capture = making(limits or Limits(), apart(redaction_of(redact), inside))
-        # Names of files are read by everybody who may read the directory.
+        # Anyone who may read the directory can read the names of its files.
         self._file_agent = capture.text(agent, "$.agent", limit=len(agent))[0]
         started_at = moment_of(clock)
         wanted = time.strftime("%Y%m%d_%H%M%S", time.gmtime(started_at))
@@ -348,7 +348,7 @@ class Tracer:
                 record_end(self._recorder, exc)
         finally:
             self.close()
-        # Where a step was entered and never left, it stands here, and ended just now.
+        # A step that was entered and never left is still current, and ended just now.
         here = get_current()
         while here is not None and here.is_over():
             here = here.give_back()
@@ -368,11 +368,11 @@ class Tracer:
         self.__exit__(exc_type, exc, traceback)
 
     def __copy__(self) -> Self:
-        """Return the tracer: an agent that holds it may be copied, and it is one."""
+        """Return the tracer itself: an agent that holds it may be copied, a tracer not."""
         return self
 
     def __deepcopy__(self, memo: object) -> Self:
-        """Return the tracer."""
+        """Return the tracer itself."""
         return self
 
     def __reduce_ex__(self, protocol: Any) -> Any:

@@ -99,11 +99,11 @@ def moment_of(clock: Clock) -> float:
 
 class GivenIds(RandomIds):
     """
-    Ids from the program's own source, and random ones where it gives what is none.
+    Ids from the program's own source, replaced where they are not valid.
 
     Args:
         given: The source.
-        losses: Counts what is none.
+        losses: Counts those that were replaced.
     """
 
     __slots__ = ("_given", "_losses")
@@ -156,9 +156,9 @@ def redaction_of(redact: object) -> Redaction | None:
 
 def apart(redaction: Redaction | None, inside: Unrecorded) -> Redaction | None:
     """
-    Return what to take out, by a function of the program that is not traced itself.
+    Return what to take out, so that no step of the program's function is recorded.
 
-    It would be called for the values of its own steps, and for those of that call.
+    The function would be called for the values of its own steps, without end.
 
     Args:
         redaction: What to take out.
@@ -170,7 +170,7 @@ def apart(redaction: Redaction | None, inside: Unrecorded) -> Redaction | None:
 
     def replace_apart(path: str, value: Any) -> Any:
         if get_current() is inside:
-            # A step of another's making: its values are hidden, unseen.
+            # It has made a step of its own: the values of that are hidden, unseen.
             raise RecursionError
         return inside.run(replace, path, value)
 
@@ -180,7 +180,7 @@ def apart(redaction: Redaction | None, inside: Unrecorded) -> Redaction | None:
 
 
 def checked_sinks(sinks: Iterable[Sink]) -> list[Sink]:
-    """Return the sinks as a list; refuse what is none."""
+    """Return the sinks as a list; refuse what is not a sink."""
     try:
         found = list(sinks)
     except TypeError:
@@ -217,7 +217,7 @@ def directory_of(given: object) -> Path:
     try:
         return path.absolute()
     except OSError as exc:
-        # The program stands in a directory that was removed.
+        # The program's own directory was removed.
         raise unusable(path, exc) from exc
 
 
