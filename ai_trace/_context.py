@@ -149,7 +149,7 @@ active: Place | None = None
 """The activated tracer; see ``Tracer.activate``."""
 
 orphans_unsaid = False
-"""Whether a call that finds no tracer should say so: one exists, and it is unsaid."""
+"""Whether a call that finds no tracer should say so: one exists, and nobody has."""
 
 _orphans_said = False
 

@@ -137,7 +137,7 @@ class Draft(Step):
         return text
 
     def _failed(self, path: str, exc: Exception, instead: str) -> str:
-        """Note that capture failed as a whole: out of memory, or through our own fault."""
+        """Note that capture failed as a whole: out of memory, or by our own fault."""
         note = {"path": path, "note": "failed", "error": type(exc).__name__}
         self._add_notes([note])
         return instead

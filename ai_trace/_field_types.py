@@ -1,8 +1,8 @@
 """
 Objects of named fields: what is the same for all of a class is found out once.
 
-A list of rows is a list of objects of one class, so what reads them is made for the
-class, and does not look through its bases again for each object.
+A list of rows holds objects of one class: what reads them is made once for the class,
+and does not search its bases again for each object.
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ class Sequence(NamedTuple):
 
 class Thing(NamedTuple):
     """
-    What is compared by identity, and so is no data but one of its kind: an account.
+    An object that equals only itself, and so is no mere data: an account, for one.
 
     Attributes:
-        fields: What it holds by name.
+        fields: What it holds, by name.
         family: The first of its bases that has fields.
     """
 
@@ -72,7 +72,7 @@ class ByClass(NamedTuple):
 
 # What a subclass holds, as of the builtin type.
 _COPIES: dict[type, Callable[[Any], Any]] = {
-    # No copy, for which a dictionary asks its class.
+    # Not ``dict.copy``, which runs code of the subclass.
     dict: MappingProxyType,
     list: list.copy,
     set: set.copy,
@@ -97,7 +97,7 @@ def attrs_reader(cls: type) -> Callable[[Any], Any]:
 
 
 def _all_of(cls: type, names: Any) -> Callable[[Any], Any]:
-    """Read fields, and what an instance of a builtin type holds beside them."""
+    """Read fields, and what an instance of a builtin type holds besides them."""
     read_fields = fields_reader(cls, names)
     base: Any = next((base for base in _COPIES if issubclass(cls, base)), None)
     if base is None:
@@ -118,7 +118,7 @@ def _all_of(cls: type, names: Any) -> Callable[[Any], Any]:
 
 
 def _family_of(cls: type) -> type | None:
-    """Return where the fields of a class begin, unless it says what equals it."""
+    """Return the first base with fields, unless the class defines equality."""
     family = None
     for base in mro(cls)[:-1]:
         body = class_dict(base)
@@ -130,7 +130,7 @@ def _family_of(cls: type) -> type | None:
 
 
 def _adds_nothing(base: Any, value: Any, fields: dict[str, Any]) -> bool:
-    """Tell whether a container holds what its fields do: outputs of models are so."""
+    """Tell whether a container holds only its fields, as the outputs of models do."""
     count = base.__len__(value)
     if base is not dict or count > len(fields):
         return not count
@@ -145,7 +145,7 @@ def struct_reader(cls: type) -> Callable[[Any], Any]:
 
 
 def mapped_reader(cls: type) -> Callable[[Any], Any]:
-    """Read what objects that SQLAlchemy maps have loaded; nothing is asked for."""
+    """Read what objects that SQLAlchemy maps have loaded; no database is asked."""
     manager = class_attribute(cls, "_sa_class_manager")
     if not issubclass(type(manager), dict):
         return unknown
@@ -156,7 +156,7 @@ def mapped_reader(cls: type) -> Callable[[Any], Any]:
         stored = stored_in(value)
         if type(stored) is not dict:
             return UNKNOWN
-        # Of one that has expired there is nothing: not an object without fields.
+        # One that has expired holds nothing, but is not an object without fields.
         return {name: stored[name] for name in names if name in stored} or UNKNOWN
 
     return read
@@ -189,7 +189,7 @@ def enum_reader(cls: type) -> Callable[[Any], Any]:
         name, raw = stored.get("_name_"), stored.get("_value_")
         if type(name) is str:
             return f"{shown}.{name}"
-        # Flags that are combined, before Python 3.11.
+        # Combined flags, before Python 3.11.
         return f"{shown}({raw})" if type(raw) is int else shown
 
     return read
@@ -209,7 +209,7 @@ def tuple_reader(cls: type) -> Callable[[Any], Any]:
 
 
 def data_reader(cls: type) -> Callable[[Any], Any]:
-    """Read the wrappers of ``collections`` by the data that they are around."""
+    """Read the wrappers of ``collections`` by the data inside them."""
     stored = _stored_reader(cls, "data")
 
     def read(value: Any) -> Any:
@@ -222,7 +222,7 @@ def data_reader(cls: type) -> Callable[[Any], Any]:
 
 
 def chain_reader(cls: type) -> Callable[[Any], Any]:
-    # Its mappings, not what it answers: to merge them would compare foreign keys.
+    # Its mappings one by one: merging them would compare keys, which runs their code.
     stored = _stored_reader(cls, "maps")
 
     def read(value: Any) -> Any:

@@ -1,10 +1,10 @@
 """
 What the values that programs carry around look like as JSON.
 
-Each function here takes a value of a type it knows and returns something
-simpler, which capture then walks on. None of them runs code of the value's own
-class where data can be read without it: fields are taken from the instance's
-dictionary or its slots, never through ``getattr``.
+Each function here takes a value of a type it knows and returns something simpler,
+which capture then goes on with. None of them runs code of the value's own class where
+data can be read without it: fields are taken from the instance's dictionary or its
+slots, never through ``getattr``.
 
 What has one usual form as text, such as dates, decimals, paths and members of
 enums, is recorded as that text, without a note.
@@ -64,7 +64,7 @@ Reader = Callable[[Any], Any]
 
 def reader_of(cls: type) -> Reader:
     """
-    Return what makes a simpler form of the values of a class.
+    Return what turns the values of a class into something simpler.
 
     Args:
         cls: A class that is none of JSON's own types.
@@ -111,7 +111,7 @@ def _view(value: Any) -> Sequence:
 def _mapping_proxy(value: Any) -> Any:
     import gc
 
-    # A proxy hands each question on to what it stands for, which may be lazy.
+    # A proxy passes each question on to what it stands for, which may be lazy.
     behind = gc.get_referents(value)
     is_dict = len(behind) == 1 and issubclass(type(behind[0]), dict)
     return behind[0] if is_dict else UNKNOWN
@@ -125,7 +125,7 @@ def _frozen_dict(value: Any) -> dict[Any, Any]:
 
 def _template(value: Any) -> list[Any]:
     """Return the parts of a template string, which Python has from 3.14."""
-    # What was filled in stands under its expression, whose name may say a secret.
+    # By the expression that was filled in: its name may say that it is a secret.
     return [
         part if type(part) is str else {part.expression: part.value} for part in value
     ]
@@ -174,7 +174,7 @@ def _function(value: Any) -> str:
 
 
 def _builtin(value: Any) -> str:
-    # Not its qualified name, which asks the class of what it is bound to.
+    # Not by ``__qualname__``, which asks the class of what the function is bound to.
     owner = value.__self__
     place = plain_text(value.__module__)
     if owner is not None and type(owner) is not types.ModuleType:
@@ -215,7 +215,7 @@ def _fraction(value: Any) -> Any:
 
 
 def _parted_url(value: Any) -> Any:
-    """Put an URL together again: apart from it, its password looks like any text."""
+    """Put a URL together again: on its own, its password looks like any text."""
     parts = tuple(tuple.__iter__(value))
     urls: Any = sys.modules["urllib.parse"]
     return (urls.urlunsplit if len(parts) == 5 else urls.urlunparse)(parts)
@@ -242,7 +242,7 @@ def _match(value: re.Match[Any]) -> Any:
     fields = {"span": list(spans[0])}
     if sum(end - start for start, end in spans) > _MOST_MATCHED:
         return Summary(fields, {"characters": spans[0][1] - spans[0][0]})
-    # By its name, which may say that what it matched is a secret.
+    # By name: that may say that what a group matched is a secret.
     names = {number: name for name, number in value.re.groupindex.items()}
     parts = [None if start < 0 else text[start:end] for start, end in spans]
     groups = {names.get(n, str(n)): parts[n] for n in range(1, len(parts))}
@@ -254,7 +254,7 @@ def _itself(value: Any) -> Any:
 
 
 _BY_TYPE: dict[int, Reader] = {
-    # A part of a value that is not shown whole.
+    # Part of a value that was summarised already.
     id(Summary): _itself,
     id(types.FunctionType): _function,
     id(types.BuiltinFunctionType): _builtin,

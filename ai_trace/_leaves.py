@@ -19,7 +19,7 @@ BIG = 1 << 64
 SMALL = -(1 << 63)
 """Whole numbers from here to below ``BIG`` are written as numbers, others as text.
 
-Many readers of JSON know no others, or turn them into floats.
+Many readers of JSON refuse others, or turn them into floats.
 """
 
 _INFINITY = math.inf
@@ -27,7 +27,7 @@ _INFINITY = math.inf
 
 class Leaves:
     """
-    Copies leaves, says what it did to them, and keeps count of the room.
+    Copies leaves, notes what it did to them, and keeps track of the room.
 
     Args:
         limits: The bounds.
@@ -90,7 +90,7 @@ class Leaves:
         """Return as much of a text as there is room for, and take that room."""
         size = len(encode_text(text))
         while text and size > self._room:
-            # Some characters take six in JSON; most take one.
+            # In JSON some characters take six; most take one.
             share = len(text) * max(self._room, 0) // size
             text = text[: min(share, len(text) - 1)]
             size = len(encode_text(text))
@@ -128,7 +128,7 @@ class Leaves:
         return shown
 
     def _rooms_of(self, by_name: dict[str, Any]) -> dict[str, int]:
-        """Return how much room plain keys take, with colon and comma; 0 for others."""
+        """Return the room that each plain key takes, with colon and comma; 0 for others."""
         rooms, words = self._key_rooms, self._words
         new = [key for key in by_name if key not in rooms]
         if new:

@@ -45,7 +45,7 @@ def _close_all() -> None:
     exc = uncaught()
     for recorder in live_recorders():
         recorder.dispatch.hurry(patience)
-        # The tracer may be of a subclass that fails: the others are closed all the same.
+        # The tracer's class may be the program's own, and fail: the others are closed.
         end = recorder.tracer.close
         if exc is not None:
             end = partial(recorder.tracer.__exit__, type(exc), exc, None)

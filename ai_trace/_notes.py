@@ -10,7 +10,7 @@ from typing import Any
 Note = dict[str, Any]
 
 _MAX_NOTES = 50
-# That something was cut is said where other notes are only counted.
+# Where other notes are only counted, it is still said that something was cut.
 _MAX_CUTS = 100
 _MAX_PATH = 200
 
@@ -61,7 +61,7 @@ class Names:
         self._again: dict[str, int] = {}
 
     def distinct(self, name: str, kind: str) -> str:
-        """Return a name, or if it is taken, with its kind and a number behind."""
+        """Return a name; if it is taken, with its kind and a number behind it."""
         if name in self._taken:
             wanted = name = f"{name}#{kind}"
             while name in self._taken:
@@ -72,7 +72,7 @@ class Names:
 
 
 def below(path: str, name: str) -> str:
-    """Return the path of what has a name in another value; a long one is cut."""
+    """Return the path of a named part of the value at a path; long names are cut."""
     return f"{path}.{name[:_MAX_PATH]}" if len(path) < _MAX_PATH else path
 
 

@@ -1,8 +1,8 @@
 """
-Which exceptions the root steps of a session have told of.
+Which exceptions the root steps of a session have recorded.
 
-Nothing is kept of an exception itself: whoever holds it holds all the frames that it
-came through, and what they hold.
+No exception is kept: that would keep alive all the frames it came through, and all
+that they hold.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ Mark = tuple[int, int, CodeType, int]
 
 class Told:
     """
-    Knows again the exceptions that were told of last.
+    Recognises the exceptions that were recorded last.
 
-    By its identity, which is another's once it is freed, and by where it stood then: an
-    exception that was raised at that same place was raised in that same step.
+    By identity, which may be another's once an exception is freed, and by the place
+    it had come to: whatever was raised at that place was raised in that same step.
     """
 
     __slots__ = ("_marks",)
@@ -41,9 +41,9 @@ class Told:
 
     def knows(self, exc: BaseException) -> bool:
         """
-        Tell whether an exception was told of, or each member of a group.
+        Tell whether an exception was recorded, or each member of a group.
 
-        Of one that had been raised nowhere when it was told of, this is not known.
+        Of one that had not been raised when it was recorded, that is not known.
         """
         return next(leaves_of(exc, self._has), None) is None
 

@@ -368,7 +368,7 @@ class Tracer:
         self.__exit__(exc_type, exc, traceback)
 
     def __copy__(self) -> Self:
-        """Return the tracer itself: an agent that holds it may be copied, a tracer not."""
+        """Return the tracer itself: what holds it may be copied, a tracer may not."""
         return self
 
     def __deepcopy__(self, memo: object) -> Self:

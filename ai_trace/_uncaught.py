@@ -14,9 +14,9 @@ def uncaught() -> BaseException | None:
     """
     Return the exception that nobody caught and that ends the program, if one does.
 
-    The interpreter keeps what it prints last, in ``sys.last_value``. So do prompts,
-    debuggers and test runners with what they catch. That had not left the program's
-    outermost frame: https://docs.python.org/3/library/sys.html#sys.last_exc
+    The interpreter keeps the last one that it printed in ``sys.last_value``. Prompts,
+    debuggers and test runners keep there what they caught, which has not left the
+    program's outermost frame: https://docs.python.org/3/library/sys.html#sys.last_exc
 
     Returns:
         The exception; ``None`` where the program ends by itself, by ``SystemExit``,
@@ -28,6 +28,6 @@ def uncaught() -> BaseException | None:
     entry = traceback_of(exc)
     if entry is None or entry.tb_frame.f_back is not None:
         return None
-    # The frame of the program, or what runs a module by its name.
+    # The program's own frame, or that of ``python -m``.
     name = entry.tb_frame.f_globals.get("__name__")
     return exc if name in ("__main__", "runpy") else None
