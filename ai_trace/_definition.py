@@ -90,7 +90,7 @@ class Definition:
             without if self._is_partial else show,
         )
         self.takes_itself = _takes_itself(wrapped, local, parameters)
-        # What has the signature of another function may be called in another way.
+        # With the signature of another function, it may be called in another way.
         self._passes_on = hasattr(function, "__wrapped__") or hasattr(
             function, "__signature__"
         )

@@ -47,8 +47,12 @@ class Said(NamedTuple):
 
 
 class Growth:
-    # Numbers stand for ids from their first mention on, be it as a parent: lines
-    # are written when steps finish, so children come before their parents.
+    """
+    A tree in the making: a number for each step, and columns of facts by number.
+
+    An id gets its number when it is first mentioned, if only as a parent: lines are
+    written when steps finish, so children come before their parents.
+    """
 
     def __init__(self) -> None:
         self.numbers: dict[str, int] = {}
@@ -66,7 +70,7 @@ class Growth:
         self.usage = Usage()
         self.problems: list[Problem] = []
         self.unlisted = 0
-        # Of each number which of these it is, from 1; 0 for what has to be loaded.
+        # By number, which of these a step is, from 1; 0 for one that has to be loaded.
         self.said: list[Said] = []
         self.saying = bytearray()
         self._sayings: dict[tuple[str, str], int] = {}
@@ -76,8 +80,8 @@ class Growth:
         self._count = 0
 
     def add(self, records: Iterable[Glance]) -> None:
-        # All of them here, with what each needs at hand: of a million this takes most
-        # of the time that a reader spends on its own.
+        # One loop with all it needs in local variables: of the time that a reader of a
+        # million steps spends on its own, this takes most.
         entry, saying, parent = self.entry, self.saying, self.parent
         seqs, started, pids = self._seq, self._started, self._pid
         sayings = self._sayings
@@ -160,7 +164,7 @@ class Growth:
     def _note_times(self, record: Glance, started: float, outcome: str) -> None:
         finished, took = record.finished_at, record.duration_ms
         if finished is None and took is not None and started > 0.0:
-            # One that was cut off went on for at least so long.
+            # A step that was cut off lasted at least so long.
             finished = started + took / 1_000
         if started > 0.0 and (started < self.earliest or not self.earliest):
             self.earliest = started
@@ -197,7 +201,7 @@ class Growth:
         return lengths
 
     def _each_is_after_its_parent(self) -> bool:
-        # So it is in what a tracer writes: then there is no circle.
+        # As in all that a tracer writes: then there is no circle.
         seqs = self._seq
         seqs.append(-(2**63))  # of no parent, which is number -1
         above = map(seqs.__getitem__, self.parent)
@@ -227,7 +231,7 @@ class Growth:
         if one_process:
             order.sort(key=self._seq.__getitem__)
             return order
-        # Within a process ``seq`` decides, between processes the time of the start,
+        # Within a process ``seq`` decides; between processes, the time of the start,
         # raised to the latest so far where a clock went back.
         order.sort(key=self._pid.__getitem__)
         order.sort(key=self._seq.__getitem__)
@@ -263,7 +267,7 @@ class Growth:
             above = self.parent[number]
             if above in ids:
                 self.lost[above] = (ids.pop(above), number)
-        # What is left is named by twins alone, which stand elsewhere.
+        # What is left is named only by twins, which stand elsewhere.
         for step_id in ids.values():
             del self.numbers[step_id]
         for step_id, _ in self.lost.values():

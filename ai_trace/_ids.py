@@ -72,7 +72,7 @@ class RandomIds:
         begin, end, text = self._millisecond
         if not begin <= now < end:
             number = int(max(now, 0.0) * 1000)
-            # A third of what formatting takes, and for the steps of one millisecond.
+            # A third of what formatting takes, and once for all steps of a millisecond.
             text = number.to_bytes(6, "big").hex()
             self._millisecond = (number / 1000, (number + 1) / 1000, text)
         try:

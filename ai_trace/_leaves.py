@@ -128,7 +128,7 @@ class Leaves:
         return shown
 
     def _rooms_of(self, by_name: dict[str, Any]) -> dict[str, int]:
-        """Return the room that each plain key takes, with colon and comma; 0 for others."""
+        """Return the room of each plain key, with colon and comma; 0 for other keys."""
         rooms, words = self._key_rooms, self._words
         new = [key for key in by_name if key not in rooms]
         if new:

@@ -1,5 +1,5 @@
 """
-Calls that may take only so long: those of the program's own sinks, at its end.
+Calls that may take only so long: those of the program's own sinks as it ends.
 """
 
 from __future__ import annotations
