@@ -51,7 +51,7 @@ _NOBODY = (_Call("", lambda *_event: None, ours=True),)
 
 class Dispatch:
     """
-    Hands step events to sinks.
+    Hands step events to sinks; if it is muted, it only closes them.
 
     The tuples are replaced, never changed, so threads that iterate over them need no
     lock.
@@ -68,6 +68,7 @@ class Dispatch:
     __slots__ = (
         "_alone",
         "_inside",
+        "_muted",
         "_patience",
         "_several",
         "_show",
@@ -82,9 +83,10 @@ class Dispatch:
         "start",
     )
 
-    def __init__(self, losses: Losses, show: Show) -> None:
+    def __init__(self, losses: Losses, show: Show, *, muted: bool) -> None:
         self.losses = losses
         self._show = show
+        self._muted = muted
         self._inside = Unrecorded("a sink", losses)
         self._patience: Patience | None = None
         self._undelivered: deque[tuple[_Call, tuple[object, ...]]] = deque()
@@ -111,6 +113,8 @@ class Dispatch:
         self._subscribe(sink)
 
     def _subscribe(self, sink: Sink) -> None:
+        if self._muted:
+            return
         on_start = self._calls(sink, "on_start")
         on_log = self._calls(sink, "on_log")
         lines = self._calls(sink, "on_line")
@@ -270,7 +274,7 @@ class Dispatch:
         method = getattr(sink, name, None)
         if method is None:
             return ()
-        ours = bool(getattr(sink, "traces_nothing", False))
+        ours = getattr(sink, "traces_nothing", False) is True
         if not ours:
             if self._patience is not None:
                 method = partial(self._patience.call, method)

@@ -77,7 +77,7 @@ class Recorder:
         self.monotonic = clock.monotonic
         self.ids = ids
         self.losses = losses
-        self.dispatch = Dispatch(losses, capture.text)
+        self.dispatch = Dispatch(losses, capture.text, muted=muted)
         self.open_steps: dict[str, Any] = {}
         self.deferred: deque[tuple[Any, tuple[Any, ...]]] = deque()
         self.at_limit = losses.at_limit
