@@ -238,12 +238,7 @@ def _value_after(text: str, at: int, says: int, names: Names) -> Span | None:
     if is_placeholder(text, start) or is_prompt(text, at, opening.quote):
         return None
     if opening.quote:
-        end = end_of_quoted(text, start, opening.quote)
-        # In HTML, the key to press for a link.
-        is_secret = end - start > 1 or not said.endswith("accesskey")
-        is_secret = is_secret and not is_name(text[start:end][:_JUDGED], said)
-        given = is_secret and is_given(text, start, end, says)
-        return (start, end) if given else None
+        return _quoted_value(text, start, opening.quote, said, says)
     is_colon = ":" in opening.sign
     if is_code(text, start, at, names) or is_place(text, start, at, said):
         return None
@@ -260,6 +255,17 @@ def _value_after(text: str, at: int, says: int, names: Names) -> Span | None:
     else:
         given = bool(value)
     return plain_span(text, start, len(text)) if given else None
+
+
+def _quoted_value(
+    text: str, start: int, quote: str, said: str, says: int
+) -> Span | None:
+    end = end_of_quoted(text, start, quote)
+    # In HTML, the key to press for a link.
+    is_access_key = end - start <= 1 and said.endswith("accesskey")
+    if is_access_key or is_name(text[start:end][:_JUDGED], said):
+        return None
+    return (start, end) if is_given(text, start, end, says) else None
 
 
 def is_given(text: str, start: int, end: int, says: int) -> bool:

@@ -16,7 +16,7 @@ from typing_extensions import Self
 
 from ai_trace import _context
 from ai_trace._capture import Capture
-from ai_trace._context import Block, Unrecorded, get_current, set_current
+from ai_trace._context import Block, get_current, set_current
 from ai_trace._ids import RandomIds
 from ai_trace._limits import Limits
 from ai_trace._live_recorders import remember
@@ -30,7 +30,6 @@ from ai_trace._session_end import record_end
 from ai_trace._step import Step
 from ai_trace._tracer_arguments import (
     GivenIds,
-    apart,
     by_text,
     check_arguments,
     check_sources,
@@ -123,23 +122,21 @@ class Tracer:
         self.trace_dir = directory_of(trace_dir)
         self.path: Path | None = None
         muted = os.environ.get("AI_TRACE_DISABLED", "") not in ("", "0")
-        making = NoCapture if muted else Capture
         losses = Losses()
-        inside = Unrecorded("a redactor", losses)
-        capture = making(limits or Limits(), apart(redaction_of(redact), inside))
+        kind = NoCapture if muted else Capture
+        capture = kind(limits or Limits(), redaction_of(redact, losses))
         # Anyone who may read the directory can read the names of its files.
         self._file_agent = capture.text(agent, "$.agent", limit=len(agent))[0]
         started_at = moment_of(clock)
         wanted = time.strftime("%Y%m%d_%H%M%S", time.gmtime(started_at))
         self._memory = MemorySink()
-        own: list[Sink] = []
         with ExitStack() as unless_made:
             if auto_save and not muted:
-                own = [self._own_file(wanted, writing, unless_made)]
+                own: Sink = self._own_file(wanted, writing, unless_made)
             else:
                 place = self.trace_dir, self._file_agent
                 self.session_id = _files.free_session_id(*place, wanted)
-                own = [] if muted else [self._memory]
+                own = self._memory
             header = header_of(agent, self.session_id, described, capture, started_at)
             self._recorder = Recorder(
                 header,
@@ -150,7 +147,7 @@ class Tracer:
                 MutedStep if muted else LiveStep,
                 muted=muted,
             )
-            for sink in (*own, *given_sinks):
+            for sink in (own, *given_sinks):
                 self._recorder.dispatch.add(sink)
             unless_made.pop_all()
         self._recorder.tracer = self

@@ -137,16 +137,22 @@ class GivenIds(RandomIds):
         return None
 
 
-def redaction_of(redact: object) -> Redaction | None:
-    """Return what to take out: as given, by a function, by default, or nothing."""
+def redaction_of(redact: object, losses: Losses) -> Redaction | None:
+    """
+    Return what to take out: as given, by a function, by default, or nothing.
+
+    Args:
+        redact: The argument.
+        losses: Counts the steps that the program's own function makes.
+    """
     if redact is True:
         return Redaction()
     if redact is False:
         return None
     if isinstance(redact, Redaction):
-        return redact
+        return _apart(redact, Unrecorded("a redactor", losses))
     if callable(redact):
-        return Redaction(replace=redact)
+        return redaction_of(Redaction(replace=redact), losses)
     msg = (
         f"Tracer(redact={redact!r}): give True, False, a Redaction, or a function of a "
         "path and a value that returns what to record."
@@ -154,19 +160,15 @@ def redaction_of(redact: object) -> Redaction | None:
     raise TraceConfigError(msg)
 
 
-def apart(redaction: Redaction | None, inside: Unrecorded) -> Redaction | None:
+def _apart(redaction: Redaction, inside: Unrecorded) -> Redaction:
     """
     Return what to take out, so that no step of the program's function is recorded.
 
     The function would be called for the values of its own steps, without end.
-
-    Args:
-        redaction: What to take out.
-        inside: The place while the function runs.
     """
-    if redaction is None or redaction.replace is None:
-        return redaction
     replace = redaction.replace
+    if replace is None:
+        return redaction
 
     def replace_apart(path: str, value: Any) -> Any:
         if get_current() is inside:
