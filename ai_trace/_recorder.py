@@ -17,12 +17,12 @@ from ai_trace._capture import Capture
 from ai_trace._dispatch import Dispatch
 from ai_trace._encode import encode_text
 from ai_trace._header import SessionHeader
-from ai_trace._ids import RandomIds
+from ai_trace._ids import GivenIds, RandomIds
 from ai_trace._losses import Losses
 from ai_trace._moments import Moments
 from ai_trace._tally import Tally
 from ai_trace._told_exceptions import Told
-from ai_trace.typing import Clock
+from ai_trace.typing import Clock, Ids
 
 
 class SystemClock:
@@ -65,7 +65,7 @@ class Recorder:
         header: SessionHeader,
         capture: Capture,
         clock: Clock,
-        ids: RandomIds,
+        ids: Ids | None,
         losses: Losses,
         step_class: Callable[..., Any],
         *,
@@ -75,10 +75,12 @@ class Recorder:
         self.capture = capture
         self.time = clock.time
         self.monotonic = clock.monotonic
-        self.ids = ids
         self.losses = losses
         self.dispatch = Dispatch(losses, capture.text, muted=muted)
         self.open_steps: dict[str, Any] = {}
+        self.ids = (
+            RandomIds() if ids is None else GivenIds(ids, self.open_steps, losses)
+        )
         self.deferred: deque[tuple[Any, tuple[Any, ...]]] = deque()
         self.at_limit = losses.at_limit
         self.closed = False

@@ -17,7 +17,6 @@ from typing_extensions import Self
 from ai_trace import _context
 from ai_trace._capture import Capture
 from ai_trace._context import Block, get_current, set_current
-from ai_trace._ids import RandomIds
 from ai_trace._limits import Limits
 from ai_trace._live_recorders import remember
 from ai_trace._live_step import LiveStep
@@ -29,7 +28,6 @@ from ai_trace._redact import Redaction
 from ai_trace._session_end import record_end
 from ai_trace._step import Step
 from ai_trace._tracer_arguments import (
-    GivenIds,
     by_text,
     check_arguments,
     check_sources,
@@ -137,12 +135,14 @@ class Tracer:
                 place = self.trace_dir, self._file_agent
                 self.session_id = _files.free_session_id(*place, wanted)
                 own = self._memory
-            header = header_of(agent, self.session_id, described, capture, started_at)
+            header = header_of(
+                agent, self.session_id, described, capture, started_at, losses
+            )
             self._recorder = Recorder(
                 header,
                 capture,
                 clock,
-                RandomIds() if ids is None else GivenIds(ids, losses),
+                ids,
                 losses,
                 MutedStep if muted else LiveStep,
                 muted=muted,

@@ -18,7 +18,6 @@ from ai_trace._capture import Capture
 from ai_trace._context import Unrecorded, get_current
 from ai_trace._dispatch import check_sink
 from ai_trace._header import SessionHeader
-from ai_trace._ids import RandomIds
 from ai_trace._interruption import interrupts
 from ai_trace._limits import Limits
 from ai_trace._losses import Losses
@@ -28,10 +27,9 @@ from ai_trace._redact import Redaction
 from ai_trace._version import __version__
 from ai_trace.exceptions import TraceConfigError
 from ai_trace.sinks._files import unusable
-from ai_trace.typing import Clock, Ids, Sink
+from ai_trace.typing import Clock, Sink
 
 
-_HEX = frozenset("0123456789abcdef")
 _SOURCES = {"clock": ("time", "monotonic"), "ids": ("step_id", "trace_id")}
 
 
@@ -95,46 +93,6 @@ def moment_of(clock: Clock) -> float:
         )
         raise TraceConfigError(msg) from exc
     return now
-
-
-class GivenIds(RandomIds):
-    """
-    Ids from the program's own source, replaced where they are not valid.
-
-    Args:
-        given: The source.
-        losses: Counts those that were replaced.
-    """
-
-    __slots__ = ("_given", "_losses")
-
-    def __init__(self, given: Ids, losses: Losses) -> None:
-        super().__init__()
-        self._given = given
-        self._losses = losses
-
-    def step_id(self) -> str:
-        """Return 16 lowercase hex digits."""
-        return self._checked("step_id", 16) or super().step_id()
-
-    def trace_id(self) -> str:
-        """Return 32 lowercase hex digits."""
-        return self._checked("trace_id", 32) or super().trace_id()
-
-    def _checked(self, name: str, digits: int) -> str | None:
-        try:
-            given: object = getattr(self._given, name)()
-            cause = "not hex digits"
-        except RecursionError:
-            raise
-        except Exception as exc:
-            if interrupts(exc):
-                raise
-            given, cause = None, short_name(type(exc))
-        if type(given) is str and len(given) == digits and _HEX.issuperset(given):
-            return given
-        self._losses.count("ids", f"{name} replaced: {cause}")
-        return None
 
 
 def redaction_of(redact: object, losses: Losses) -> Redaction | None:
@@ -235,9 +193,14 @@ def header_of(
     meta: dict[str, Any],
     capture: Capture,
     started_at: float,
+    losses: Losses,
 ) -> SessionHeader:
     """Describe the session; meta is captured now, as it is."""
-    text = capture.fields(meta, "$.meta").text
+    text, notes = capture.fields(meta, "$.meta")
+    for note in notes:
+        # A header has no notes, and of what was taken out, the text says so.
+        if note["note"] == "truncated":
+            losses.count("meta", "truncated")
     return SessionHeader(
         agent=capture.text(agent, "$.agent")[0],
         session_id=session_id,

@@ -184,3 +184,18 @@ def test_starts_are_bounded_too(tmp_path, size):
 
     assert 2 == len(seen)
     assert max(map(len, seen)) <= size
+
+
+def test_what_is_cut_of_meta_is_counted(tmp_path):
+    """A header has no notes: that something of meta is missing, health tells."""
+    meta = {"prompts": ["first", "second", "third"], "model": "m", "api_key": "k-1"}
+    limits = Limits(items=2)
+    with Tracer(
+        "agent", tmp_path, meta={"models": ["a", "b", "c"]}, limits=limits
+    ) as cut:
+        pass
+    with Tracer("agent", tmp_path, meta=meta) as whole:
+        pass
+
+    assert {"meta": {"truncated": 1}} == cut.health()
+    assert {} == whole.health()
