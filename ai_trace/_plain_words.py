@@ -54,7 +54,6 @@ class PlainWords:
         if redaction is not None:
             self.reads_from = min(self.reads_from, redaction.reads_from)
             self._suspects = redaction.suspects
-            self.keys = redaction.plain_keys
 
     def barred(self, text: str) -> bool:
         """Tell whether a text that is worth a look may not be shown as it is."""
@@ -86,7 +85,7 @@ class PlainWords:
             # They do not fit; the long way reads only as many as do.
             return False
         if self._redaction is not None:
-            return self._redaction.are_plain(mapping)
+            return self._redaction.are_plain(mapping, self.keys)
         remember(self.keys, mapping)
         return True
 

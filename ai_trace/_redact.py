@@ -97,7 +97,6 @@ class Redaction:
         "_names",
         "_patterns",
         "_values",
-        "plain_keys",
         "replace",
     )
 
@@ -114,7 +113,6 @@ class Redaction:
         self._names = Names(frozenset(map(spelled, own)))
         self._arguments = (own, dict(patterns or {}), replace)
         self.replace = replace
-        self.plain_keys: set[str] = set()
         # Plain in themselves, but another key may say that what they hold is a secret.
         telling = ("value", "Value", "kind")
         self._values = [key for key in telling if not self._names.say(key)]
@@ -182,19 +180,18 @@ class Redaction:
     def _matches(self, text: str) -> bool:
         return any(pattern.search(text) for _, pattern in self._patterns)
 
-    def are_plain(self, mapping: Mapping[str, Any]) -> bool:
+    def are_plain(self, mapping: Mapping[str, Any], known: set[str]) -> bool:
         """
         Tell whether no key of a mapping is a secret, or the name of one.
 
         Args:
-            mapping: The mapping, of which all keys are text. Those that are plain
-                whatever their values are, and whatever the others, are remembered in
-                ``plain_keys``.
+            mapping: The mapping, of which all keys are text.
+            known: Keys that are plain, whatever their values and the other keys are;
+                takes further ones.
         """
         told = told_value(mapping)
         if any(self.key_kind(told[key], mapping[key]) for key in told):
             return False
-        known = self.plain_keys
         new = [key for key in mapping if key not in known and key not in self._values]
         if not new:
             return True
