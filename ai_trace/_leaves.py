@@ -10,7 +10,7 @@ from typing import Any
 from ai_trace._encode import encode_text
 from ai_trace._limits import Limits
 from ai_trace._notes import Note, Notes
-from ai_trace._objects import type_of
+from ai_trace._objects import type_of, valid_unicode
 from ai_trace._plain_words import PlainWords
 from ai_trace._redact import MARGIN, Redaction
 
@@ -83,7 +83,7 @@ class Leaves:
             text.encode()
         except UnicodeEncodeError:
             self._say(path, "replaced", what="surrogates")
-            return text.encode("utf-8", "backslashreplace").decode()
+            return valid_unicode(text)
         return text
 
     def _fitting(self, text: str) -> str:

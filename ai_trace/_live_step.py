@@ -76,8 +76,10 @@ class LiveStep(Draft):
         exc.__traceback__ = None
         try:
             self.write_bare_start(exc)
-        except MemoryError:
+        except Exception as broken:
             self._state = DROPPED
+            if interrupts(broken):
+                raise
             return
         try:
             self._origin = self.recorder.monotonic()

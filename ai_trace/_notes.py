@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ai_trace._objects import valid_unicode
+
 
 Note = dict[str, Any]
 
@@ -77,5 +79,4 @@ def below(path: str, name: str) -> str:
 
 
 def make_note(path: str, note: str, **more: Any) -> Note:
-    shown = path[:_MAX_PATH].encode("utf-8", "backslashreplace").decode()
-    return {"path": shown, "note": note, **more}
+    return {"path": valid_unicode(path[:_MAX_PATH]), "note": note, **more}

@@ -62,7 +62,12 @@ def type_name(cls: type) -> str:
     """Return ``module.QualName`` to be shown: short, and valid Unicode."""
     name = full_name(cls)
     name = name[len("builtins.") :] if name.startswith("builtins.") else name
-    return name[:_NAME_LIMIT].encode("utf-8", "backslashreplace").decode()
+    return valid_unicode(name[:_NAME_LIMIT])
+
+
+def valid_unicode(text: str) -> str:
+    """Return text that can be written in UTF-8: lone surrogates become escapes."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def type_of(value: object) -> str:
