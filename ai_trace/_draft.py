@@ -198,6 +198,7 @@ class Draft(Step):
         """Capture a result, in the place of the one before."""
         if self._result is not None:
             self._used -= len(self._result)
+            self._forget_result()
         # Written out as in ``captured``: the call would take 0.1 µs.
         capture = self.recorder.capture
         room = capture.result_room - self._used
@@ -207,9 +208,13 @@ class Draft(Step):
         self._result = text
         self._used += len(text)
 
+    def _forget_result(self) -> None:
+        if self.remarks is not None:
+            self.remarks.forget(self.remarks.below("$.result").__contains__)
+
     def give_result_text(self, text: str) -> None:
         """Take a result that is captured already."""
-        self._used += len(text) - len(self._result or "")
+        self._used += len(text)
         self._result = text
 
     def note(self, path: str, note: str, **more: Any) -> None:

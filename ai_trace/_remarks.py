@@ -51,6 +51,7 @@ class Remarks:
 
     def forget(self, is_over: Callable[[Note], bool]) -> None:
         """Drop the notes on what is about to be recorded anew."""
+        self._room += sum(len(encode_strict(n)) for n in self._notes if is_over(n))
         self._notes = [note for note in self._notes if not is_over(note)]
 
     def below(self, path: str) -> list[Note]:

@@ -107,6 +107,21 @@ def test_a_result_is_replaced_and_not_added(recorder_of):
     assert "notes" not in line
 
 
+def test_a_result_that_is_replaced_takes_its_notes_along(recorder_of):
+    """Notes speak of what is in the record, and those of other values have room."""
+    recording = recorder_of(limits=Limits(step_bytes=5_000))
+    with step("scan", api_key="k-1") as scan:
+        for _ in range(50):
+            scan.set_result({"api_key": "k-1", "other": object()})
+        scan.set_result("BUY").log(api_key="k-1")
+
+    line = recording.one("scan")
+    assert "BUY" == line["result"]
+    assert ["$.context.api_key", "$.logs[0].api_key"] == [
+        note["path"] for note in line["notes"]
+    ]
+
+
 @pytest.mark.parametrize("size", SIZES)
 def test_generators_are_within_the_bytes_of_a_step(recorder_of, size):
     """The items of a generator share the step with what its body logs meanwhile."""
