@@ -191,6 +191,10 @@ class Dispatch:
             except RecursionError:
                 # Nothing was delivered: there was no room even for the call.
                 pass
+            except BaseException:
+                # Ctrl-C in the middle goes on once this event is told, too.
+                self.tell(calls, *event)
+                raise
         rest = iter(calls)
         for call in rest:
             try:

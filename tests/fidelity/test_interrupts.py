@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import sys
 import threading
@@ -23,6 +24,13 @@ INTERRUPTS = [
     pytest.param(lambda: SystemExit("fatal"), id="SystemExit with a text"),
     pytest.param(lambda: Halt(), id="own class"),
 ]
+
+
+@pytest.fixture(autouse=True)
+def _collected():
+    """Free what an interrupted loop left, which it logs: not inside another test."""
+    yield
+    gc.collect()
 
 
 @pytest.mark.parametrize("interrupt", [KeyboardInterrupt(), SystemExit(3)], ids=repr)
@@ -67,6 +75,34 @@ def test_exit_code_of_system_exit_is_kept(recording):
         stop()
 
     assert 3 == caught.value.code
+
+
+def test_interrupted_while_an_event_is_delivered_late(record):
+    """Ctrl-C as a sink is told of an earlier step costs the step that ends nothing."""
+    errors = [RecursionError(), KeyboardInterrupt()]
+
+    class Deep:
+        """
+        A sink of ours that has no room on the stack at first.
+        """
+
+        traces_nothing = True
+        told = ()
+
+        def on_finish(self, record):
+            """Take the record, if there is room."""
+            if errors:
+                raise errors.pop(0)
+            self.told += (record.name,)
+
+    sink = Deep()
+    with record(sinks=[sink]) as recording:
+        with pytest.raises(KeyboardInterrupt), step("outer"):
+            with step("inner"):
+                pass
+
+    assert ["inner", "outer"] == recording.names
+    assert ("outer",) == sink.told
 
 
 def test_real_interrupt_signal(recording):
