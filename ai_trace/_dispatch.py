@@ -233,10 +233,8 @@ class Dispatch:
             except RecursionError:
                 waiting.appendleft((call, event))
                 return
-            except Exception as exc:
-                if interrupts(exc):
-                    raise
-                self._report(call.sink, exc)
+            except BaseException as exc:
+                self._settle(call, exc)
         self._choose()
 
     def lose_log(self, step: OpenStep) -> None:
