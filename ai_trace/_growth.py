@@ -15,8 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from ai_trace._glance import Glance
-from ai_trace._problem import Problem as Problem
-from ai_trace._problem import not_listed
+from ai_trace._problem import Problem, not_listed
 from ai_trace._record import WITHOUT_END
 from ai_trace._usage import CALL_KINDS, Usage, usage_of
 
