@@ -89,6 +89,10 @@ class SessionHeader(NamedTuple):
             **self.more,
         }
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # By the file's form: the empty mappings that stand by default do not pickle.
+        return SessionHeader.from_dict, (self.to_dict(),)
+
     @classmethod
     def from_dict(cls, data: object) -> SessionHeader:
         """
