@@ -143,7 +143,7 @@ def traceback_text(exc: BaseException) -> str:
     further up, and a recursion of 1,000 levels would otherwise be written 1,000
     times. At most 100 exceptions are described.
     """
-    return "".join(_told(exc, {id(exc)}))
+    return "".join(_described(exc, {id(exc)}))
 
 
 def _frames(exc: BaseException) -> int:
@@ -172,7 +172,7 @@ def _places(exc: BaseException) -> list[str]:
     ]
 
 
-def _told(exc: BaseException, seen: set[int]) -> Iterator[str]:
+def _described(exc: BaseException, seen: set[int]) -> Iterator[str]:
     for one, link in reversed(list(_chain(exc, seen))):
         frames = _places(one)
         if frames:
@@ -211,6 +211,6 @@ def _members(group: BaseException, seen: set[int]) -> Iterator[str]:
         if id(member) not in seen and len(seen) < _MAX_TOLD:
             seen.add(id(member))
             yield f"---- {number} of {len(members)} in {type_name(type(group))} ----\n"
-            yield from _told(member, seen)
+            yield from _described(member, seen)
     if len(members) > _MAX_MEMBERS:
         yield f"---- and {len(members) - _MAX_MEMBERS} more ----\n"

@@ -75,11 +75,11 @@ class Redaction:
             lower case, ``-`` and ``_`` alike.
         patterns: Further secrets by shape: kind to regular expression. The whole
             match is replaced. A repeat without bound may stand only at the end, so
-            that no text takes long.
+            that no text takes long to search.
         replace: Called with path and value for each value that is no container,
             after all else; what it returns is recorded. If it raises, the record
-            says ``[redaction failed]``. It costs the short way of capture: about
-            10 µs more for each value.
+            says ``[redaction failed]``. With it, no value is captured the short way:
+            each takes about 10 µs more.
 
     Raises:
         TraceConfigError: If an argument is of the wrong type, a key is empty, or a

@@ -28,7 +28,6 @@ from ai_trace._redact import Redaction
 from ai_trace._session_end import record_end
 from ai_trace._step import Step
 from ai_trace._tracer_arguments import (
-    by_text,
     check_arguments,
     check_sources,
     checked_sinks,
@@ -36,6 +35,7 @@ from ai_trace._tracer_arguments import (
     header_of,
     moment_of,
     redaction_of,
+    with_text_keys,
 )
 from ai_trace.sinks import _files, _system
 from ai_trace.sinks._jsonl import JSONLSink
@@ -65,13 +65,13 @@ class Tracer:
         limits: How much of each value is kept.
         redact: Whether secrets are taken out; or a ``Redaction`` with further names
             and patterns; or a function ``(path, value) -> value``.
-        durability: What survives a power loss: ``cache``, what the system had
-            written back; ``interval``, each root step that has ended; ``step``, every
-            step. The death of the process loses no finished step with any of them.
+        durability: What survives a power loss. ``cache``: what the system has written
+            back by then. ``interval``: each root step that has ended. ``step``: every
+            step. When only the process dies, none of them loses a finished step.
         journal: Whether the steps in flight are kept in a journal, from which a
             reader tells where a killed process died.
         max_bytes: How large a trace file may grow before the session goes on in the
-            next of several parts, which read as one; by default without end.
+            next of several parts, which read as one; by default, without limit.
         clock: Where the time is read; for tests.
         ids: Where ids come from; for tests.
 
@@ -111,7 +111,7 @@ class Tracer:
         ids: Ids | None = None,
     ) -> None:
         check_arguments(agent, meta, limits)
-        described = by_text(meta or {})
+        described = with_text_keys(meta or {})
         check_sources(clock, ids)
         writing = Writing(durability, journal, max_bytes).checked("Tracer")
         given_sinks = checked_sinks(sinks)

@@ -52,8 +52,8 @@ def check_arguments(agent: object, meta: object, limits: object) -> None:
         raise TraceConfigError(msg)
 
 
-def by_text(meta: Mapping[Any, Any]) -> dict[str, Any]:
-    """Return the values of meta by their keys as text; refuse what cannot be read."""
+def with_text_keys(meta: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return meta with its keys as text; refuse what cannot be read."""
     try:
         return {str(key): value for key, value in meta.items()}
     except Exception as exc:

@@ -60,15 +60,15 @@ class JSONLSink:
 
     Args:
         path: The file; if it exists, the session is appended to it.
-        durability: What survives a power loss: ``cache``, what the system had
-            written back; ``interval``, each root step that has ended, with all that
-            ended inside it, and of a root that is open what ended before the last
-            sync, which the end of a step makes when the one before is a second old;
-            ``step``, every step. See the page on reliability.
+        durability: What survives a power loss. ``cache``: what the system has written
+            back by then. ``interval``: each root step that has ended, with all that
+            ended inside it, and of an open root what ended before the last sync; a
+            step that ends syncs when the last sync is a second old. ``step``: every
+            step. See the page on reliability.
         journal: Whether steps that have not finished are kept in a journal beside
             the file, so that a reader can tell where a killed process died.
         max_bytes: How large the file may grow before the session goes on in the next
-            of several parts, which read as one; by default without end. A line is
+            of several parts, which read as one; by default, without limit. A line is
             never cut: one that is longer has a part to itself.
 
     Raises:
