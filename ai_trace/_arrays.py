@@ -38,6 +38,7 @@ class Summary(NamedTuple):
 
 
 def cut_of(count: int, kept: int = HEAD_ITEMS) -> dict[str, Any]:
+    """Return what the note on missing items says; nothing if none are missing."""
     return {"items": count, "kept": kept} if count > kept else {}
 
 

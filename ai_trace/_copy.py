@@ -69,6 +69,7 @@ class Copy(Leaves):
         self._family: type | None = None
 
     def of(self, value: Any, path: str) -> Any:
+        """Return the copy of a value, after the program's own redactor."""
         copied = self._copied(value, path)
         if self._replace is None or type(copied) in (dict, list):
             return copied

@@ -84,11 +84,13 @@ _COPIES: dict[type, Callable[[Any], Any]] = {
 
 
 def dataclass_reader(cls: type) -> Callable[[Any], Any]:
+    """Read instances of a dataclass by their fields."""
     fields = class_attribute(cls, "__dataclass_fields__")
     return _all_of(cls, fields) if type(fields) is dict else unknown
 
 
 def attrs_reader(cls: type) -> Callable[[Any], Any]:
+    """Read instances of a class made by attrs by their fields."""
     attributes = class_attribute(cls, "__attrs_attrs__")
     if not issubclass(type(attributes), tuple):
         return unknown
@@ -141,6 +143,7 @@ def _adds_nothing(base: Any, value: Any, fields: dict[str, Any]) -> bool:
 
 
 def struct_reader(cls: type) -> Callable[[Any], Any]:
+    """Read the structs of msgspec by their fields."""
     return fields_reader(cls, held(cls, "__struct_fields__"))
 
 
@@ -163,6 +166,7 @@ def mapped_reader(cls: type) -> Callable[[Any], Any]:
 
 
 def pydantic_reader(cls: type) -> Callable[[Any], Any]:
+    """Read the models of pydantic by what they store, extra fields included."""
     if class_attribute(cls, "_sa_class_manager") is not None:
         return mapped_reader(cls)
     stored_in = slot_reader(cls, "__dict__")
@@ -179,6 +183,7 @@ def pydantic_reader(cls: type) -> Callable[[Any], Any]:
 
 
 def enum_reader(cls: type) -> Callable[[Any], Any]:
+    """Read the members of an enum by their names: ``Color.RED``."""
     stored_in = slot_reader(cls, "__dict__")
     shown = plain_text(class_name(cls)).rpartition("<locals>.")[2]
 
@@ -196,6 +201,7 @@ def enum_reader(cls: type) -> Callable[[Any], Any]:
 
 
 def tuple_reader(cls: type) -> Callable[[Any], Any]:
+    """Read tuples, named ones by their fields."""
     names = class_attribute(cls, "_fields")
     is_named = type(names) is tuple and all(type(name) is str for name in names)
 
@@ -222,6 +228,7 @@ def data_reader(cls: type) -> Callable[[Any], Any]:
 
 
 def chain_reader(cls: type) -> Callable[[Any], Any]:
+    """Read a ``collections.ChainMap`` by the mappings in it."""
     # Its mappings one by one: merging them would compare keys, which runs their code.
     stored = _stored_reader(cls, "maps")
 
@@ -244,5 +251,6 @@ def _stored_reader(cls: type, name: str) -> Callable[[Any], Any]:
 
 
 def partial_reader(cls: type) -> Callable[[Any], Any]:
+    """Read a ``functools.partial`` by its function and the arguments it adds."""
     parts = [(part, slot_reader(cls, part)) for part in ("func", "args", "keywords")]
     return lambda value: {part: read(value) for part, read in parts}

@@ -79,6 +79,7 @@ class Growth:
         self._count = 0
 
     def add(self, records: Iterable[Glance]) -> None:
+        """Take further records, in any order."""
         # One loop with all it needs in local variables: of the time that a reader of a
         # million steps spends on its own, this takes most.
         entry, saying, parent = self.entry, self.saying, self.parent
@@ -103,6 +104,7 @@ class Growth:
                 self.usage = self.usage.plus(used)
 
     def settle(self) -> None:
+        """Sort out order, circles and missing parents, once all records are here."""
         self._take_room_back()
         self._name_cycles(self._cut_cycles())
         for first, twins in self.twins.items():
@@ -304,7 +306,7 @@ def shorten(problems: list[Problem], unlisted: int = 0) -> list[Problem]:
 
 
 def key_of(text: str) -> str:
-    # Ids are 16 digits; a hostile file's may be megabytes, and all of them are kept.
+    """Return an id, or a short text that stands for one that is too long to be kept."""
     if len(text) <= _KEY_LENGTH:
         return text
     import hashlib

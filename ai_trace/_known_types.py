@@ -97,6 +97,7 @@ def is_digits(cls: type) -> bool:
 
 
 def is_enum(cls: type) -> bool:
+    """Tell whether a class is an enum."""
     return any(base is enum.Enum for base in mro(cls))
 
 

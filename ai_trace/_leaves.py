@@ -62,9 +62,11 @@ class Leaves:
         self._words = PlainWords(limits, redaction) if words is None else words
 
     def all_notes(self) -> list[Note]:
+        """Return the notes on all that was copied."""
         return self._notes.all()
 
     def text_of(self, text: str, path: str) -> str:
+        """Return a text without secrets, valid Unicode, and cut to limit and room."""
         limit = min(self._limits.string, max(self._room, 0))
         length = len(text)
         if self._redaction is not None:

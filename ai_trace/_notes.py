@@ -29,12 +29,14 @@ class Notes:
         self._unsaid = 0
 
     def all(self) -> list[Note]:
+        """Return the notes; the last one counts those that were not kept."""
         if self._unsaid:
             self._said.append({"note": "more notes", "count": self._unsaid})
             self._unsaid = 0
         return self._said
 
     def say(self, path: str, note: str, **more: Any) -> None:
+        """Say what was done to what stands at a path."""
         self._say(_MAX_NOTES, path, note, more)
 
     def say_cut(self, path: str, **more: Any) -> None:
@@ -79,4 +81,5 @@ def below(path: str, name: str) -> str:
 
 
 def make_note(path: str, note: str, **more: Any) -> Note:
+    """Return a note as it stands in a record."""
     return {"path": valid_unicode(path[:_MAX_PATH]), "note": note, **more}
