@@ -252,8 +252,9 @@ class Dispatch:
         self._tell_each("after_fork")
 
     def _tell_each(self, name: str, *event: object) -> None:
-        for sink in self.sinks:
-            self.tell(self._calls(sink, name), *event)
+        # All at once: where one is interrupted, the others are told all the same.
+        calls = [call for sink in self.sinks for call in self._calls(sink, name)]
+        self.tell(calls, *event)
 
     def fenced(self, where: str, call: Callable[[], T], otherwise: T) -> T:
         """

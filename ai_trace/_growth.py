@@ -69,8 +69,8 @@ class Growth:
         self.usage = Usage()
         self.problems: list[Problem] = []
         self.unlisted = 0
-        # By number, which of these a step is, from 1; 0 for one that has to be loaded.
         self.said: list[Said] = []
+        # By number: which of those a step is, from 1; 0 for one that has to be loaded.
         self.saying = bytearray()
         self._sayings: dict[tuple[str, str], int] = {}
         self._seq = array("q")

@@ -8,6 +8,7 @@ import atexit
 import os
 import sys
 import weakref
+from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -43,13 +44,20 @@ def remember(recorder: Recorder) -> None:
 def _close_all() -> None:
     patience = Patience(_EXIT_SECONDS)
     exc = uncaught()
-    for recorder in live_recorders():
-        recorder.dispatch.hurry(patience)
-        # The tracer's class may be the program's own, and fail: the others are closed.
-        end = recorder.tracer.close
-        if exc is not None:
-            end = partial(recorder.tracer.__exit__, type(exc), exc, None)
+    with ExitStack() as last_things:
+        for recorder in live_recorders():
+            last_things.callback(_close, recorder, patience, exc)
+
+
+def _close(recorder: Recorder, patience: Patience, exc: BaseException | None) -> None:
+    recorder.dispatch.hurry(patience)
+    end = recorder.tracer.close
+    if exc is not None:
+        end = partial(recorder.tracer.__exit__, type(exc), exc, None)
+    try:
+        # The tracer's class may be the program's own, and fail.
         recorder.dispatch.fenced("close", end, None)
+    finally:
         recorder.close()
 
 

@@ -10,6 +10,7 @@ import itertools
 import threading
 import time
 from collections import deque
+from contextlib import ExitStack
 from typing import Any, Callable
 
 from ai_trace import _context
@@ -131,10 +132,12 @@ class Recorder:
         self.closed = True
         if _context.active is not None and _context.active.recorder is self:
             _context.activate(None)
-        self.end_deferred()
-        for step in list(self.open_steps.values()):
-            step.abandon()
-        self.dispatch.close()
+        # Each of these is done, even if Ctrl-C comes in the middle of another.
+        with ExitStack() as last_things:
+            last_things.callback(self.dispatch.close)
+            for step in reversed(list(self.open_steps.values())):
+                last_things.callback(step.abandon)
+            self.end_deferred()
 
     def after_fork(self) -> None:
         """Become the recorder of a child process: its own steps only."""

@@ -233,6 +233,35 @@ def test_time_that_is_up_as_a_sink_is_called() -> None:
         signal.signal(signal.SIGALRM, before)
 
 
+def test_a_sink_that_exits_at_the_end(tmp_path: Path) -> None:
+    """F36: a sink that ends the program as it ends keeps no other sink from its own."""
+    programs.run(
+        """
+        from ai_trace import JSONSink, Tracer
+
+        class Exiting:
+            def on_finish(self, record):
+                pass
+
+            def close(self):
+                raise SystemExit(5)
+
+        tracers = []
+        for name in ("first", "second"):
+            sinks = [Exiting(), JSONSink(f"{name}.json")]
+            tracers.append(Tracer(name, sinks=sinks))
+            tracers[-1].step(f"left open in {name}").start()
+        """,
+        cwd=tmp_path,
+    )
+
+    assert ["left open in first", "left open in second"] == names(tmp_path)
+    assert [] == list((tmp_path / "traces").glob("*.open*"))
+    assert ["first.json", "second.json"] == sorted(
+        path.name for path in tmp_path.glob("*.json")
+    )
+
+
 @pytest.mark.parametrize("broken", ["on_finish", "close"])
 def test_a_sink_that_raises_at_the_end(tmp_path: Path, broken: str) -> None:
     """F36: a sink that raises, be it SystemExit, changes no exit status."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import signal
 import sys
 import threading
 
 import pytest
 
-from ai_trace import current_step, step, traced
+from ai_trace import JSONSink, Tracer, current_step, step, traced
 
 
 class Halt(KeyboardInterrupt):
@@ -103,6 +104,45 @@ def test_interrupted_while_an_event_is_delivered_late(record):
 
     assert ["inner", "outer"] == recording.names
     assert ("outer",) == sink.told
+
+
+class Halting:
+    """
+    A sink that is interrupted once, in one of its methods.
+    """
+
+    def __init__(self, where):
+        self.where = where
+
+    def on_finish(self, record):
+        """Be interrupted here, perhaps."""
+        self.halt("on_finish")
+
+    def close(self):
+        """Be interrupted here, perhaps."""
+        self.halt("close")
+
+    def halt(self, where):
+        if where == self.where:
+            self.where = None
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("where", ["on_finish", "close"])
+def test_interrupted_while_a_tracer_is_closed(tmp_path, where):
+    """Ctrl-C goes on once all open steps have ended and all sinks are closed."""
+    sinks = [Halting(where), JSONSink(tmp_path / "run.json")]
+    tracer = Tracer("agent", tmp_path, sinks=sinks)
+    for name in ("first", "second", "third"):
+        tracer.step(name).start()
+
+    with pytest.raises(KeyboardInterrupt):
+        tracer.close()
+
+    assert ["first", "second", "third"] == [step.name for step in tracer.steps]
+    assert {"unfinished"} == {step.outcome for step in tracer.steps}
+    assert 3 == len(json.loads((tmp_path / "run.json").read_text())["steps"])
+    assert [] == list(tmp_path.glob("*.open"))
 
 
 def test_real_interrupt_signal(recording):
