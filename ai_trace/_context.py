@@ -164,6 +164,14 @@ def here() -> Place | None:
     return place if inner is None else inner(place)
 
 
+def leave_what_is_over() -> None:
+    """Give back the places that have ended without having been left."""
+    place = get_current()
+    while place is not None and place.is_over():
+        place = place.give_back()
+    set_current(place)
+
+
 def activate(place: Place | None) -> None:
     """Make a place the fallback of the whole process."""
     global active

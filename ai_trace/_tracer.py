@@ -340,16 +340,12 @@ class Tracer:
         place = get_current()
         if isinstance(place, Block) and place.recorder is self._recorder:
             set_current(place.give_back())
-        try:
+        with ExitStack() as last_things:
+            # For a step that was entered and never left: the close ends it.
+            last_things.callback(_context.leave_what_is_over)
+            last_things.callback(self.close)
             if exc is not None:
                 record_end(self._recorder, exc)
-        finally:
-            self.close()
-        # A step that was entered and never left is still current, and ended just now.
-        here = get_current()
-        while here is not None and here.is_over():
-            here = here.give_back()
-        set_current(here)
 
     async def __aenter__(self) -> Self:
         """Make this tracer the current one."""

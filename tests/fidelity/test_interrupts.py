@@ -11,7 +11,7 @@ import threading
 
 import pytest
 
-from ai_trace import JSONSink, Tracer, current_step, step, traced
+from ai_trace import JSONSink, Tracer, current_step, current_tracer, step, traced
 
 
 class Halt(KeyboardInterrupt):
@@ -143,6 +143,16 @@ def test_interrupted_while_a_tracer_is_closed(tmp_path, where):
     assert {"unfinished"} == {step.outcome for step in tracer.steps}
     assert 3 == len(json.loads((tmp_path / "run.json").read_text())["steps"])
     assert [] == list(tmp_path.glob("*.open"))
+
+
+def test_interrupted_at_the_end_of_a_block(tmp_path):
+    """Ctrl-C as a tracer's block ends leaves nothing current, be it never left."""
+    tracer = Tracer("agent", tmp_path, sinks=[Halting("close")])
+    with pytest.raises(KeyboardInterrupt):
+        with tracer:
+            tracer.step("never left").__enter__()
+
+    assert (None, None) == (current_step(), current_tracer())
 
 
 def test_real_interrupt_signal(recording):
