@@ -1,8 +1,8 @@
 """
 What arrays, tables and tensors look like as JSON: shape, kind of items, first items.
 
-Nothing here imports numpy, pandas or torch: a value of theirs has done that. No
-function copies an array, waits for a device, or converts more than the first items.
+Nothing here imports numpy, pandas or torch: where there is a value of theirs, they are
+loaded. No array is copied, no device is waited for, only the first items are converted.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ai_trace._objects import full_name, held, instance_dict, type_of
 HEAD_ITEMS = 5
 HEAD_COLUMNS = 50
 MOST_BYTES = 1_048_576
-"""Items that are made into objects of Python's to be shown take no more than this."""
+"""The items that are shown take at most so many bytes."""
 
 _TENSORS = ("torch.Tensor", "torch._tensor.Tensor", "torch.nn.parameter.Parameter")
 
@@ -38,6 +38,7 @@ class Summary(NamedTuple):
 
 
 def cut_of(count: int, kept: int = HEAD_ITEMS) -> dict[str, Any]:
+    """Return what the note on missing items says; nothing if none are missing."""
     return {"items": count, "kept": kept} if count > kept else {}
 
 
@@ -72,15 +73,15 @@ def items_of(
 
 def array(value: Any) -> Summary:
     """Summarise a numpy array."""
-    # As an array of numpy's own class: what a subclass overrides is not asked.
+    # As an array of numpy's own class, past what a subclass overrides.
     plain = sys.modules["numpy"].asarray(value)
     # Items may be large: texts of one length, or rows that hold arrays.
     first = plain.flat[: min(HEAD_ITEMS, MOST_BYTES // max(1, plain.dtype.itemsize))]
-    # Of what is finer than a microsecond, Python has but numbers.
+    # What is finer than a microsecond would come out as a bare number.
     is_time = plain.dtype.kind in "mM"
     head = [str(item) for item in first] if is_time else first.tolist()
     shown = items_of(value, plain.shape, plain.dtype, head)
-    # What a masked array holds under its mask, a program that reads it does not see.
+    # Without its mask, a masked array would show what no program reads from it.
     mask: Any = instance_dict(value).get("_mask")
     if type(mask) is type(plain) and mask.shape == plain.shape:
         shown.shown["mask"] = mask.flat[: len(head)].tolist()
@@ -113,22 +114,22 @@ def frame(value: Any) -> Any:
 
 
 def _plain(value: Any, name: str) -> Any:
-    """Return a table as of pandas' own class: what a subclass overrides is not run."""
+    """Return a table as one of pandas' own class, past what a subclass overrides."""
     base = getattr(sys.modules["pandas"], name)
     if type(value) is base:
         return value
     manager = instance_dict(value)["_mgr"]
-    # Before pandas 2.1 its constructor took what a table is made around.
+    # Before pandas 2.1 the constructor took the manager.
     made = getattr(base, "_from_mgr", None)
     plain = base(manager) if made is None else made(manager, axes=manager.axes)
-    # A series is not whole without.
+    # Without a name a series is not complete.
     instance_dict(plain).setdefault("_name", None)
     return plain
 
 
 def _corner(value: Any, *, is_wide: bool) -> Any:
-    # One way at a time, the long one first: of columns that are taken, all rows are
-    # copied, and taking rows costs each column. Both at once is columns first.
+    # One way at a time, the long one first: to take columns copies all their rows, to
+    # take rows costs time for each column. ``iloc`` with both takes columns first.
     if is_wide:
         value = value.iloc[:, :HEAD_COLUMNS]
     return value.iloc[:HEAD_ITEMS].iloc[:, :HEAD_COLUMNS]
@@ -165,7 +166,7 @@ def tensor(value: Any) -> Summary:
             "device": str(value.device),
         }
         is_plain = full_name(type(value)) in _TENSORS
-        # Reading from another device waits for all work that is queued there.
+        # To read from another device is to wait for all work that is queued there.
         if is_plain and value.device.type == "cpu" and value.layout is torch.strided:
             fields["head"] = _first_items(value.detach())
         count = value.numel()

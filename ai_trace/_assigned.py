@@ -32,14 +32,14 @@ _JUDGED = 256
 
 SIGN = r"([=:]{1,3}>?)([ \t]{0,64})"
 NEXT_LINE = r"\r?\n[ \t]{0,64}(?=[\"'])"
-# In a list, or as DynamoDB says that it is a text: {"S": "x"}
+# In a list, or marked as text the way DynamoDB does it: {"S": "x"}
 IN_LIST = (
     r"(?:[\[(][\s\\nrt]{0,64}|\{ ?\\{0,3}[\"']S\\{0,3}[\"'] ?: ?)"
     r"(?<!\\)(?=b?\\{0,3}[\"'])"
 )
 QUOTE = r"(?:[bBrRuUfFN]{1,2}(?=[\"'\\]))?(\"{3}|'{3}|\\{0,3}[\"'])"
 NEXT = r"(\\{0,3}[\"'])[\s\\nrt]{0,64},[\s\\nrt]{0,64}b?\1"
-# In plans of Terraform: "old" -> "new"
+# In Terraform's plans: "old" -> "new"
 CHANGED = r"(\\{0,3}[\"']) -> \1"
 # The item of a list in YAML, on a line of its own.
 ITEM = r"(?::[ \t]{0,8}|(?!:)[^\r\n]{0,128})\r?\n[ \t]{0,64}- ([\"']?)(?=[^\s\"'])"
@@ -138,9 +138,9 @@ def flagged(text: str) -> Iterator[Span]:
 
 
 def _spans_after(text: str, at: int, says: int, names: Names) -> Iterator[Span]:
-    """Yield what stands behind a sign: a text, or each of a list of them."""
+    """Yield what follows a sign: a text, or each text of a list."""
     said = text[max(0, at - 8) : at].rstrip(" \"'\\]").lower()
-    # What credentials hold has names of its own: user, region.
+    # What is in credentials has names of its own: user, region.
     is_many = said.endswith("s") and not said.endswith("ials")
     for follows in (_item, _entry) if is_many else ():
         if follows(text, at):
@@ -162,7 +162,7 @@ def _entry(text: str, at: int) -> re.Match[str] | None:
 
 
 def _each(text: str, at: int, follows: Follows, names: Names) -> Iterator[Span]:
-    """Yield what of a list looks like a secret: names of secrets are listed, too."""
+    """Yield what looks like a secret in a list, which may list names of secrets."""
     further = follows(text, at)
     while further is not None:
         start = further.end()
@@ -175,14 +175,14 @@ def _each(text: str, at: int, follows: Follows, names: Names) -> Iterator[Span]:
 
 
 def looks_secret(value: str, names: Names) -> bool:
-    """Tell whether a text that only its place calls a secret looks like one."""
+    """Tell whether a text looks like a secret, as its place alone says that it is."""
     is_word = not any(mark in value for mark in (" ", ":", "](", "\t"))
     is_drawn = is_word and _drawn_or_number(value[:_JUDGED])
     return is_drawn and not is_placeholder(value) and not names.end_says(value)
 
 
 def _next_in_list(text: str, at: int, end: int, says: int) -> Span | None:
-    """Return the next secret of a list or change, behind one that ends in it."""
+    """Return the next secret of a list or change, behind the one that ends here."""
     opening = _opening(text, at)
     follows = compiled(NEXT if opening and opening.is_list else CHANGED)
     further = follows.match(text, end)
@@ -196,7 +196,7 @@ def _next_in_list(text: str, at: int, end: int, says: int) -> Span | None:
 
 
 def _block_after(text: str, at: int) -> Span | None:
-    """Return the lines that YAML takes as one text: all that go in as far."""
+    """Return the lines that YAML takes as one text: all that are indented as far."""
     block = compiled(BLOCK).match(text, at)
     if block is None:
         return None
@@ -207,7 +207,7 @@ def _block_after(text: str, at: int) -> Span | None:
 
 
 def _opening(text: str, at: int) -> _Opening | None:
-    """Return what opens a value behind its sign, or behind the type that is between."""
+    """Return what opens a value behind its sign, past the type that may come before."""
     annotation = compiled(ANNOTATION).match(text, at)
     sign = compiled(SIGN).match(text, annotation.end() if annotation else at)
     if sign is None:
@@ -241,12 +241,7 @@ def _value_after(text: str, at: int, says: int, names: Names) -> Span | None:
     if is_known or is_prompt(text, at, opening.quote):
         return None
     if opening.quote:
-        end = end_of_quoted(text, start, opening.quote)
-        # In HTML, the key to press for a link.
-        is_secret = end - start > 1 or not said.endswith("accesskey")
-        is_secret = is_secret and not is_name(text[start:end][:_JUDGED], said)
-        given = is_secret and is_given(text, start, end, says)
-        return (start, end) if given else None
+        return _quoted_value(text, start, opening.quote, said, says)
     is_colon = ":" in opening.sign
     if is_code(text, start, at, names) or is_place(text, start, at, said):
         return None
@@ -263,6 +258,17 @@ def _value_after(text: str, at: int, says: int, names: Names) -> Span | None:
     else:
         given = bool(value)
     return plain_span(text, start, len(text)) if given else None
+
+
+def _quoted_value(
+    text: str, start: int, quote: str, said: str, says: int
+) -> Span | None:
+    end = end_of_quoted(text, start, quote)
+    # In HTML, the key to press for a link.
+    is_access_key = end - start <= 1 and said.endswith("accesskey")
+    if is_access_key or is_name(text[start:end][:_JUDGED], said):
+        return None
+    return (start, end) if is_given(text, start, end, says) else None
 
 
 def is_given(text: str, start: int, end: int, says: int) -> bool:

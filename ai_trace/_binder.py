@@ -40,7 +40,7 @@ class Binder:
         simple = all(p.kind in _PLAIN_KINDS for p in parameters)
         if not simple:
             self._signature = inspect.Signature(parameters)
-        # How many arguments by position are all of them and all shown; -1 for none.
+        # So many arguments by position are all there are, and all shown; -1 if not so.
         is_short = self._positional == self.names and show is None
         self._all = len(self.names) if is_short else -1
 
@@ -75,7 +75,7 @@ class Binder:
             bound = {**self._defaults, **bound}
         if len(bound) != len(names):
             return None
-        # Among as many names as there are parameters may still be an unknown one.
+        # As many names as there are parameters may still hold an unknown one.
         return self._in_order(bound) if kwargs or self._defaults else bound
 
     def _in_order(self, bound: dict[str, Any]) -> dict[str, Any] | None:

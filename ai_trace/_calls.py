@@ -5,8 +5,8 @@ Each body has one ``except BaseException`` around the user's call, and nothing o
 ours stands inside that ``try``. A generator's step is current only while its
 frame runs; the value found is put back right after each resume.
 
-What to do where the stack has no room is written out in each: it may have none for
-the call of a function that they share.
+What to do where the stack is full is written out in each body: there may be no room
+to call a function that they share.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def _end_with(step: LiveStep, definition: Definition, value: Any) -> None:
     except RecursionError:
         raise
     except BaseException as exc:
-        # An interruption, in the middle of capture: it goes on.
+        # Interrupted in the middle of capture: the exception goes on.
         step.__exit__(None, exc, None)
         raise
     step._end("ok")
@@ -108,7 +108,7 @@ def _sync_body(definition: Definition) -> Body:
             if step is not None:
                 step.__enter__()
         except RecursionError:
-            # From here to the next call: no frame of ours has room on the stack.
+            # Until the function is called: there is no room for a frame of ours.
             place.recorder.at_limit()
             step = None
         if step is None:
@@ -151,8 +151,8 @@ def _deferred_body(definition: Definition, drive: Callable[..., Any]) -> Body:
             place.recorder.at_limit()
             step = None
         if step is None:
-            # Among them a call that does not fit: its TypeError is raised here
-            # and now, as ever, not when the driver first runs.
+            # One reason is a call that does not fit: its TypeError is raised here
+            # and now, as without us, not when the driver first runs.
             return wrapped(*args, **kwargs)
         run, runs = wrapped, wrapped
         if definition.only_says:
@@ -166,7 +166,7 @@ def _deferred_body(definition: Definition, drive: Callable[..., Any]) -> Body:
             definition, step, run, args, kwargs
         )
         for name in ("__name__", "__qualname__"):
-            # A proxy has something under any name, be it no text.
+            # A proxy may answer to any name, with something that is no text.
             found = getattr(wrapped, name, None)
             setattr(driver, name, found if type(found) is str else definition.name)
         return driver
@@ -177,7 +177,7 @@ def _deferred_body(definition: Definition, drive: Callable[..., Any]) -> Body:
 def _called_now(
     step: LiveStep, wrapped: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
-    """Call what only says that it runs later, and may have run when it returns."""
+    """Call what only says that it runs later; it may be done when it returns."""
     try:
         return wrapped(*args, **kwargs)
     except BaseException as exc:
@@ -186,7 +186,7 @@ def _called_now(
 
 
 def _end_now(step: LiveStep, definition: Definition, value: Any) -> None:
-    """End a step whose function has run: a decorator below gathered what it gives."""
+    """End the step of a function that is done: a decorator below took its items."""
     try:
         _end_with(step.start(), definition, value)
     except RecursionError:
@@ -210,7 +210,7 @@ async def _drive_coroutine(
     step.__enter__()
     try:
         coroutine = wrapped(*args, **kwargs)
-        # Held by the function's own frame alone, which may let go of them.
+        # From here on only the function's own frame holds them, and may let go.
         del args, kwargs
         result = await coroutine
     except BaseException as exc:
@@ -256,8 +256,8 @@ def _drive_generator(
                 items.returned(stop.value)
             except RecursionError:
                 step.recorder.deferred.append((step, ("ok", None, None)))
-            # A frame that keeps the exception which keeps the frame is freed by
-            # the collector only, and late.
+            # It may be an exception whose traceback holds this frame: together they
+            # would be freed late, by the collector.
             sent = None
             return stop.value
         except BaseException as exc:
@@ -281,7 +281,7 @@ def _drive_generator(
             items.thrown(exc)
 
 
-# The same, for what ``types.coroutine`` has made; it marks the code of a function.
+# The same for what ``types.coroutine`` has made, which marks the code of a function.
 _drive_awaited: Callable[..., Any] = types.coroutine(
     types.FunctionType(_drive_generator.__code__, globals(), "_drive_awaited")
 )

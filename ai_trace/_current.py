@@ -1,5 +1,5 @@
 """
-Questions to the context: which tracer, which step, and a step of whichever it is.
+Which tracer and step are current here, steps of that tracer, and ``propagate``.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing_extensions import ParamSpec
 from ai_trace import _context
 from ai_trace._context import Place, Unrecorded, get_current, set_current
 from ai_trace._definition import flavour_of
-from ai_trace._dispatch import warn
 from ai_trace._live_recorders import live_recorders
 from ai_trace._live_step import LiveStep
+from ai_trace._losses import warn
 from ai_trace._recorder import Recorder
 from ai_trace._step import NO_STEP, Step
 from ai_trace._tracer import Tracer
@@ -146,8 +146,8 @@ def _can_be_carried(fn: object) -> bool:
 
 
 def _inner(fn: Any) -> Any:
-    # Where there is a proxy, somebody has loaded wrapt. It takes longer than all of
-    # ours, and who traces no function need not wait for it.
+    # Where there is a proxy, wrapt is loaded. To load it takes longer than all of ours,
+    # so a program that traces no function need not wait for it.
     proxy = getattr(sys.modules.get("wrapt"), "ObjectProxy", ())
     return fn.__wrapped__ if isinstance(fn, proxy) else fn
 

@@ -12,6 +12,7 @@ from types import FunctionType
 from typing import Any, Callable, Union
 
 from ai_trace._binder import Binder
+from ai_trace._objects import valid_unicode
 from ai_trace._record import KINDS
 from ai_trace._redact import Redaction
 from ai_trace._signature import signature_of
@@ -72,7 +73,8 @@ class Definition:
         own = _qualified_name(function)
         local = own.rpartition("<locals>.")[2]
         self.name = name or local
-        self.function = f"{getattr(function, '__module__', None) or 'builtins'}.{own}"
+        full = f"{getattr(function, '__module__', None) or 'builtins'}.{own}"
+        self.function = valid_unicode(full)
         self.kind = kind
         self._first_args, self._first_kwargs = _given_before(wrapped)
         self._is_partial = bool(self._first_args or self._first_kwargs)
@@ -90,7 +92,7 @@ class Definition:
             without if self._is_partial else show,
         )
         self.takes_itself = _takes_itself(wrapped, local, parameters)
-        # What has the signature of another function may be called in another way.
+        # With the signature of another function, it may be called in another way.
         self._passes_on = hasattr(function, "__wrapped__") or hasattr(
             function, "__signature__"
         )

@@ -29,7 +29,7 @@ from ai_trace._step import Step
 NEW, OPEN, DONE, DROPPED = range(4)
 
 LEFT: Place = Unrecorded("", Losses())
-"""Stands for the place before in a step that is not current, or no more."""
+"""The place before, in a step that is not current or no longer is."""
 
 _END_OF_START = b"}\n"
 
@@ -87,7 +87,7 @@ class Draft(Step):
         kind: str = "step",
         function: str | None = None,
     ) -> None:
-        # Here for the live step, too: a constructor of its own would take 0.2 µs.
+        # The live step's, too: a constructor of its own would take 0.2 µs.
         self.recorder = recorder
         self.name = name if type(name) is str else text_of(name)
         self.kind = kind
@@ -137,7 +137,7 @@ class Draft(Step):
         return text
 
     def _failed(self, path: str, exc: Exception, instead: str) -> str:
-        """Note that capture failed as a whole: for want of memory, or by our fault."""
+        """Note that capture failed as a whole: out of memory, or by our own fault."""
         note = {"path": path, "note": "failed", "error": type(exc).__name__}
         self._add_notes([note])
         return instead
@@ -155,7 +155,7 @@ class Draft(Step):
         return text
 
     def see(self, context: dict[str, Any]) -> None:
-        """Capture anew what the step saw."""
+        """Capture what the step saw once more, as it is known by now."""
         capture = self.recorder.capture
         text = capture.plain(context, capture.logs_room - self._used)
         self._context = text or self._long_way(context, "$.context")
@@ -198,7 +198,8 @@ class Draft(Step):
         """Capture a result, in the place of the one before."""
         if self._result is not None:
             self._used -= len(self._result)
-        # As in ``captured``: the call would take 0.1 µs.
+            self._forget_result()
+        # Written out as in ``captured``: the call would take 0.1 µs.
         capture = self.recorder.capture
         room = capture.result_room - self._used
         text = capture.plain(value, room)
@@ -207,9 +208,13 @@ class Draft(Step):
         self._result = text
         self._used += len(text)
 
+    def _forget_result(self) -> None:
+        if self.remarks is not None:
+            self.remarks.forget(self.remarks.below("$.result").__contains__)
+
     def give_result_text(self, text: str) -> None:
         """Take a result that is captured already."""
-        self._used += len(text) - len(self._result or "")
+        self._used += len(text)
         self._result = text
 
     def note(self, path: str, note: str, **more: Any) -> None:
@@ -303,12 +308,12 @@ class Draft(Step):
         if on_name:
             self._remarks().on_name(on_name)
         if self.remarks is not None:
-            # Said once, for the journal: a start may be written again, and the same.
+            # For the journal alone, which may write this line again, byte for byte.
             notes = self.remarks.text().encode()
             self.start_line = line[: self._size] + notes + _END_OF_START
 
     def write_bare_start(self, exc: Exception) -> None:
-        """Write the start without what the step saw: memory did not suffice for it."""
+        """Write the start without what the step saw: there is no memory for that."""
         self._context = self._failed("$.context", exc, "{}")
         self._used = 0
         self.write_start()
@@ -340,7 +345,7 @@ class Draft(Step):
         """Return the whole line, what went wrong included."""
         rest = ""
         if error is not None:
-            # Half of what is left: the message stands in the traceback too.
+            # Half of what is left: the traceback holds the message, too.
             self.error = json.loads(self._captured_text(error, "$.error", share=2))
         if traceback is not None:
             rest = f',"traceback":{self._captured_text(traceback, "$.traceback")}'
@@ -367,7 +372,7 @@ def text_of(value: object) -> str:
 
 
 def _without_stamp(fields: dict[str, Any]) -> dict[str, Any]:
-    """Give a field of the program's own another name than that of the time."""
+    """Rename a field of the program's that is called what we call the time."""
     name = "_t#given"
     while name in fields:
         name = f"{name}#given"

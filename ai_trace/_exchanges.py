@@ -1,13 +1,12 @@
 """
 What programs send and receive: requests, responses, their headers, and mail.
 
-A body is shown if the program has read it; nothing here reads from a connection. What
-headers and cookies hold is taken out by their names, as everywhere.
+A body is shown if the program has read it; nothing here reads from a connection. The
+secrets in headers and cookies are taken out by their names, as everywhere.
 """
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Iterable
 from typing import Any
 
@@ -15,23 +14,23 @@ from ai_trace._field_types import UNKNOWN
 from ai_trace._objects import instance_dict, known_name, plain_text, type_of
 
 
-# Longer ones are shown as other bytes are.
+# Longer bodies are shown as other bytes are.
 _MOST_TEXT = 4_194_304
 _UNREAD: Any = object()
 
 
 def readable(body: Any) -> Any:
-    """Return bytes as the text that they are, if they are any; all else as it is."""
+    """Return bytes that are text as that text, and anything else as it is."""
     if type(body) is not bytes or len(body) > _MOST_TEXT:
         return body
     try:
-        return codecs.utf_8_decode(body, "strict", True)[0]
+        return body.decode()
     except UnicodeDecodeError:
         return body
 
 
 def _if_read(body: Any) -> Any:
-    """Return a body; where ``None`` is stored in its place, say that it is not read."""
+    """Return a body that is stored as ``None`` until it is read."""
     return _UNREAD if body is None else body
 
 
@@ -63,7 +62,7 @@ def httpx_response(value: Any) -> dict[str, Any]:
 
 
 def requests_request(value: Any) -> dict[str, Any]:
-    """Show a request of requests, prepared or not; what signs it in is left out."""
+    """Show a request of requests, prepared or not; its ``auth`` is left out."""
     get = instance_dict(value).get
     more = {name: _filled(get(name)) for name in ("params", "data", "json")}
     body = get("body", _UNREAD)
@@ -97,7 +96,7 @@ def aiohttp_request(value: Any) -> dict[str, Any]:
 
 
 def aiohttp_answer(value: Any) -> dict[str, Any]:
-    """Show a response that a server of aiohttp gives."""
+    """Show a response that a server of aiohttp sends."""
     get = instance_dict(value).get
     more = {"status": get("_status"), "reason": get("_reason")}
     body = get("_body", _UNREAD)
@@ -151,7 +150,7 @@ def multi_dict(value: Any) -> Any:
 
 
 def _by_name(pairs: Iterable[Any]) -> dict[str, Any]:
-    """Gather values by their names; a name that comes again has a list of them."""
+    """Gather values by name; a name that comes more than once has a list of them."""
     found: dict[str, list[Any]] = {}
     for pair in pairs:
         if type(pair) is tuple and len(pair) == 2:
@@ -165,7 +164,7 @@ def _decoded(text: Any) -> Any:
 
 
 def cookie(value: Any) -> Any:
-    """Show a cookie: what it holds is taken out by the name that it has here."""
+    """Show a cookie; its value is taken out by the name ``cookie`` that it has here."""
     named = dict.items(value)
     told = {name: item for name, item in named if type(item) is not str or item}
     return {"cookie": instance_dict(value).get("_value"), **told}

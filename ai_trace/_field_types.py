@@ -1,8 +1,8 @@
 """
 Objects of named fields: what is the same for all of a class is found out once.
 
-A list of rows is a list of objects of one class, so what reads them is made for the
-class, and does not look through its bases again for each object.
+A list of rows holds objects of one class: what reads them is made once for the class,
+and does not search its bases again for each object.
 """
 
 from __future__ import annotations
@@ -28,6 +28,11 @@ UNKNOWN = object()
 """Returned for a value whose type nobody here knows."""
 
 
+def unknown(_value: object) -> Any:
+    """Read nothing: of this class nothing is known."""
+    return UNKNOWN
+
+
 class Sequence(NamedTuple):
     """
     The items of a value that is walked like a list.
@@ -43,10 +48,10 @@ class Sequence(NamedTuple):
 
 class Thing(NamedTuple):
     """
-    What is compared by identity, and so is no data but one of its kind: an account.
+    An object that equals only itself, and so is no mere data: an account, for one.
 
     Attributes:
-        fields: What it holds by name.
+        fields: What it holds, by name.
         family: The first of its bases that has fields.
     """
 
@@ -67,7 +72,7 @@ class ByClass(NamedTuple):
 
 # What a subclass holds, as of the builtin type.
 _COPIES: dict[type, Callable[[Any], Any]] = {
-    # No copy, for which a dictionary asks its class.
+    # Not ``dict.copy``, which runs code of the subclass.
     dict: MappingProxyType,
     list: list.copy,
     set: set.copy,
@@ -79,20 +84,22 @@ _COPIES: dict[type, Callable[[Any], Any]] = {
 
 
 def dataclass_reader(cls: type) -> Callable[[Any], Any]:
+    """Read instances of a dataclass by their fields."""
     fields = class_attribute(cls, "__dataclass_fields__")
-    return _all_of(cls, fields) if type(fields) is dict else _unknown
+    return _all_of(cls, fields) if type(fields) is dict else unknown
 
 
 def attrs_reader(cls: type) -> Callable[[Any], Any]:
+    """Read instances of a class made by attrs by their fields."""
     attributes = class_attribute(cls, "__attrs_attrs__")
     if not issubclass(type(attributes), tuple):
-        return _unknown
+        return unknown
     names = [held(attribute, "name") for attribute in tuple.__iter__(attributes)]
     return _all_of(cls, names)
 
 
 def _all_of(cls: type, names: Any) -> Callable[[Any], Any]:
-    """Read fields, and what an instance of a builtin type holds beside them."""
+    """Read fields, and what an instance of a builtin type holds besides them."""
     read_fields = fields_reader(cls, names)
     base: Any = next((base for base in _COPIES if issubclass(cls, base)), None)
     if base is None:
@@ -113,7 +120,7 @@ def _all_of(cls: type, names: Any) -> Callable[[Any], Any]:
 
 
 def _family_of(cls: type) -> type | None:
-    """Return where the fields of a class begin, unless it says what equals it."""
+    """Return the first base with fields, unless the class defines equality."""
     family = None
     for base in mro(cls)[:-1]:
         body = class_dict(base)
@@ -125,7 +132,7 @@ def _family_of(cls: type) -> type | None:
 
 
 def _adds_nothing(base: Any, value: Any, fields: dict[str, Any]) -> bool:
-    """Tell whether a container holds what its fields do: outputs of models are so."""
+    """Tell whether a container holds only its fields, as the outputs of models do."""
     count = base.__len__(value)
     if base is not dict or count > len(fields):
         return not count
@@ -136,14 +143,15 @@ def _adds_nothing(base: Any, value: Any, fields: dict[str, Any]) -> bool:
 
 
 def struct_reader(cls: type) -> Callable[[Any], Any]:
+    """Read the structs of msgspec by their fields."""
     return fields_reader(cls, held(cls, "__struct_fields__"))
 
 
 def mapped_reader(cls: type) -> Callable[[Any], Any]:
-    """Read what objects that SQLAlchemy maps have loaded; nothing is asked for."""
+    """Read what objects that SQLAlchemy maps have loaded; no database is asked."""
     manager = class_attribute(cls, "_sa_class_manager")
     if not issubclass(type(manager), dict):
-        return _unknown
+        return unknown
     names = [name for name in dict.keys(manager) if type(name) is str]
     stored_in = slot_reader(cls, "__dict__")
 
@@ -151,13 +159,14 @@ def mapped_reader(cls: type) -> Callable[[Any], Any]:
         stored = stored_in(value)
         if type(stored) is not dict:
             return UNKNOWN
-        # Of one that has expired there is nothing: not an object without fields.
+        # One that has expired holds nothing, but is not an object without fields.
         return {name: stored[name] for name in names if name in stored} or UNKNOWN
 
     return read
 
 
 def pydantic_reader(cls: type) -> Callable[[Any], Any]:
+    """Read the models of pydantic by what they store, extra fields included."""
     if class_attribute(cls, "_sa_class_manager") is not None:
         return mapped_reader(cls)
     stored_in = slot_reader(cls, "__dict__")
@@ -174,6 +183,7 @@ def pydantic_reader(cls: type) -> Callable[[Any], Any]:
 
 
 def enum_reader(cls: type) -> Callable[[Any], Any]:
+    """Read the members of an enum by their names: ``Color.RED``."""
     stored_in = slot_reader(cls, "__dict__")
     shown = plain_text(class_name(cls)).rpartition("<locals>.")[2]
 
@@ -184,13 +194,14 @@ def enum_reader(cls: type) -> Callable[[Any], Any]:
         name, raw = stored.get("_name_"), stored.get("_value_")
         if type(name) is str:
             return f"{shown}.{name}"
-        # Flags that are combined, before Python 3.11.
+        # Combined flags, before Python 3.11.
         return f"{shown}({raw})" if type(raw) is int else shown
 
     return read
 
 
 def tuple_reader(cls: type) -> Callable[[Any], Any]:
+    """Read tuples, named ones by their fields."""
     names = class_attribute(cls, "_fields")
     is_named = type(names) is tuple and all(type(name) is str for name in names)
 
@@ -204,7 +215,7 @@ def tuple_reader(cls: type) -> Callable[[Any], Any]:
 
 
 def data_reader(cls: type) -> Callable[[Any], Any]:
-    """Read the wrappers of ``collections`` by the data that they are around."""
+    """Read the wrappers of ``collections`` by the data inside them."""
     stored = _stored_reader(cls, "data")
 
     def read(value: Any) -> Any:
@@ -217,7 +228,8 @@ def data_reader(cls: type) -> Callable[[Any], Any]:
 
 
 def chain_reader(cls: type) -> Callable[[Any], Any]:
-    # Its mappings, not what it answers: to merge them would compare foreign keys.
+    """Read a ``collections.ChainMap`` by the mappings in it."""
+    # Its mappings one by one: merging them would compare keys, which runs their code.
     stored = _stored_reader(cls, "maps")
 
     def read(value: Any) -> Any:
@@ -239,9 +251,6 @@ def _stored_reader(cls: type, name: str) -> Callable[[Any], Any]:
 
 
 def partial_reader(cls: type) -> Callable[[Any], Any]:
+    """Read a ``functools.partial`` by its function and the arguments it adds."""
     parts = [(part, slot_reader(cls, part)) for part in ("func", "args", "keywords")]
     return lambda value: {part: read(value) for part, read in parts}
-
-
-def _unknown(_value: object) -> Any:
-    return UNKNOWN

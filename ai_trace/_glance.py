@@ -1,12 +1,12 @@
 r"""
 Lines at a glance: what figures and trees need of a step, without decoding the rest.
 
-A line is looked at here only if it is as tracers write it, and then all of it is held
-to the grammar of JSON, by one regular expression or by msgspec. Whatever is not plain
-is left to ``StepRecord.from_line``, which knows what to say of it. One thing alone is
-not seen here: a key that stands twice in an object.
+Only a line that is as tracers write it is looked at here, and all of it is held to the
+grammar of JSON, by one regular expression or by msgspec. Whatever is not plain is left
+to ``StepRecord.from_line``, which says what is wrong with it. One thing alone is not
+seen here: a key that stands twice in an object.
 
-Of what json.loads takes for a line of 330 bytes a look takes half, by msgspec a fifth.
+A look at a line of 330 bytes takes half of the time of json.loads, by msgspec a fifth.
 """
 
 from __future__ import annotations
@@ -25,8 +25,7 @@ from ai_trace._record import SessionHeader
 
 Look = Callable[[bytes, Sequence[bytes]], "Sequence[Glance | None]"]
 
-# Whatever is beyond is decoded: no number may have so many digits, nor may anything be
-# nested so deep.
+# A line is decoded instead if it is nested deeper than this or has longer numbers.
 _DEEPEST = 400
 _TOO_LONG = re.compile(rb"[0-9]{401}")
 _OPENING, _CLOSING, _NEWLINE = b"{}\n"
@@ -34,14 +33,14 @@ _FIRST, _LAST_BUT_ONE = itemgetter(0), itemgetter(-2)
 _SESSION = attrgetter("session")
 # None is what stands in a line as null.
 _ABSENT = False
-# Neither fits into so few bytes.
+# In so few bytes there is room for neither.
 _SHORT = 2 * _DEEPEST
 # In characters: the state of a match that fails late is kept for each repetition.
 _PLAIN_LENGTH = 64 * 1024
-# What is passed over here is decoded when it is shown, which takes twenty times the
-# memory: of a longer line that is tried at once, and named where there is not enough.
+# What is skipped here is decoded when it is shown, in twenty times the memory: with a
+# longer line that is tried at once, so that a line that does not fit is named.
 _UNFOLDING_BYTES = 1024 * 1024
-# What a match has found, in the order of its groups.
+# The groups of the expression, in their order.
 _SAID = (
     "name",
     "kind",
@@ -116,10 +115,10 @@ class Glance(Protocol):
         ...
 
     line: bytes
-    """The line; for whoever looked at it to say."""
+    """The line; set by whoever looked at it."""
 
     header: SessionHeader | None
-    """The session that it belongs to; for whoever looked at it to say."""
+    """The session that it belongs to; set by whoever looked at it."""
 
 
 @functools.cache
@@ -127,11 +126,11 @@ def glancer() -> Look:
     """
     Return what looks at lines, by the extra ``fast`` where it is there.
 
-    Asked for by who reads more than a few lines: it takes 10 ms to prepare.
+    Asked for by those who read more than a few lines: it takes 10 ms to prepare.
 
     Returns:
-        A function that takes lines with their newlines, all in one and one by one, and
-        returns what each says; ``None`` for those that are to be decoded.
+        A function that takes lines with their newlines, all in one piece and one by
+        one, and returns what each says; ``None`` for those that are to be decoded.
     """
     return fast_glancer() or _by_expression()
 
@@ -190,7 +189,9 @@ def _expression(text: str) -> re.Pattern[str]:
 
 
 class _Decoded:
-    # The values that are seldom asked for.
+    """
+    Decodes the line for the values that are seldom asked for.
+    """
 
     __slots__ = ()
 
@@ -207,7 +208,9 @@ class _Decoded:
 
 
 class _Matched(_Decoded):
-    # What the expression found; numbers are turned into such when they are asked for.
+    """
+    What the expression has found; numbers are read when they are asked for.
+    """
 
     __slots__ = ("_found", "header", "kind", "line", "name", "outcome")
 
@@ -247,7 +250,7 @@ def _by_msgspec(msgspec: Any) -> Look:
     failures = (msgspec.DecodeError, ValueError, RecursionError)
 
     def look(line: bytes) -> Any:
-        # What msgspec passes over, it holds to the grammar, but not to UTF-8.
+        # Values that msgspec skips are held to the grammar, but not to UTF-8.
         if line[-1:] != b"\n" or not _is_text(line):
             return None
         if len(line) > _SHORT and _is_beyond(line):
@@ -259,9 +262,9 @@ def _by_msgspec(msgspec: Any) -> Look:
         return plain if plain.session is _ABSENT else None
 
     def look_at_all(data: bytes, lines: Sequence[bytes]) -> Sequence[Glance | None]:
-        # One call for all of them takes half as long as one for each. It takes any
-        # white space between two objects; lines that begin and end like one are as
-        # many objects, or more.
+        # One call for all of them takes half as long as one for each. It allows any
+        # white space between two objects: if each line begins and ends like one, there
+        # are as many objects as lines only where each line is one.
         if _are_plain(lines) and _is_text(data):
             try:
                 found: list[Any] = decoder.decode_lines(data)
@@ -277,7 +280,7 @@ def _by_msgspec(msgspec: Any) -> Look:
 
 
 def _are_plain(lines: Sequence[bytes]) -> bool:
-    # Of all at once: to take them one by one in Python would take twice as long.
+    # For all at once: one by one, in Python, would take twice as long.
     try:
         begin, end = set(map(_FIRST, lines)), set(map(_LAST_BUT_ONE, lines))
     except IndexError:

@@ -15,8 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from ai_trace._glance import Glance
-from ai_trace._problem import Problem as Problem
-from ai_trace._problem import not_listed
+from ai_trace._problem import Problem, not_listed
 from ai_trace._record import WITHOUT_END
 from ai_trace._usage import CALL_KINDS, Usage, usage_of
 
@@ -47,8 +46,12 @@ class Said(NamedTuple):
 
 
 class Growth:
-    # Numbers stand for ids from their first mention on, be it as a parent: lines
-    # are written when steps finish, so children come before their parents.
+    """
+    A tree in the making: a number for each step, and columns of facts by number.
+
+    An id gets its number when it is first mentioned, if only as a parent: lines are
+    written when steps finish, so children come before their parents.
+    """
 
     def __init__(self) -> None:
         self.numbers: dict[str, int] = {}
@@ -66,8 +69,8 @@ class Growth:
         self.usage = Usage()
         self.problems: list[Problem] = []
         self.unlisted = 0
-        # Of each number which of these it is, from 1; 0 for what has to be loaded.
         self.said: list[Said] = []
+        # By number: which of those a step is, from 1; 0 for one that has to be loaded.
         self.saying = bytearray()
         self._sayings: dict[tuple[str, str], int] = {}
         self._seq = array("q")
@@ -76,8 +79,9 @@ class Growth:
         self._count = 0
 
     def add(self, records: Iterable[Glance]) -> None:
-        # All of them here, with what each needs at hand: of a million this takes most
-        # of the time that a reader spends on its own.
+        """Take further records, in any order."""
+        # One loop with all it needs in local variables: of the time that a reader of a
+        # million steps spends on its own, this takes most.
         entry, saying, parent = self.entry, self.saying, self.parent
         seqs, started, pids = self._seq, self._started, self._pid
         sayings = self._sayings
@@ -100,6 +104,7 @@ class Growth:
                 self.usage = self.usage.plus(used)
 
     def settle(self) -> None:
+        """Sort out order, circles and missing parents, once all records are here."""
         self._take_room_back()
         self._name_cycles(self._cut_cycles())
         for first, twins in self.twins.items():
@@ -160,7 +165,7 @@ class Growth:
     def _note_times(self, record: Glance, started: float, outcome: str) -> None:
         finished, took = record.finished_at, record.duration_ms
         if finished is None and took is not None and started > 0.0:
-            # One that was cut off went on for at least so long.
+            # A step that was cut off lasted at least so long.
             finished = started + took / 1_000
         if started > 0.0 and (started < self.earliest or not self.earliest):
             self.earliest = started
@@ -197,7 +202,7 @@ class Growth:
         return lengths
 
     def _each_is_after_its_parent(self) -> bool:
-        # So it is in what a tracer writes: then there is no circle.
+        # As in all that a tracer writes: then there is no circle.
         seqs = self._seq
         seqs.append(-(2**63))  # of no parent, which is number -1
         above = map(seqs.__getitem__, self.parent)
@@ -227,7 +232,7 @@ class Growth:
         if one_process:
             order.sort(key=self._seq.__getitem__)
             return order
-        # Within a process ``seq`` decides, between processes the time of the start,
+        # Within a process ``seq`` decides; between processes, the time of the start,
         # raised to the latest so far where a clock went back.
         order.sort(key=self._pid.__getitem__)
         order.sort(key=self._seq.__getitem__)
@@ -263,7 +268,7 @@ class Growth:
             above = self.parent[number]
             if above in ids:
                 self.lost[above] = (ids.pop(above), number)
-        # What is left is named by twins alone, which stand elsewhere.
+        # What is left is named only by twins, which stand elsewhere.
         for step_id in ids.values():
             del self.numbers[step_id]
         for step_id, _ in self.lost.values():
@@ -301,7 +306,7 @@ def shorten(problems: list[Problem], unlisted: int = 0) -> list[Problem]:
 
 
 def key_of(text: str) -> str:
-    # Ids are 16 digits; a hostile file's may be megabytes, and all of them are kept.
+    """Return an id, or a short text that stands for one that is too long to be kept."""
     if len(text) <= _KEY_LENGTH:
         return text
     import hashlib

@@ -11,12 +11,12 @@ from types import MappingProxyType
 from ai_trace._named import NamedTuple
 
 
-# Known to type checkers by this name; what is not loaded makes a list quicker.
+# Type checkers know it by this name; a module that is not loaded makes a list quicker.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 else:
-    # What the annotations of a public class name is to be found at run time, too.
+    # The annotations of a public class name it, and are looked up at run time, too.
     Any = object
 
 FORMAT = 1
@@ -24,8 +24,8 @@ FORMAT = 1
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 _TEXT, _OBJECT, _COUNT, _NUMBER = (str,), (dict,), (int,), (int, float)
-# What stands in a file for the fields below, in their order: of which types, and what
-# is taken in place of another.
+# The keys in a file of the fields below, in their order: of which types they are, and
+# what is taken in place of any other.
 _KEYS: tuple[tuple[str, tuple[type, ...], Any], ...] = (
     ("agent", _TEXT, ""),
     ("session_id", _TEXT, ""),
@@ -40,11 +40,11 @@ _KEYS: tuple[tuple[str, tuple[type, ...], Any], ...] = (
 
 
 def is_in_range(number: float) -> bool:
-    """Tell whether a number of a file is one: not 1e999, nor of a thousand digits."""
+    """Tell whether a number from a file is usable: not 1e999, nor a thousand digits."""
     return -sys.float_info.max <= number <= sys.float_info.max
 
 
-# No dataclass: to load their module takes as long as to start Python.
+# Not a dataclass: to load that module takes as long as to start Python.
 class SessionHeader(NamedTuple):
     """
     Who recorded a session, where and when: the ``session`` key of its first line.
@@ -89,6 +89,10 @@ class SessionHeader(NamedTuple):
             **self.more,
         }
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # By the file's form: the empty mappings that stand by default do not pickle.
+        return SessionHeader.from_dict, (self.to_dict(),)
+
     @classmethod
     def from_dict(cls, data: object) -> SessionHeader:
         """
@@ -124,7 +128,7 @@ def begun(header: SessionHeader, earliest: float) -> float:
     """
     if says_start(header):
         return header.started_at
-    # What a file's name says is cut to the second: a step in that second knows more.
+    # A file's name gives the whole second only: a step in that second tells more.
     if not header.started_at or 0 <= earliest - header.started_at < 1:
         return earliest
     return header.started_at

@@ -1,18 +1,25 @@
 """
 Ids in the shape of OpenTelemetry, so that an export is a relabelling.
 
-All bits come from the operating system: ``random.seed()`` in the program that is
-watched can never make two steps share an id.
+Unless the program gives a source of its own, all bits come from the operating system:
+its ``random.seed()`` can never make two steps share an id.
 """
 
 from __future__ import annotations
 
 import os
 import time
+from collections.abc import Container
+
+from ai_trace._interruption import interrupts
+from ai_trace._losses import Losses
+from ai_trace._objects import short_name
+from ai_trace.typing import Ids
 
 
 _STEP_ID_BYTES = 8
 _POOL_SIZE = 256
+_HEX = frozenset("0123456789abcdef")
 
 
 def _random_texts(size: int) -> list[str]:
@@ -72,7 +79,7 @@ class RandomIds:
         begin, end, text = self._millisecond
         if not begin <= now < end:
             number = int(max(now, 0.0) * 1000)
-            # A third of what formatting takes, and for the steps of one millisecond.
+            # A third of what formatting takes, and once for all steps of a millisecond.
             text = number.to_bytes(6, "big").hex()
             self._millisecond = (number / 1000, (number + 1) / 1000, text)
         try:
@@ -82,3 +89,47 @@ class RandomIds:
             trace_id = f"{text}{fresh.pop()}"
             self._trace_ends = fresh
             return trace_id
+
+
+class GivenIds(RandomIds):
+    """
+    Ids from the program's own source, replaced where they are not valid.
+
+    Args:
+        given: The source.
+        open_steps: The steps that are open, by the ids that no other step may have.
+        losses: Counts those that were replaced.
+    """
+
+    __slots__ = ("_given", "_losses", "_open_steps")
+
+    def __init__(self, given: Ids, open_steps: Container[str], losses: Losses) -> None:
+        super().__init__()
+        self._given = given
+        self._open_steps = open_steps
+        self._losses = losses
+
+    def step_id(self) -> str:
+        """Return 16 lowercase hex digits."""
+        return self._checked("step_id", 16) or super().step_id()
+
+    def trace_id(self) -> str:
+        """Return 32 lowercase hex digits."""
+        return self._checked("trace_id", 32) or super().trace_id()
+
+    def _checked(self, name: str, digits: int) -> str | None:
+        try:
+            given: object = getattr(self._given, name)()
+            cause = "not hex digits"
+        except RecursionError:
+            raise
+        except Exception as exc:
+            if interrupts(exc):
+                raise
+            given, cause = None, short_name(type(exc))
+        if type(given) is str and len(given) == digits and _HEX.issuperset(given):
+            if given not in self._open_steps:
+                return given
+            cause = "of an open step"
+        self._losses.count("ids", f"{name} replaced: {cause}")
+        return None

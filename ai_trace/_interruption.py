@@ -1,9 +1,9 @@
 """
 Tells what interrupts the program from what fails in our code.
 
-Ctrl-C and ``SystemExit`` are told by their class. An alarm's ``TimeoutError`` is an
-ordinary exception, and a fence around our code would take it for a failure of ours:
-what tells it is the function of the signal in its traceback.
+Ctrl-C and ``SystemExit`` are known by their class. The ``TimeoutError`` of an alarm is
+an ordinary exception, which a fence around our code would take for a failure of ours:
+it is known by the signal handler in its traceback.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from ai_trace._objects import traceback_of
 
 def interrupts(exc: BaseException) -> bool:
     """
-    Tell whether an exception is on its way to the program, through our code.
+    Tell whether an exception only passes through our code, on its way to the program.
 
     Args:
         exc: What a fence has caught.
 
     Returns:
-        ``True`` if it is no ``Exception``, or was raised by the function of a signal,
-        or below it.
+        ``True`` if it is no ``Exception``, or was raised in a signal handler, or in
+        what that has called.
     """
     kind = type(exc)
     if issubclass(kind, (RecursionError, MemoryError)):
-        # There is hardly room to ask, and no function of a signal raises them.
+        # There is hardly room to ask, and signal handlers do not raise them.
         return False
     if not issubclass(kind, Exception):
         return True
@@ -46,8 +46,8 @@ def interrupts(exc: BaseException) -> bool:
 
 
 def _is_of_signal(frame: FrameType, signals: Any) -> bool:
-    # The interpreter calls it with the number and with the frame that it came upon,
-    # which is the frame below it on the stack: nobody else calls a function so.
+    # The interpreter calls a handler with the signal's number and the frame that was
+    # interrupted, which is the frame below it on the stack: nobody else does that.
     number: object = None
     for value in _arguments(frame):
         if value is not None and value is frame.f_back and type(number) is int:

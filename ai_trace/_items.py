@@ -1,5 +1,5 @@
 """
-What a generator gave: all items counted, the first ones kept.
+What a generator yielded: all items counted, the first ones kept.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from ai_trace._outcome import outcome_of
 
 
 _MAX_KEPT = 100
+# More characters than the keys and brackets around the items take.
 _FIXED = 64
 
 

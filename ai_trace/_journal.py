@@ -37,7 +37,7 @@ from ai_trace.typing import OpenStep
 
 SUFFIXES = JOURNAL
 
-# A tracer keeps its journal at a few times what is open; more is not its work.
+# A tracer's journal is a few times what is open: a larger one is not a tracer's.
 _MAX_BYTES = 256 * 1024 * 1024
 _LINE_OVERHEAD = 250
 _MOST = 2**63

@@ -1,10 +1,10 @@
 """
 What the values that programs carry around look like as JSON.
 
-Each function here takes a value of a type it knows and returns something
-simpler, which capture then walks on. None of them runs code of the value's own
-class where data can be read without it: fields are taken from the instance's
-dictionary or its slots, never through ``getattr``.
+Each function here takes a value of a type it knows and returns something simpler,
+which capture then goes on with. None of them runs code of the value's own class where
+data can be read without it: fields are taken from the instance's dictionary or its
+slots, never through ``getattr``.
 
 What has one usual form as text, such as dates, decimals, paths and members of
 enums, is recorded as that text, without a note.
@@ -38,6 +38,7 @@ from ai_trace._field_types import (
     mapped_reader,
     partial_reader,
     tuple_reader,
+    unknown,
 )
 from ai_trace._library_types import BY_NAME, text_by
 from ai_trace._objects import (
@@ -63,7 +64,7 @@ Reader = Callable[[Any], Any]
 
 def reader_of(cls: type) -> Reader:
     """
-    Return what makes a simpler form of the values of a class.
+    Return what turns the values of a class into something simpler.
 
     Args:
         cls: A class that is none of JSON's own types.
@@ -87,7 +88,7 @@ def reader_of(cls: type) -> Reader:
     for mark, made in _BY_MARK:
         if any(mark in class_dict(base) for base in bases):
             return made.of(cls)
-    return _unknown
+    return unknown
 
 
 def is_digits(cls: type) -> bool:
@@ -96,11 +97,8 @@ def is_digits(cls: type) -> bool:
 
 
 def is_enum(cls: type) -> bool:
+    """Tell whether a class is an enum."""
     return any(base is enum.Enum for base in mro(cls))
-
-
-def _unknown(_value: object) -> Any:
-    return UNKNOWN
 
 
 def _deque(value: Any) -> Sequence:
@@ -114,7 +112,7 @@ def _view(value: Any) -> Sequence:
 def _mapping_proxy(value: Any) -> Any:
     import gc
 
-    # A proxy hands each question on to what it stands for, which may be lazy.
+    # A proxy passes each question on to what it stands for, which may be lazy.
     behind = gc.get_referents(value)
     is_dict = len(behind) == 1 and issubclass(type(behind[0]), dict)
     return behind[0] if is_dict else UNKNOWN
@@ -128,7 +126,7 @@ def _frozen_dict(value: Any) -> dict[Any, Any]:
 
 def _template(value: Any) -> list[Any]:
     """Return the parts of a template string, which Python has from 3.14."""
-    # What was filled in stands under its expression, whose name may say a secret.
+    # By the expression that was filled in: its name may say that it is a secret.
     return [
         part if type(part) is str else {part.expression: part.value} for part in value
     ]
@@ -177,7 +175,7 @@ def _function(value: Any) -> str:
 
 
 def _builtin(value: Any) -> str:
-    # Not its qualified name, which asks the class of what it is bound to.
+    # Not by ``__qualname__``, which asks the class of what the function is bound to.
     owner = value.__self__
     place = plain_text(value.__module__)
     if owner is not None and type(owner) is not types.ModuleType:
@@ -218,7 +216,7 @@ def _fraction(value: Any) -> Any:
 
 
 def _parted_url(value: Any) -> Any:
-    """Put an URL together again: apart from it, its password looks like any text."""
+    """Put a URL together again: on its own, its password looks like any text."""
     parts = tuple(tuple.__iter__(value))
     urls: Any = sys.modules["urllib.parse"]
     return (urls.urlunsplit if len(parts) == 5 else urls.urlunparse)(parts)
@@ -245,7 +243,7 @@ def _match(value: re.Match[Any]) -> Any:
     fields = {"span": list(spans[0])}
     if sum(end - start for start, end in spans) > _MOST_MATCHED:
         return Summary(fields, {"characters": spans[0][1] - spans[0][0]})
-    # By its name, which may say that what it matched is a secret.
+    # By name: that may say that what a group matched is a secret.
     names = {number: name for name, number in value.re.groupindex.items()}
     parts = [None if start < 0 else text[start:end] for start, end in spans]
     groups = {names.get(n, str(n)): parts[n] for n in range(1, len(parts))}
@@ -257,7 +255,7 @@ def _itself(value: Any) -> Any:
 
 
 _BY_TYPE: dict[int, Reader] = {
-    # A part of a value that is not shown whole.
+    # Part of a value that was summarised already.
     id(Summary): _itself,
     id(types.FunctionType): _function,
     id(types.BuiltinFunctionType): _builtin,
@@ -287,7 +285,7 @@ _BY_BASE: dict[int, Reader | ByClass] = {
     id(bytearray): _bytes,
     id(tuple): ByClass(tuple_reader),
     id(deque): _deque,
-    id(types.SimpleNamespace): lambda value: dict(instance_dict(value)),
+    id(types.SimpleNamespace): _stored,
     id(datetime.datetime): datetime.datetime.isoformat,
     id(datetime.date): datetime.date.isoformat,
     id(datetime.time): datetime.time.isoformat,

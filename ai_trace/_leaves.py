@@ -10,7 +10,7 @@ from typing import Any
 from ai_trace._encode import encode_text
 from ai_trace._limits import Limits
 from ai_trace._notes import Note, Notes
-from ai_trace._objects import type_of
+from ai_trace._objects import type_of, valid_unicode
 from ai_trace._plain_words import PlainWords
 from ai_trace._redact import MARGIN, Redaction
 
@@ -19,7 +19,7 @@ BIG = 1 << 64
 SMALL = -(1 << 63)
 """Whole numbers from here to below ``BIG`` are written as numbers, others as text.
 
-Many readers of JSON know no others, or turn them into floats.
+Many readers of JSON refuse others, or turn them into floats.
 """
 
 _INFINITY = math.inf
@@ -27,7 +27,7 @@ _INFINITY = math.inf
 
 class Leaves:
     """
-    Copies leaves, says what it did to them, and keeps count of the room.
+    Copies leaves, notes what it did to them, and keeps track of the room.
 
     Args:
         limits: The bounds.
@@ -62,9 +62,11 @@ class Leaves:
         self._words = PlainWords(limits, redaction) if words is None else words
 
     def all_notes(self) -> list[Note]:
+        """Return the notes on all that was copied."""
         return self._notes.all()
 
     def text_of(self, text: str, path: str) -> str:
+        """Return a text without secrets, valid Unicode, and cut to limit and room."""
         limit = min(self._limits.string, max(self._room, 0))
         length = len(text)
         if self._redaction is not None:
@@ -83,14 +85,14 @@ class Leaves:
             text.encode()
         except UnicodeEncodeError:
             self._say(path, "replaced", what="surrogates")
-            return text.encode("utf-8", "backslashreplace").decode()
+            return valid_unicode(text)
         return text
 
     def _fitting(self, text: str) -> str:
         """Return as much of a text as there is room for, and take that room."""
         size = len(encode_text(text))
         while text and size > self._room:
-            # Some characters take six in JSON; most take one.
+            # In JSON some characters take six; most take one.
             share = len(text) * max(self._room, 0) // size
             text = text[: min(share, len(text) - 1)]
             size = len(encode_text(text))
@@ -128,7 +130,7 @@ class Leaves:
         return shown
 
     def _rooms_of(self, by_name: dict[str, Any]) -> dict[str, int]:
-        """Return how much room plain keys take, with colon and comma; 0 for others."""
+        """Return the room of each plain key, with colon and comma; 0 for other keys."""
         rooms, words = self._key_rooms, self._words
         new = [key for key in by_name if key not in rooms]
         if new:

@@ -1,8 +1,8 @@
 """
 Which types of other libraries are known, by the names that their modules give them.
 
-No library is imported for that. A class is of the name that it says only if its
-module has it there.
+No library is imported for that, and no class is believed: its module has to hold it
+under the name that it gives.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ def text_by(module: str, name: str) -> ByClass:
 
 
 def _text_of_known(value: object) -> Any:
-    """Return the text of a value of exactly a class named here; others may override."""
+    """Return the text of a value whose class is named here; a subclass may override."""
     return str(value) if known_name(type(value)) in BY_NAME else UNKNOWN
 
 
 def _text_of_library(value: object) -> Any:
-    """Return the text of a type of items that a library itself has."""
+    """Return the text of a type of items, if it is the library's own."""
     package = known_name(type(value)).partition(".")[0]
     return str(value) if package in _WITH_DTYPES else UNKNOWN
 
 
 def _url(value: object) -> Any:
-    """Return the text of pydantic's URL, which a class of the program may be around."""
+    """Return the text of pydantic's URL, also inside a class of the program."""
     inside = instance_dict(value).get("_url", value)
     return str(inside) if known_name(type(inside)) in _CORE_URLS else UNKNOWN
 
@@ -53,7 +53,7 @@ def _masked(_value: Any) -> Summary:
     return Summary("**********", {"kind": "secret"}, "redacted")
 
 
-# What is known by its text, if its class is exactly this one.
+# Shown by their text, if the class is exactly this one.
 _WITH_TEXT = (
     "datetime.timezone",
     "ipaddress.IPv4Address",
@@ -140,7 +140,7 @@ BY_NAME: dict[str, Callable[[Any], Any] | ByClass] = {
     "pandas.DataFrame": _arrays.frame,
     "pandas.Index": _arrays.index,
     "pandas.Series": _arrays.series,
-    # Dates to datetime, whose methods read the wrong fields of them.
+    # A datetime by its class, but methods of datetime read the wrong fields of it.
     "pandas.Timestamp": _moment,
     "pandas._libs.tslibs.timestamps.Timestamp": _moment,
     "pandas.api.extensions.ExtensionArray": _arrays.extension_array,

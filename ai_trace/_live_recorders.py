@@ -8,10 +8,10 @@ import atexit
 import os
 import sys
 import weakref
+from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ai_trace._ids import RandomIds
 from ai_trace._uncaught import uncaught
 from ai_trace.sinks._patience import Patience
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 _EXIT_SECONDS = 1.5
 
-# Plain references instead of a WeakSet, whose entries are taken out by Python code as a
-# recorder dies: where the stack is full, that prints an error into the program.
+# Plain references, not a WeakSet: that runs Python code as a recorder dies, and where
+# the stack is full, an error would be printed into the program's output.
 _made: set[weakref.ref[Recorder]] = set()
 
 _asked = False
@@ -44,34 +44,39 @@ def remember(recorder: Recorder) -> None:
 def _close_all() -> None:
     patience = Patience(_EXIT_SECONDS)
     exc = uncaught()
-    for recorder in live_recorders():
-        recorder.dispatch.hurry(patience)
-        # A tracer's class may be the program's own, and fail; the others are closed.
-        end = recorder.tracer.close
-        if exc is not None:
-            end = partial(recorder.tracer.__exit__, type(exc), exc, None)
+    with ExitStack() as last_things:
+        for recorder in live_recorders():
+            last_things.callback(_close, recorder, patience, exc)
+
+
+def _close(recorder: Recorder, patience: Patience, exc: BaseException | None) -> None:
+    recorder.dispatch.hurry(patience)
+    end = recorder.tracer.close
+    if exc is not None:
+        end = partial(recorder.tracer.__exit__, type(exc), exc, None)
+    try:
+        # The tracer's class may be the program's own, and fail.
         recorder.dispatch.fenced("close", end, None)
+    finally:
         recorder.close()
 
 
 def _after_fork() -> None:
     for recorder in live_recorders():
         recorder.after_fork()
-        if isinstance(recorder.ids, RandomIds):
-            recorder.ids.after_fork()
     _ask_multiprocessing()
 
 
 def _ask_multiprocessing() -> None:
     """
-    Ask it to close the tracers of a child, now or of those that are forked later.
+    Have multiprocessing close the tracers of this child, or of those forked later.
 
-    It ends most children by ``os._exit``: nothing of atexit is called there.
+    It ends most children by ``os._exit``, which calls nothing that atexit was given.
     """
     global _asked
     module: Any = sys.modules.get("multiprocessing.util")
     if not hasattr(module, "Finalize"):
-        # Nobody has imported it, or somebody is about to.
+        # It is not imported, or not yet to the end.
         return
     if not _asked:
         module.register_after_fork(_made, _close_at_its_end)
@@ -84,7 +89,7 @@ def _close_at_its_end(_: object) -> None:
     """Close the tracers of a child when multiprocessing ends it, after all else."""
     global _at_its_end
     how = sys.modules["multiprocessing"].get_start_method(allow_none=True)
-    # A child that was started in another way ends as other programs do: later.
+    # A child that was started in another way ends later, as other programs do.
     asked = _at_its_end is not None and _at_its_end.still_active()
     if how in ("fork", "forkserver") and not asked:
         module: Any = sys.modules["multiprocessing.util"]

@@ -11,9 +11,9 @@ from typing_extensions import Self
 
 from ai_trace import _context
 from ai_trace._context import Place, Unrecorded, get_current, set_current
-from ai_trace._dispatch import warn
 from ai_trace._draft import DONE, DROPPED, LEFT, NEW, OPEN, Draft, text_of
 from ai_trace._interruption import interrupts
+from ai_trace._losses import warn
 from ai_trace._objects import short_name
 from ai_trace._outcome import error_text, outcome_of, traceback_text
 from ai_trace._record import OUTCOMES
@@ -23,7 +23,7 @@ from ai_trace.typing import Outcome
 
 
 _NEVER: Any = object()
-"""When a step began to be measured whose clock gave no time then."""
+"""The origin of a step whose clock failed when it started."""
 
 
 class LiveStep(Draft):
@@ -71,13 +71,15 @@ class LiveStep(Draft):
         return self
 
     def _start_bare(self, exc: Exception) -> None:
-        """Start without what the step saw, or not at all, for want of memory."""
-        # Its frames hold what they were making, for which there is no room.
+        """Start without what the step saw, or not at all: memory has run out."""
+        # Its frames hold what they were making, and that memory is needed now.
         exc.__traceback__ = None
         try:
             self.write_bare_start(exc)
-        except MemoryError:
+        except Exception as broken:
             self._state = DROPPED
+            if interrupts(broken):
+                raise
             return
         try:
             self._origin = self.recorder.monotonic()
@@ -94,7 +96,7 @@ class LiveStep(Draft):
 
     def open_at(self, at: float | None = None) -> None:
         """
-        Open the step, whose place is settled: the journal and sinks are told.
+        Open the step, whose place is settled, and tell the journal and the sinks.
 
         Args:
             at: When it started, in epoch seconds; by default now.
@@ -112,16 +114,16 @@ class LiveStep(Draft):
             self._origin = recorder.monotonic()
         except Exception as exc:
             self._without_origin(exc)
-        # Whole before others find it: another thread may close the tracer any time.
+        # Complete before others find it: any thread may close the tracer at any time.
         self._state = OPEN
         recorder.open_steps[self.id] = self
         if recorder.closed:
-            # Unless whoever closed it has found the step, and ends it.
+            # If it is gone, whoever closed the tracer has found it, and ends it.
             if recorder.open_steps.pop(self.id, None) is not None:
                 self._state = NEW
                 self._refuse_start()
             return
-        # Here and below without a function of the dispatch in between: 0.3 µs a step.
+        # Written out here and below: a function for it would take 0.3 µs a step.
         tell = recorder.dispatch.start
         try:
             tell(self)
@@ -142,7 +144,7 @@ class LiveStep(Draft):
             raise
 
     def _without_clock(self, path: str, exc: Exception, **more: str) -> None:
-        """Say that a clock of the program's own gave no time; that is all it costs."""
+        """Note that the program's own clock failed; the step loses nothing else."""
         is_at_limit = isinstance(exc, RecursionError) and not self.recorder.closed
         if is_at_limit or interrupts(exc):
             raise exc
@@ -218,7 +220,7 @@ class LiveStep(Draft):
             if self.parent_id is None:
                 self.recorder.told.add(exc)
         except BaseException as broken:
-            # At the very end of the stack even the traceback has no room. What
+            # At the very end of the stack there is no room for the traceback. What
             # interrupts the program goes on, once the step is written.
             if self._state == OPEN:
                 self._end(how, error or short_name(type(exc)))
@@ -229,7 +231,7 @@ class LiveStep(Draft):
     def _end(
         self, outcome: str, error: str | None = None, traceback: str | None = None
     ) -> None:
-        """End the step, and those further down that had no room on the stack to."""
+        """End the step, and those further down that had no room on the stack to end."""
         recorder = self.recorder
         took: int | None = None
         failed: Exception | None = None
@@ -238,11 +240,11 @@ class LiveStep(Draft):
         except Exception as exc:
             failed = exc
         if recorder.open_steps.pop(self.id, None) is None:
-            # A tracer that ends comes too late for a step that ends by itself.
+            # If its tracer ends just now, the step has been quicker: that is no misuse.
             if outcome != "unfinished":
                 self._not_open("was finished")
             return
-        # Never less than nothing, whatever clock a test has set.
+        # Never negative, whatever clock a test has set.
         self._took = took if took is None or took > 0 else 0
         self.outcome = outcome
         self._state = DONE
@@ -252,8 +254,8 @@ class LiveStep(Draft):
             self._emit(error, traceback)
         except BaseException as exc:
             if isinstance(exc, RecursionError) or self._state == OPEN:
-                # Left to whatever step ends next, or to the close: further up there is
-                # more of the stack. Not even for a call of ours need there be room.
+                # Left to the step that ends next, or to the close: further up there is
+                # more stack. Written out, for want of room for a call.
                 self._state, self.outcome = OPEN, None
                 recorder.open_steps[self.id] = self
                 recorder.deferred.append((self, (outcome, error, traceback)))
@@ -264,7 +266,7 @@ class LiveStep(Draft):
             try:
                 recorder.end_deferred()
             except RecursionError:
-                # No room here, either: it is left to whatever ends next.
+                # No room here, either: they are left to the step that ends next.
                 return
 
     def end_late(self, outcome: str, error: str | None, traceback: str | None) -> None:
@@ -284,7 +286,7 @@ class LiveStep(Draft):
             else:
                 line = self.line_of_failure(error, traceback)
         except BaseException as exc:
-            # Ctrl-C goes on; no sink has been told of the step yet.
+            # Ctrl-C goes on, and the step may end later: no sink knows of its end yet.
             if interrupts(exc):
                 self._state = OPEN
             raise
@@ -303,7 +305,7 @@ class LiveStep(Draft):
         try:
             self.start()
         except RecursionError:
-            # Not even for that call; the block may have it.
+            # There is no room even for that call; for the block there may be.
             self._state = DROPPED
             self.recorder.at_limit()
         if self._previous is LEFT and self._state != DROPPED:
@@ -312,7 +314,7 @@ class LiveStep(Draft):
         return self
 
     def place_or(self, before: Place | None, inside: Place | None) -> Place | None:
-        """Return where the frame of this step stands, unless it is not recorded."""
+        """Return the place inside, or the one before if this step is not recorded."""
         return before if self._state == DROPPED else inside
 
     def __exit__(
@@ -335,12 +337,12 @@ class LiveStep(Draft):
 
     def _leave(self) -> None:
         if get_current() is not self:
-            # Left out of order, or in another task or thread: whoever stands here
-            # now skips this step when it leaves in its turn.
+            # Left out of order, or in another task or thread: the step that is
+            # current here skips this one when it is left in its turn.
             return
         previous, self._previous = self._previous, LEFT
         if previous is LEFT:
-            # A signal's function has just left this step itself.
+            # A signal handler has left it, just now.
             return
         while previous is not None and previous.is_over():
             previous = previous.give_back()

@@ -20,13 +20,13 @@ _errno: Any = OSError.__dict__["errno"]
 
 class LossError(OSError):
     """
-    A loss whose cause we say in words of our own: its message.
+    A loss whose cause is its message, in words of our own.
     """
 
 
 class PartError(OSError):
     """
-    A part of a sink failed, and no finished step is lost by that.
+    A part of a sink failed, by which no finished step is lost.
 
     Attributes:
         where: Which part.
@@ -90,7 +90,7 @@ class Losses:
     def counts(self) -> dict[str, dict[str, int]]:
         """Return a copy of all counts."""
         with self._lock:
-            # The question is counted, too.
+            # Asking the counter counts, too.
             lost = self.at_limit() - self._at_limit
             self._at_limit += lost + 1
             if lost:
@@ -102,8 +102,8 @@ def cause_of(exc: BaseException) -> str:
     """
     Return the cause of a loss in a word: ``ENOSPC``, ``ValueError``.
 
-    Never what a sink of the program says itself: that is another text each time, with
-    addresses, moments and secrets in it, and each would be a cause of its own.
+    Never the message of the program's own sink: it differs each time, by addresses,
+    moments and secrets, and each would be a cause of its own.
     """
     kind = type(exc)
     if not issubclass(kind, OSError):
@@ -129,8 +129,8 @@ def _log(message: str) -> None:
     try:
         import logging
     except (ImportError, OSError):
-        # Without a free descriptor it cannot be loaded. Who configures it has loaded
-        # it, so here it would do no more than this.
+        # Without a free descriptor it cannot be loaded. A program that configures
+        # logging has loaded it, so all it would do here is this.
         if sys.stderr is not None:
             sys.stderr.write(f"{message}\n")
         return

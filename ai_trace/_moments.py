@@ -1,9 +1,9 @@
 """
 Moments as they stand in a record: seconds since the epoch, six digits behind the point.
 
-A moment is a whole second and microseconds from there, so that the end of a step is
-its start plus its duration to the last digit. The text of the second is kept as long
-as it lasts: 0.1 µs a moment instead of 0.4 µs.
+A moment is a whole second and the microseconds from there, so that a step's end is its
+start plus its duration to the last digit. The text of the second is kept while the
+second lasts: 0.1 µs a moment instead of 0.4 µs.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ THREE_DIGITS = tuple(f"{number:03}" for number in range(1000))
 
 class Moments:
     """
-    Takes moments apart.
+    Splits moments into seconds and microseconds.
     """
 
     __slots__ = ("_second",)

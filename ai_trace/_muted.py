@@ -14,7 +14,7 @@ from ai_trace._live_step import LiveStep
 
 class NoCapture(Capture):
     """
-    Captures nothing: what a disabled tracer has for values.
+    Captures nothing.
     """
 
     __slots__ = ()

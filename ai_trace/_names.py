@@ -9,13 +9,13 @@ SUFFIX = ".jsonl"
 """A trace file."""
 
 PACKINGS = (".gz", ".zst")
-"""What stands behind the name of a file that is compressed."""
+"""What the name of a compressed file ends with."""
 
 PACKED = tuple(SUFFIX + packing for packing in PACKINGS)
-"""A trace file that is compressed."""
+"""A compressed trace file."""
 
 SUFFIXES = (SUFFIX, *PACKED)
-"""Where several trace files of one name are there, the first of these is read."""
+"""Of several trace files of one name, the first in this order is read."""
 
 DOCUMENTS = (".json", ".md")
 """What ``save()`` and ``save_markdown()`` write."""

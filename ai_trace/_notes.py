@@ -6,11 +6,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from ai_trace._objects import valid_unicode
+
 
 Note = dict[str, Any]
 
 _MAX_NOTES = 50
-# That something was cut is said where other notes are only counted.
+# Where other notes are only counted, it is still said that something was cut.
 _MAX_CUTS = 100
 _MAX_PATH = 200
 
@@ -27,12 +29,14 @@ class Notes:
         self._unsaid = 0
 
     def all(self) -> list[Note]:
+        """Return the notes; the last one counts those that were not kept."""
         if self._unsaid:
             self._said.append({"note": "more notes", "count": self._unsaid})
             self._unsaid = 0
         return self._said
 
     def say(self, path: str, note: str, **more: Any) -> None:
+        """Say what was done to what stands at a path."""
         self._say(_MAX_NOTES, path, note, more)
 
     def say_cut(self, path: str, **more: Any) -> None:
@@ -61,7 +65,7 @@ class Names:
         self._again: dict[str, int] = {}
 
     def distinct(self, name: str, kind: str) -> str:
-        """Return a name, or if it is taken, with its kind and a number behind."""
+        """Return a name; if it is taken, with its kind and a number behind it."""
         if name in self._taken:
             wanted = name = f"{name}#{kind}"
             while name in self._taken:
@@ -72,10 +76,10 @@ class Names:
 
 
 def below(path: str, name: str) -> str:
-    """Return the path of what has a name in another value; a long one is cut."""
+    """Return the path of a named part of the value at a path; long names are cut."""
     return f"{path}.{name[:_MAX_PATH]}" if len(path) < _MAX_PATH else path
 
 
 def make_note(path: str, note: str, **more: Any) -> Note:
-    shown = path[:_MAX_PATH].encode("utf-8", "backslashreplace").decode()
-    return {"path": shown, "note": note, **more}
+    """Return a note as it stands in a record."""
+    return {"path": valid_unicode(path[:_MAX_PATH]), "note": note, **more}

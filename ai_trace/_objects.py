@@ -62,7 +62,12 @@ def type_name(cls: type) -> str:
     """Return ``module.QualName`` to be shown: short, and valid Unicode."""
     name = full_name(cls)
     name = name[len("builtins.") :] if name.startswith("builtins.") else name
-    return name[:_NAME_LIMIT].encode("utf-8", "backslashreplace").decode()
+    return valid_unicode(name[:_NAME_LIMIT])
+
+
+def valid_unicode(text: str) -> str:
+    """Return text that can be written in UTF-8: lone surrogates become escapes."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def type_of(value: object) -> str:
@@ -80,9 +85,9 @@ def class_attribute(cls: type, name: str) -> Any:
 
 def keeps_elsewhere(value: object, base: type) -> bool:
     """
-    Tell whether a container may have its items where its builtin base has none.
+    Tell whether a container may keep its items elsewhere than its builtin base does.
 
-    Sparse matrices of scipy do: as the dictionary that they are they would read empty.
+    Sparse matrices of scipy do: they are dictionaries, and read as such they are empty.
     """
     count = base.__dict__.get("__len__")
     return (
@@ -95,7 +100,7 @@ def keeps_elsewhere(value: object, base: type) -> bool:
 
 def slot_reader(cls: type, name: str) -> Callable[[object], Any]:
     """
-    Return what reads a slot of the instances of a class; it gives ``None`` for no slot.
+    Return what reads a slot of a class's instances: ``None`` where there is none.
 
     A property of that name is not asked.
     """
@@ -130,10 +135,10 @@ def instance_dict(value: object) -> dict[str, Any]:
 
 def fields_reader(cls: type, names: Any) -> Callable[[object], dict[str, Any]]:
     """
-    Return what reads those of the named fields that an instance of a class holds.
+    Return what reads the named fields, as far as an instance of a class holds them.
 
-    For a field that a property or another descriptor answers for, the descriptor is
-    returned: what the program reads there is known only by asking it.
+    Where a property or another descriptor answers for a field, the descriptor itself
+    is returned: only asking it would tell what the program reads there.
     """
     stored_in = slot_reader(cls, "__dict__")
     slots = [(name, class_attribute(cls, name)) for name in names if type(name) is str]

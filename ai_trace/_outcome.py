@@ -1,7 +1,7 @@
 """
 What an exception says about the step that it ended.
 
-Of the exception's own code only ``__str__`` is run, and fenced: causes, notes and
+Of an exception's own code only ``__str__`` is run, behind a fence: causes, notes and
 the members of groups are read where the interpreter keeps them.
 """
 
@@ -64,7 +64,7 @@ def outcome_of(exc: BaseException) -> str:
 
 
 def ends_well(exc: BaseException) -> bool:
-    """Tell whether an exception is how a program ends that ends by itself."""
+    """Tell whether an exception is no failure but an orderly end of a program."""
     kind = type(exc)
     if not issubclass(kind, SystemExit):
         return issubclass(kind, GeneratorExit)
@@ -84,11 +84,11 @@ def leaves_of(
     exc: BaseException, whole: Callable[[BaseException], bool] | None = None
 ) -> Iterator[BaseException]:
     """
-    Yield the exceptions of a group that are none themselves, or the one that is given.
+    Yield the members of a group, down to those that are no groups; else the exception.
 
     Args:
         exc: Any exception.
-        whole: Tells of which nothing is wanted, be it a group or not.
+        whole: Tells which are left out, with all their members if they are groups.
     """
     # Before Python 3.11 a group may be made to hold itself.
     pending, seen = [exc], {id(exc)}
@@ -139,15 +139,15 @@ def traceback_text(exc: BaseException) -> str:
     """
     Return the full traceback with its chain of causes and the members of groups.
 
-    Of a long stack the innermost 100 frames are kept: the outer ones stand in the
-    steps further up, and a recursion of 1,000 levels would otherwise be written
-    1,000 times. No more than 100 exceptions are told of.
+    Of a long stack the innermost 100 frames are kept: the outer ones are in the steps
+    further up, and a recursion of 1,000 levels would otherwise be written 1,000
+    times. At most 100 exceptions are described.
     """
-    return "".join(_told(exc, {id(exc)}))
+    return "".join(_described(exc, {id(exc)}))
 
 
 def _frames(exc: BaseException) -> int:
-    """Return how many frames are kept; few of a recursion, at each of its levels."""
+    """Return how many frames are kept: few of a recursion, which each level tells."""
     recursion = issubclass(type(exc), RecursionError)
     return _MAX_FRAMES_OF_RECURSION if recursion else _MAX_FRAMES
 
@@ -155,7 +155,7 @@ def _frames(exc: BaseException) -> int:
 def _places(exc: BaseException) -> list[str]:
     """Return the frames that an exception came through, with the lines of their source.
 
-    Who loaded a module is asked for its source, and may fail in any way.
+    The loader of a module is asked for its source, and may fail in any way.
     """
     entries, limit = traceback_of(exc), _frames(exc)
     try:
@@ -172,7 +172,7 @@ def _places(exc: BaseException) -> list[str]:
     ]
 
 
-def _told(exc: BaseException, seen: set[int]) -> Iterator[str]:
+def _described(exc: BaseException, seen: set[int]) -> Iterator[str]:
     for one, link in reversed(list(_chain(exc, seen))):
         frames = _places(one)
         if frames:
@@ -211,6 +211,6 @@ def _members(group: BaseException, seen: set[int]) -> Iterator[str]:
         if id(member) not in seen and len(seen) < _MAX_TOLD:
             seen.add(id(member))
             yield f"---- {number} of {len(members)} in {type_name(type(group))} ----\n"
-            yield from _told(member, seen)
+            yield from _described(member, seen)
     if len(members) > _MAX_MEMBERS:
         yield f"---- and {len(members) - _MAX_MEMBERS} more ----\n"

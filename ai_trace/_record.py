@@ -15,13 +15,13 @@ from ai_trace._header import SessionHeader as SessionHeader
 from ai_trace._header import is_in_range
 
 
-# Known to type checkers by this name; what is not loaded makes a list quicker.
+# Type checkers know it by this name; a module that is not loaded makes a list quicker.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any, NoReturn
 else:
-    # What the annotations of a public class name is to be found at run time, too.
+    # The annotations of a public class name it, and are looked up at run time, too.
     Any = object
 
 OUTCOMES = ("ok", "error", "cancelled", "closed", "interrupted")
@@ -40,8 +40,8 @@ KINDS = (
 )
 
 _NUMBER = (int, float)
-# Well below what the decoder can do: where it gives up depends on who calls it, and
-# what was read once has to be readable again.
+# Well below what the decoder can do: where it gives up depends on the stack that it is
+# called on, and what was read once has to be readable again.
 _DEEPEST = 400
 
 
@@ -74,7 +74,7 @@ class StepRecord:
     ) -> None:
         self.line = line
         self.header = header
-        # Known without decoding where the writer has said so.
+        # Known without decoding, if the writer has given them.
         self._id = step_id
         self._parent_id = parent_id
         self._fields: dict[str, Any] | None = None
@@ -322,7 +322,7 @@ def may_be_too_deep(line: bytes) -> bool:
 
 
 def _is_too_deep(data: Any) -> bool:
-    # Level by level: how deep recursion may go depends on who calls.
+    # Level by level, since the room for recursion depends on the caller's stack.
     level = [data]
     for _ in range(_DEEPEST):
         items = (each.values() if type(each) is dict else each for each in level)

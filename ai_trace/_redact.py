@@ -37,7 +37,7 @@ from ai_trace.exceptions import TraceConfigError
 
 
 FAILED = "[redaction failed]"
-"""Stands for a value that the program's own redactor failed on."""
+"""Recorded for a value on which the program's own redactor failed."""
 
 MARGIN = 16_384
 """How far beyond the limit a text is read for a secret that straddles it."""
@@ -48,7 +48,7 @@ _SHORTEST_NAMED = 5
 _SHORTEST_SHAPE = 13
 _EDGE = 256
 _MAX_KINDS = 100
-# What is remembered of keys: at most 4 MB, should a program make keys of its data.
+# The keys that are remembered take at most 4 MB, even if a program makes keys of data.
 _MAX_KEYS = 4096
 _KEY_LENGTH = 1024
 
@@ -75,11 +75,11 @@ class Redaction:
             lower case, ``-`` and ``_`` alike.
         patterns: Further secrets by shape: kind to regular expression. The whole
             match is replaced. A repeat without bound may stand only at the end, so
-            that no text takes long.
+            that no text takes long to search.
         replace: Called with path and value for each value that is no container,
             after all else; what it returns is recorded. If it raises, the record
-            says ``[redaction failed]``. It costs the short way of capture: about
-            10 µs more for each value.
+            says ``[redaction failed]``. With it, no value is captured the short way:
+            each takes about 10 µs more.
 
     Raises:
         TraceConfigError: If an argument is of the wrong type, a key is empty, or a
@@ -97,7 +97,6 @@ class Redaction:
         "_names",
         "_patterns",
         "_values",
-        "plain_keys",
         "replace",
     )
 
@@ -114,8 +113,7 @@ class Redaction:
         self._names = Names(frozenset(map(spelled, own)))
         self._arguments = (own, dict(patterns or {}), replace)
         self.replace = replace
-        self.plain_keys: set[str] = set()
-        # Plain in themselves; what they are called stands under another key.
+        # Plain in themselves, but another key may say that what they hold is a secret.
         telling = ("value", "Value", "kind")
         self._values = [key for key in telling if not self._names.say(key)]
 
@@ -130,7 +128,7 @@ class Redaction:
 
     @property
     def reads_from(self) -> int:
-        """The length in characters from which a text is worth a look."""
+        """The length in characters below which a text needs no look."""
         if self._patterns:
             return 1
         return _SHORTEST_OWN if self._arguments[0] else _SHORTEST_NAMED
@@ -160,7 +158,7 @@ class Redaction:
         may_be_apart = "Secret" in text or ("{" in text and "sensitive" in text)
         if may_be_apart and any(set_apart(text)):
             return True
-        # No space is behind a comma of CSV, as it is in a sentence.
+        # In CSV no space follows a comma, as one does in a sentence.
         comma = text.find(",") + 1
         may_be_csv = text[comma : comma + 1] > " " and text[0] != "{"
         may_be_table = (comma and may_be_csv) or "|" in text or "\t" in text
@@ -184,19 +182,18 @@ class Redaction:
     def _matches(self, text: str) -> bool:
         return any(pattern.search(text) for _, pattern in self._patterns)
 
-    def are_plain(self, mapping: Mapping[str, Any]) -> bool:
+    def are_plain(self, mapping: Mapping[str, Any], known: set[str]) -> bool:
         """
         Tell whether no key of a mapping is a secret, or the name of one.
 
         Args:
-            mapping: The mapping, of which all keys are text. Those that are plain
-                whatever their values are, and whatever the others, are remembered in
-                ``plain_keys``.
+            mapping: The mapping, of which all keys are text.
+            known: Keys that are plain, whatever their values and the other keys are;
+                takes further ones.
         """
         told = told_value(mapping)
         if any(self.key_kind(told[key], mapping[key]) for key in told):
             return False
-        known = self.plain_keys
         new = [key for key in mapping if key not in known and key not in self._values]
         if not new:
             return True
@@ -210,7 +207,7 @@ class Redaction:
         return True
 
     def tells_secret(self, items: Sequence[Any]) -> bool:
-        """Tell whether items say of one that it is a secret: headers, command lines."""
+        """Tell whether one of some items is a secret by what the others say."""
         name = items[0]
         is_pair = len(items) == 2 and type(name) is str and not name[:1].isdigit()
         return (is_pair and bool(self.key_kind(name, items[1]))) or gives_secret(items)
@@ -267,7 +264,7 @@ class Redaction:
 
     def bytes_summary(self, fields: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
         """
-        Hide the first bytes if they tell a secret, and the hash that confirms a guess.
+        Hide the first bytes if they hold a secret, and the hash that confirms a guess.
 
         Args:
             fields: What is recorded of bytes: ``type``, ``bytes``, ``head``, ...
@@ -325,11 +322,11 @@ def _without_spans(
 
 
 def _is_open_container(value: object) -> bool:
-    """Tell whether a container holds nothing, or says of what type a secret is."""
+    """Tell whether a container is empty, or a schema that gives a secret's type."""
     if type(value) is dict:
         said = value.get("type")
         is_type = type(said) is str and said in _SCHEMA_TYPES
-        # The outputs of Terraform say of what type they are, too.
+        # Terraform's outputs give their type, too, beside the value.
         return not value or (is_type and "value" not in value)
     # By identity: a class may have a metaclass that compares.
     kind = type(value)
@@ -346,7 +343,7 @@ def _check_function(replace: object) -> None:
 
 
 def _takes_two(function: Callable[..., Any]) -> bool:
-    # One that takes the value alone would fail on each, and nothing be recorded.
+    # A function of the value alone would fail each time, and nothing be recorded.
     from ai_trace._signature import signature_of
 
     try:

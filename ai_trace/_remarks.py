@@ -46,11 +46,12 @@ class Remarks:
                 self._notes.append(note)
 
     def on_name(self, notes: list[Note]) -> None:
-        """Take the notes on the step's name, which are known for all of that name."""
+        """Take the notes on the step's name, which are kept for all of that name."""
         self._on_name = notes
 
     def forget(self, is_over: Callable[[Note], bool]) -> None:
-        """Drop the notes on what the step says anew."""
+        """Drop the notes on what is about to be recorded anew."""
+        self._room += sum(len(encode_strict(n)) for n in self._notes if is_over(n))
         self._notes = [note for note in self._notes if not is_over(note)]
 
     def below(self, path: str) -> list[Note]:

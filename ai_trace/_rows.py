@@ -1,7 +1,7 @@
 """
 Rows of databases, objects that stand for them, and messages of protocol buffers.
 
-Each is read as far as it is in memory: nothing here asks a database.
+Each is read only as far as it is in memory: nothing here asks a database.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def _by_name(names: Any, cells: Any) -> Any:
 def django_model(value: Any) -> Any:
     """Show the fields that an instance of a Django model has loaded."""
     stored = dict(instance_dict(value))
-    return {key: stored[key] for key in stored if plain_text(key)[:1] != "_"}
+    return {key: item for key, item in stored.items() if plain_text(key)[:1] != "_"}
 
 
 def protobuf_message(value: Any) -> dict[str, Any]:
@@ -56,13 +56,13 @@ def protobuf_message(value: Any) -> dict[str, Any]:
 
 
 def protobuf_list(value: Any) -> Sequence:
-    """Show the items of a field that is repeated."""
+    """Show the items of a repeated field."""
     return Sequence(partial(iter, value), len(value))
 
 
 def _field(field: Any, item: Any) -> Any:
     if full_name(type(item)).endswith("MapContainer"):
-        # Each entry that is looked at is made an object.
+        # To look at an entry makes an object of it.
         first = dict(islice(item.items(), _MOST_ENTRIES))
         return Summary(first, cut_of(len(item), len(first)))
     if type(item) is int and field.enum_type is not None:

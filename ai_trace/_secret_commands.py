@@ -20,14 +20,14 @@ _NEXT = r"(?: |[\"'], ?[\"'])"
 _LINE = r"[^|;\r\n]{0,120}?[ \"']"
 _GIVEN = r"(?![-$<,.)\[])(?:(?<=[\"'])[^\"'\r\n]+|[^\s\"'|;]+)"
 
-# Its own options alone: those behind a command are that of another program.
+# Only sudo's own options: those after a command belong to another program.
 _STDIN = r"sudo (?:-[A-Za-z] ){0,3}-[A-Za-z]{0,3}S\b"
 _PIPED = (
     r"((?:echo|printf) (?:-[en] )?[\"']?)(?![-$<])[^\r\n\"'|;$`]{1,32}(?<! )"
     rf"(?=[\"']? ?\| ?{_STDIN})"
 )
 
-# A word that is in the text, and what stands before the password, but for its quote.
+# A word that has to be in the text, and what stands before the password and its quote.
 _BEFORE = (
     ("mysql", rf"mysql[a-z]{{0,8}}\b{_LINE}-p(?![\"']?[0-9]{{2,5}}:)"),
     ("mariadb", rf"mariadb[a-z-]{{0,8}}\b{_LINE}-p(?![\"']?[0-9]{{2,5}}:)"),
@@ -49,7 +49,7 @@ _BEFORE = (
     ("storepass", rf"[ \"']-(?:store|key)pass{_GAP}"),
     ("gh secret", rf"gh secret set\b{_LINE}(?:--body|-b){_GAP}"),
     ("sudo", rf"{_STDIN}[^|;\r\n<]{{0,120}}<<< ?"),
-    # Of httpie.
+    # httpie
     ("http", r"https? (?:-a|--auth)[ =][\"']?[A-Za-z][\w.@-]{0,32}:"),
 )
 # Kind, a word that is in the text, and the pattern; its first group is kept.
@@ -80,22 +80,22 @@ def commands(text: str) -> Iterator[tuple[str, re.Pattern[str]]]:
             yield kind, compiled(pattern)
 
 
-_FEW, _MANY = 24, 72
+_END_LENGTH, _START_LENGTH = 24, 72
 
 ODD = "[^A-Za-z0-9_@:=+/-]"
 
 
 def gives_secret(items: Sequence[Any]) -> bool:
     """Tell quickly whether a list is a command line that gives a secret."""
-    # Never joined as they are: a list may name one long text ten thousand times.
+    # Not joined as they are: a list may hold one long text ten thousand times.
     if not any(type(item) is str and item[:1] == "-" for item in items):
         return False
-    return bool(given(items))
+    return bool(secret_words(items))
 
 
-def given(items: Sequence[object]) -> set[int]:
+def secret_words(items: Sequence[object]) -> set[int]:
     """
-    Return which words of a command line a short option gives as secrets.
+    Return which words of a command line are secrets that a short option gives.
 
     Args:
         items: The words, such as ``["mysql", "-psecret"]``.
@@ -117,12 +117,12 @@ def given(items: Sequence[object]) -> set[int]:
 
 
 def _shown(item: object) -> str:
-    """Return a word as the patterns read it: nothing odd in it, and cut."""
+    """Return a word as the patterns read it: cut, and odd characters replaced."""
     if type(item) is bytes:
-        item = item[:_MANY].decode("latin-1")
+        item = item[:_START_LENGTH].decode("latin-1")
     if type(item) is not str:
         return "x"
     if ":" in item or "=" in item or item[:1] == "-":
-        return compiled(ODD).sub("x", item[:_MANY])
+        return compiled(ODD).sub("x", item[:_START_LENGTH])
     # The name of a program stands at the end of its path.
-    return compiled(ODD).sub("x", item[-_FEW:])
+    return compiled(ODD).sub("x", item[-_END_LENGTH:])

@@ -16,25 +16,25 @@ from ai_trace._stand_ins import is_placeholder
 
 
 _BEFORE = 256
-"""So far before its value an object may name it."""
+"""How far before its value an object may name it, in characters."""
 
 _COOKIE = 4096
-"""So far behind its value the object of a cookie may end."""
+"""How far behind its value the object of a cookie may end, in characters."""
 
-# With "=" in the configuration of Terraform, where texts stand in double quotes.
+# With "=" in Terraform's configuration, where texts are in double quotes.
 VALUE = r"lue(\\{0,3}[\"']|)(?: ?: ?| {1,8}= (?=\"))"
 LABEL = r"(?:[nN]ame|[kK]ey)(\\{0,3}[\"']|) {0,8}[:=] ?(?:\1|[\"'])([\w. /-]{1,64})\Z"
-# What the command line of AWS says between name and value.
+# What the AWS command line puts between name and value.
 SECURE = r",\s{0,16}\\{0,3}\"Type\\{0,3}\": ?\\{0,3}\"SecureString\\{0,3}\"\Z"
 OWNER = r"([\w.-]{1,64})\\{0,3}[\"'] ?: ?\Z"
 OWNED = r"[\w\s\\\"',:]{0,128}\Z"
 
 
 def signed(text: str) -> str:
-    """Return a text with a sign behind each word that may name a value further on."""
+    """Return a text with a sign behind each word that may name a later value."""
     if "lue" not in text or compiled(VALUE).search(text) is None:
         return text
-    # What is indented stands on a line of its own.
+    # An indented "value" is on a line of its own: the sign stands for the newline.
     text = text.replace("  v", "  _").replace("httpOnly", "cookie:")
     for mark, before in ((",", ":"), ("\n", ":"), (" v", ":v"), (" V", ":V")):
         text = text.replace(mark, before)
@@ -75,7 +75,7 @@ def _is_cookie(text: str, at: int) -> bool:
 
 
 def _name_before(text: str, quote: str) -> str:
-    """Return what is named at the end of a text, just before "va" of "value"."""
+    """Return the name that a text ends with, just before the "va" of "value"."""
     # Lines of a plan of Terraform begin with "+" or "~".
     parts = text[: -2 - len(quote)].rstrip(" \t\r\n+~").removesuffix(",")
     parts = compiled(SECURE).sub("", parts)

@@ -42,7 +42,7 @@ LAST_WORD = r"[\w-]{1,64}\Z"
 
 
 def spelled(name: str) -> str:
-    """Return a name in the spelling in which a program's own names are compared."""
+    """Return a name in the spelling by which a program's own names are compared."""
     return name.lower().replace("-", "_").strip("_")
 
 
@@ -62,7 +62,7 @@ def looks_drawn(text: str) -> bool:
 
 def told_value(fields: Mapping[str, object]) -> dict[str, str]:
     """
-    Return what an object says of itself that its value is.
+    Return what an object says that its value is.
 
     Headers, settings and tags are listed as ``{"name": "Cookie", "value": "sid=1"}``.
     Terraform calls a value sensitive, Kubernetes has objects of the kind ``Secret``,
@@ -72,7 +72,7 @@ def told_value(fields: Mapping[str, object]) -> dict[str, str]:
         fields: What the object holds, by names.
 
     Returns:
-        The name of its value to what the value is called; empty for other objects.
+        The key of its value, mapped to what the value is called; empty for others.
     """
     kind = fields.get("kind")
     if type(kind) is str and kind == "Secret":
@@ -138,8 +138,8 @@ def _names_before(tail: str, length: int) -> str:
     )
 
 
-# Starts at a plain ":"; a look at classes of letters sends most of them away: 100 ns
-# for a colon that is no name's, where a look at each name takes 1,000 ns.
+# Starts at a plain ":"; classes of letters rule most of them out: 100 ns for a colon
+# that follows no such name, where a look at each name takes 1,000 ns.
 KNOWN_NAMES = ":(?:{})".format(
     "|".join(_names_before(tail, length) for length, tail in enumerate(_TAILS))
 )
@@ -151,7 +151,7 @@ def _with_colons(text: str) -> str:
     """
     Return a text, one character longer, with a colon behind each name.
 
-    In settings that are set out in columns, the sign stands further on.
+    Where settings are lined up in columns, the sign stands further on.
     """
     text = f" {text}".replace("=", ":")
     if "  :" in text or ("\t" in text and "\t:" in text):
@@ -172,8 +172,8 @@ class Names:
     def __init__(self, own: frozenset[str]) -> None:
         self._own = own
         self._signs = ANY_NAME if own else KNOWN_NAMES
-        # Each step needs it. Were it left to the first one, signals that come faster
-        # than this takes would each begin it anew, inside of one another.
+        # Every step needs it. If the first one compiled it, signal handlers that trace
+        # and come faster than that takes would each start over, inside one another.
         compiled(self._signs)
 
     def say(self, key: str) -> int:
@@ -188,7 +188,7 @@ class Names:
         return _end_of_key_says(key[-_NAME_LENGTH:])
 
     def may_be_among(self, keys: str) -> bool:
-        """Tell quickly whether one of many keys, one a line, may be such a name."""
+        """Tell quickly whether one of many keys, one to a line, may be such a name."""
         if self._own:
             return any(map(self.say, keys.split("\n")))
         bare = keys.lower().translate(_BESIDE_LETTERS).replace("\n", ":")

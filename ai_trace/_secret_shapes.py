@@ -1,8 +1,8 @@
 """
 Secrets that are known by their shape.
 
-No pattern here takes more than linear time on any text: what may repeat without end
-stands last, all else is bounded.
+No pattern here takes more than linear time on any text: a repeat without bound stands
+only at the end of one.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 
 from ai_trace._patterns import compiled
-from ai_trace._secret_commands import commands, given
+from ai_trace._secret_commands import commands, secret_words
 from ai_trace._secret_tokens import DOT, MARK, TOKENS, token_pattern
 
 
@@ -23,7 +23,7 @@ BEARER = (
 )
 BASIC = r"(Basic {1,4})(?=[a-z]{0,64}[A-Z0-9+/=])([A-Za-z0-9+/=]{8,})"
 URL = r"(://[^\s/?#@:\"'<>\\\[]{0,128}:)(?!\[redacted:)[^\s/\"'<>\\]{1,256}(?=@)"
-# With a slash in it, behind what is no host, and no port.
+# With a slash in the password: it is no port, and the name before it is no host.
 URL_SLASH = (
     r"(://[^\s/?#@:.\"'<>\\\[]{0,32}:)(?![0-9]{1,5}[/?#])"
     r"[^\s@\"'<>\\,\[]{1,128}(?=@[A-Za-z0-9])"
@@ -34,18 +34,18 @@ URL_USER = r"(://)[A-Za-z0-9]{40,256}(?=@[A-Za-z0-9])"
 # scott/tiger@//db:1521/ORCL: the port is that of Oracle.
 ORACLE = r"(/(?<=\w/))[^\s/@\"']{1,128}(?=@(?://)?[\w.-]{1,128}:1521\b)"
 
-# As bcrypt, SHA-crypt and Argon2 tell passwords to those who would guess them.
+# Hashes of passwords by bcrypt, SHA-crypt and Argon2: whoever has one can guess.
 CRYPT = (
     r"(\$(?:2[abxy]\$[0-9]{2}|[56]\$(?:rounds=[0-9]{1,9}\$)?[./A-Za-z0-9]{1,16}"
     r"|argon2i?d?\$(?:v=[0-9]{2}\$)?m=[0-9]{2,7},t=[0-9]{1,2},p=[0-9]{1,2}"
     r"\$[A-Za-z0-9+/]{8,48})\$)[./+A-Za-z0-9]{22,}"
 )
-# A line of the files for cookies of Netscape, curl and wget, and of .pgpass.
+# A line of a Netscape cookie file, as curl and wget write it, and one of .pgpass.
 COOKIE_LINE = r"(E\t/[^\t\n]{0,23}\t[A-Z]{4,5}\t[0-9]{1,12}\t[^\t\n]{1,64}\t)[^\s\"']+"
 PGPASS = r"(:5432:[A-Za-z_*][^\s:]{0,64}:[A-Za-z_][^\s:]{0,64}:)(?![$<{%])[^\s\"']+"
 
-# Kind, a sign and a text that are in each of them, pattern; its first group is kept. To
-# look for the sign takes 1 µs in 100 kB of prose, for the text 27 to 72.
+# Kind, a sign and a text that each of them holds, pattern; its first group is kept. To
+# look for the sign takes 1 µs in 100 kB of prose, for the text 27 to 72 µs.
 LINKS = (
     ("url-password", "@", "://", URL),
     ("url-password", "@", "://", URL_SLASH),
@@ -65,7 +65,7 @@ LINKS = (
     ("url-signature", "=", "sig=", r"([?&]sig=)[A-Za-z0-9%+/=_-]{20,}"),
     ("password", "@", ":1521", ORACLE),
     ("url-password", "@", "://", URL_USER),
-    # Of OpenWeather.
+    # OpenWeather
     ("key", "=", "appid=", r"([?&]appid=)[0-9a-f]{32}\b"),
     ("password-hash", "$", "$", CRYPT),
     ("cookie", "\t", "E\t/", COOKIE_LINE),
@@ -83,8 +83,8 @@ OPENSHIFT = r"(sha256~)[A-Za-z0-9_-]{43,}"
 TILDE = r"~(?:(?<=Q~)[A-Za-z0-9_~.-]{31}|(?<=sha256~)[A-Za-z0-9_-]{43})"
 SIGNATURE = r"(X-(?:Amz|Goog)-Signature=)[A-Za-z0-9%]{20,}"
 SIGNED = r"([?&]Signature=)[A-Za-z0-9%+/=_~-]{20,}"
-# Behind a name of settings stands a value without a sign: aws configure set, npm config
-# set, and SQL of Oracle.
+# No sign stands between the name of a setting and its value: aws configure set, npm
+# config set, and Oracle's SQL.
 AWS_SETTING = r"(_secret_access_key {1,4})[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])"
 NPM_SETTING = r"(:_authToken {1,4})[A-Za-z0-9-]{20,}"
 IDENTIFIED = (
@@ -111,7 +111,7 @@ PEM_CUT = r"[A-Za-z0-9+/=\s\\:,-]*"
 
 
 _ENCODED = 4096
-"""So many characters a name and a password in Base64 may have."""
+"""The most characters of a name and a password in Base64."""
 
 
 def may_hold_shape(text: str) -> bool:
@@ -141,12 +141,12 @@ def may_hold_shape(text: str) -> bool:
 
 
 def _is_marked(text: str, folded: str) -> bool:
-    """Tell whether a mark is that of a shape, or an option before a secret."""
+    """Tell whether a mark belongs to a shape, or to an option before a secret."""
     perhaps = False
     for mark in compiled(MARK).finditer(folded):
         if mark.lastindex is None:
             return True
-        # It may have been another letter that was read as a "-".
+        # What was read as a "-" may have been a letter.
         perhaps = perhaps or text[mark.start()] == "-"
     return perhaps and any(commands(text))
 
@@ -172,7 +172,7 @@ def without_shapes(text: str, found: list[str]) -> str:
 def taken_out(
     pattern: re.Pattern[str], kind: str, text: str, found: list[str], keep: int = 0
 ) -> str:
-    """Replace each match, but for the group to keep, by its kind."""
+    """Replace each match by its kind, but keep one group, if any."""
 
     def kind_of(match: re.Match[str]) -> str:
         found.append(kind)
@@ -183,25 +183,27 @@ def taken_out(
 
 @cache
 def _patterns() -> list[tuple[str, str, str, int]]:
-    """Return kind, plain start, pattern, and group to keep, of each shape."""
-    found = [(kind, hint, pattern, 1) for kind, _, hint, pattern in LINKS]
-    found.append(("azure-secret", "Q~", AZURE, 0))
-    found.append(("openshift-token", "sha256~", OPENSHIFT, 1))
-    found.append(("url-signature", "-Signature=", SIGNATURE, 1))
-    found.append(("url-signature", "Signature=", SIGNED, 1))
-    found.append(("key", "_secret_access_key ", AWS_SETTING, 1))
-    found.append(("key", ":_authToken ", NPM_SETTING, 1))
-    found.append(("password", "IDENTIFIED BY ", IDENTIFIED, 1))
-    found.append(("key", "infura.io/", INFURA, 1))
-    found.append(("key", ".g.alchemy.com/v2/", ALCHEMY, 1))
-    found.append(("mailchimp-key", "-us", MAILCHIMP, 0))
-    found.append(("netrc-password", "login", NETRC, 1))
-    found.append(("key", "form-data", FORM, 1))
-    found.append(("bearer-token", "Bearer", BEARER, 1))
-    for kind, prefix, rest in TOKENS:
-        hint = re.split(r"[(\[\\]", prefix)[0]
-        found.append((kind, hint, token_pattern(prefix, rest), 0))
-    return found
+    """Return of each shape kind, a text that it holds, pattern, and group to keep."""
+    return [
+        *((kind, hint, pattern, 1) for kind, _, hint, pattern in LINKS),
+        ("azure-secret", "Q~", AZURE, 0),
+        ("openshift-token", "sha256~", OPENSHIFT, 1),
+        ("url-signature", "-Signature=", SIGNATURE, 1),
+        ("url-signature", "Signature=", SIGNED, 1),
+        ("key", "_secret_access_key ", AWS_SETTING, 1),
+        ("key", ":_authToken ", NPM_SETTING, 1),
+        ("password", "IDENTIFIED BY ", IDENTIFIED, 1),
+        ("key", "infura.io/", INFURA, 1),
+        ("key", ".g.alchemy.com/v2/", ALCHEMY, 1),
+        ("mailchimp-key", "-us", MAILCHIMP, 0),
+        ("netrc-password", "login", NETRC, 1),
+        ("key", "form-data", FORM, 1),
+        ("bearer-token", "Bearer", BEARER, 1),
+        *(
+            (kind, re.split(r"[(\[\\]", prefix)[0], token_pattern(prefix, rest), 0)
+            for kind, prefix, rest in TOKENS
+        ),
+    ]
 
 
 def _without_basic(match: re.Match[str], found: list[str]) -> str:
@@ -260,7 +262,7 @@ def may_tell(items: Sequence[object]) -> bool:
 
 def told_items(items: Sequence[object], count: int) -> Iterator[object]:
     """
-    Yield of each item of a list what those before it say that it is, or ``None``.
+    Yield for each item of a list what those before it say that it is, or ``None``.
 
     A header, or an option of a command line, names the item behind it; the first
     line of a private key says what the lines behind it are.
@@ -271,7 +273,7 @@ def told_items(items: Sequence[object], count: int) -> Iterator[object]:
     """
     before: object = None
     in_key = False
-    secrets = given(items) if any(map(_is_short_option, items)) else ()
+    secrets = secret_words(items) if any(map(_is_short_option, items)) else ()
     for n, item in enumerate(items):
         text = item if type(item) is str else ""
         in_key = in_key and bool(text) and _is_of_key(text)

@@ -15,13 +15,13 @@ from ai_trace._stand_ins import is_placeholder
 
 
 _TAG = 80
-"""So many characters a closing tag may have."""
+"""The most characters of a closing tag."""
 
 _ELEMENT = 4096
-"""So far before its closing tag an element may begin."""
+"""How far before its closing tag an element may begin, in characters."""
 
 _STATEMENT = 256
-"""So far before a password its statement of SQL may say that it is one."""
+"""How far before a password its SQL statement may say that it is one."""
 
 # The head of auth=(, "auth": [ and HTTPBasicAuth(. Here and below the rarest letters
 # come first: in 100 kB of code that is 0.1 ms, where "[aA]uth" takes 1.3 ms.
@@ -73,7 +73,7 @@ def may_state(text: str) -> bool:
 
 
 def signed_in(text: str) -> Iterator[Span]:
-    """Yield the passwords that clients are given beside a name, from left to right."""
+    """Yield the passwords that clients are given with a name, from left to right."""
     done = 0
     heads = [found.end() for found in compiled(SIGN_IN).finditer(text)]
     heads += [found.end() for found in compiled(LOGIN).finditer(text)]
@@ -182,7 +182,7 @@ def _in_attributes(text: str, names: Names) -> Iterator[Span]:
 
 def set_apart(text: str) -> Iterator[Span]:
     """
-    Yield what manifests say of themselves to be secret, whatever it is called.
+    Yield what manifests declare to be secret, whatever it is called.
 
     All data of an object of Kubernetes whose kind is ``Secret``, and what Terraform
     calls sensitive: ``"conn": {"value": "x", "sensitive": true}``.
@@ -203,7 +203,7 @@ def set_apart(text: str) -> Iterator[Span]:
 
 
 def _end_of_entries(text: str, start: int) -> int:
-    """Return where the last text ends of an object of JSON that holds only texts."""
+    """Return where the last text of a JSON object ends that holds only texts."""
     entry = compiled(ENTRY).match(text, start)
     value = compiled(GIVES).match(text, entry.end()) if entry else None
     while value is not None:
@@ -214,7 +214,7 @@ def _end_of_entries(text: str, start: int) -> int:
 
 
 def _end_of_block(text: str, at: int) -> int:
-    """Return where the lines end that go in further than the one above them."""
+    """Return where the lines end that are indented further than the one above them."""
     indent = at - text.rfind("\n", 0, at) - 1
     end = text.find("\n", at)
     while text.startswith(" " * (indent + 1), end + 1):
@@ -259,7 +259,7 @@ def stated(text: str) -> Iterator[Span]:
 
 
 def _end_of_stated(text: str, start: int, quote: str) -> int:
-    """Return where a text of SQL ends: a quote in it is written twice."""
+    """Return where a text in SQL ends: a quote inside it is written twice."""
     end = text.find(quote, start)
     while end >= 0 and text.startswith(quote, end + 1):
         end = text.find(quote, end + 2)

@@ -1,8 +1,8 @@
 """
 Finds the secrets of columns, in tables and in CSV.
 
-Of a column with the name of a secret as its head only what looks like one is taken:
-"yes", "required" and ``OPENAI_API_KEY`` say something else.
+In a column whose head names a secret, only what looks like one is taken: "yes",
+"required" and ``OPENAI_API_KEY`` are something else.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ai_trace._secret_names import TOKEN, Names, looks_drawn
 
 
 _HEAD = 512
-"""So many characters the first line of CSV may have."""
+"""The most characters of the first line of CSV."""
 
 _TOKEN = 16
 """A shorter text in a column of tokens may be a word, or a symbol that is traded."""
@@ -23,7 +23,7 @@ _TOKEN = 16
 # The line below the heads, in Markdown and as databases draw it: |---|:--:|, ---+---
 RULE = r"\n[ \t]{0,16}[|+]?[ :]?--[-:|+ ]{1,512}(?=[\r\n])"
 
-# The first head of CSV: no space is behind its comma, as it is in a sentence.
+# The first head of CSV: no space follows its comma, as one does in a sentence.
 FIRST = r"[^{\[(<\n,\t|][^\n,\t|]{0,63}[,\t|](?=[^\s|])"
 
 
@@ -33,7 +33,7 @@ ROW = r",?\s{0,16}\(([^()]{1,1024})\)"
 
 _AROUND = " \t\r\"'`*"
 
-# In such a column stand the names of what is kept elsewhere.
+# Such a column holds the names of what is kept elsewhere.
 _NAMES = ("secret", "secrets", "cookie", "cookies", "credential", "credentials")
 
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 import re
 
 
-# Kind, prefix of fixed width, rest: to the end of the word, for what follows it at once
-# would begin a word when it is gone.
+# Kind, prefix of fixed width, rest. The rest goes on to the end of the word: what was
+# left behind it would begin a word of its own once the token is gone.
 TOKENS = (
     ("anthropic-key", "sk-ant-", r"[A-Za-z0-9_-]{16,}"),
     ("openrouter-key", "sk-or-", r"[A-Za-z0-9_-]{16,}"),
@@ -142,8 +142,8 @@ def token_pattern(prefix: str, rest: str) -> str:
     """
     Return the pattern of a token that begins where a word may begin.
 
-    The prefix comes first, so that the search is one for plain letters. A word may
-    begin after an escaped newline, an escape of a URL, or a colour of a terminal.
+    The prefix comes first, so that plain letters are searched for. A word may also
+    begin after an escaped newline, an escape in a URL, or a colour of a terminal.
     """
     before = (
         rf"(?<![A-Za-z0-9]{prefix})",
@@ -154,7 +154,7 @@ def token_pattern(prefix: str, rest: str) -> str:
 
 
 def _spellings(prefix: str) -> list[str]:
-    """Return all that a prefix of letters, choices and classes may be."""
+    """Return every spelling of a prefix that has choices and classes in it."""
     choice = re.search(r"\(\?:([^)]*)\)|\[([^\]]*)\]", prefix)
     if choice is None:
         return [prefix.replace("\\", "")]
@@ -165,9 +165,9 @@ def _spellings(prefix: str) -> list[str]:
 
 def _tokens_behind_dash() -> tuple[str, str]:
     """
-    Return what stands before the "-" at the end of a prefix, at a quick look and whole.
+    Return what may stand before the "-" that ends a prefix: two letters, and all of it.
 
-    Two letters of it send away what is none: to look at each prefix would take longer.
+    The two letters rule out most words; to look for each prefix would take longer.
     """
     spelled = {
         (word[:-1].translate(_FOLDED), "[a-f0-9]" if rest[:8] == "[a-f0-9]" else ".")
@@ -199,9 +199,9 @@ _SHORT = ("sk", "rk", "xox", "xapp", "glpat")
 
 _ANY_END, _ANY_PREFIX = _tokens_behind_dash()
 
-# One search for one character stands for all shapes but links: with "_", "J", "I", "G"
-# and "B" read as "-", each has a "-" at a known place, and a few have a dot. In
-# 100 kB a search for each prefix would take 60 µs for each of them.
+# One search for one character finds all shapes but links: with "_", "J", "I", "G" and
+# "B" read as "-", each has a "-" at a known place, or else a dot. In 100 kB a search
+# for each prefix would take 60 µs apiece.
 MARK = (
     # Most words behind a "-" are shorter.
     rf"-(?:[A-Za-z0-9+/=-]{{10}}{_ANY_END}"
@@ -211,7 +211,7 @@ MARK = (
     rf"|[A-Za-z0-9+/=-]{{10}}(?:{_ANY_PREFIX}))"
     r"|A(?:(?<=AK-A)|(?<=AS-A))[A-Z0-9-]{16}"
     r"|\.(?<=S-\.)[A-Za-z0-9-]{16}"
-    # Of what is left the first letter sends most away. Signed links say which key has
+    # The first letter rules out most of the rest. Signed links name the key that has
     # signed them: AWSAccessKeyId=.
     r"|[zFuSdeaTPDo](?:a(?<=A-za)[A-Za-z0-9-]{30}|0(?<=AT[AC]TT3xFf-F0)"
     r"|s(?=[0-9])(?<=[a-f0-9]{32}-us)|ignature=|ata; name="
@@ -226,7 +226,7 @@ MARK = (
     r"|(?<=[ \"']-)([pub][^ ,.)]|[a-zA-Z]{0,4}[pPawbuUS][ \"']"
     r"|storepass[ \"']|-(?:user|proxy-user|cookie|body)[ \"'=]))"
 )
-# The character behind the dot comes first, and sends away the end of a sentence: 20 ns
+# The character behind the dot comes first, and rules out the ends of sentences: 20 ns
 # for each dot of 100 kB, not 40.
 DOT = (
     r"\.[A-Za-z0-9_-](?:[A-Za-z0-9_-]{15}(?:(?<=ya29\..{16})|(?<=hv[sbr]\..{16})"

@@ -1,5 +1,5 @@
 """
-What ends a session whose program raised between two steps.
+Records what ended a session whose program raised between two steps.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ def record_end(recorder: Recorder, exc: BaseException) -> None:
     """
     Record what ends a session, unless one of its root steps has ended with it.
 
-    Without that the session would look as if all had gone well.
+    Otherwise the session would look as if all had gone well.
 
     Args:
         recorder: The session's.
@@ -33,7 +33,7 @@ def _tell(recorder: Recorder, exc: BaseException) -> None:
     if recorder.told.knows(exc):
         return
     before = get_current()
-    # A root, whatever was entered here and never left.
+    # This makes it a root, whatever was entered here and never left.
     set_current(Block(recorder, None))
     try:
         LiveStep(recorder, _NAME, {}, function=_BY).start()._end_by(exc)

@@ -1,8 +1,7 @@
 """
 What stands where a secret could: placeholders, code, names of other things.
 
-What is let through here is recorded as it is, so each rule is one that a real secret
-does not meet.
+What is let through here is recorded as it is, so no rule may fit a real secret.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from ai_trace._secret_names import Names
 
 
 _LONGEST_WORD = 82
-"""What is an identifier, as below, has no more characters."""
+"""The most characters of an identifier, as it is matched below."""
 
 # What stands in the place of a secret: a placeholder, a type, nothing.
 PLACEHOLDER = (
@@ -44,7 +43,7 @@ CLASS = r"[A-Z][a-z]{2,16}[A-Z][a-z]{2,16}(?:[A-Z][a-z]{2,16})?\Z"
 
 
 def is_placeholder(text: str, start: int = 0) -> bool:
-    """Tell whether what stands at a place of a text holds the place of a secret."""
+    """Tell whether a placeholder stands at this point of a text."""
     return compiled(PLACEHOLDER).match(text, start) is not None
 
 

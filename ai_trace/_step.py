@@ -161,11 +161,11 @@ class Step:
         self.__exit__(exc_type, exc, traceback)
 
     def __copy__(self) -> Self:
-        """Return the step: what holds it may be copied, and it is one."""
+        """Return the step itself: what holds it may be copied, a step may not."""
         return self
 
     def __deepcopy__(self, memo: object) -> Self:
-        """Return the step."""
+        """Return the step itself."""
         return self
 
     def __repr__(self) -> str:

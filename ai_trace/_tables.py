@@ -1,9 +1,9 @@
 """
 What tables and arrays of further libraries look like as JSON, and images.
 
-Nothing here imports polars, pyarrow, xarray, Pillow or jax: a value of theirs has done
-that. Nothing is loaded, computed or waited for: of what is not in memory the name of
-its type is recorded.
+Nothing here imports polars, pyarrow, xarray, Pillow or jax: where there is a value of
+theirs, they are loaded. Nothing is read in, computed or waited for: of what is not in
+memory, the name of the type is recorded.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def polars_series(value: Any) -> Any:
 
 
 def _plain(value: Any, name: str, stored: str, made: str) -> Any:
-    """Return a value as of polars' own class: what a subclass overrides is not run."""
+    """Return a value as one of polars' own class, past what a subclass overrides."""
     base = getattr(sys.modules["polars"], name)
     inside = instance_dict(value).get(stored)
     is_own = type(inside) is type(instance_dict(base()).get(stored))
@@ -60,7 +60,7 @@ def _polars_size(items: Any) -> int:
 
 
 def _gathered(items: Any, count: int) -> Any:
-    # In many versions a part of a column of lists counts as much as all of it.
+    # A slice will not do: of a column of lists, many versions count it as the whole.
     return items[list(range(count))]
 
 
@@ -150,7 +150,7 @@ def labelled_variable(value: Any) -> Any:
 
 def _data(variable: Any) -> dict[str, Any]:
     data = held(variable, "_data")
-    # What stands around an index of pandas'; other wrappers are of what is not loaded.
+    # A wrapper around an index of pandas; others are around what is not loaded.
     inside = held(data, "array")
     is_index = "PandasIndexingAdapter" in known_name(type(data)) and inside is not None
     return {
@@ -161,7 +161,7 @@ def _data(variable: Any) -> dict[str, Any]:
 
 
 def image(value: Any) -> Any:
-    """Tell of a Pillow image what is known without loading it."""
+    """Describe a Pillow image by what is known without loading it."""
     stored = instance_dict(value)
     size = stored.get("_size", stored.get("size"))
     if type(size) is not tuple or len(size) != 2:
@@ -194,9 +194,9 @@ def jax_array(value: Any) -> Any:
         "device": ", ".join(sorted(map(str, devices))),
     }
     is_near = [device.platform for device in devices] == ["cpu"] and value.is_ready()
-    # Others than numpy's own kinds of numbers have no place in a buffer.
+    # A buffer holds only numpy's own kinds of numbers.
     if is_near and value.dtype.isbuiltin == 1:
-        # A view: asked itself, the array keeps what it has converted.
+        # Through a view: the array itself would keep the copy that it converts.
         plain = sys.modules["numpy"].asarray(memoryview(value))
         fields["head"] = plain.flat[:HEAD_ITEMS].tolist()
     cut = cut_of(value.size, HEAD_ITEMS) if "head" in fields else {"items": value.size}

@@ -50,11 +50,11 @@ class Tally:
         with self._lock:
             for outcome, new in self._new.items():
                 taken: list[int] = []
-                # A signal's function that folds meanwhile leaves less, or nothing.
+                # A signal handler that folds meanwhile leaves less, or nothing.
                 with suppress(IndexError):
                     taken.extend(starmap(new.popleft, repeat((), len(new))))
-                # No call stands between reading a sum and writing it: there a signal
-                # could come in.
+                # No call between reading a sum and writing it: there, a signal could
+                # come in.
                 count, together = len(taken), sum(taken)
                 self._counts[outcome] += count
                 self._microseconds += together

@@ -1,8 +1,8 @@
 """
-Which exceptions the root steps of a session have told of.
+Which exceptions the root steps of a session have recorded.
 
-Nothing is kept of an exception itself: whoever holds it holds all the frames that it
-came through, and what they hold.
+No exception is kept: that would keep alive all the frames it came through, and all
+that they hold.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ _args: Any = BaseException.__dict__["args"]
 
 class Told:
     """
-    Knows again the exceptions that were told of last.
+    Recognises the exceptions that were recorded last.
 
-    By its identity, which is another's once it is freed, and by where it stood then: an
-    exception that was raised at that same place was raised in that same step. One that
-    had been raised nowhere is known by the texts that it was made of: while they are
-    kept, another of its class hardly has these very ones.
+    By identity, which may be another's once an exception is freed, and by the place
+    it had come to: whatever was raised at that place was raised in that same step. One
+    that had not been raised is recognised by the texts that it was made of: while these
+    are kept, hardly any other exception of its class has the very same ones.
     """
 
     __slots__ = ("_made_of", "_marks")
@@ -49,10 +49,10 @@ class Told:
 
     def knows(self, exc: BaseException) -> bool:
         """
-        Tell whether an exception was told of, or each member of a group.
+        Tell whether an exception was recorded, or each member of a group.
 
-        Of one that had been raised nowhere when it was told of, this is not known
-        unless it was made of texts alone.
+        Of one that had not been raised when it was recorded, that is known only if it
+        was made of texts alone.
         """
         return next(leaves_of(exc, self._has), None) is None
 

@@ -19,7 +19,7 @@ from ai_trace.typing import Kind
 P = ParamSpec("P")
 R = TypeVar("R")
 
-# What Python makes of these by their names, of plain functions only.
+# What Python turns plain functions of these names into.
 _BY_NAME: dict[str, Callable[[Any], Any]] = {
     "__init_subclass__": classmethod,
     "__class_getitem__": classmethod,

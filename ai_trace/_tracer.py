@@ -16,12 +16,11 @@ from typing_extensions import Self
 
 from ai_trace import _context
 from ai_trace._capture import Capture
-from ai_trace._context import Block, Unrecorded, get_current, set_current
-from ai_trace._dispatch import Losses, warn
-from ai_trace._ids import RandomIds
+from ai_trace._context import Block, get_current, set_current
 from ai_trace._limits import Limits
 from ai_trace._live_recorders import remember
 from ai_trace._live_step import LiveStep
+from ai_trace._losses import Losses, warn
 from ai_trace._muted import MutedStep, NoCapture
 from ai_trace._record import StepRecord
 from ai_trace._recorder import Recorder, SystemClock
@@ -29,9 +28,6 @@ from ai_trace._redact import Redaction
 from ai_trace._session_end import record_end
 from ai_trace._step import Step
 from ai_trace._tracer_arguments import (
-    GivenIds,
-    apart,
-    by_text,
     check_arguments,
     check_sources,
     checked_sinks,
@@ -39,6 +35,7 @@ from ai_trace._tracer_arguments import (
     header_of,
     moment_of,
     redaction_of,
+    with_text_keys,
 )
 from ai_trace.sinks import _files, _system
 from ai_trace.sinks._jsonl import JSONLSink
@@ -68,13 +65,13 @@ class Tracer:
         limits: How much of each value is kept.
         redact: Whether secrets are taken out; or a ``Redaction`` with further names
             and patterns; or a function ``(path, value) -> value``.
-        durability: What survives a power loss: ``cache``, what the system had
-            written back; ``interval``, each root step that has ended; ``step``, every
-            step. The death of the process loses no finished step with any of them.
+        durability: What survives a power loss. ``cache``: what the system has written
+            back by then. ``interval``: each root step that has ended. ``step``: every
+            step. When only the process dies, none of them loses a finished step.
         journal: Whether the steps in flight are kept in a journal, from which a
             reader tells where a killed process died.
         max_bytes: How large a trace file may grow before the session goes on in the
-            next of several parts, which read as one; by default without end.
+            next of several parts, which read as one; by default, without limit.
         clock: Where the time is read; for tests.
         ids: Where ids come from; for tests.
 
@@ -114,7 +111,7 @@ class Tracer:
         ids: Ids | None = None,
     ) -> None:
         check_arguments(agent, meta, limits)
-        described = by_text(meta or {})
+        described = with_text_keys(meta or {})
         check_sources(clock, ids)
         writing = Writing(durability, journal, max_bytes).checked("Tracer")
         given_sinks = checked_sinks(sinks)
@@ -123,36 +120,36 @@ class Tracer:
         self.trace_dir = directory_of(trace_dir)
         self.path: Path | None = None
         muted = os.environ.get("AI_TRACE_DISABLED", "") not in ("", "0")
-        making = NoCapture if muted else Capture
         losses = Losses()
-        inside = Unrecorded("a redactor", losses)
-        capture = making(limits or Limits(), apart(redaction_of(redact), inside))
-        # Names of files are read by everybody who may read the directory.
+        kind = NoCapture if muted else Capture
+        capture = kind(limits or Limits(), redaction_of(redact, losses))
+        # Anyone who may read the directory can read the names of its files.
         self._file_agent = capture.text(agent, "$.agent", limit=len(agent))[0]
         started_at = moment_of(clock)
         wanted = time.strftime("%Y%m%d_%H%M%S", time.gmtime(started_at))
-        own: tuple[JSONLSink | MemorySink, ...] = ()
+        self._memory = MemorySink()
         with ExitStack() as unless_made:
             if auto_save and not muted:
-                own = (self._own_file(wanted, writing, unless_made),)
+                own: Sink = self._own_file(wanted, writing, unless_made)
             else:
                 place = self.trace_dir, self._file_agent
                 self.session_id = _files.free_session_id(*place, wanted)
-                own = () if muted else (MemorySink(),)
-            header = header_of(agent, self.session_id, described, capture, started_at)
+                own = self._memory
+            header = header_of(
+                agent, self.session_id, described, capture, started_at, losses
+            )
             self._recorder = Recorder(
                 header,
                 capture,
                 clock,
-                RandomIds() if ids is None else GivenIds(ids, losses),
+                ids,
                 losses,
                 MutedStep if muted else LiveStep,
                 muted=muted,
             )
-            for sink in (*own, *given_sinks):
+            for sink in (own, *given_sinks):
                 self._recorder.dispatch.add(sink)
             unless_made.pop_all()
-        self._own = own
         self._recorder.tracer = self
         remember(self._recorder)
         _context.watch_orphans()
@@ -297,8 +294,7 @@ class Tracer:
 
         if self.path is not None:
             return reading.read(self.path)
-        memory = [sink for sink in self._own if isinstance(sink, MemorySink)]
-        return fold([r for sink in memory for r in sink.records], self._recorder.header)
+        return fold(self._memory.records, self._recorder.header)
 
     # -- being current -------------------------------------------------------
 
@@ -344,16 +340,12 @@ class Tracer:
         place = get_current()
         if isinstance(place, Block) and place.recorder is self._recorder:
             set_current(place.give_back())
-        try:
+        with ExitStack() as last_things:
+            # For a step that was entered and never left: the close ends it.
+            last_things.callback(_context.leave_what_is_over)
+            last_things.callback(self.close)
             if exc is not None:
                 record_end(self._recorder, exc)
-        finally:
-            self.close()
-        # Where a step was entered and never left, it stands here, and ended just now.
-        here = get_current()
-        while here is not None and here.is_over():
-            here = here.give_back()
-        set_current(here)
 
     async def __aenter__(self) -> Self:
         """Make this tracer the current one."""
@@ -369,11 +361,11 @@ class Tracer:
         self.__exit__(exc_type, exc, traceback)
 
     def __copy__(self) -> Self:
-        """Return the tracer: an agent that holds it may be copied, and it is one."""
+        """Return the tracer itself: what holds it may be copied, a tracer may not."""
         return self
 
     def __deepcopy__(self, memo: object) -> Self:
-        """Return the tracer."""
+        """Return the tracer itself."""
         return self
 
     def __reduce_ex__(self, protocol: Any) -> Any:

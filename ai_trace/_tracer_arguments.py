@@ -17,21 +17,19 @@ from typing import Any
 from ai_trace._capture import Capture
 from ai_trace._context import Unrecorded, get_current
 from ai_trace._dispatch import check_sink
-from ai_trace._ids import RandomIds
+from ai_trace._header import SessionHeader
 from ai_trace._interruption import interrupts
 from ai_trace._limits import Limits
 from ai_trace._losses import Losses
 from ai_trace._objects import short_name
 from ai_trace._outcome import message_of
-from ai_trace._record import SessionHeader
 from ai_trace._redact import Redaction
 from ai_trace._version import __version__
 from ai_trace.exceptions import TraceConfigError
 from ai_trace.sinks._files import unusable
-from ai_trace.typing import Clock, Ids, Sink
+from ai_trace.typing import Clock, Sink
 
 
-_HEX = frozenset("0123456789abcdef")
 _SOURCES = {"clock": ("time", "monotonic"), "ids": ("step_id", "trace_id")}
 
 
@@ -54,8 +52,8 @@ def check_arguments(agent: object, meta: object, limits: object) -> None:
         raise TraceConfigError(msg)
 
 
-def by_text(meta: Mapping[Any, Any]) -> dict[str, Any]:
-    """Return the values of meta by their keys as text; refuse what cannot be read."""
+def with_text_keys(meta: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return meta with its keys as text; refuse what cannot be read."""
     try:
         return {str(key): value for key, value in meta.items()}
     except Exception as exc:
@@ -97,56 +95,22 @@ def moment_of(clock: Clock) -> float:
     return now
 
 
-class GivenIds(RandomIds):
+def redaction_of(redact: object, losses: Losses) -> Redaction | None:
     """
-    Ids from the program's own source, and random ones where it gives what is none.
+    Return what to take out: as given, by a function, by default, or nothing.
 
     Args:
-        given: The source.
-        losses: Counts what is none.
+        redact: The argument.
+        losses: Counts the steps that the program's own function makes.
     """
-
-    __slots__ = ("_given", "_losses")
-
-    def __init__(self, given: Ids, losses: Losses) -> None:
-        super().__init__()
-        self._given = given
-        self._losses = losses
-
-    def step_id(self) -> str:
-        """Return 16 lowercase hex digits."""
-        return self._checked("step_id", 16) or super().step_id()
-
-    def trace_id(self) -> str:
-        """Return 32 lowercase hex digits."""
-        return self._checked("trace_id", 32) or super().trace_id()
-
-    def _checked(self, name: str, digits: int) -> str | None:
-        try:
-            given: object = getattr(self._given, name)()
-            cause = "not hex digits"
-        except RecursionError:
-            raise
-        except Exception as exc:
-            if interrupts(exc):
-                raise
-            given, cause = None, short_name(type(exc))
-        if type(given) is str and len(given) == digits and _HEX.issuperset(given):
-            return given
-        self._losses.count("ids", f"{name} replaced: {cause}")
-        return None
-
-
-def redaction_of(redact: object) -> Redaction | None:
-    """Return what to take out: as given, by a function, by default, or nothing."""
     if redact is True:
         return Redaction()
     if redact is False:
         return None
     if isinstance(redact, Redaction):
-        return redact
+        return _apart(redact, Unrecorded("a redactor", losses))
     if callable(redact):
-        return Redaction(replace=redact)
+        return redaction_of(Redaction(replace=redact), losses)
     msg = (
         f"Tracer(redact={redact!r}): give True, False, a Redaction, or a function of a "
         "path and a value that returns what to record."
@@ -154,23 +118,19 @@ def redaction_of(redact: object) -> Redaction | None:
     raise TraceConfigError(msg)
 
 
-def apart(redaction: Redaction | None, inside: Unrecorded) -> Redaction | None:
+def _apart(redaction: Redaction, inside: Unrecorded) -> Redaction:
     """
-    Return what to take out, by a function of the program that is not traced itself.
+    Return what to take out, so that no step of the program's function is recorded.
 
-    It would be called for the values of its own steps, and for those of that call.
-
-    Args:
-        redaction: What to take out.
-        inside: The place while the function runs.
+    The function would be called for the values of its own steps, without end.
     """
-    if redaction is None or redaction.replace is None:
-        return redaction
     replace = redaction.replace
+    if replace is None:
+        return redaction
 
     def replace_apart(path: str, value: Any) -> Any:
         if get_current() is inside:
-            # A step of another's making: its values are hidden, unseen.
+            # It has made a step of its own: the values of that are hidden, unseen.
             raise RecursionError
         return inside.run(replace, path, value)
 
@@ -180,7 +140,7 @@ def apart(redaction: Redaction | None, inside: Unrecorded) -> Redaction | None:
 
 
 def checked_sinks(sinks: Iterable[Sink]) -> list[Sink]:
-    """Return the sinks as a list; refuse what is none."""
+    """Return the sinks as a list; refuse what is not a sink."""
     try:
         found = list(sinks)
     except TypeError:
@@ -217,7 +177,7 @@ def directory_of(given: object) -> Path:
     try:
         return path.absolute()
     except OSError as exc:
-        # The program stands in a directory that was removed.
+        # The program's own directory was removed.
         raise unusable(path, exc) from exc
 
 
@@ -233,9 +193,14 @@ def header_of(
     meta: dict[str, Any],
     capture: Capture,
     started_at: float,
+    losses: Losses,
 ) -> SessionHeader:
     """Describe the session; meta is captured now, as it is."""
-    text = capture.fields(meta, "$.meta").text
+    text, notes = capture.fields(meta, "$.meta")
+    for note in notes:
+        # A header has no notes, and of what was taken out, the text says so.
+        if note["note"] == "truncated":
+            losses.count("meta", "truncated")
     return SessionHeader(
         agent=capture.text(agent, "$.agent")[0],
         session_id=session_id,

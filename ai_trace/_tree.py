@@ -21,9 +21,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ai_trace._glance import Glance
-from ai_trace._growth import NOBODY, Growth, Problem, Said, key_of, shorten
-from ai_trace._header import begun
-from ai_trace._record import SessionHeader, StepRecord
+from ai_trace._growth import NOBODY, Growth, Said, key_of, shorten
+from ai_trace._header import SessionHeader, begun
+from ai_trace._problem import Problem
+from ai_trace._record import StepRecord
 from ai_trace._records import Records
 
 

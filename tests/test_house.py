@@ -62,7 +62,6 @@ FLOORS = {
     ],
     "words": [
         "_names",
-        "_ids",
         "_moments",
         "_remarks",
         "_header",
@@ -73,6 +72,7 @@ FLOORS = {
         "_problem",
         "typing",
         "_losses",
+        "_ids",
         "_tally",
         "_journal",
         "_binder",
@@ -174,6 +174,7 @@ FENCES = {
     "_copy",
     "_dispatch",
     "_draft",
+    "_ids",
     "_live_step",
     "_losses",
     "_outcome",

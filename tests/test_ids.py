@@ -106,6 +106,20 @@ def test_a_source_that_gives_no_ids(tmp_path: Path, given: object, cause: str) -
     } == tracer.health()
 
 
+def test_a_source_that_gives_the_id_of_an_open_step(tmp_path: Path) -> None:
+    """No step takes the id of one that is open: each has its line and its parent."""
+    with Tracer("agent", tmp_path, ids=WrongIds("0" * 16)) as tracer:
+        with step("outer"), step("inner"):
+            pass
+        with step("later"):
+            pass
+
+    inner, outer, later = read_file(tracer.path)
+    assert ("0" * 16, "0" * 16) == (outer["id"], later["id"])
+    assert (inner["parent_id"], inner["id"] != outer["id"]) == (outer["id"], True)
+    assert 1 == tracer.health()["ids"]["step_id replaced: of an open step"]
+
+
 def test_a_source_whose_ids_are_ids(tmp_path: Path) -> None:
     """The ids that a program gives are those in the file."""
     with Tracer("agent", tmp_path, ids=CountingIds()) as tracer:

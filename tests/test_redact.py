@@ -882,7 +882,7 @@ def test_no_name_is_missed_by_the_quick_look(name, number):
     """Whatever the name of a key says, the quick look at all keys sees it."""
     for key in (name, name.upper(), f"x_{name}"):
         assert Redaction().key_kind(f"{key}{number}", "8f3a9c2e") == "key"
-        assert not Redaction().are_plain({f"{key}{number}": "8f3a9c2e"})
+        assert not Redaction().are_plain({f"{key}{number}": "8f3a9c2e"}, set())
 
 
 @pytest.mark.parametrize(
@@ -1230,6 +1230,17 @@ def test_a_secret_that_straddles_the_limit(limit):
     wanted = "the key is [redacted:anthropic-key] ok" * 3
     assert wanted[:limit] == shown
     assert {"path": "$", "note": "truncated", "characters": len(text)} in notes
+
+
+def test_limits_of_tracers_with_one_redaction():
+    """A key that one tracer may show in full is cut to the limit of another."""
+    redaction, value = Redaction(), {"a_long_name": 1}
+    wide, narrow = (
+        Capture(Limits(string=limit), redaction) for limit in (100, len("a_long"))
+    )
+
+    assert '{"a_long_name":1}' == wide.plain(value)
+    assert narrow.plain(value) is None
 
 
 @pytest.mark.parametrize("start", [16_390, 16_480, 16_490])

@@ -16,7 +16,7 @@ from ai_trace._interruption import interrupts
 from ai_trace.sinks import _files, _system
 
 
-# Between two calls of a client, when the caches hold other things, a look takes 15 µs.
+# A look takes up to 15 µs, if the processor's caches hold other things by then.
 _LOOK_EVERY_SECONDS = 0.1
 _HERE = os.SEEK_CUR
 _ENDLESS = 1 << 62
@@ -30,10 +30,10 @@ class AppendFile:
 
     Before each line it makes sure that the descriptor is still its own: a program
     that closes all descriptors and opens a file of its own may get the same
-    number, and must never find our lines in it. The position of the descriptor
-    tells that for 0.2 µs. Ten times a second at most, the path is asked too, 1 to 15
-    µs: a file that was deleted or renamed takes lines like any other. The lines that it
-    has taken meanwhile stand in the renamed file, or are written again.
+    number, and must never find our lines in it. The descriptor's position tells that
+    in 0.2 µs. At most ten times a second the path is asked, too, in 1 to 15 µs: a file
+    that was deleted or renamed takes lines like any other. The lines that it has taken
+    meanwhile are in the renamed file, or are written again.
 
     Args:
         path: The file's path.
@@ -44,7 +44,7 @@ class AppendFile:
 
     Attributes:
         path: The file's path.
-        room: How many bytes it may have, for whoever writes to it.
+        room: How many bytes it may grow to; whoever writes to it sees to that.
         size: How many bytes it has, as far as is known: where the descriptor stands.
     """
 
@@ -63,7 +63,7 @@ class AppendFile:
 
     def __init__(self, path: Path, descriptor: int) -> None:
         self.path = path
-        # A path makes its text anew for each use: 1 µs.
+        # A path composes its text again for each use: 1 µs.
         self._name = os.fspath(path)
         self.room = _ENDLESS
         self._torn = self._goes = False
@@ -110,8 +110,8 @@ class AppendFile:
                 self.append(line)
                 self._look_at = monotonic() + _LOOK_EVERY_SECONDS
             return trouble
-        # As in ``append``: the call would take 0.1 µs. There is no torn line before
-        # this one, or the file would have been looked at.
+        # Written out as in ``append``: the call would take 0.1 µs. No torn line can be
+        # before this one: the file would have been looked at.
         size = len(line)
         try:
             written = _system.write(descriptor, line)
@@ -194,7 +194,7 @@ class AppendFile:
     # -- what others do to it ------------------------------------------------
 
     def look(self) -> str | None:
-        """Tell what ``append_if_sound`` would tell, whenever the last look was."""
+        """Look at once, and tell what ``append_if_sound`` would tell."""
         # In this order: what was seen before, and what was written up to where we
         # stand, can only have grown since.
         seen = self._seen
@@ -210,7 +210,7 @@ class AppendFile:
         self._seen, self.size = status.st_size, position
         if status.st_size >= max(seen, position):
             return None
-        # Else the next look would tell of the same once more.
+        # Otherwise the next look would report the same once more.
         self.size = _system.lseek(self._descriptor, 0, os.SEEK_END)
         return "truncated"
 
@@ -219,7 +219,7 @@ class AppendFile:
         Tell by one call, where ``look`` takes three, that nothing has happened.
 
         The file of our name has every byte that was written, and the descriptor stands
-        behind the last: lines that went elsewhere would be missing in it.
+        behind the last one: lines that went elsewhere would be missing in it.
         """
         if position == 0 or position != self.size:
             return False

@@ -26,7 +26,7 @@ class _DocumentSink:
     traces_nothing = True
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = _files.path_of(type(self).__name__, path)
+        self.path = self._first = _files.path_of(type(self).__name__, path)
         _files.make_directory(self.path.parent)
         try:
             _files.check_document(self.path)
@@ -38,6 +38,12 @@ class _DocumentSink:
     def on_finish(self, record: StepRecord) -> None:
         """Keep the record until the session ends."""
         self._records.append(record)
+
+    def after_fork(self) -> None:
+        """Leave the parent's document and records: the child has a file beside it."""
+        name = f"{self._first.stem}.p{os.getpid()}{self._first.suffix}"
+        self.path = self._first.with_name(name)
+        self._records = []
 
     def close(self) -> None:
         """
@@ -63,7 +69,8 @@ class JSONSink(_DocumentSink):
     Writes the session as one JSON document when the tracer closes.
 
     The records are kept in memory until then. For a session that may be long, or
-    die, use ``JSONLSink`` and ``Tracer.save()``.
+    die, use ``JSONLSink`` and ``Tracer.save()``. A forked child writes a document of
+    its own steps beside it, ``<stem>.p<pid>.json``.
 
     Args:
         path: The file; it is replaced as a whole, never left half written.
@@ -83,7 +90,8 @@ class MarkdownSink(_DocumentSink):
     Writes the session as a Markdown report when the tracer closes.
 
     The records are kept in memory until then. For a session that may be long, or
-    die, use ``JSONLSink`` and ``Tracer.save_markdown()``.
+    die, use ``JSONLSink`` and ``Tracer.save_markdown()``. A forked child writes a
+    document of its own steps beside it, ``<stem>.p<pid>.md``.
 
     Args:
         path: The file; it is replaced as a whole, never left half written.

@@ -21,7 +21,7 @@ from ai_trace.sinks import _system
 CREATE = os.O_CREAT | os.O_EXCL
 GO_ON = os.O_CREAT | getattr(os, "O_NONBLOCK", 0)
 
-# Read as well: what stands in a file that somebody deleted is read back from it.
+# Readable, too: the lines of a file that somebody deleted are read back from it.
 _APPEND = os.O_RDWR | os.O_APPEND
 _SAFELY = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 # Without it Windows writes two bytes for each newline.
@@ -33,8 +33,8 @@ _STALE_SECONDS = 3600.0
 _PAUSES = (0.05, 0.1)
 _BLOCK = 1 << 16
 _SLUG_BYTES = 80
-# Whatever of a session is there, its id is taken: of two files of one name a reader
-# would see one.
+# If any of these exists, the session's id is taken: of two files of one name a reader
+# would see only one.
 _TAKEN = (*SUFFIXES, *DOCUMENTS, *JOURNAL)
 
 
@@ -42,8 +42,8 @@ def slug(agent: str) -> str:
     """
     Return the agent's name as a safe part of a file name.
 
-    A name that has to be changed gets a short hash of the original, so that two
-    names never become one.
+    A name that has to be changed gets a short hash of the original, so that no two
+    names become one.
 
     Example:
         >>> slug("trading_agent")

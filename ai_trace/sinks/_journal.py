@@ -49,14 +49,14 @@ class Journal:
         self._header_line = b""
         self.open_steps: dict[str, OpenStep] = {}
         self._limit = _COMPACT_BYTES
-        # Whether what is open stands in both files together, in neither alone.
+        # Whether only both files together hold all that is open.
         self._is_split = False
         self._lock = threading.RLock()
-        # A signal's function may start a step in the middle of either.
+        # For signal handlers, which may start a step in the middle of either.
         self._is_being_created = False
         self._being_made_anew = threading.Lock()
 
-    # The next two end alike: one function for both would take 0.08 µs a line.
+    # The next two end alike: a function for both would take 0.08 µs a line.
     def start(self, step: OpenStep) -> None:
         """
         Note that a step has started.
@@ -64,8 +64,8 @@ class Journal:
         Raises:
             PartError: If that cannot be written.
         """
-        # First the list, then the file: whoever makes the journal anew meanwhile
-        # finds the step in the list.
+        # First the list, then the file: another thread that makes the journal anew in
+        # between finds the step in the list.
         self.open_steps[step.id] = step
         try:
             file = self._current
@@ -116,7 +116,7 @@ class Journal:
         """Make the journal with its first line, and the first start."""
         with self._lock:
             if self._current is None and first.outcome is not None:
-                # Its tracer was closed since it began to start, and so was this.
+                # Its tracer was closed while it started, and this with it.
                 self.open_steps.pop(first.id, None)
                 return
             if self._current is None and not self._files:
@@ -128,14 +128,14 @@ class Journal:
             file.append(first.start_line)
 
     def _create_with(self, header: SessionHeader) -> None:
-        # The header is the tracer's; a forked child is a process of its own.
+        # The header has the pid of the tracer's process; this may be a forked child.
         self._header_line = _journal.header_line(header._replace(pid=os.getpid()))
         self._is_being_created = True
         try:
             self._current = file = self._new_file(self._header_line)
         finally:
             self._is_being_created = False
-        # Others may have started meanwhile, and found no file to write to.
+        # Other steps may have started meanwhile, and found no file to write to.
         file.append(self._all_open())
 
     def _new_file(self, first_line: bytes = b"") -> AppendFile:
@@ -154,7 +154,7 @@ class Journal:
         """Write all that is open again, after somebody removed or cut the file."""
         with self._lock:
             file = self._current
-            # Without a file it was we who removed it: it was closed meanwhile.
+            # Without a file the journal was closed meanwhile: we removed it ourselves.
             if file is not None:
                 _regain(file)
                 file.append(self._all_lines() + line)
@@ -166,7 +166,7 @@ class Journal:
         try:
             with self._lock:
                 full = self._current
-                # Without a file it was closed meanwhile.
+                # Without a file the journal was closed meanwhile.
                 if full is not None:
                     self._change(full)
         finally:
@@ -174,7 +174,7 @@ class Journal:
 
     def _change(self, full: AppendFile) -> None:
         if self._is_split:
-            # The last change has failed: what it left in the other file goes now.
+            # The last change has failed: what it left in the other file is to go.
             full.append(self._all_lines())
             self._is_split = False
         if len(self._files) < len(self._paths):
@@ -223,7 +223,7 @@ class Journal:
         Raises:
             PartError: If it cannot be removed.
         """
-        # Whoever ends a step takes it out, and may not have come to that.
+        # Whoever ends a step takes it out, and may not have got that far.
         steps = list(self.open_steps.values()) if self._left else ()
         if not all(step.outcome for step in steps):
             return

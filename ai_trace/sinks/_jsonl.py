@@ -30,7 +30,7 @@ _INTERVAL_SECONDS = 1.0
 
 class Finished(Protocol):
     """
-    What has to be known of a step beside its line: a step tells, or its record.
+    What has to be known of a step besides its line; steps and records tell it.
     """
 
     @property
@@ -60,15 +60,15 @@ class JSONLSink:
 
     Args:
         path: The file; if it exists, the session is appended to it.
-        durability: What survives a power loss: ``cache``, what the system had
-            written back; ``interval``, each root step that has ended, with all that
-            ended inside it, and of a root that is open what ended before the last
-            sync, which the end of a step makes when the one before is a second old;
-            ``step``, every step. See the page on reliability.
+        durability: What survives a power loss. ``cache``: what the system has written
+            back by then. ``interval``: each root step that has ended, with all that
+            ended inside it, and of an open root what ended before the last sync; a
+            step that ends syncs when the last sync is a second old. ``step``: every
+            step. See the page on reliability.
         journal: Whether steps that have not finished are kept in a journal beside
             the file, so that a reader can tell where a killed process died.
         max_bytes: How large the file may grow before the session goes on in the next
-            of several parts, which read as one; by default without end. A line is
+            of several parts, which read as one; by default, without limit. A line is
             never cut: one that is longer has a part to itself.
 
     Raises:
@@ -131,7 +131,7 @@ class JSONLSink:
         self._needs_header = True
         self._journal = Journal(self._parts.first) if writing.journal else None
         if self._journal is not None:
-            # The journal is told itself: two calls a step less, 0.2 µs.
+            # The journal's own methods: two calls a step less, 0.2 µs.
             self.on_start = self._journal.start
             self.on_log = self._journal.log
             self.on_log_lost = self._journal.lose_log
@@ -177,7 +177,7 @@ class JSONLSink:
             self._sync(step)
 
     def _despair_of(self, exc: BaseException, file: AppendFile, line: bytes) -> str:
-        """Raise what came of a write, unless the line may be written once more."""
+        """Raise what went wrong with a write, unless the line may be written again."""
         if interrupts(exc):
             file.complete(line)
             raise exc
@@ -215,7 +215,7 @@ class JSONLSink:
                 self._journal.remove_left()
 
     def _look_before(self, line: bytes) -> None:
-        """See what others did to the file; what interrupts that follows the line."""
+        """See what others did to the file; if that is interrupted, write the line."""
         try:
             if self._file is not None:
                 self._recover(self._file.look())
@@ -244,8 +244,8 @@ class JSONLSink:
 
     def _append_dressed(self, file: AppendFile, line: bytes) -> None:
         line, lost, notes = self._dressed(line), self._lost, self._notes
-        # Before the write: a signal's function that traces inside of it says neither
-        # again. The header it does say, for its line may be the first.
+        # Before the write: a signal handler that traces in the middle of it must not
+        # say these again. The header it does say, since its line may come first.
         self._lost, self._notes = 0, []
         try:
             file.append(line)

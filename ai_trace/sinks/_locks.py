@@ -1,5 +1,5 @@
 """
-Locks on the files of a session, for whoever changes them while no tracer does.
+Locks on the files of a session, for those who change them while no tracer does.
 """
 
 from __future__ import annotations

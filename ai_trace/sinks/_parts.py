@@ -17,11 +17,10 @@ from ai_trace.sinks._append import AppendFile, make_file
 
 class Parts:
     """
-    Opens the next file where one is full.
+    Opens the files, the next one when one is full.
 
     Args:
-        first: The first file; where it and others are there, the last one is gone on
-            with.
+        first: The first file; if others exist, the last one is gone on with.
         max_bytes: How large each may grow; ``None`` for any size.
 
     Attributes:

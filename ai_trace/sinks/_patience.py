@@ -1,5 +1,5 @@
 """
-Calls that may take only so long: those of the program's own sinks, at its end.
+Calls that may take only so long: those of the program's own sinks as it ends.
 """
 
 from __future__ import annotations
@@ -69,9 +69,10 @@ def _alarm(seconds: float) -> Generator[None, None, None]:
             raise _TooLong
 
     rest = signal.setitimer(signal.ITIMER_REAL, 0)
-    signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN_SECONDS)
     try:
+        signal.signal(signal.SIGALRM, stop)
+        # The time may be up before this call returns.
+        signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN_SECONDS)
         yield
     finally:
         is_armed = False

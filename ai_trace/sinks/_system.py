@@ -90,12 +90,12 @@ def out_of_the_way(descriptor: int) -> int:
     except OSError:
         return descriptor
     if number < _HIGH:
-        # A file system for tests, whose descriptors the system knows nothing of.
+        # A file system of a test, whose descriptors the system does not know.
         return descriptor
     try:
         close(descriptor)
     except OSError as exc:
-        # Closed it is, whatever the system says of data that it could not keep.
+        # It is closed all the same, whatever the system says of data it could not keep.
         if _interruption.interrupts(exc):
             close(number)
             raise

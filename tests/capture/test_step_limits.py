@@ -107,6 +107,21 @@ def test_a_result_is_replaced_and_not_added(recorder_of):
     assert "notes" not in line
 
 
+def test_a_result_that_is_replaced_takes_its_notes_along(recorder_of):
+    """Notes speak of what is in the record, and those of other values have room."""
+    recording = recorder_of(limits=Limits(step_bytes=5_000))
+    with step("scan", api_key="k-1") as scan:
+        for _ in range(50):
+            scan.set_result({"api_key": "k-1", "other": object()})
+        scan.set_result("BUY").log(api_key="k-1")
+
+    line = recording.one("scan")
+    assert "BUY" == line["result"]
+    assert ["$.context.api_key", "$.logs[0].api_key"] == [
+        note["path"] for note in line["notes"]
+    ]
+
+
 @pytest.mark.parametrize("size", SIZES)
 def test_generators_are_within_the_bytes_of_a_step(recorder_of, size):
     """The items of a generator share the step with what its body logs meanwhile."""
@@ -184,3 +199,18 @@ def test_starts_are_bounded_too(tmp_path, size):
 
     assert 2 == len(seen)
     assert max(map(len, seen)) <= size
+
+
+def test_what_is_cut_of_meta_is_counted(tmp_path):
+    """A header has no notes: that something of meta is missing, health tells."""
+    meta = {"prompts": ["first", "second", "third"], "model": "m", "api_key": "k-1"}
+    limits = Limits(items=2)
+    with Tracer(
+        "agent", tmp_path, meta={"models": ["a", "b", "c"]}, limits=limits
+    ) as cut:
+        pass
+    with Tracer("agent", tmp_path, meta=meta) as whole:
+        pass
+
+    assert {"meta": {"truncated": 1}} == cut.health()
+    assert {} == whole.health()

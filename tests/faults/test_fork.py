@@ -17,6 +17,45 @@ from ai_trace import reading
 pytestmark = pytest.mark.timeout(60)
 
 
+def test_documents_of_a_child(tmp_path: Path) -> None:
+    """F37: a child that ends after its parent leaves the parent's documents alone."""
+    programs.run(
+        """
+        import os, sys
+        from ai_trace import JSONSink, MarkdownSink, Tracer, step
+
+        def steps(*names):
+            for name in names:
+                with step(name):
+                    pass
+
+        sinks = [JSONSink("run.json"), MarkdownSink("run.md")]
+        tracer = Tracer("agent", sinks=sinks).activate()
+        steps("before")
+        wait, go = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.read(wait, 1)
+            steps("in the child")
+            sys.exit()
+        steps("after")
+        tracer.close()
+        os.write(go, b"x")
+        os.waitpid(child, 0)
+        """,
+        cwd=tmp_path,
+    )
+
+    (child,) = tmp_path.glob("run.p*.json")
+    for path, names in {
+        tmp_path / "run.json": ["before", "after"],
+        child: ["in the child"],
+    }.items():
+        assert names == [line["name"] for line in json.loads(path.read_text())["steps"]]
+        page = path.with_suffix(".md").read_text()
+        assert [True, True] == [name in page for name in (names[0], names[-1])]
+
+
 def test_a_child_while_a_sink_is_busy(tmp_path: Path) -> None:
     """F37: a fork while another thread is inside a sink leaves the child unhindered."""
     done = programs.run(
@@ -426,7 +465,6 @@ def test_a_child_that_is_killed_is_named(tmp_path: Path) -> None:
                 with step("child"):
                     os.kill(os.getpid(), signal.SIGKILL)
             os.waitpid(child, 0)
-        print(child)
         """,
         cwd=tmp_path,
     )

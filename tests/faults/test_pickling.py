@@ -14,7 +14,7 @@ import pytest
 from faults import programs
 from recorded import read_directory
 
-from ai_trace import Tracer, reading, traced
+from ai_trace import MemorySink, Tracer, reading, traced
 
 
 POOL = """
@@ -69,7 +69,7 @@ def test_workers_that_are_ended_lose_nothing(tmp_path: Path) -> None:
     programs.run(
         """
         import multiprocessing
-        from ai_trace import Tracer, reading, traced
+        from ai_trace import MemorySink, Tracer, reading, traced
 
         @traced
         def decide(number):
@@ -156,3 +156,21 @@ def test_a_tracer_stays_in_its_process(tmp_path: Path) -> None:
     with Tracer("agent", tmp_path) as tracer:
         with pytest.raises(TypeError, match="Make a tracer in the other one"):
             pickle.dumps({"tracer": tracer})
+
+
+@pytest.mark.parametrize(
+    "again", [copy.copy, copy.deepcopy, lambda given: pickle.loads(pickle.dumps(given))]
+)
+def test_records_travel_as_well(tmp_path: Path, again: Any) -> None:
+    """F40: what a sink was given may be copied, and sent to another process."""
+    memory = MemorySink()
+    with Tracer("agent", tmp_path, meta={"model": "m"}, sinks=[memory]) as tracer:
+        with tracer.step("scan", symbol="BTC"):
+            pass
+
+    (given,) = memory.records
+    for record in (given, *tracer.steps):
+        other = again(record)
+        assert (record, record.header) == (other, other.header)
+        assert {"symbol": "BTC"} == other.context
+    assert [given] == again(memory).records

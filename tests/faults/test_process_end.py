@@ -5,6 +5,8 @@ The interpreter ends, or memory does: no noise, no waiting, no other exit status
 from __future__ import annotations
 
 import json
+import signal
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,8 @@ from faults import programs
 from recorded import read_directory
 
 from ai_trace import Tracer, reading, step
+from ai_trace._losses import LossError
+from ai_trace.sinks._patience import Patience
 
 
 def names(directory: Path) -> list[str]:
@@ -210,6 +214,52 @@ def test_a_sink_that_does_not_end(tmp_path: Path, stuck: str) -> None:
     assert counted.endswith(" 0")
     assert "the program ends" in counted
     assert told in ([], ["told close"]) if stuck == "on_finish" else told == []
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="the system has no alarm")
+def test_time_that_is_up_as_a_sink_is_called() -> None:
+    """F36: an alarm that goes off while it is being set leaves nothing behind it."""
+    before, timer = signal.getsignal(signal.SIGALRM), signal.ITIMER_REAL
+    rest = signal.getitimer(timer)
+    try:
+        for tenths in range(1, 300):
+            with suppress(LossError):
+                Patience(tenths * 1e-7).call(lambda: None)
+
+            assert before == signal.getsignal(signal.SIGALRM)
+            assert rest[1] == signal.getitimer(timer)[1]
+    finally:
+        signal.setitimer(timer, *rest)
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_a_sink_that_exits_at_the_end(tmp_path: Path) -> None:
+    """F36: a sink that ends the program as it ends keeps no other sink from its own."""
+    programs.run(
+        """
+        from ai_trace import JSONSink, Tracer
+
+        class Exiting:
+            def on_finish(self, record):
+                pass
+
+            def close(self):
+                raise SystemExit(5)
+
+        tracers = []
+        for name in ("first", "second"):
+            sinks = [Exiting(), JSONSink(f"{name}.json")]
+            tracers.append(Tracer(name, sinks=sinks))
+            tracers[-1].step(f"left open in {name}").start()
+        """,
+        cwd=tmp_path,
+    )
+
+    assert ["left open in first", "left open in second"] == names(tmp_path)
+    assert [] == list((tmp_path / "traces").glob("*.open*"))
+    assert ["first.json", "second.json"] == sorted(
+        path.name for path in tmp_path.glob("*.json")
+    )
 
 
 @pytest.mark.parametrize("broken", ["on_finish", "close"])

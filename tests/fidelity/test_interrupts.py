@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import json
 import signal
 import sys
 import threading
 
 import pytest
 
-from ai_trace import current_step, step, traced
+from ai_trace import JSONSink, Tracer, current_step, current_tracer, step, traced
 
 
 class Halt(KeyboardInterrupt):
@@ -23,6 +25,13 @@ INTERRUPTS = [
     pytest.param(lambda: SystemExit("fatal"), id="SystemExit with a text"),
     pytest.param(lambda: Halt(), id="own class"),
 ]
+
+
+@pytest.fixture(autouse=True)
+def _collected():
+    """Free what an interrupted loop left, which it logs: not inside another test."""
+    yield
+    gc.collect()
 
 
 @pytest.mark.parametrize("interrupt", [KeyboardInterrupt(), SystemExit(3)], ids=repr)
@@ -67,6 +76,83 @@ def test_exit_code_of_system_exit_is_kept(recording):
         stop()
 
     assert 3 == caught.value.code
+
+
+def test_interrupted_while_an_event_is_delivered_late(record):
+    """Ctrl-C as a sink is told of an earlier step costs the step that ends nothing."""
+    errors = [RecursionError(), KeyboardInterrupt()]
+
+    class Deep:
+        """
+        A sink of ours that has no room on the stack at first.
+        """
+
+        traces_nothing = True
+        told = ()
+
+        def on_finish(self, record):
+            """Take the record, if there is room."""
+            if errors:
+                raise errors.pop(0)
+            self.told += (record.name,)
+
+    sink = Deep()
+    with record(sinks=[sink]) as recording:
+        with pytest.raises(KeyboardInterrupt), step("outer"):
+            with step("inner"):
+                pass
+
+    assert ["inner", "outer"] == recording.names
+    assert ("outer",) == sink.told
+
+
+class Halting:
+    """
+    A sink that is interrupted once, in one of its methods.
+    """
+
+    def __init__(self, where):
+        self.where = where
+
+    def on_finish(self, record):
+        """Be interrupted here, perhaps."""
+        self.halt("on_finish")
+
+    def close(self):
+        """Be interrupted here, perhaps."""
+        self.halt("close")
+
+    def halt(self, where):
+        if where == self.where:
+            self.where = None
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("where", ["on_finish", "close"])
+def test_interrupted_while_a_tracer_is_closed(tmp_path, where):
+    """Ctrl-C goes on once all open steps have ended and all sinks are closed."""
+    sinks = [Halting(where), JSONSink(tmp_path / "run.json")]
+    tracer = Tracer("agent", tmp_path, sinks=sinks)
+    for name in ("first", "second", "third"):
+        tracer.step(name).start()
+
+    with pytest.raises(KeyboardInterrupt):
+        tracer.close()
+
+    assert ["first", "second", "third"] == [step.name for step in tracer.steps]
+    assert {"unfinished"} == {step.outcome for step in tracer.steps}
+    assert 3 == len(json.loads((tmp_path / "run.json").read_text())["steps"])
+    assert [] == list(tmp_path.glob("*.open"))
+
+
+def test_interrupted_at_the_end_of_a_block(tmp_path):
+    """Ctrl-C as a tracer's block ends leaves nothing current, be it never left."""
+    tracer = Tracer("agent", tmp_path, sinks=[Halting("close")])
+    with pytest.raises(KeyboardInterrupt):
+        with tracer:
+            tracer.step("never left").__enter__()
+
+    assert (None, None) == (current_step(), current_tracer())
 
 
 def test_real_interrupt_signal(recording):

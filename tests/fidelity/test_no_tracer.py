@@ -6,7 +6,15 @@ import asyncio
 
 import pytest
 
-from ai_trace import current_step, current_tracer, propagate, step, traced
+from ai_trace import (
+    JSONLSink,
+    Tracer,
+    current_step,
+    current_tracer,
+    propagate,
+    step,
+    traced,
+)
 from ai_trace.exceptions import TraceConfigError
 
 
@@ -189,6 +197,41 @@ def test_disabled_by_the_environment(run_script, tmp_path):
     assert not (tmp_path / "out").exists()
     assert plain.stdout.splitlines()[:-1] == disabled.stdout.splitlines()[:-1]
     assert "0" == disabled.stdout.splitlines()[-1]
+
+
+def test_disabled_tracers_tell_their_sinks_nothing(monkeypatch, tmp_path):
+    """With AI_TRACE_DISABLED=1 sinks are told of no step, and closed as ever."""
+    monkeypatch.setenv("AI_TRACE_DISABLED", "1")
+    told = []
+
+    class Telling:
+        """
+        A sink that notes what it is told.
+        """
+
+        def on_start(self, step):
+            """Note a start."""
+            told.append("start")
+
+        def on_log(self, step, entry):
+            """Note a log entry."""
+            told.append("log")
+
+        def on_finish(self, record):
+            """Note an end."""
+            told.append("finish")
+
+        def close(self):
+            """Note the close."""
+            told.append("close")
+
+    sinks = [Telling(), JSONLSink(tmp_path / "run.jsonl")]
+    with Tracer("agent", sinks=sinks), step("scan") as scan:
+        scan.log(signal=0.87)
+
+        assert ["run.jsonl"] == [path.name for path in tmp_path.iterdir()]
+    assert ["close"] == told
+    assert b"" == (tmp_path / "run.jsonl").read_bytes()
 
 
 HINT = """

@@ -332,6 +332,21 @@ def test_function_keeps_its_full_dotted_name(recording):
     assert f"{__name__}.Agent.decide" == recording.one("Agent.decide")["function"]
 
 
+@pytest.mark.parametrize("name", ["__qualname__", "__module__"])
+def test_a_function_whose_name_is_no_unicode(recording, name):
+    """Whatever a function is called, it runs and is recorded."""
+
+    def scan(symbol):
+        return symbol
+
+    setattr(scan, name, "half of a pair: \ud83d")
+
+    assert "BTC" == traced(scan)("BTC")
+
+    (line,) = recording.lines
+    assert "half of a pair: \\ud83d" in line["function"]
+
+
 def test_variable_arguments_keep_their_own_names(recording):
     """Starred parameters are recorded under their own names."""
 
