@@ -222,22 +222,45 @@ def finish_line(file: BinaryIO, offset: int, data: bytes) -> Line:
 
 def _pass_hole(file: BinaryIO) -> int:
     # A sparse file may have a hole of any size, which is read as zeros.
+    begin = file.tell()
+    return file.seek(_next_data(file, begin)) - begin
+
+
+def hole_before(file: BinaryIO, end: int) -> int:
+    """
+    Return where the hole of a sparse file begins that ends at an offset.
+
+    Args:
+        file: The open file.
+        end: The offset; it is returned if there is no hole, or no way to tell.
+    """
+    low, high = 0, end
+    while low < high:
+        middle = (low + high) // 2
+        if _next_data(file, middle) < end:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+def _next_data(file: BinaryIO, offset: int) -> int:
+    # The offset itself, unless it lies in a hole.
     seek_data = getattr(os, "SEEK_DATA", None)
     if seek_data is None or not isinstance(getattr(file, "raw", None), io.FileIO):
-        return 0
-    begin, descriptor = file.tell(), file.fileno()
-    # The file knows nothing of this: it has to find the descriptor where it was.
+        return offset
+    descriptor = file.fileno()
+    # The buffered file must not notice: its position has to stay what it was.
     before = os.lseek(descriptor, 0, os.SEEK_CUR)
     try:
-        end = os.lseek(descriptor, begin, seek_data)
+        return os.lseek(descriptor, offset, seek_data)
     except OSError as exc:
         from errno import ENXIO
 
-        # Nothing else follows.
-        end = os.fstat(descriptor).st_size if exc.errno == ENXIO else begin
-    os.lseek(descriptor, before, os.SEEK_SET)
-    file.seek(end)
-    return end - begin
+        # With this error, the hole reaches to the end of the file.
+        return os.fstat(descriptor).st_size if exc.errno == ENXIO else offset
+    finally:
+        os.lseek(descriptor, before, os.SEEK_SET)
 
 
 def decode(line: Line, header: SessionHeader) -> StepRecord | str:

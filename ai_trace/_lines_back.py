@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import BinaryIO
 
-from ai_trace._lines import LINE_LIMIT, Line, decode_all
+from ai_trace._lines import LINE_LIMIT, Line, decode_all, hole_before
 from ai_trace._problem import Problem, not_listed
 from ai_trace._record import SessionHeader, StepRecord
 
@@ -66,6 +66,8 @@ def read_lines_back(file: BinaryIO, end: int) -> Iterator[Line]:
         pieces.append(block[:stop])
         if end - start > LINE_LIMIT:
             del pieces[1:]
+            if not block.strip(b"\0"):
+                start = hole_before(file, start)
     if end > 0:
         yield _join(0, end, pieces)
 

@@ -352,6 +352,7 @@ def test_a_hole_is_not_read_through(tmp_path, behind):
 
     assert expected == numbers(steps)
     assert f"The line has {hole + len(behind)} bytes" in problem.what
+    assert expected == numbers(reading.tail(path, 2))
 
 
 @pytest.mark.parametrize("ended", [b"\n", b""])
