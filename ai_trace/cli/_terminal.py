@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from typing import TextIO
 
 
+_DIGITS = len(str(sys.maxsize))
+
+
 class OutputError(Exception):
     """
     Standard output takes no text; the message says why.
@@ -163,8 +166,9 @@ def _wants_colour(is_terminal: bool) -> bool:
 
 def _find_width(stream: TextIO, is_terminal: bool) -> int | None:
     columns = os.environ.get("COLUMNS", "")
-    if columns.isdecimal() and int(columns) > 0:
-        return int(columns)
+    if columns.isdecimal() and columns.strip("0"):
+        # Python refuses to read a number of thousands of digits.
+        return int(columns) if len(columns) < _DIGITS else None
     if not is_terminal:
         return None
     try:
