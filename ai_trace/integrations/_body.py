@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from functools import partial
 from typing import Any, Callable
 
@@ -20,6 +21,8 @@ from ai_trace.integrations._wire import Facts, Fold
 
 _MAX_BYTES = 16_777_216
 _PRELUDE = 12
+_BLANK_LINE = re.compile(rb"\r?\n\r?\n")
+_LONGEST_BLANK_LINE = len(b"\r\n\r\n")
 
 
 class WholeBody:
@@ -49,7 +52,7 @@ class WholeBody:
         whole = b"".join(self._pieces)
         try:
             response = json.loads(whole)
-        except ValueError:
+        except (ValueError, RecursionError):
             response = whole.decode("utf-8", "replace")
         return self._call.read(response) if whole else {}
 
@@ -61,15 +64,20 @@ class EventBody:
 
     def __init__(self, fold: Fold) -> None:
         self._fold = fold
-        self._rest = b""
+        self._rest = bytearray()
         self.is_whole = False
 
     def add(self, piece: bytes) -> bool:
         """Take a piece of the body; return whether the model says something in it."""
-        *events, self._rest = (
-            (self._rest + piece).replace(b"\r\n", b"\n").split(b"\n\n")
-        )
-        spoke = [self._take(event) for event in events]
+        # An event may be long: what came earlier is not searched again.
+        unsearched = max(0, len(self._rest) - _LONGEST_BLANK_LINE + 1)
+        self._rest += piece
+        ends = [gap.end() for gap in _BLANK_LINE.finditer(self._rest, unsearched)]
+        if not ends:
+            return False
+        whole = bytes(self._rest[: ends[-1]])
+        del self._rest[: ends[-1]]
+        spoke = [self._take(event) for event in _BLANK_LINE.split(whole)]
         return any(spoke)
 
     def _take(self, event: bytes) -> bool:
@@ -107,16 +115,16 @@ class FramesBody(EventBody):
                 int.from_bytes(self._rest[i : i + 4], "big") for i in (0, 4)
             )
             if not _PRELUDE < size <= _MAX_BYTES:
-                # No frames: it is not for us to say what else.
-                self._rest = b""
+                # These are no frames; what they are is not ours to say.
+                self._rest.clear()
             if len(self._rest) < size:
                 break
             payload = self._rest[_PRELUDE + of_headers : size - 4]
-            self._rest = self._rest[size:]
+            del self._rest[:size]
             spoke |= self._take_payload(payload)
         return spoke
 
-    def _take_payload(self, payload: bytes) -> bool:
+    def _take_payload(self, payload: bytearray) -> bool:
         try:
             event = base64.b64decode(json.loads(payload)["bytes"])
         except (ValueError, KeyError, TypeError):

@@ -179,6 +179,22 @@ def test_events_as_lines(server: LlmServer, client: openai.OpenAI) -> None:
     assert ("ok", "Paris.") == (only(steps).outcome, text_of(steps[0]))
 
 
+@pytest.mark.parametrize("kind", ["text/event-stream", AMAZON])
+def test_long_events(server: LlmServer, claude: anthropic.Anthropic, kind: str) -> None:
+    """A long event is looked through once, however small the pieces that it comes in."""
+    said = "Paris. " * 1_000_000
+    events = message_events(*text_events(said))
+    body = message_stream(said).pieces if kind != AMAZON else map(frame, events)
+    server.will(Reply(200, {"content-type": kind}, (b"".join(body),)))
+    call = claude.messages.with_streaming_response.create
+    with capture() as steps, call(**ASKED_CLAUDE, stream=True) as given:
+        for _ in given.iter_bytes(512):
+            pass
+
+    assert "ok" == only(steps).outcome
+    assert text_of(steps[0]).startswith("Paris. Paris.")
+
+
 def test_left(server: LlmServer, client: openai.OpenAI) -> None:
     """A body that is not read to its end is closed, with what had come."""
     server.will(chat_stream("Par", "is."))
