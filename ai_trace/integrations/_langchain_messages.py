@@ -46,20 +46,16 @@ def is_message(value: Any) -> bool:
 
 def readable(value: Any) -> Any:
     """Return what went into or came out of a run, with messages in the common shape."""
-    return _readable(without_media(value))
+    return without_media(value, _read)
 
 
-def _readable(value: Any) -> Any:
+def _read(value: Any, within: Callable[[Any], Any]) -> Any:
     if is_message(value):
         return message_of(value)
-    if type(value) is dict:
-        return {key: _readable(one) for key, one in value.items()}
-    if type(value) in (list, tuple):
-        return [_readable(one) for one in value]
     held = _held_by(value)
     if held is None:
         return value
-    return {name: readable(one) for name, one in held.items()}
+    return {name: within(one) for name, one in held.items()}
 
 
 def _held_by(value: Any) -> Facts | None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import binascii
 import hashlib
-from typing import Any
+from typing import Any, Callable
 
 from ai_trace.integrations._fields import plain, plain_within
 from ai_trace.integrations._messages import Part
@@ -147,33 +147,63 @@ def beside(facts: dict[str, Any], known: frozenset[str]) -> dict[str, Any]:
 _SIZED = (list, dict, str)
 
 
-def without_media(value: Any, depth: int = 0) -> Any:
+Read = Callable[[Any, Callable[[Any], Any]], Any]
+"""Takes an object, and what is to be called with each value that it holds."""
+
+_CONTAINERS = (dict, list, tuple)
+# The values stand beside what was made of them: their ids hold while they live.
+_Made = dict[int, tuple[Any, Any]]
+
+
+def without_media(
+    value: Any, read: Read | None = None, depth: int = 0, made: _Made | None = None
+) -> Any:
     """
     Return JSON of an unknown shape with parts in the place of media.
 
     Args:
-        value: The JSON; what is no dictionary, list or text stays as it is.
-        depth: How deep it lies in what was given.
+        value: The JSON.
+        read: Makes JSON of anything that is none; without it, that stays as it is.
+        depth: How deep the value lies in what was given.
+        made: What became of the values around it and before it. Values may hold one
+            another in many ways, and to go all of them would never end.
     """
     kind = type(value)
     if kind is str:
         return from_url("", value) if _is_data_url(value) else value
-    if depth > _MAX_DEPTH:
+    if depth > _MAX_DEPTH or (read is None and kind not in _CONTAINERS):
         return value
+    made = {} if made is None else made
+    known = made.get(id(value))
+    if known is not None:
+        return known[1]
     if kind is dict:
-        return _without_media(value, depth + 1)
+        return _without_media(value, read, depth + 1, made)
     if kind is list or kind is tuple:
-        return [without_media(one, depth + 1) for one in value]
-    return value
+        rows: list[Any] = []
+        made[id(value)] = value, rows
+        rows += [without_media(one, read, depth + 1, made) for one in value]
+        return rows
+    if read is None:
+        return value
+    found = read(value, lambda one: without_media(one, read, depth + 1, made))
+    if found is not value:
+        made[id(value)] = value, found
+    return found
 
 
-def _without_media(given: dict[Any, Any], depth: int) -> Any:
+def _without_media(
+    given: dict[Any, Any], read: Read | None, depth: int, made_of: _Made
+) -> Any:
     data, kind = given.get("data"), given.get("type")
     if type(data) is str and kind != "text":
         mime_type = _mime_type_beside(given)
         if mime_type is not None:
             return blob(modality_of(mime_type), mime_type, data)
-    made = {key: without_media(one, depth) for key, one in given.items()}
+    made: dict[Any, Any] = {}
+    made_of[id(given)] = given, made
+    for key, one in given.items():
+        made[key] = without_media(one, read, depth, made_of)
     for key, modality in _INLINE.items():
         if type(made.get(key)) is str:
             made[key] = blob(modality, None, made[key])

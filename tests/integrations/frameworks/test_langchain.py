@@ -346,6 +346,20 @@ def test_media_anywhere() -> None:
     assert blob["parts"][0]["sha256"] in str(found["messages"])
 
 
+def test_a_state_that_leads_back_to_itself() -> None:
+    """A state is recorded whose parts hold one another, and what they are part of."""
+    nodes: list[dict[str, Any]] = [{"seen": HumanMessage("Buy?")} for _ in range(60)]
+    for one, other in zip(nodes, nodes[1:]):
+        one["next"], other["before"] = other, one
+    hooks, run_id = LangChainSteps(), uuid4()
+    with capture() as steps:
+        hooks.on_chain_start({}, {"first": nodes[0]}, run_id=run_id)
+        hooks.on_chain_end({}, run_id=run_id)
+
+    assert {} == steps.tracer.health()
+    assert "Buy?" in str(steps[0].context["input"]["first"]["seen"])
+
+
 def test_nothing_is_kept() -> None:
     """After ten thousand runs nothing of them is left."""
     hooks = LangChainSteps()
