@@ -181,10 +181,10 @@ def test_events_as_lines(server: LlmServer, client: openai.OpenAI) -> None:
 
 @pytest.mark.parametrize("kind", ["text/event-stream", AMAZON])
 def test_long_events(server: LlmServer, claude: anthropic.Anthropic, kind: str) -> None:
-    """A long event is looked through once, however small the pieces that it comes in."""
-    said = "Paris. " * 1_000_000
-    events = message_events(*text_events(said))
-    body = message_stream(said).pieces if kind != AMAZON else map(frame, events)
+    """A long event is searched once, however small the pieces that it comes in."""
+    told = "Paris. " * 1_000_000
+    events = message_events(*text_events(told))
+    body = message_stream(told).pieces if kind != AMAZON else map(frame, events)
     server.will(Reply(200, {"content-type": kind}, (b"".join(body),)))
     call = claude.messages.with_streaming_response.create
     with capture() as steps, call(**ASKED_CLAUDE, stream=True) as given:
