@@ -20,7 +20,6 @@ from ai_trace._files import (
 from ai_trace._header import newer
 from ai_trace._lines import (
     LINE_LIMIT,
-    PACKINGS,
     Line,
     decode_all,
     finish_line,
@@ -28,6 +27,7 @@ from ai_trace._lines import (
     read_short,
     strip_bom,
 )
+from ai_trace._names import PACKINGS
 from ai_trace._problem import Problem, not_listed
 from ai_trace._record import StepRecord, TraceLineError, decode_line
 

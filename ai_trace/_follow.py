@@ -23,13 +23,13 @@ from ai_trace._files import (
 )
 from ai_trace._lines import (
     LINE_LIMIT,
-    PACKINGS,
     Line,
     decode_all,
     open_anywhere,
     read_lines,
 )
 from ai_trace._lines_back import Choice, read_last, read_lines_back
+from ai_trace._names import PACKINGS
 from ai_trace._open_steps import Journals
 from ai_trace._parts import by_process, place_of
 from ai_trace._problem import in_file

@@ -161,14 +161,25 @@ def _match_header(
         raise _ambiguous(wanted, [info.stem for info in near], _MORE)
     if near:
         return near[0]
+    raise _no_match(infos, stem, wanted, directory)
+
+
+def _no_match(
+    infos: list[SessionInfo], stem: str, wanted: str, directory: PathLike
+) -> TraceReadError:
     if _is_directory(wanted):
-        raise TraceReadError(_is_directory(wanted))
+        return TraceReadError(_is_directory(wanted))
     if os.path.lexists(wanted):
-        # It is there, and is no file: a pipe, a device, or a link to nothing.
+        # It exists but is not a file: a pipe, a device, or a link to nothing.
         _refuse(wanted)
     document = _document_alone(directory, wanted)
-    if document is not None:
-        raise document
+    return document or TraceReadError(_no_session(infos, stem, wanted, directory))
+
+
+def _no_session(
+    infos: list[SessionInfo], stem: str, wanted: str, directory: PathLike
+) -> str:
+    # Loaded after a mistake only.
     import difflib
 
     msg = f"There is no session {wanted!r} in {os.fspath(directory)}."
@@ -180,10 +191,8 @@ def _match_header(
     known = [*names[:_LIKELY], *called]
     close = difflib.get_close_matches(stem, known, n=1, cutoff=0.5)
     if close:
-        msg += f" Did you mean {called.get(close[0], close[0])}?"
-    else:
-        msg += f" The newest are {_listed(names)}."
-    raise TraceReadError(msg)
+        return f"{msg} Did you mean {called.get(close[0], close[0])}?"
+    return f"{msg} The newest are {_listed(names)}."
 
 
 def _ambiguous(wanted: str, names: list[str], way_out: str) -> TraceReadError:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from ai_trace._files import header_for
 from ai_trace._line_store import LineStore
-from ai_trace._lines import PACKINGS, Line, decode_all, open_file
+from ai_trace._lines import Line, decode_all, open_file
 from ai_trace._lines_back import read_lines_back
+from ai_trace._names import PACKINGS
 from ai_trace._open_steps import Journals
 from ai_trace._parts import by_process
 from ai_trace._problem import Problem

@@ -491,4 +491,4 @@ class TestList:
         done = run("list", cwd=traces)
 
         assert "6" == done.stdout.splitlines()[1].split()[6]
-        assert "has 1 problem," in done.stderr
+        assert "has 1 problem;" in done.stderr

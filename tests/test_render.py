@@ -242,15 +242,12 @@ def test_hostile_text_stays_in_its_place(hostile, full):
         "notes": [{"path": hostile, "note": hostile}],
     }
     steps = [record(0, id=hostile, **more), record(1, name="last")]
-    problems = [Problem("line 1", hostile)]
     session = fold(
         [*steps, record(2, parent_id=f"no {hostile}")],
         header(agent=hostile, session_id=hostile, meta={hostile: hostile}),
-        problems=problems,
     )
 
     shown = lines(session, full=full)
-    shown += text.problems(session, PLAIN)
     shown += text.step(steps[0], PLAIN, full=full)
     shown += stats.table(stats.collect([session.steps]), PLAIN)
 
@@ -408,13 +405,6 @@ def test_chosen_steps_beside_a_number_of_none():
     lines = text.tree(session, PLAIN, only=lambda step: step.outcome == "error")
 
     assert "step 2" in list(lines)[-1]
-
-
-def test_problems_are_lines(session):
-    """Each problem is a line that begins with its place."""
-    assert [
-        f"step {step_id(9)}: It is the parent of others and not in this file."
-    ] == list(text.problems(session, PLAIN))
 
 
 # --- values ------------------------------------------------------------------------

@@ -7,16 +7,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from ai_trace.cli._words import CLOSED_PIPE as CLOSED_PIPE
-from ai_trace.cli._words import FOUND as FOUND
-from ai_trace.cli._words import NOT_WHOLE as NOT_WHOLE
-from ai_trace.cli._words import NOTHING_FOUND as NOTHING_FOUND
-from ai_trace.cli._words import STOPPED as STOPPED
-from ai_trace.cli._words import USAGE as USAGE
-from ai_trace.cli._words import Answered as Answered
-from ai_trace.cli._words import UsageError as UsageError
-from ai_trace.cli._words import default_dir as default_dir
-from ai_trace.cli._words import did_you_mean as did_you_mean
+from ai_trace.cli._words import Answered, UsageError, did_you_mean
 
 
 # Known to type checkers by this name; to load typing takes as long as argparse.

@@ -6,17 +6,19 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 
-from ai_trace.cli._arguments import FOUND, NOTHING_FOUND, add_json
+from ai_trace.cli._arguments import add_json
 from ai_trace.cli._hindered import is_free
 from ai_trace.cli._moment import FORMS, moment
 from ai_trace.cli._terminal import Terminal
 from ai_trace.cli._unfinished import remove_unfinished
+from ai_trace.cli._words import FOUND, NOTHING_FOUND
 from ai_trace.exceptions import TraceError
 from ai_trace.housekeeping import Stored, compress, compressible, survey
 from ai_trace.render import json
 from ai_trace.render._escape import term
-from ai_trace.render._values import size
+from ai_trace.render._values import counted, size
 
 
 DESCRIPTION = """\
@@ -62,22 +64,27 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
     sessions = list(compressible(survey(options.dir), before=options.older_than))[::-1]
     if options.dry_run:
         sessions = [session for session in sessions if is_free(session, terminal)]
-    total = size(sum(session.size for session in sessions))
-    count = "1 session" if len(sessions) == 1 else f"{len(sessions)} sessions"
-    verb = "would be" if options.dry_run else "will be"
     if not options.json:
-        said = f"{count} of {total} in {options.dir} {verb} compressed."
-        nothing = f"No session in {options.dir} is to be compressed."
-        terminal.write(term(said if sessions else nothing))
-    if options.dry_run:
-        return _report([session.stem for session in sessions], 0, options, terminal)
-    return _carry_out(sessions, options, terminal)
+        terminal.write(term(_plan(sessions, options)))
+    saved, done, status = 0, [session.stem for session in sessions], FOUND
+    if not options.dry_run:
+        saved, done = _carry_out(sessions, terminal)
+        status = FOUND if len(done) == len(sessions) else NOTHING_FOUND
+    _report(done, saved, options, terminal)
+    return status
 
 
-def _carry_out(
-    sessions: list[Stored], options: argparse.Namespace, terminal: Terminal
-) -> int:
-    status, saved, done = FOUND, 0, []
+def _plan(sessions: Sequence[Stored], options: argparse.Namespace) -> str:
+    if not sessions:
+        return f"No session in {options.dir} is to be compressed."
+    total = size(sum(session.size for session in sessions))
+    verb = "would be" if options.dry_run else "will be"
+    count = counted(len(sessions), "session")
+    return f"{count} of {total} in {options.dir} {verb} compressed."
+
+
+def _carry_out(sessions: Sequence[Stored], terminal: Terminal) -> tuple[int, list[str]]:
+    saved, done = 0, []
     for number, session in enumerate(sessions, 1):
         _show(f"{number} of {len(sessions)}: {session.stem}")
         try:
@@ -86,10 +93,8 @@ def _carry_out(
         except TraceError as exc:
             _show("")
             terminal.complain(str(exc))
-            status = NOTHING_FOUND
     _show("")
-    _report(done, saved, options, terminal)
-    return status
+    return saved, done
 
 
 def _show(progress: str) -> None:
@@ -100,12 +105,12 @@ def _show(progress: str) -> None:
 
 
 def _report(
-    done: list[str], saved: int, options: argparse.Namespace, terminal: Terminal
-) -> int:
+    done: Sequence[str], saved: int, options: argparse.Namespace, terminal: Terminal
+) -> None:
     if options.dry_run and not options.json:
         terminal.write_all(f"  {term(stem)}" for stem in done)
     elif done and not options.json:
-        count = "1 session" if len(done) == 1 else f"{len(done)} sessions"
+        count = counted(len(done), "session")
         terminal.write(f"{count} compressed, {size(saved)} less.")
     unfinished = remove_unfinished(options, terminal)
     if options.json:
@@ -116,4 +121,3 @@ def _report(
             "dry_run": options.dry_run,
         }
         terminal.write(json.encode(result, indent=2))
-    return FOUND

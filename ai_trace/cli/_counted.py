@@ -9,6 +9,7 @@ from ai_trace._parts import id_in
 from ai_trace._problem import Problem
 from ai_trace._walk import WORTH_A_LOOK, Walk, worth_a_look
 from ai_trace.exceptions import TraceReadError
+from ai_trace.render._values import counted
 
 
 # Known to type checkers by this name; what is not loaded makes a list quicker.
@@ -194,10 +195,9 @@ def _count(session: Counted, size: int, terminal: Terminal) -> None:
         session.is_readable = False
         terminal.complain(str(exc))
     if session.problems:
-        plural = "" if session.problems == 1 else "s"
+        problems = counted(session.problems, "problem")
         terminal.complain(
-            f"{session.info.files[0]} has {session.problems} problem{plural}, "
-            "named by 'ai-trace view'."
+            f"{session.info.files[0]} has {problems}; 'ai-trace view' names them."
         )
 
 

@@ -8,9 +8,10 @@ import argparse
 import shlex
 
 from ai_trace import demo, reading
-from ai_trace.cli._arguments import FOUND, add_json, default_dir
+from ai_trace.cli._arguments import add_json
 from ai_trace.cli._style import fitting
 from ai_trace.cli._terminal import Terminal
+from ai_trace.cli._words import FOUND, default_dir
 from ai_trace.exceptions import TraceError
 from ai_trace.render import json, text
 from ai_trace.render._escape import term

@@ -8,10 +8,11 @@ import argparse
 from collections.abc import Iterator
 
 from ai_trace import reading
-from ai_trace.cli._arguments import FOUND, NOT_WHOLE, add_json
+from ai_trace.cli._arguments import add_json
 from ai_trace.cli._sessions import add_session
 from ai_trace.cli._style import fitting
 from ai_trace.cli._terminal import Terminal
+from ai_trace.cli._words import FOUND, NOT_WHOLE
 from ai_trace.diagnosis import BAD, GOOD, Diagnosis, Finding, examine
 from ai_trace.render import json
 from ai_trace.render._style import Span, Style

@@ -122,7 +122,7 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
     if limit and not (options.n or options.json):
         rest = 0 if wanted else len(found) - limit
         if rest > 0:
-            terminal.write(f"{rest} older ones: ai-trace list --all")
+            terminal.write(f"{rest:,} older ones: ai-trace list --all")
         elif older > 0:
             terminal.write("There are older ones that match: add --all.")
     return FOUND

@@ -8,13 +8,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from ai_trace.cli._arguments import (
-    FOUND,
-    NOTHING_FOUND,
-    UsageError,
-    add_json,
-    positive,
-)
+from ai_trace.cli._arguments import add_json, positive
 from ai_trace.cli._bytes import FORMS as SIZES
 from ai_trace.cli._bytes import number_of_bytes
 from ai_trace.cli._hindered import is_free
@@ -22,11 +16,12 @@ from ai_trace.cli._moment import FORMS as MOMENTS
 from ai_trace.cli._moment import moment
 from ai_trace.cli._terminal import Terminal
 from ai_trace.cli._unfinished import remove_unfinished
+from ai_trace.cli._words import FOUND, NOTHING_FOUND, UsageError
 from ai_trace.exceptions import TraceError
 from ai_trace.housekeeping import Stored, delete, prunable, survey
 from ai_trace.render import json
 from ai_trace.render._escape import term
-from ai_trace.render._values import size
+from ai_trace.render._values import counted, size
 
 
 DESCRIPTION = """\
@@ -88,23 +83,8 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
     Returns:
         The exit status.
     """
-    if (
-        options.older_than is None
-        and not options.keep_last
-        and options.max_size is None
-    ):
-        msg = (
-            "Say which sessions may go: --older-than 30d, --max-size 5GB or "
-            "--keep-last 100. See ai-trace prune --help."
-        )
-        raise UsageError(msg)
     is_asked = not (options.yes or options.dry_run)
-    if is_asked and not _can_ask(options):
-        msg = (
-            "There is nobody to ask here, so nothing was deleted: --yes deletes "
-            "without asking, --dry-run says what would go."
-        )
-        raise UsageError(msg)
+    _check(options, is_asked=is_asked)
     stored = survey(options.dir)
     chosen = prunable(
         stored,
@@ -123,6 +103,22 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
     return _carry_out(chosen, options, terminal)
 
 
+def _check(options: argparse.Namespace, *, is_asked: bool) -> None:
+    choices = (options.older_than, options.keep_last, options.max_size)
+    if all(choice is None for choice in choices):
+        msg = (
+            "Say which sessions may go: --older-than 30d, --max-size 5GB or "
+            "--keep-last 100. See ai-trace prune --help."
+        )
+        raise UsageError(msg)
+    if is_asked and not _can_ask(options):
+        msg = (
+            "There is nobody to ask here, so nothing was deleted: --yes deletes "
+            "without asking, --dry-run says what would go."
+        )
+        raise UsageError(msg)
+
+
 def _complain_of_size(
     stored: Sequence[Stored], chosen: Choice, most: int | None, terminal: Terminal
 ) -> None:
@@ -139,17 +135,13 @@ def _plan(chosen: Choice, options: argparse.Namespace) -> list[str]:
     if not chosen:
         return [term(f"No session in {options.dir} is to go.")]
     total = size(sum(session.size for session, _ in chosen))
-    count = _count(len(chosen))
+    count = counted(len(chosen), "session")
     verb = "would be deleted" if options.dry_run else "will be deleted"
     lines = [f"{count} in {options.dir} {verb}, {total}:"]
     lines += [
         f"  {session.stem}  {size(session.size)}  ({why})" for session, why in chosen
     ]
     return [term(line) for line in lines]
-
-
-def _count(number: int) -> str:
-    return "1 session" if number == 1 else f"{number} sessions"
 
 
 def _can_ask(options: argparse.Namespace) -> bool:
@@ -178,7 +170,7 @@ def _carry_out(chosen: Choice, options: argparse.Namespace, terminal: Terminal) 
             status = NOTHING_FOUND
     if deleted and not options.json:
         freed = sum(session.size for session in deleted)
-        terminal.write(f"{_count(len(deleted))} deleted, {size(freed)}.")
+        terminal.write(f"{counted(len(deleted), 'session')} deleted, {size(freed)}.")
     unfinished = remove_unfinished(options, terminal)
     if options.json:
         shown = [session for session, _ in chosen] if options.dry_run else deleted

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ai_trace._parts import session_stem
-from ai_trace.cli._arguments import FOUND, UsageError, add_json
+from ai_trace.cli._arguments import add_json
 from ai_trace.cli._sessions import add_session, read_session
 from ai_trace.cli._terminal import Terminal
+from ai_trace.cli._words import FOUND, UsageError
 from ai_trace.exceptions import TraceError
 from ai_trace.render import json, markdown
 from ai_trace.render._escape import term

@@ -78,12 +78,8 @@ def add_session(parser: argparse.ArgumentParser) -> None:
     Args:
         parser: The parser of a verb.
     """
-    parser.add_argument(
-        "session",
-        nargs="?",
-        metavar="SESSION",
-        help=f"{_NAMES} (default: the newest)",
-    )
+    help_ = f"{_NAMES} (default: the newest)"
+    parser.add_argument("session", nargs="?", metavar="SESSION", help=help_)
 
 
 def add_sessions(parser: argparse.ArgumentParser) -> None:
@@ -93,12 +89,8 @@ def add_sessions(parser: argparse.ArgumentParser) -> None:
     Args:
         parser: The parser of a verb.
     """
-    parser.add_argument(
-        "sessions",
-        nargs="*",
-        metavar="SESSION",
-        help=f"{_NAMES} (default: all)",
-    )
+    help_ = f"{_NAMES} (default: all)"
+    parser.add_argument("sessions", nargs="*", metavar="SESSION", help=help_)
 
 
 def add_agent(parser: argparse.ArgumentParser) -> None:

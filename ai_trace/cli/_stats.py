@@ -15,12 +15,13 @@ from ai_trace import reading
 from ai_trace._glance import Glance
 from ai_trace._meant import resolve
 from ai_trace._tree import Problem
-from ai_trace.cli._arguments import FOUND, NOTHING_FOUND, UsageError, add_json
+from ai_trace.cli._arguments import add_json
 from ai_trace.cli._criteria import add_names, add_outcomes, add_times
 from ai_trace.cli._selection import Selection, meant_kind
 from ai_trace.cli._sessions import add_agent, add_sessions, find_sessions
 from ai_trace.cli._style import fitting
 from ai_trace.cli._terminal import Terminal
+from ai_trace.cli._words import FOUND, NOTHING_FOUND, UsageError
 from ai_trace.exceptions import TraceReadError
 from ai_trace.reading import SessionInfo
 from ai_trace.render import json, stats

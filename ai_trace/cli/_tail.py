@@ -15,18 +15,14 @@ from ai_trace import reading
 from ai_trace._header import SessionHeader, newer
 from ai_trace._record import StepRecord
 from ai_trace._tree import Problem, Writer
-from ai_trace.cli._arguments import (
-    FOUND,
-    NOTHING_FOUND,
-    add_json,
-    count,
-)
+from ai_trace.cli._arguments import add_json, count
 from ai_trace.cli._criteria import add_selection
 from ai_trace.cli._selection import Selection
 from ai_trace.cli._sessions import add_session
 from ai_trace.cli._status_line import StatusLine
 from ai_trace.cli._style import fitting
 from ai_trace.cli._terminal import Terminal
+from ai_trace.cli._words import FOUND, NOTHING_FOUND
 from ai_trace.exceptions import TraceReadError
 from ai_trace.render import json, text
 from ai_trace.render._style import Style

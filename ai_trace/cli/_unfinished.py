@@ -8,7 +8,7 @@ import argparse
 from pathlib import Path
 
 from ai_trace.cli._terminal import Terminal
-from ai_trace.render._values import size
+from ai_trace.render._values import counted, size
 from ai_trace.sinks import _files
 
 
@@ -26,7 +26,7 @@ def remove_unfinished(options: argparse.Namespace, terminal: Terminal) -> list[s
     """
     gone = _files.sweep(Path(options.dir), remove=not options.dry_run)
     if gone and not options.json:
-        count = "1 file" if len(gone) == 1 else f"{len(gone)} files"
+        count = counted(len(gone), "file")
         was = "was" if len(gone) == 1 else "were"
         verb = "would be removed" if options.dry_run else "removed"
         total = size(sum(gone.values()))

@@ -15,19 +15,13 @@ from ai_trace._meant import resolve
 from ai_trace._record import StepRecord
 from ai_trace._tree import Session
 from ai_trace._unfolding import ContradictionError, Step, Unfolding
-from ai_trace.cli._arguments import (
-    FOUND,
-    NOTHING_FOUND,
-    UsageError,
-    add_json,
-    positive,
-)
+from ai_trace.cli._arguments import add_json, positive
 from ai_trace.cli._criteria import add_selection
 from ai_trace.cli._selection import Selection, is_named, meant_kind
 from ai_trace.cli._sessions import add_session, name_damage, read_found
 from ai_trace.cli._style import fitting
 from ai_trace.cli._terminal import Terminal
-from ai_trace.cli._words import did_you_mean
+from ai_trace.cli._words import FOUND, NOTHING_FOUND, UsageError, did_you_mean
 from ai_trace.exceptions import TraceReadError
 from ai_trace.render import chat, json, text
 

@@ -222,13 +222,13 @@ def _give_up_on_the_oldest() -> None:
     """
     End what was begun long ago: streams that nobody read to their end.
 
-    LiteLLM tells nothing of them, and a service must not grow by them.
+    LiteLLM says nothing about them, and they must not make a service grow.
     """
     while len(_open) >= _MAX_OPEN:
-        for key in list(_open)[:1]:
-            step = _open.pop(key, None)
-            if step is not None:
-                step.end("closed")
+        oldest = next(iter(_open.keys()), None)
+        step = None if oldest is None else _open.pop(oldest, None)
+        if step is not None:
+            step.end("closed")
 
 
 def _kind_of_call(call: Facts) -> str:

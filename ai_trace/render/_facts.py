@@ -16,6 +16,7 @@ from ai_trace.render._style import Span, Style
 from ai_trace.render._used import cost, tokens, used
 from ai_trace.render._values import (
     brief_fields,
+    counted,
     duration,
     local_time,
 )
@@ -125,12 +126,12 @@ def _meta(header: SessionHeader, style: Style) -> Iterator[str]:
 
 
 def _outcomes(outcomes: Mapping[str, int]) -> str:
-    total = sum(outcomes.values())
+    total = counted(sum(outcomes.values()), "step")
     commonest = sorted(outcomes.items(), key=lambda item: -item[1])
-    each = ", ".join(f"{count} {outcome}" for outcome, count in commonest)
-    return f"{total} step{'' if total == 1 else 's'}" + (f": {each}" if each else "")
+    each = ", ".join(f"{count:,} {outcome}" for outcome, count in commonest)
+    return f"{total}: {each}" if each else total
 
 
 def _used(usage: Usage) -> str:
-    calls = f"{usage.calls:,} LLM call{'' if usage.calls == 1 else 's'}"
+    calls = counted(usage.calls, "LLM call")
     return "  ".join(filter(None, (calls, cost(usage), tokens(usage))))

@@ -10,7 +10,7 @@ from typing import Any
 from ai_trace.render._conversation import Call, Known, Message, Part
 from ai_trace.render._fields import INDENT, PREVIEW, block, compact_field, field
 from ai_trace.render._style import Span
-from ai_trace.render._values import brief, brief_fields, pretty, size
+from ai_trace.render._values import brief, brief_fields, counted, pretty, size
 
 
 _SHOWN_MESSAGES = 6
@@ -83,8 +83,8 @@ def summary(known: int, new: int, shown: int) -> str:
     """
     last = f", the last {shown}:" if shown < new else ""
     if not known:
-        return f"… {_messages(new)}{last}" if last else ""
-    return f"… {_messages(known, 'earlier ')}, +{new}{last}"
+        return f"… {counted(new, 'message')}{last}" if last else ""
+    return f"… {counted(known, 'earlier message')}, +{new}{last}"
 
 
 def whole(
@@ -154,8 +154,7 @@ def part_at_a_glance(part: Part, room: int) -> str:
 
 def reasoning(part: Part) -> str:
     """Say how much reasoning there is."""
-    count = len(part.value)
-    return f"(reasoning, {count:,} character{'' if count == 1 else 's'})"
+    return f"(reasoning, {counted(len(part.value), 'character')})"
 
 
 def media(fields: Mapping[str, Any]) -> str:
@@ -261,7 +260,3 @@ def _bare(value: Any, room: int) -> str:
 
 def _cut(text: str, room: int) -> str:
     return text if len(text) <= room else f"{text[: max(0, room - 1)]}…"
-
-
-def _messages(count: int, which: str = "") -> str:
-    return f"{count:,} {which}message{'' if count == 1 else 's'}"

@@ -169,6 +169,17 @@ def lasted(outcome: str, milliseconds: float | None) -> str:
     return f"{_SO_FAR.get(outcome, '')}{shown}" if shown else ""
 
 
+def counted(number: int, thing: str) -> str:
+    """
+    Say how many there are of something: ``1 step``, ``1,812 steps``.
+
+    Args:
+        number: How many.
+        thing: The word for one, to which an s is added for several.
+    """
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
 def size(count: float) -> str:
     """
     Show a number of bytes: ``412 B``, ``3.2 kB``, ``326.0 MB``.

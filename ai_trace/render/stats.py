@@ -19,7 +19,7 @@ from ai_trace._usage import CALL_KINDS
 from ai_trace.render._columns import figures
 from ai_trace.render._model_stats import ModelStats, ModelTally, model_table
 from ai_trace.render._style import Span, Style, columns
-from ai_trace.render._values import duration
+from ai_trace.render._values import counted, duration
 
 
 __all__ = ["ModelStats", "NameStats", "Stats", "collect", "table"]
@@ -138,8 +138,7 @@ def table(stats: Stats, style: Style) -> Iterator[str]:
     yield style.line([Span(f"steps     {stats.steps}")])
     yield from _outcome_table(stats.outcomes, style)
     if stats.problems:
-        places = "place" if stats.problems == 1 else "places"
-        text = f"damaged   {stats.problems} {places} passed over"
+        text = f"damaged   {counted(stats.problems, 'place')} passed over"
         yield style.line([Span(text, "odd")])
     if stats.names:
         yield ""

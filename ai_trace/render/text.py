@@ -35,7 +35,6 @@ __all__ = [
     "beginning",
     "ending",
     "header",
-    "problems",
     "running",
     "step",
     "tree",
@@ -171,21 +170,6 @@ def running(steps: Iterable[StepRecord], now: float, style: Style) -> str:
         spans.append(Span(f" {style.clean(record.name)}", "name"))
         spans.append(Span(f" {style.signs(lasted('running', took))}", "quiet"))
     return style.line(spans)
-
-
-def problems(session: Session, style: Style) -> Iterator[str]:
-    """
-    Render what was found wrong in a session's file.
-
-    Args:
-        session: The session.
-        style: What the output can show.
-
-    Yields:
-        A line for each problem, without its newline.
-    """
-    for where, what, _ in session.problems:
-        yield style.clean(f"{where}: {what}")
 
 
 def _catch_up(talks: Conversations, session: Session, top: StepRecord) -> None:
