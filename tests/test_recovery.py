@@ -436,7 +436,7 @@ def test_the_command_removes_what_is_left_behind(ai_trace, dead):
         file.write(line(1) + line(2) + line(5))
     done = ai_trace("recover")
 
-    assert f"No step of {dead} was open; its journal is removed.\n" == done.out
+    assert f"No step of {dead} was open; its journal was removed.\n" == done.out
 
 
 def test_each_process_that_died_is_still_known(dead):

@@ -1,5 +1,5 @@
 """
-``ai-trace compress``: make finished sessions smaller; they read the same.
+``ai-trace compress``: make the files of finished sessions smaller.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from ai_trace.render._values import counted, size
 
 DESCRIPTION = """\
 Compress the trace files of finished sessions to .jsonl.gz: about a tenth of the
-size, and every verb reads them as before. The original goes only when the
-compressed file is whole, read back and on the disk.
+size, and every verb reads them as before. An original is deleted only when its
+compressed file is complete, has been read back, and is safely on the disk.
 
 A session that is being written is never touched, nor is one whose process died
-before it could end (recover it first), nor a directory that holds anything but
-traces. What a killed command left unfinished goes after an hour."""
+(recover it first), nor a directory that holds anything but traces. Unfinished
+files that a killed command left behind are removed after an hour."""
 
 EXAMPLES = """\
 examples:
-  ai-trace compress --older-than 1d             what nobody wrote to for a day
-  ai-trace compress --older-than 1d --dry-run   what that would be"""
+  ai-trace compress --older-than 1d             those not written to for a day
+  ai-trace compress --older-than 1d --dry-run   which ones that would be"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,10 +42,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--older-than",
         metavar="WHEN",
         type=moment,
-        help=f"only sessions that were last written before: {FORMS}",
+        help=f"only sessions last written before this time: {FORMS}",
     )
     parser.add_argument(
-        "--dry-run", action="store_true", help="say which ones, and compress nothing"
+        "--dry-run", action="store_true", help="say which ones, but compress nothing"
     )
     add_json(parser, 'one object, {"compressed": [...], "bytes_saved": N}')
 
@@ -76,7 +76,7 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
 
 def _plan(sessions: Sequence[Stored], options: argparse.Namespace) -> str:
     if not sessions:
-        return f"No session in {options.dir} is to be compressed."
+        return f"There is no session to compress in {options.dir}."
     total = size(sum(session.size for session in sessions))
     verb = "would be" if options.dry_run else "will be"
     count = counted(len(sessions), "session")
@@ -98,7 +98,7 @@ def _carry_out(sessions: Sequence[Stored], terminal: Terminal) -> tuple[int, lis
 
 
 def _show(progress: str) -> None:
-    """Show on a terminal how far it is."""
+    """Show the progress, on a terminal only."""
     if sys.stderr is not None and sys.stderr.isatty():
         sys.stderr.write(f"\r\x1b[K{term(progress)}")
         sys.stderr.flush()

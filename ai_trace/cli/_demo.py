@@ -20,7 +20,7 @@ from ai_trace.render._escape import term
 DESCRIPTION = """\
 Record a small trading agent at work on real daily prices, and show what it saw
 and decided. It needs no key and no network, and it leaves one session in the
-directory of the traces."""
+trace directory."""
 
 EXAMPLES = """\
 examples:
@@ -28,7 +28,7 @@ examples:
   ai-trace demo --dir /tmp/traces     into another directory"""
 
 _NEXT = (
-    ("view --errors", "what went wrong, and inside of what"),
+    ("view --errors", "what went wrong, and where"),
     ("view --name decide --full", "what the agent saw each time it decided"),
     ("stats", "how often each step ran, and how long it took"),
     ("report", "the same run as a Markdown page"),

@@ -1,5 +1,5 @@
 """
-``ai-trace recover``: what a process died in becomes part of its trace.
+``ai-trace recover``: add the steps that a process died in to its trace.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from ai_trace.render._values import counted
 
 
 DESCRIPTION = """\
-Make ordinary lines of the steps that were open when their process died: they
+Turn the steps that were open when their process died into ordinary lines: they
 are appended to the trace file with the outcome 'unfinished', and the journal
-that held them is removed. All verbs show such steps without that too; recover a
+that held them is removed. All verbs show such steps in any case; recover a
 session before you copy its file to another place.
 
-A session whose process is still at work is left alone. To recover twice, or
+A session whose process is still at work is left alone. Recovering twice, or
 again after a failure, does no harm."""
 
 EXAMPLES = """\
@@ -82,5 +82,5 @@ def _sentence(done: Recovery) -> str:
         count = counted(len(done.steps), "step")
         return f"{count} of {done.path} recovered as unfinished: {names}."
     if done.removed:
-        return f"No step of {done.path} was open; its journal is removed."
+        return f"No step of {done.path} was open; its journal was removed."
     return f"There is nothing to recover in {done.path}: no step is open."

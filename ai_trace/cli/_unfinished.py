@@ -1,5 +1,5 @@
 """
-Files that were never finished: what is said of those that housekeeping removes.
+Files that were never finished: housekeeping removes them and says so.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from ai_trace.sinks import _files
 
 def remove_unfinished(options: argparse.Namespace, terminal: Terminal) -> list[str]:
     """
-    Remove what a killed command left in the directory of the traces, and say so.
+    Remove what a killed command left in the trace directory, and say so.
 
     Args:
-        options: The parsed command line: with ``dry_run`` nothing goes, with ``json``
-            nothing is said.
+        options: The parsed command line: with ``dry_run`` nothing is removed, with
+            ``json`` nothing is said.
         terminal: Where to write.
 
     Returns:
