@@ -1,8 +1,8 @@
 r"""
-The lines of trace files from their end, as far back as they are of use.
+The lines of trace files, read from their end.
 
-The file may be gigabytes of nothing, of which a small compressed one is enough: blank
-lines are passed over together, and damaged ones are not looked through for ever.
+A file may hold gigabytes of nothing, and compressed it may be small. So blank lines are
+skipped together, and the search through damaged lines ends somewhere.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ from ai_trace._record import SessionHeader, StepRecord
 _BLOCK = 64 * 1024
 # From the newline of a line to that of the last blank one behind it.
 _BLANK_LINES = re.compile(rb"\n\s*\n")
-# So many are looked through, and more if as many steps are found; so many are named.
+# How many are read before the search ends, unless more steps than that were found; and
+# how many are named.
 _DAMAGED_LINES = 100_000
 _NAMED_LINES = 999
-# Of steps that are not asked for, too: to decode them takes a few seconds.
+# The same for steps that are not wanted: decoding them takes a few seconds.
 _OTHER_STEPS = 100_000
 
 Choice = Callable[[StepRecord], bool]
@@ -38,7 +39,7 @@ def read_lines_back(file: BinaryIO, end: int) -> Iterator[Line]:
         end: Where the last line to be read ends.
 
     Yields:
-        The lines, the last one first; of blank ones that end, some are left out.
+        The lines, the last one first; some of the blank ones are left out.
     """
     pieces: list[bytes] = []
     start = end
@@ -73,7 +74,7 @@ def read_lines_back(file: BinaryIO, end: int) -> Iterator[Line]:
 
 
 def _blank_lines(block: bytes) -> list[tuple[int, int]]:
-    # Where blank lines follow a newline: that newline, and where they end.
+    # The position of each newline that blank lines follow, and where these end.
     if not block.isspace():
         return [found.span() for found in _BLANK_LINES.finditer(block)]
     first, last = block.find(b"\n"), block.rfind(b"\n")
@@ -99,12 +100,12 @@ def read_last(
 
     Args:
         file: The open file.
-        n: How many steps; damaged lines between them are passed over, as long as there
-            are not too many.
+        n: How many steps; damaged lines between them are skipped, unless there are
+            too many.
         header: The session that the file belongs to.
         whole: Whether a last line without its newline is left out.
-        only: Tells which steps are asked for: they are looked for among the last
-            hundred thousand.
+        only: Tells which steps are wanted; they are looked for among the last hundred
+            thousand.
 
     Returns:
         The steps in the order of the file, where its last whole line ends, and what
@@ -136,7 +137,7 @@ def read_last(
         chosen = here if only is None else list(filter(only, here))
         others += len(here) - len(chosen)
         steps += chosen
-        # Those nearest to the end are named.
+        # Only the ones nearest to the end are named.
         where = f"offset {line.offset}"
         wrong = [Problem(where, item) for item in found if isinstance(item, str)]
         room = _NAMED_LINES - len(problems)
@@ -155,7 +156,7 @@ def _end_of_packed(file: BinaryIO, end: int) -> list[Problem]:
 
 def _given_up(line: Line, count: int, things: str) -> Problem:
     what = (
-        f"{count} {things} stand behind this place; what stands before it is "
+        f"{count} {things} come after this place; what comes before it is "
         "not looked at."
     )
     return Problem(f"offset {line.offset + line.size}", what)

@@ -243,7 +243,7 @@ class TestTail:
         done = run(*words, cwd=here)
 
         assert (1, "") == (done.returncode, done.stdout)
-        assert "2 other steps stand behind this place" in done.stderr
+        assert "2 other steps come after this place" in done.stderr
         assert "No step that was looked at of " in done.stderr
 
 

@@ -476,7 +476,7 @@ class TestDamage:
         )
 
         assert "pipe_20240301_163022.jsonl is not a regular file" in pipe
-        assert "link_20240301_163022.jsonl cannot be read: it is a link to" in link
+        assert "link_20240301_163022.jsonl cannot be read: it is a broken link" in link
 
     def test_a_trace_by_the_name_of_a_document(self, here: Path) -> None:
         """A trace that somebody has given another name is read all the same."""

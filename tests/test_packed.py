@@ -301,7 +301,7 @@ def test_pieces_of_nothing_are_bounded(tmp_path, monkeypatch, make):
 
     assert [0] == numbers([step]) == numbers(last)
     assert [problem] == told
-    assert "In its first 10" in problem.what
+    assert "Its first 10" in problem.what
     assert "bytes; the rest is not read." in problem.what
     assert 2_000 < len(made) < 2_500
     assert not examine(packed).is_whole

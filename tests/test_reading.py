@@ -543,7 +543,7 @@ def test_tail_gives_up_among_steps_in_damage(tmp_path):
 
     assert [6, 7, 8] == numbers(reading.tail(path, 9, on_problem=problems.append))
 
-    assert "100000 damaged lines stand behind this place; what" in problems[0].what
+    assert "100000 damaged lines come after this place; what" in problems[0].what
     assert "99001 more problems are not listed." == problems[1].what
     assert 1_001 == len(problems)
 
@@ -557,7 +557,7 @@ def test_damage_beyond_measure_is_told_together(tmp_path):
 
     assert [1, 2, 3] == numbers(steps)
     said = [problem.what for problem in problems]
-    together = [what for what in said if what.startswith("Of ")]
+    together = [what for what in said if what.startswith("None of ")]
     count = len(problems) - len(together)
     assert 2 == len(together)
     told = sum(int(what.split()[1]) for what in together)
@@ -584,7 +584,7 @@ def test_damage_that_may_be_a_step_is_bounded_too(tmp_path, junk):
 
     assert list(range(1, 2_000)) == numbers(steps)
     lines = [p.what for p in problems if p.kind == "damaged"]
-    runs = [int(what.split()[1]) for what in lines if what.startswith("Of ")]
+    runs = [int(what.split()[2]) for what in lines if what.startswith("None of ")]
     (rest,) = [int(what.split()[0]) for what in lines if "more lines" in what]
     named = len(lines) - len(runs) - 1
     total = named + sum(runs) + rest
@@ -1070,7 +1070,7 @@ def test_follow_says_that_a_file_was_cut(tmp_path, last):
     assert [50] == numbers(follower.advance())
     where = f"{path.name}, offset {len(b''.join(many(0, 47)))}"
     assert [where, where] == [problem.where for problem in told]
-    assert "It was cut short: the last of what was read is in it no more." == (
+    assert "It was cut short: the end of what was read is no longer in it." == (
         told[0].what
     )
     follower.close()

@@ -1,5 +1,5 @@
 """
-What a session is, when it was, and what came of it, as lines for a terminal.
+A session in a few lines for a terminal: what it is, when it was, and how it went.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ai_trace.render._values import (
 
 def header(session: Session, style: Style) -> Iterator[str]:
     """
-    Render what a session is, when it was, and what came of it.
+    Render what a session is, when it was, and how it went.
 
     Args:
         session: The session.
@@ -42,7 +42,7 @@ def header(session: Session, style: Style) -> Iterator[str]:
 
 def beginning(header: SessionHeader, style: Style) -> Iterator[str]:
     """
-    Render what is known of a session before its steps.
+    Render what is known of a session before its steps are read.
 
     Args:
         header: Who recorded it, and when it began.
@@ -59,7 +59,7 @@ def beginning(header: SessionHeader, style: Style) -> Iterator[str]:
 
 def ending(session: Session, style: Style) -> Iterator[str]:
     """
-    Render what ``beginning`` leaves out of ``header``.
+    Render the part of ``header`` that ``beginning`` leaves out.
 
     Args:
         session: The session.
@@ -75,7 +75,7 @@ def ending(session: Session, style: Style) -> Iterator[str]:
 
 def writer(writer: Writer | Death, style: Style) -> str:
     """
-    Render whether a process is still at work on its session.
+    Render whether a process is still working on its session.
 
     Args:
         writer: The process.

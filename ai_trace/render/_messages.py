@@ -21,15 +21,15 @@ _USUAL_ENDS = ("", "stop", "tool_call")
 
 def glance(call: Call, known: Known, room: int | None) -> Iterator[Span]:
     """
-    Show what is new in a call, a line for each part of a message.
+    Show what is new in a call, with a line for each part of a message.
 
     Args:
         call: The call.
-        known: What of it the call before it has told.
-        room: Columns that a line has; ``None`` for a default.
+        known: What of it is known from the call before it.
+        room: The columns of a line; ``None`` for a default.
 
     Yields:
-        The lines: of many messages, the last ones.
+        The lines; if there are many messages, those of the last ones.
     """
     limit = PREVIEW if room is None else room
     if call.system and not known.system:
@@ -74,12 +74,12 @@ def summary(known: int, new: int, shown: int) -> str:
     Say how many messages a call has, and how many of them are new.
 
     Args:
-        known: How many an earlier call of the conversation has told.
-        new: How many it has not.
-        shown: How many of those follow.
+        known: How many are known from an earlier call of the conversation.
+        new: How many are new.
+        shown: How many of the new ones follow.
 
     Returns:
-        ``… 4 earlier messages, +2``; empty where all are new and follow.
+        ``… 4 earlier messages, +2``; empty if all are new and follow.
     """
     last = f", the last {shown}:" if shown < new else ""
     if not known:
@@ -100,8 +100,8 @@ def whole(
     Args:
         messages: The messages.
         level: How far the lines are indented.
-        fold: Whether of reasoning only the length is shown.
-        ends: Whether with why the model stopped.
+        fold: Whether to show only the length of reasoning.
+        ends: Whether to show why the model stopped.
 
     Yields:
         The lines.
@@ -120,7 +120,7 @@ def parts(said: Sequence[Part], level: int, *, fold: bool = False) -> Iterator[S
     Args:
         said: The parts.
         level: How far the lines are indented.
-        fold: Whether of reasoning only the length is shown.
+        fold: Whether to show only the length of reasoning.
 
     Yields:
         The lines.

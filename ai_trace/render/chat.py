@@ -1,5 +1,5 @@
 """
-The conversations of a session alone, as lines for a terminal.
+Only the conversations of a session, as lines for a terminal.
 """
 
 from __future__ import annotations
@@ -36,21 +36,22 @@ def chat(
     only: Callable[[StepRecord], bool] | None = None,
 ) -> Iterator[str]:
     """
-    Render what was said to models and by them, each message once.
+    Render what models were told and what they said, each message once.
 
     Args:
         session: The session.
-        steps: The steps whose conversations are meant, in the order of their starts;
-            gone through twice.
+        steps: The steps whose conversations to show, in the order of their starts; they
+            are gone through twice.
         style: What the output can show.
-        full: Whether reasoning is shown, instead of its length.
-        times: Whether it is told when each call began, in local time.
-        only: Tells whether a step is asked for; a conversation is shown when one of
-            its calls is.
+        full: Whether to show reasoning, instead of only its length.
+        times: Whether to say when each call began, in local time.
+        only: Tells whether a step is wanted; a conversation is shown if any of its
+        calls
+            is.
 
     Yields:
-        Lines, without their newlines; none where there is no conversation. What
-        belongs together stands below an empty one.
+        Lines, without their newlines; none if there is no conversation. An empty line
+        separates messages.
     """
     talks = _Talks()
     for number, record in enumerate(steps):
@@ -66,15 +67,15 @@ def chat(
 
 
 class _Turn(NamedTuple):
-    # One call of a conversation: which step it is, and how many of its messages the
-    # calls before it have told.
+    # One call of a conversation: which step it is, how many of its messages are known
+    # from earlier calls, and whether its instructions are.
     step: int
     known: int
     system: bool
 
 
 class _Talks:
-    # Which calls are of one conversation: a few numbers for each.
+    # Which calls belong to which conversation, in a few numbers for each.
 
     def __init__(self) -> None:
         self._conversations = Conversations()
@@ -101,7 +102,7 @@ class _Talks:
             self._next[before] = number
             self._last[talk] = number
         else:
-            # Where two calls go on from one, the later one begins a conversation.
+            # If two calls continue the same one, the later begins a new conversation.
             self.origin.append(talk)
             talk = len(self.first)
             self.first.append(number)
@@ -185,7 +186,7 @@ def _lines(spans: Iterator[Span], style: Style) -> Iterator[str]:
 
 
 def _wrapped(text: str, width: int | None) -> Iterator[str]:
-    # Broken at spaces where it is too long, as far in as it began.
+    # Lines that are too long are broken at spaces, and keep their indent.
     if width is None or columns(text) <= width:
         yield text.rstrip()
         return
