@@ -560,7 +560,7 @@ def test_damage_beyond_measure_is_told_together(tmp_path):
     together = [what for what in said if what.startswith("None of ")]
     count = len(problems) - len(together)
     assert 2 == len(together)
-    told = sum(int(what.split()[1]) for what in together)
+    told = sum(int(what.split()[2]) for what in together)
     assert 1_000_000 == told + count
     assert count < 100_000
 
