@@ -1,5 +1,5 @@
 """
-From the span data of the OpenAI Agents SDK to what a step of ours says.
+Turns the span data of the OpenAI Agents SDK into the content of a step.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ai_trace.integrations._wire import Facts, answer, told
 
 class Told(NamedTuple):
     """
-    A span in our words.
+    The content of a step that stands for a span.
     """
 
     name: str
@@ -29,13 +29,13 @@ class Told(NamedTuple):
 
 
 _RESPONSES = WIRES["/responses"]
-# What the SDK makes spans of for its own order: each run, and each round in it.
+# Spans that only structure the SDK's traces: each run, and each turn in it.
 FOLDED = ("task", "turn")
 
 
 def told_of(data: Any) -> Told:
     """
-    Return what a span was about, as far as its data say by now.
+    Return what a span is about, as far as its data tell so far.
 
     Args:
         data: The ``span_data`` of a span.
@@ -76,7 +76,7 @@ def _generation(data: Any) -> Told:
 
 
 def _answer(given: Any) -> Any:
-    """Return one answer: a chat message, or the response that a stream came to."""
+    """Return one answer: a chat message, or the response at the end of a stream."""
     if field(given, "object") == "response":
         found = output_messages(
             field(given, "output"),
@@ -109,7 +109,7 @@ def _response(data: Any) -> Told:
     return Told(_call_name(asked["model"]), "llm", context, result)
 
 
-# Of what was asked, a response repeats the whole; this is what can be of interest.
+# A response repeats the whole request; these are the parameters of interest.
 _ASKED = (
     "max_output_tokens",
     "previous_response_id",

@@ -2,8 +2,8 @@
 Bodies of responses that the program reads itself, as bytes.
 
 ``with_raw_response`` and ``with_streaming_response`` give the program the HTTP
-response. The bytes that it reads are looked at as they pass, and understood when the
-last of them has come; those of a stream event by event.
+response. The bytes that it reads are kept and decoded at the end; those of a stream are
+decoded event by event.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class WholeBody:
         return True
 
     def result(self) -> Facts:
-        """Return what the body says, if all of it has come."""
+        """Return the result in the body, if it is complete."""
         if self._size > _MAX_BYTES:
             self._call.note("$.result", "too large to read", bytes=self._size)
             return {}
@@ -68,7 +68,7 @@ class EventBody:
         self.is_whole = False
 
     def add(self, piece: bytes) -> bool:
-        """Take a piece of the body; return whether the model says something in it."""
+        """Take a piece of the body; return whether it holds content of the model."""
         # An event may be long: what came earlier is not searched again.
         unsearched = max(0, len(self._rest) - _LONGEST_BLANK_LINE + 1)
         self._rest += piece
@@ -93,21 +93,21 @@ class EventBody:
             return False
 
     def result(self) -> Facts:
-        """Return what has come so far."""
+        """Return the result so far."""
         return self._fold.result()
 
 
 class FramesBody(EventBody):
     """
-    A body of events in frames, in which Amazon's cloud sends them.
+    A body of events in the frames of Amazon's cloud.
 
     A frame begins with its size and that of its headers, and ends with a checksum. It
-    holds JSON with the event, which is base64 of JSON. See "Event stream encoding" in
-    Amazon's documentation of its services.
+    holds JSON with the event, which is JSON in base64. See "Event stream encoding" in
+    Amazon's documentation.
     """
 
     def add(self, piece: bytes) -> bool:
-        """Take a piece of the body; return whether the model says something in it."""
+        """Take a piece of the body; return whether it holds content of the model."""
         self._rest += piece
         spoke = False
         while len(self._rest) >= _PRELUDE:
@@ -128,14 +128,14 @@ class FramesBody(EventBody):
         try:
             event = base64.b64decode(json.loads(payload)["bytes"])
         except (ValueError, KeyError, TypeError):
-            # A frame that tells of an error holds no event.
+            # A frame that reports an error holds no event.
             return False
         return self._take(b"data:" + event)
 
 
 class PassingBody(Passing):
     """
-    What passes by of a body, which may be read by several iterators.
+    Records a body, which may be read by several iterators.
     """
 
     def __init__(self, call: Call, fold: WholeBody | EventBody, response: Any) -> None:
@@ -143,11 +143,11 @@ class PassingBody(Passing):
         self._body = fold
 
     def closed(self) -> None:
-        """End the step: nobody wants more, be it because nothing more is to come."""
+        """End the step: nobody wants more, or nothing more will come."""
         self._end("ok" if self._body.is_whole else "closed")
 
     def dropped(self) -> None:
-        """Remember that an iterator is gone; another one may follow."""
+        """Remember that an iterator was dropped; another one may follow."""
         self.is_left = True
 
 
@@ -176,7 +176,7 @@ def _followed(
 
 
 def read_body(call: Call, body: bytes) -> Facts:
-    """Return what a body says that was read already."""
+    """Return the result in a body that has been read already."""
     whole = WholeBody(call)
     whole.add(body)
     return whole.result()
