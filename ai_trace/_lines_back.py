@@ -111,42 +111,61 @@ def read_last(
         The steps in the order of the file, where its last whole line ends, and what
         is wrong with the damaged lines.
     """
-    steps: list[StepRecord] = []
-    problems: list[Problem] = []
-    ending: list[Problem] = []
-    damaged = unlisted = others = 0
+    search = _Search(header, only)
     size = resume = os.fstat(file.fileno()).st_size
     for line in read_lines_back(file, size):
         if not line.ended:
             resume = line.offset
             if whole:
                 continue
-        if len(steps) >= n:
+        if len(search.steps) >= n:
             break
         if line.data.isspace():
             continue
-        if damaged >= max(_DAMAGED_LINES, len(steps)):
-            ending = [_given_up(line, damaged, "damaged lines")]
+        if search.gives_up(line):
             break
-        if others >= _OTHER_STEPS:
-            ending = [_given_up(line, others, "other steps")]
-            break
-        found = [item for _, item in decode_all(line, header)]
+        search.add(line)
+    problems = [*search.problems(), *_end_of_packed(file, size)]
+    return search.steps[:n][::-1], resume, problems
+
+
+class _Search:
+    # What was found on the way from the end of a file; the last comes first.
+
+    def __init__(self, header: SessionHeader, only: Choice | None) -> None:
+        self._header = header
+        self._only = only
+        self.steps: list[StepRecord] = []
+        self._problems: list[Problem] = []
+        self._end: list[Problem] = []
+        self._damaged = self._unlisted = self._others = 0
+
+    def gives_up(self, line: Line) -> bool:
+        if self._damaged >= max(_DAMAGED_LINES, len(self.steps)):
+            self._end = [_given_up(line, self._damaged, "damaged lines")]
+        elif self._others >= _OTHER_STEPS:
+            self._end = [_given_up(line, self._others, "other steps")]
+        return bool(self._end)
+
+    def add(self, line: Line) -> None:
+        found = [item for _, item in decode_all(line, self._header)]
         here = [item for item in reversed(found) if isinstance(item, StepRecord)]
-        damaged += not here
-        chosen = here if only is None else list(filter(only, here))
-        others += len(here) - len(chosen)
-        steps += chosen
-        # Only the ones nearest to the end are named.
-        where = f"offset {line.offset}"
-        wrong = [Problem(where, item) for item in found if isinstance(item, str)]
-        room = _NAMED_LINES - len(problems)
-        problems += wrong[:room]
-        unlisted += len(wrong[room:])
-    if unlisted:
-        problems.append(not_listed(unlisted))
-    problems = [*ending, *reversed(problems), *_end_of_packed(file, size)]
-    return steps[:n][::-1], resume, problems
+        self._damaged += not here
+        chosen = here if self._only is None else list(filter(self._only, here))
+        self._others += len(here) - len(chosen)
+        self.steps += chosen
+        if len(here) < len(found):
+            self._add_problems(line, [one for one in found if isinstance(one, str)])
+
+    def _add_problems(self, line: Line, wrong: Sequence[str]) -> None:
+        # Only those nearest to the end are named.
+        room = _NAMED_LINES - len(self._problems)
+        self._problems += [Problem(f"offset {line.offset}", it) for it in wrong[:room]]
+        self._unlisted += len(wrong[room:])
+
+    def problems(self) -> list[Problem]:
+        more = [not_listed(self._unlisted)] if self._unlisted else []
+        return [*self._end, *more, *reversed(self._problems)]
 
 
 def _end_of_packed(file: BinaryIO, end: int) -> list[Problem]:
