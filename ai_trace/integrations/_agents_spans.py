@@ -4,28 +4,17 @@ Turns the span data of the OpenAI Agents SDK into the content of a step.
 
 from __future__ import annotations
 
-from typing import Any, Callable, NamedTuple
+from typing import Any, Callable
 
 from ai_trace.integrations._fields import field, plain
-from ai_trace.integrations._hooked_calls import server_of, with_cost
+from ai_trace.integrations._hooked_calls import Told, server_of, with_cost
 from ai_trace.integrations._media import blob
 from ai_trace.integrations._messages import arguments_of
 from ai_trace.integrations._openai_messages import chat_message, chat_messages
 from ai_trace.integrations._openai_responses import output_messages
 from ai_trace.integrations._openai_wires import WIRES
 from ai_trace.integrations._usage import openai_usage
-from ai_trace.integrations._wire import Facts, answer, told
-
-
-class Told(NamedTuple):
-    """
-    The content of a step that stands for a span.
-    """
-
-    name: str
-    kind: str
-    context: Facts
-    result: Any = None
+from ai_trace.integrations._wire import answer, told
 
 
 _RESPONSES = WIRES["/responses"]

@@ -10,25 +10,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Callable, NamedTuple
+from typing import Any, Callable
 
 from ai_trace.integrations import _media, _messages
 from ai_trace.integrations._fields import items
-from ai_trace.integrations._hooked_calls import server_of, with_cost
+from ai_trace.integrations._hooked_calls import Told, server_of, with_cost
 from ai_trace.integrations._messages import Message, Part
 from ai_trace.integrations._servers import provider_at
 from ai_trace.integrations._usage import usage
-
-
-class Told(NamedTuple):
-    """
-    The content of a step that stands for a span.
-    """
-
-    name: str
-    kind: str
-    context: dict[str, Any]
-    result: Any
 
 
 OPERATION = "gen_ai.operation.name"
@@ -70,12 +59,24 @@ def told(name: str, attributes: Mapping[str, Any]) -> Told:
     left = dict(attributes)
     operation = left.get(OPERATION)
     if operation not in KINDS:
-        return Told(name, "step", left, None)
+        return Told(name, "step", left)
     kind = KINDS[operation]
-    tell: Teller = _TELLERS.get(kind, _tell_others)
+    return told_by(_TELLERS.get(kind, _tell_others), name, kind, left)
+
+
+def told_by(tell: Teller, name: str, kind: str, left: Attributes) -> Told:
+    """
+    Return the content of a step, with the attributes that have no place of their own.
+
+    Args:
+        tell: Takes out the attributes that have one; returns context and result.
+        name: The span's name.
+        kind: The kind of the step.
+        left: The attributes.
+    """
     context, result = tell(left)
     if left:
-        context["attributes"] = left
+        context["attributes"] = _media.without_media(left)
     if kind in ("tool", "agent"):
         name = context.pop(kind, name)
     return Told(name, kind, context, result)

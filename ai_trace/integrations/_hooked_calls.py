@@ -5,7 +5,7 @@ What hooks of different frameworks share when they report a call to a model.
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from ai_trace.integrations import _prices
@@ -27,6 +27,17 @@ _PROVIDERS = {
     "vertex_ai": "gcp.vertex_ai",
     "xai": "x_ai",
 }
+
+
+class Told(NamedTuple):
+    """
+    The content of a step that stands for a span.
+    """
+
+    name: str
+    kind: str
+    context: Facts
+    result: Any = None
 
 
 def server_of(url: Any, provider: str = "openai") -> Facts:

@@ -10,12 +10,12 @@ that have no place in a step are kept under ``attributes``.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Callable
+from typing import Any
 
 from ai_trace.integrations._anthropic_messages import anthropic_tools
 from ai_trace.integrations._fields import fields, items
-from ai_trace.integrations._genai import Attributes, Told, parsed
-from ai_trace.integrations._hooked_calls import server_of
+from ai_trace.integrations._genai import Attributes, Teller, parsed, told_by
+from ai_trace.integrations._hooked_calls import Told, server_of
 from ai_trace.integrations._media import as_it_is, beside, from_url, without_media
 from ai_trace.integrations._messages import (
     Message,
@@ -79,12 +79,7 @@ def told(name: str, attributes: Mapping[str, Any]) -> Told:
     """
     left = dict(attributes)
     kind = _KINDS.get(str(left.pop(KIND, None)), "step")
-    context, result = _TELLERS.get(kind, _tell_others)(left)
-    if left:
-        context["attributes"] = without_media(left)
-    if kind in ("tool", "agent"):
-        name = context.pop(kind, name)
-    return Told(name, kind, context, result)
+    return told_by(_TELLERS.get(kind, _tell_others), name, kind, left)
 
 
 # -- one teller a kind -------------------------------------------------------------
@@ -150,7 +145,7 @@ def _tell_others(left: Attributes) -> tuple[Facts, Any]:
     return context, _value(left, "output")
 
 
-_TELLERS: dict[str, Callable[[Attributes], tuple[Facts, Any]]] = {
+_TELLERS: dict[str, Teller] = {
     "llm": _tell_llm,
     "embedding": _tell_embedding,
     "tool": _tell_tool,

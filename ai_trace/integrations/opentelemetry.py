@@ -14,7 +14,7 @@ from weakref import WeakValueDictionary
 from ai_trace._outcome import outcome_of
 from ai_trace.integrations import _genai, _openinference, _prices
 from ai_trace.integrations._foreign_step import ForeignStep, begin, hook, look_for
-from ai_trace.integrations._genai import Told
+from ai_trace.integrations._hooked_calls import Told
 from ai_trace.integrations._installed import check_version, missing
 
 
