@@ -579,6 +579,20 @@ def test_without_a_tracer(tracer: otel.Tracer) -> None:
     assert steps_of.force_flush()
 
 
+def test_media_in_any_attribute(tracer: otel.Tracer) -> None:
+    """What is inline in an attribute without a place of its own is not kept, either."""
+    with capture() as steps:
+        tracer.start_span(
+            "a",
+            attributes={
+                "gen_ai.operation.name": "chat",
+                "app.picture": "data:image/png;base64,iVBORw==",
+            },
+        ).end()
+
+    assert "blob" == steps[0].context["attributes"]["app.picture"]["type"]
+
+
 def test_media_anywhere() -> None:
     """What is inline in a part of any kind, or in a tool's result, is not kept."""
     url = "data:image/png;base64,iVBORw=="
