@@ -308,6 +308,17 @@ class TestList:
             "kB",
         ] == row.split()
 
+    def test_endless_agent(self, traces: Path) -> None:
+        """The name of one agent does not make the rows of all others endless."""
+        endless = "x" * 100_000
+        one = [step("a", 1)]
+        write_session(traces / "traces", "x", "20240301_153022", one, agent=endless)
+        head, row, other = run("list", cwd=traces).stdout.splitlines()
+
+        assert row.split()[1].endswith("xxx…")
+        assert len(head) < 2_000
+        assert len(row) == len(other)
+
     def test_old_session(self, tmp_path: Path) -> None:
         """A session without a header took no longer than its steps did."""
         path = tmp_path / f"trading_agent_{SESSION_ID}.jsonl"

@@ -61,6 +61,8 @@ _NUMBERS = (_TOOK, _STEPS, _ERRORS, _SIZE)
 _DISPENSABLE = (_SIZE, _STARTED, _STEPS, _AGENT)
 # These may be cut to so many columns.
 _LEAST = {_AGENT: 8, _ALSO: 12}
+# All rows are as wide as the widest, and a hostile file may name its agent anything.
+_WIDEST = 1_000
 _NOT_OK = ("interrupted", "cancelled", "unfinished", "closed")
 _ROLES = {RUNNING: "good", DIED: "bad", UNFINISHED: "odd"}
 _GAP = "  "
@@ -170,7 +172,10 @@ def _table(counted: Sequence[Counted], style: Style) -> Iterator[str]:
     table: dict[str, tuple[str, ...]] = dict(zip(_HEAD, zip(*rows)))
     if not any(table[_ALSO][1:]):
         del table[_ALSO]
-    widths = {title: max(map(columns, set(cells))) for title, cells in table.items()}
+    widths = {
+        title: min(_WIDEST, max(map(columns, set(cells))))
+        for title, cells in table.items()
+    }
     shown = _fit(widths, style.width or _BOUNDLESS)
     fitted = [_fitted(title, table[title], shown[title], style) for title in shown]
     if style.width is None and not style.colour:
