@@ -53,19 +53,19 @@ def worth_a_look(size: int) -> Look | None:
 
 class Walk:
     """
-    The lines of a session's files, then what its journals hold beside them.
+    The lines of a session's files, and then what only its journals hold.
 
     Args:
         parts: The files.
-        journals: The journals, read already; ``None`` where there are none.
+        journals: The journals, already read; ``None`` if there are none.
     """
 
     def __init__(self, parts: Sequence[str | Path], journals: Journals | None) -> None:
         self._parts = parts
         self._journals = journals
-        # Taken once the journals are read, so that both tell of one moment: a step
-        # that starts and finishes later is in neither. Without, they are taken when
-        # they are asked for first; else each file has its own.
+        # Taken right after the journals were read, so that both are of one moment: a
+        # step that starts and finishes later is in neither. Without journals, they are
+        # taken when they are first needed, or else each file is read to its end.
         self._sizes = None if journals is None else self._measured()
 
     def _measured(self) -> list[int]:

@@ -10,7 +10,7 @@ import sys
 from ai_trace.cli._words import Answered, UsageError, did_you_mean
 
 
-# Known to type checkers by this name; to load typing takes as long as argparse.
+# Type checkers know this name. Importing typing would take as long as argparse.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -15,7 +15,7 @@ from ai_trace.cli._words import FOUND
 from ai_trace.exceptions import TraceReadError
 
 
-# Known to type checkers by this name; to load typing takes as long as argparse.
+# Type checkers know this name. Importing typing would take as long as argparse.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator

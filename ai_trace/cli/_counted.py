@@ -12,7 +12,7 @@ from ai_trace.exceptions import TraceReadError
 from ai_trace.render._values import counted
 
 
-# Known to type checkers by this name; what is not loaded makes a list quicker.
+# Type checkers know this name. Importing less makes ``ai-trace list`` faster.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

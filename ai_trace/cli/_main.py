@@ -24,7 +24,7 @@ from ai_trace.cli._words import (
 from ai_trace.exceptions import TraceError
 
 
-# Known to type checkers by this name; to load typing takes as long as argparse.
+# Type checkers know this name. Importing typing would take as long as argparse.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
@@ -72,8 +72,8 @@ Output is coloured on a terminal and plain elsewhere; NO_COLOR and FORCE_COLOR
 change that. Lines are cut to the width of a terminal, but not in a pipe or a
 file; COLUMNS sets the width everywhere. Times are local; session ids are UTC.
 
-Exit status: 0, 1 when nothing was found, 2 when the command line is wrong, 3
-when 'doctor' finds that a session is not whole."""
+Exit status: 0 on success, 1 when nothing was found, 2 when the command line is
+wrong, 3 when 'doctor' finds that a session is not whole."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -84,8 +84,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: The words after the command; by default those of this process.
 
     Returns:
-        The exit status: 0, 1 when nothing was found, 2 when the command line is
-        wrong, 3 when a session is not whole, 130 after Ctrl-C, 141 when nobody reads
+        The exit status: 0 on success, 1 when nothing was found, 2 when the command line
+        is wrong, 3 when a session is not whole, 130 after Ctrl-C, 141 when nobody reads
         the output any longer.
     """
     terminal = Terminal()

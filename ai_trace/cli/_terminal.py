@@ -14,7 +14,7 @@ import sys
 from ai_trace.render._escape import term
 
 
-# Known to type checkers by this name; to load typing takes as long as argparse.
+# Type checkers know this name. Importing typing would take as long as argparse.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable

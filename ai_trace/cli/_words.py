@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 
 
-# Known to type checkers by this name; to load typing takes as long as argparse.
+# Type checkers know this name. Importing typing would take as long as argparse.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
