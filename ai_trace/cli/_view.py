@@ -120,11 +120,13 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
     top = _find_step(session, options.step) if options.step else None
     if options.chat:
         return _print_chat(session, top, only, options, terminal)
-    if not _shows_any(session, top, options.depth, only):
+    # A session without steps is shown, too.
+    if only and next(_chosen(session, top, options.depth, only), None) is None:
         terminal.complain(_nothing_matches(session, options))
         return NOTHING_FOUND
     if options.json:
-        _print_json(session, top, options.depth, only, terminal)
+        steps = _chosen(session, top, options.depth, only)
+        _print_json(session, steps, terminal)
     else:
         _print_tree(session, top, only, options, terminal)
         if not session.outcomes:
@@ -254,16 +256,11 @@ def _part(
 
 
 def _print_json(
-    session: Session,
-    top: StepRecord | None,
-    depth: int | None,
-    only: Selection,
-    terminal: Terminal,
+    session: Session, steps: Iterable[StepRecord], terminal: Terminal
 ) -> None:
     header = json.encode(session.header.to_dict())
-    lines = map(json.line, _chosen(session, top, depth, only))
     terminal.write_pieces([f'{{"session": {header}, "steps": ['])
-    terminal.write_pieces(_listed(lines))
+    terminal.write_pieces(_listed(map(json.line, steps)))
     terminal.write("\n]}")
 
 
@@ -272,15 +269,6 @@ def _listed(lines: Iterable[str]) -> Iterator[str]:
     for line in lines:
         yield between + line
         between = ",\n"
-
-
-def _shows_any(
-    session: Session, top: StepRecord | None, depth: int | None, only: Selection
-) -> bool:
-    # A session without steps is shown, too.
-    if not only:
-        return True
-    return next(_chosen(session, top, depth, only), None) is not None
 
 
 def _chosen(

@@ -30,12 +30,13 @@ class WholeBody:
     A body of JSON.
     """
 
+    # Only the end of the body tells: unlike a stream, JSON has no mark for it.
+    is_whole = False
+
     def __init__(self, call: Call) -> None:
         self._call = call
         self._pieces: list[bytes] = []
         self._size = 0
-
-    is_whole = False
 
     def add(self, piece: bytes) -> bool:
         """Keep a piece of the body."""
@@ -60,6 +61,9 @@ class WholeBody:
 class EventBody:
     """
     A body of server-sent events.
+
+    Attributes:
+        is_whole: Whether the mark at its end has come.
     """
 
     def __init__(self, fold: Fold) -> None:

@@ -27,6 +27,10 @@ class Passing:
         call: The call that the stream answers.
         fold: Gathers its chunks.
         response: The HTTP response that it reads from; closing it ends the stream.
+
+    Attributes:
+        is_reading: Whether an iterator is waiting for the next chunk.
+        is_left: Whether a loop over the stream was left before its end.
     """
 
     def __init__(self, call: Call, fold: Fold, response: Any) -> None:
