@@ -219,7 +219,7 @@ def test_blocks(
 
 
 def test_responses_of_unknown_shape(server: LlmServer, client: openai.OpenAI) -> None:
-    """A response that nobody knows is recorded without what is inline in it."""
+    """A response of an unknown shape is recorded without inline media."""
     server.will(answer({"drawn": [{"b64_json": ENCODED}]}))
     with capture() as steps:
         client.chat.completions.create(**ASKED)
