@@ -1,7 +1,7 @@
 """
-Who died of a session, told by the lines that recovery made of what was open then.
+Which processes of a session died, by the lines that recovery made of open steps.
 
-The journal, which told it before, is gone once a session is recovered.
+Until a session is recovered, its journal tells this; recovery removes the journal.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from ai_trace._tree import Said, Session
 
 class Death(NamedTuple):
     """
-    A process that died inside steps that have lines by now.
+    A process that died inside steps that have been recovered.
 
     Attributes:
         pid: Its process id.
         host: The machine.
         heard_at: When it last wrote, in epoch seconds; 0.0 where unknown.
         inside: Name of the open step that started last.
-        alive: That it is not.
+        alive: Always false.
     """
 
     pid: int
@@ -34,18 +34,18 @@ class Death(NamedTuple):
 
 def deaths(session: Session) -> list[Death]:
     """
-    Tell which processes died of a session that was recovered since.
+    Tell which processes of a session died, as far as it was recovered.
 
     Args:
         session: The session.
 
     Returns:
-        One for each process; those whose journal is still there are not among them.
+        One for each process, without those whose journal is still there.
     """
     if "unfinished" not in session.outcomes:
         return []
     died: dict[tuple[int, str], Death] = {}
-    # By the order of their starts: of each process the last one stays.
+    # In the order of their starts, so that the last one of each process is kept.
     for step in session.among(_may_be_recovered):
         heard_at = _heard_at(step)
         if heard_at is not None:

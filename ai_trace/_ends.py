@@ -1,10 +1,9 @@
 """
-How the steps of a short session ended, told by one look at the whole of its file.
+How the steps of a short session ended, by one look at its whole file.
 
-A list of many sessions needs of each how its steps ended, and when the last one did.
-To make an object of each line took half of all time, so the lines are held to the form
-of a step together. Whatever is not plain is not told here: ``Walk`` knows what to say
-of it.
+A list of many sessions needs to know how the steps of each ended, and when the last one
+did. Making an object of each line took half of the time, so all lines are matched at
+once. Sessions with lines that are not plain are left to ``Walk``.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from ai_trace._plain_lines import (
 from ai_trace.exceptions import TraceReadError
 
 
-# Known to type checkers by this name; what is not loaded makes a list quicker.
+# Type checkers know this name. Importing less makes ``ai-trace list`` faster.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,8 +36,9 @@ if TYPE_CHECKING:
 
     from ai_trace._glance import Look
 
-    # Of whole lines when each step finished, as numbers or texts that sort alike, and
-    # how; of a line that is not plain, no time. Empty where each has to be looked at.
+    # Takes whole lines and tells when each step finished, as numbers or as texts that
+    # sort alike, and how; a line that is not plain has no time. Empty if nothing can be
+    # told.
     Told = Callable[[bytes], Sequence[tuple[Any, str]]]
 
 _ENDED = ("finished_at", "outcome")
@@ -49,8 +49,8 @@ class Ends(NamedTuple):
     How the steps of a session ended.
 
     Attributes:
-        header: The session, without what a list does not show.
-        outcomes: How many steps ended in which way.
+        header: The session, as far as a list shows it.
+        outcomes: How many steps ended in each way.
         last: When the last one did, in epoch seconds.
     """
 
@@ -61,11 +61,11 @@ class Ends(NamedTuple):
 
 def ends_teller() -> Callable[[str], Ends | None]:
     """
-    Return what tells how the steps of a session ended.
+    Return a function that tells how the steps of a session ended.
 
     Returns:
         A function that takes the path of the session's only file, and returns ``None``
-        where one has to walk through that.
+        if the file has to be walked through.
     """
     look = fast_glancer()
     told = _by_expression() if look is None else _by_look(look)
@@ -77,7 +77,7 @@ def _ends(told: Told, path: str) -> Ends | None:
         data = read_short(path, BATCH) or b""
     except TraceReadError:
         return None
-    # A torn line has to be named.
+    # A torn line has to be reported.
     if data[-1:] != b"\n":
         return None
     first = data.find(b"\n")
@@ -94,7 +94,7 @@ def _ends(told: Told, path: str) -> Ends | None:
 
 
 def _header(behind: bytes) -> SessionHeader | None:
-    # What stands behind the first step, which JSON would take ten times as long for.
+    # What follows the first step; decoding it as JSON would take ten times as long.
     try:
         text = str(behind, "utf-8")
     except UnicodeDecodeError:
@@ -124,7 +124,7 @@ def _by_expression() -> Told:
         except UnicodeDecodeError:
             return ()
         found: list[tuple[str, str]] = lines(texts_like(text))("\n" + text)
-        # Behind the last newline is no line.
+        # No line follows the last newline.
         found.pop()
         return found
 

@@ -1,5 +1,5 @@
 """
-All that stands in one file of a session, line by line: steps, and what is wrong.
+One file of a session, line by line: its steps, and what is wrong with it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from ai_trace._files import (
 from ai_trace._header import newer
 from ai_trace._lines import (
     LINE_LIMIT,
-    PACKINGS,
     Line,
     decode_all,
     finish_line,
@@ -28,11 +27,12 @@ from ai_trace._lines import (
     read_short,
     strip_bom,
 )
+from ai_trace._names import PACKINGS
 from ai_trace._problem import Problem, not_listed
 from ai_trace._record import StepRecord, TraceLineError, decode_line
 
 
-# See _files.py: this is loaded for every look at a directory.
+# See _files.py: this is loaded whenever a directory is listed.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -43,19 +43,19 @@ if TYPE_CHECKING:
     from ai_trace._record import SessionHeader
 
     Item = tuple[int, int, Union[Glance, Problem]]
-    # Of some lines where each begins, its size, and what is in it: three lists and not
-    # one of tuples, which would take as long to make as all of this.
+    # Where some lines begin, their sizes, and what is in them. Three lists, since one
+    # list of tuples would take as long to make as all the rest.
     Batch = tuple[Sequence[int], Sequence[int], Sequence[Union[Glance, Problem]]]
 
-# Lists of steps are handed on, not steps: each generator would take as long as a look.
-# How many bytes their lines may have, about.
+# About how many bytes of lines are handed on together. Handing on steps one by one,
+# each generator on the way would take as long as reading them.
 BATCH = 64 * 1024
 _KEY = b'"session"'
-# So many damaged lines of a file are named one by one, fewer than are listed, so that
-# what is told together stands in the list, too; and so many runs of further ones.
+# How many damaged lines of a file are named one by one, and how many runs of further
+# ones. Fewer than a session lists, so that the runs are listed, too.
 _NAMED_LINES = 900
 _NAMED_RUNS = 1_000
-# Every step has the key, some letter of which might be escaped.
+# Every step has this key, perhaps with an escaped letter.
 _STEPS_HAVE = (b'"name"', b"\\u")
 _NEWLINE = ord("\n")
 
@@ -66,16 +66,15 @@ class FileWalk:
 
     Args:
         path: The file.
-        named: Whether what is wrong with it is told with its name.
+        named: Whether problems begin with the name of the file.
         look: What looks at lines; without it they are decoded.
-        before: What the file before it said of the session; holds where this one does
-            not say.
-        passes: Asked of each block of lines by where it begins, how many of them are
-            passed over: all, or none.
-        block: How many bytes a block has, about.
+        before: What the file before it said of the session, for one that does not say.
+        passes: Given where a block of lines begins, and the block, returns how many of
+            the lines are skipped: all, or 0.
+        block: About how many bytes a block has.
 
     Attributes:
-        header: The session, once a line was seen.
+        header: The session, once a line has been read.
     """
 
     def __init__(
@@ -95,7 +94,7 @@ class FileWalk:
         self._look = look or _look_nowhere
         self._count = 0
         self._named = 0
-        # Of the lines behind those, where they begin, and how many there are.
+        # The run of lines that are not named: where it begins, and its length.
         self._junk_at = ""
         self._junk_offset = 0
         self._junk_lines = 0
@@ -106,14 +105,14 @@ class FileWalk:
 
     def batches(self, end: int | None, begin: int = 0) -> Iterator[Batch]:
         """
-        Tell of all steps where they stand.
+        Tell where the steps are.
 
         Args:
             end: Where to end, in bytes; ``None`` for where the file ends now.
             begin: Where a line begins.
 
         Yields:
-            Of some lines where each begins, its size, and what it says at a glance.
+            Where some lines begin, their sizes, and what each says at a glance.
 
         Raises:
             TraceReadError: If the file cannot be read.
@@ -166,12 +165,12 @@ class FileWalk:
         self._junk_lines += lines
 
     def _told_run(self) -> Iterator[Item]:
-        # A step follows. Of more runs than are named, the last one goes on behind it.
+        # A step follows. The last run that may be named goes on after it.
         if not self._junk_lines or self._runs >= _NAMED_RUNS:
             return
         self._runs += 1
         count, self._junk_lines = self._junk_lines, 0
-        what = f"Of {count} lines from here on none is a step; they are not named."
+        what = f"None of {count} lines from here on is a step; they are not named."
         yield self._junk_offset, 0, Problem(self._junk_at, what)
 
     def _not_named(self) -> Iterator[Item]:
@@ -195,13 +194,13 @@ class FileWalk:
             # A small compressed file may hold a billion empty lines.
             self._count += data.count(b"\n")
             return (), (), ()
-        # Neither split nor splitlines, which look at each byte by itself; the latter
-        # takes a carriage return for an end besides.
+        # Faster than split and splitlines, which look at each byte; and splitlines
+        # would take a carriage return for the end of a line.
         lines = list(io.BytesIO(data))
         sizes = list(map(len, lines))
         offsets = list(accumulate(sizes, initial=begin))
         looked = self._look_at(data, lines)
-        # What is no plain line is None, and all that is a glance is true.
+        # A line that is not plain is None; every glance is true.
         plains: Any = looked
         if not all(looked):
             return _listed(self._mixed(zip(offsets, sizes, lines, looked)))
@@ -214,8 +213,8 @@ class FileWalk:
         return offsets, sizes, plains
 
     def _look_at(self, data: bytes, lines: list[bytes]) -> Sequence[Glance | None]:
-        # The first line of a file is a step like all others but for the header behind
-        # it: to decode it took as long as to look at the rest of a short session.
+        # The first line of a file is like the others except for the header at its end.
+        # Decoding it took as long as looking at the rest of a short session.
         is_first = self._count == 0 and self._look is not _look_nowhere
         parted = without_header(lines[0]) if is_first else None
         if parted is None:
@@ -319,7 +318,7 @@ def _listed(found: Iterable[Item]) -> Batch:
 
 
 def _decoded_with_header(line: Line) -> dict[str, Any] | None:
-    # Once, for the header and the step: of a short session this takes most of the time.
+    # Once for both header and step: in a short session this takes most of the time.
     try:
         return decode_line(strip_bom(line.data))
     except (TraceLineError, MemoryError):
@@ -336,7 +335,7 @@ def _record(data: dict[str, Any], header: SessionHeader) -> StepRecord | None:
 
 
 def _whole_lines(file: BinaryIO, size: int) -> bytes:
-    """Read so many bytes, and the rest of the last line; that one may be too long."""
+    """Read some bytes and the rest of the last line, which may be too long."""
     data = file.read(size)
     if data and data[-1] != _NEWLINE:
         data += file.readline(LINE_LIMIT + 1)
@@ -344,12 +343,12 @@ def _whole_lines(file: BinaryIO, size: int) -> bytes:
 
 
 def _look_nowhere(_: bytes, lines: Sequence[bytes]) -> Sequence[Glance | None]:
-    """See no line as plain."""
+    """Take no line for a plain one."""
     return [None] * len(lines)
 
 
 def size_of(part: str | Path) -> int:
-    """Return how many bytes a file has; where that is unknown, more than any has."""
+    """Return the size of a file; where it is unknown, more than any file has."""
     if os.fspath(part).endswith(PACKINGS):
         return sys.maxsize
     try:

@@ -1,5 +1,5 @@
 """
-The files of a session, as they are found, and the header of each.
+The files of a session: where they are, and what the header of each says.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from ai_trace._record import SessionHeader, TraceLineError, decode_line, read_he
 from ai_trace.exceptions import TraceReadError
 
 
-# Known to type checkers by this name; to load typing and pathlib takes as long as all
-# else that a look at a directory needs.
+# Type checkers know this name. Importing typing and pathlib would take as long as all
+# the rest of listing a directory.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
 HEAD_LIMIT = 1024 * 1024
 HEAD_LINES = 3
 HEADER_MARK = b'"session":{"format":'
-"""What every line with a header has in it, as tracers write it."""
+"""What every line with a header contains, as tracers write it."""
 _KEY_BEGINS = b',"session":'
 HEADER_BEGINS = b"," + HEADER_MARK
-"""How a header begins that stands behind a step."""
+"""How a header begins that follows a step."""
 _END_OF_TIME = 253_402_300_800.0  # the year 10000
 
 
@@ -51,7 +51,7 @@ def find_parts(path: Path) -> list[Path]:
 
     Returns:
         The parts of the session's first process, then those of forked children, as far
-        as they are there; the given one in any case.
+        as they exist; the given file in any case.
     """
     split = split_name(path.name)
     if split is None:
@@ -70,19 +70,19 @@ def find_parts(path: Path) -> list[Path]:
 
 @lru_cache(maxsize=16)
 def journal_of(trace: Path) -> Path:
-    """Return where the journal of a trace file is: the first file of it."""
+    """Return the path of the first file of a trace file's journal."""
     return trace.with_name(os.path.basename(journal_files(trace)[0]))
 
 
 def trace_beside(path: Path) -> Path:
     """
-    Return the trace that is meant by the name of a journal, or of a document.
+    Return the trace that a journal or a document belongs to.
 
     Args:
         path: Any file.
 
     Returns:
-        The trace beside it, if there is one; else the file itself.
+        The trace beside it, if there is one; otherwise the file itself.
     """
     journal = split_journal_name(path.name)
     if journal is not None:
@@ -128,8 +128,8 @@ def header_from_name(path: AnyPath) -> SessionHeader:
         path: The file.
 
     Returns:
-        A header with the agent's name as it is in paths, the session id, and the
-        start to the second.
+        A header with the agent's name as it is written in paths, the session id, and
+        the start, rounded to seconds.
     """
     name = os.path.basename(path)
     stem, (pid, _) = split_name(name) or (name, FIRST)
@@ -149,7 +149,7 @@ def start_of(session_id: str) -> float:
     Returns:
         Epoch seconds; 0.0 if the id is not a date.
     """
-    # Loaded for files that do not say themselves when they began.
+    # Loaded only for files that do not say when they began.
     from datetime import datetime, timezone
 
     date, clock = session_id[:8], session_id[9:15]
@@ -182,15 +182,15 @@ def read_head(path: AnyPath, limit: int = HEAD_LIMIT) -> SessionHeader | None:
 
 def header_for(part: Path, limit: int = HEAD_LIMIT) -> SessionHeader:
     """
-    Tell who recorded a file, by the best of what there is.
+    Tell who recorded a file, by the best source there is.
 
     Args:
         part: The file.
         limit: How many bytes a line may have.
 
     Returns:
-        The header that its first lines state; else that of its journal, as when the
-        process died before its first step had finished; else what its name says.
+        The header in its first lines; else that of its journal, which is all there is
+        if the process died before its first step had finished; else what its name says.
 
     Raises:
         TraceReadError: If the file cannot be read.
@@ -199,7 +199,7 @@ def header_for(part: Path, limit: int = HEAD_LIMIT) -> SessionHeader:
 
 
 def journal_head(part: AnyPath) -> SessionHeader | None:
-    """Return the header that the journal of a file states, if there is one."""
+    """Return the header in the journal of a file, if there is one."""
     for path in journal_files(part):
         try:
             header = read_head(path)
@@ -221,7 +221,7 @@ def first_header(file: BinaryIO, limit: int = HEAD_LIMIT) -> SessionHeader | Non
     Returns:
         The header; ``None`` if the first lines have none, or one of them is longer.
     """
-    # It stands on the first line, but for a crash that tore that one.
+    # It is on the first line, unless a crash tore that.
     for _ in range(HEAD_LINES):
         line = file.readline(limit)
         header = header_of(line)
@@ -238,8 +238,8 @@ def header_of(line: bytes) -> SessionHeader | None:
         line: The bytes of the line.
 
     Returns:
-        The header, with a start of 0.0 where the file's is no time; ``None`` if the
-        line is damaged or has none.
+        The header; its start is 0.0 if the file has no valid one. ``None`` if the line
+        is damaged or has no header.
     """
     return _with_a_time(read_header(strip_bom(line)))
 
@@ -249,7 +249,7 @@ def header_in(data: Mapping[str, Any] | None) -> SessionHeader | None:
     Return the header in the object of a line, as ``header_of`` does.
 
     Args:
-        data: The object; ``None`` of a damaged line.
+        data: The object; ``None`` for a damaged line.
     """
     if data is None or "session" not in data:
         return None
@@ -258,14 +258,14 @@ def header_in(data: Mapping[str, Any] | None) -> SessionHeader | None:
 
 def without_header(line: bytes) -> tuple[bytes, SessionHeader] | None:
     """
-    Take the header off a line, where a tracer has put it: at the end.
+    Take the header off the end of a line, where tracers put it.
 
     Args:
         line: The bytes of the line.
 
     Returns:
-        What is left of the line, and the header. If the former is the line of a step,
-        the whole was one. ``None`` if there is no header, or anything to say of it.
+        The line without its header, and the header. If the first is a step's line, so
+        was the whole. ``None`` if there is no header, or a problem with it.
     """
     at = line.rfind(HEADER_BEGINS)
     if at < 0 or not line.endswith(b"}}\n"):

@@ -1,8 +1,8 @@
 """
-Finding sessions: which ones a directory holds.
+Which sessions a directory holds.
 
-A directory may hold tens of thousands. The names of their files tell most of what is
-asked, so a file is opened only when more of its session is needed.
+There may be tens of thousands. The names of their files tell most of what is needed, so
+a file is opened only if they do not.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ai_trace._session_info import SessionInfo
 from ai_trace.exceptions import TraceReadError
 
 
-# See _files.py: this is loaded for every look at a directory.
+# See _files.py: this is loaded whenever a directory is listed.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -45,13 +45,13 @@ _NEXT = (
 
 class Directory:
     """
-    The sessions of a directory, newest first, each looked at when it is come to.
+    The sessions of a directory, newest first; each is looked at when it is its turn.
 
     Args:
-        path: The trace directory; files that are no traces are left out.
+        path: The trace directory; files that are not traces are left out.
 
     Attributes:
-        ids: How many sessions have which id, by the names of their files.
+        ids: How many sessions have each id, by the names of their files.
 
     Raises:
         TraceReadError: If the directory does not exist or cannot be listed.
@@ -61,7 +61,7 @@ class Directory:
         self._parts: dict[str, dict[Place, os.DirEntry[str]]] = {}
         self._journals: dict[str, set[tuple[int, str]]] = {}
         self._scan(path)
-        # A name that no tracer gives may be that of anything: one has to look.
+        # A file with a name that no tracer gives may be anything: it has to be opened.
         self._odd: dict[str, SessionInfo] = {}
         by_second: dict[str, list[str]] = {}
         ids: list[str] = []
@@ -83,15 +83,15 @@ class Directory:
         return sum(map(len, self._by_second.values()))
 
     def __iter__(self) -> Iterator[SessionInfo]:
-        """Look at one session after the other, the newest first."""
+        """Yield the sessions, the newest first."""
         return self._newest_first(self._by_second)
 
     def of_agent(self, agent: str) -> Iterator[SessionInfo]:
         """
-        Look at the sessions of one agent, the newest first.
+        Yield the sessions of one agent, the newest first.
 
         Args:
-            agent: Its name, as it is in the names of files.
+            agent: Its name, as it is written in file names.
         """
         seconds = {
             second: [stem for stem in stems if self._agent(stem) == agent]
@@ -101,7 +101,7 @@ class Directory:
 
     def of_one_second(self, stems: Iterable[str]) -> Iterator[SessionInfo]:
         """
-        Look at sessions that began in one second, the newest first.
+        Yield sessions that began in the same second, the newest first.
 
         Args:
             stems: Their names.
@@ -110,7 +110,7 @@ class Directory:
 
     @property
     def stems(self) -> list[str]:
-        """The names of the sessions, the newest first, by the second."""
+        """The names of the sessions, the newest first, as far as seconds tell."""
         seconds = sorted(self._by_second.items(), reverse=True)
         return list(chain.from_iterable(sorted(s, reverse=True) for _, s in seconds))
 
@@ -122,7 +122,7 @@ class Directory:
             stem: Its name.
 
         Returns:
-            What is known of it; ``None`` if it is gone, or no session after all.
+            What is known of it; ``None`` if it is gone, or not a session after all.
         """
         return self._odd.get(stem) or self._look(stem)
 
@@ -174,11 +174,11 @@ def find(directory: PathLike, limit: int | None = None) -> list[SessionInfo]:
     List the sessions in a trace directory, newest first.
 
     Args:
-        directory: The trace directory; files that are no traces are left out.
-        limit: How many at most; no others are opened. ``None`` is all.
+        directory: The trace directory; files that are not traces are left out.
+        limit: How many at most; others are not opened. ``None`` is all.
 
     Returns:
-        One entry a session.
+        An entry for each session.
 
     Raises:
         ValueError: If the limit is below 0.
@@ -193,7 +193,7 @@ def find(directory: PathLike, limit: int | None = None) -> list[SessionInfo]:
 
 def no_sessions(directory: PathLike) -> TraceReadError:
     """
-    Say that a directory holds no session, and what to do.
+    Return an error that says that a directory holds no session, and what to do.
 
     Args:
         directory: The trace directory.
@@ -205,8 +205,8 @@ def no_sessions(directory: PathLike) -> TraceReadError:
 
 
 def _second(info: SessionInfo) -> str:
-    # What a file says of its start may be any number. When it was last written is
-    # not in it.
+    # What a file says of its start may be any number, but it cannot have begun after it
+    # was last written.
     import time
 
     header = info.header
@@ -221,7 +221,7 @@ def _may_be_file(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_file()
     except OSError:
-        # Who looks at it is told why it cannot be read.
+        # It is listed, so that whoever reads it learns what is wrong.
         return True
 
 
@@ -235,7 +235,7 @@ def _info(
         try:
             status = entry.stat()
         except FileNotFoundError:
-            # It went a moment ago; if it was the only one, so did the session.
+            # It was deleted a moment ago; if it was the only one, so was the session.
             continue
         except OSError as exc:
             problem = f"{entry.path} cannot be read: {exc.strerror or exc}."

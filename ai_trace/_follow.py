@@ -23,13 +23,13 @@ from ai_trace._files import (
 )
 from ai_trace._lines import (
     LINE_LIMIT,
-    PACKINGS,
     Line,
     decode_all,
     open_anywhere,
     read_lines,
 )
 from ai_trace._lines_back import Choice, read_last, read_lines_back
+from ai_trace._names import PACKINGS
 from ai_trace._open_steps import Journals
 from ai_trace._parts import by_process, place_of
 from ai_trace._problem import in_file
@@ -45,11 +45,11 @@ if TYPE_CHECKING:
 
 Report = Callable[[Problem], None]
 
-# So many lines and steps of a file are known again; of a line, so many bytes, in which
-# its step's id stands.
+# How many lines and steps of a file are remembered, and by how many of its bytes a line
+# is: enough to include the id of its step.
 _REMEMBERED = 4_096
 _COMPARED = 4_096
-# Of the lines before those that are asked for, fewer: they may be large.
+# Of lines before the first yielded step, fewer are remembered: they may be large.
 _REMEMBERED_AT_FIRST = 100
 
 
@@ -59,8 +59,8 @@ class Follower:
 
     Args:
         path: The session's file; it need not be there yet.
-        report: Called for each damaged line, if given.
-        journals: Which of its steps are open, if that is asked for.
+        report: Called for each damaged line.
+        journals: Keeps track of its open steps, if that is wanted.
     """
 
     def __init__(
@@ -72,7 +72,8 @@ class Follower:
         self._path = path
         self._report: Report = report or (lambda _: None)
         self._journals = journals
-        # By their places: a file that is compressed meanwhile stays the same part.
+        # By place, not path: a file that is compressed meanwhile is still the same
+        # part.
         self._cursors: dict[Place, _Cursor] = {}
         self._ids: _Ids = deque(maxlen=_REMEMBERED)
 
@@ -107,8 +108,8 @@ class Follower:
 
     def advance(self) -> Iterator[StepRecord]:
         """Yield the steps that came since the last look."""
-        # First what is open, then what has finished: a step that is in neither would
-        # be lost, one that is in both has finished.
+        # First open steps, then finished ones: a step that is found as both has
+        # finished, but the other way round it could be found as neither.
         if self._journals is not None:
             self._journals.look(find_journals(self._path))
         for path in find_parts(self._path):
@@ -132,8 +133,8 @@ class Follower:
         return self._cursors[place]
 
     def _end_earlier(self) -> None:
-        # Of each process the last two parts stay open: who was about to write to the
-        # one when the other began has done so by the time that a third begins.
+        # The last two parts of each process stay open: a thread that was about to write
+        # to one when the next began has done so by the time that a third begins.
         last = dict(sorted(self._cursors))
         for (pid, number), cursor in self._cursors.items():
             if number < last[pid] - 1:
@@ -157,8 +158,8 @@ def merge_last(files: Iterable[list[StepRecord]], n: int) -> list[StepRecord]:
 
 
 class _Cursor:
-    # A place in one growing file. The file is held open, so that what was written
-    # just before it was replaced is still read.
+    # A position in one growing file. The file stays open, so that what was written just
+    # before it was replaced can still be read.
 
     def __init__(self, path: Path, report: Report, memory: _Memory) -> None:
         self.path = path
@@ -185,7 +186,7 @@ class _Cursor:
         return steps
 
     def _report(self, problem: Problem) -> None:
-        # Named in any case: another file may begin at any moment.
+        # Always with the name of the file: another one may begin at any moment.
         self._tell(in_file(problem, self.path.name))
 
     def settle(self, journals: Journals | None) -> bool:
@@ -194,7 +195,7 @@ class _Cursor:
         return journals.settle(self.path, self._file)
 
     def end(self) -> None:
-        """Look at it no more: nothing is written to it any longer."""
+        """Stop reading it: nothing more will be written to it."""
         self._ended = True
         self._memory.forget()
         self.close()
@@ -220,13 +221,13 @@ class _Cursor:
             try:
                 self._file = open_anywhere(self.path)
             except TraceReadError as exc:
-                # Asking again whether it is there would ask about another moment.
+                # To ask now whether it exists would be to ask about another moment.
                 if not isinstance(exc.__context__, FileNotFoundError):
                     raise
         return self._file
 
     def _replaced(self, file: BinaryIO) -> bool:
-        # One that is compressed is finished, and what is read is a copy.
+        # A compressed file is finished, and what is read is a copy of its content.
         if self.path.name.endswith(PACKINGS):
             return False
         try:
@@ -257,28 +258,28 @@ class _Cursor:
                     yield item
 
     def _find_place(self, file: BinaryIO, size: int) -> None:
-        # Whatever was done to the file since, be it that a copy has taken its place:
-        # what was yielded is not yielded again.
+        # Whatever was done to the file, even if a copy has taken its place, no step is
+        # yielded twice.
         end = self._memory.end_in(file, size)
         if end is not None and self._offset <= size:
             return
         if end is None:
             what = (
                 "It was replaced or cut short, so it is read from its beginning. Steps "
-                "that were read before are passed over, as far as they are among the "
-                f"last {_REMEMBERED}."
+                "that were read before are skipped, if they are among the last "
+                f"{_REMEMBERED}."
             )
         else:
-            what = "It was cut short: the last of what was read is in it no more."
+            what = "It was cut short: the end of what was read is no longer in it."
         self._report(Problem(f"offset {end or 0}", what, "odd"))
         self._memory.go_back()
         self._offset = end or 0
 
 
 class _Memory:
-    # What was read of a file: which lines stand where, to find the place again, and of
-    # all files of the session which steps, to pass over them in another file: a tracer
-    # whose file is gone writes them once more. Of both no more than the last.
+    # What was read last: where the lines of this file are, to find the position again;
+    # and the steps of all files of the session, to skip them in another file, since a
+    # tracer whose file is gone writes them again.
 
     def __init__(self, ids: _Ids) -> None:
         self._lines: deque[_Line] = deque(maxlen=_REMEMBERED)
@@ -301,14 +302,15 @@ class _Memory:
         return not step.id or step.id not in self._known
 
     def end_in(self, file: BinaryIO, size: int) -> int | None:
-        """Tell where the last line ends that may stand there still, if it does."""
+        """Return where the last remembered line ends that is still in the file."""
         if not self._lines:
             return 0
         while self._lines and self._lines[-1].end > size:
             self._lines.pop()
         if self._lines:
             last = self._lines[-1]
-            # By way of the end: else it may be told by what was read a while ago.
+            # By way of the end: otherwise the buffer may answer with what it read
+            # earlier.
             file.seek(0, os.SEEK_END)
             file.seek(last.offset)
             if hash(file.read(last.length)) == last.begins:
@@ -321,12 +323,12 @@ class _Memory:
         self._known = frozenset()
 
     def go_back(self) -> None:
-        """Take for known from now on what was read before."""
+        """From now on, skip the steps that were read before."""
         self._known = frozenset(self._ids)
 
 
 class _Line(NamedTuple):
-    # Where a line stands, and what it begins with, so many bytes.
+    # Where a line is, and the hash of its first bytes.
     offset: int
     end: int
     length: int

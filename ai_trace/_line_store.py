@@ -1,5 +1,5 @@
 """
-Where the lines of a session stand, a few bytes for each, to load them by number.
+Where the lines of a session are, at a few bytes for each, to load them by number.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from ai_trace.exceptions import TraceReadError
 
 
 _OPEN_LIMIT = 16
-# For fewer it is not worth the time to load what decodes plain lines.
+# For fewer lines it is not worth loading the quick decoder of plain lines.
 _MANY = 1_000
 _NO_PART = -1
 
 
 class LineStore:
     """
-    Where the lines of a session stand in its files, to load them by number.
+    Where the lines of a session are in its files, to load them by number.
 
     Args:
         paths: The files.
@@ -65,11 +65,11 @@ class LineStore:
         header: SessionHeader,
     ) -> None:
         """
-        Remember the next lines, one behind the other.
+        Remember the next lines.
 
         Args:
             part: Index of their file.
-            offsets: Where each begins; more are passed over.
+            offsets: Where each begins; there may be more of them than sizes.
             sizes: The bytes of each.
             header: The header of their file.
         """
@@ -80,7 +80,7 @@ class LineStore:
 
     def keep(self, record: StepRecord) -> None:
         """
-        Remember a step that stands in no line.
+        Remember a step that has no line.
 
         Args:
             record: The step.
@@ -88,12 +88,12 @@ class LineStore:
         self._part.append(_NO_PART)
         self._offset.append(len(self._kept))
         self._size.append(0)
-        # Its line alone: what it decodes to may need twenty times the memory.
+        # Only its line: decoded, it may need twenty times the memory.
         self._kept.append(StepRecord(record.line, record.header))
 
     def where(self, number: int) -> tuple[int, int]:
         """
-        Tell where a line stands.
+        Tell where a line is.
 
         Args:
             number: How many lines and steps were added before it.
@@ -114,8 +114,8 @@ class LineStore:
             The record.
 
         Raises:
-            TraceReadError: If the file is gone or has changed meanwhile, or the
-                memory is too small for the line.
+            TraceReadError: If the file is gone or has changed, or the line is too
+                large for the memory.
         """
         part, size = self._part[number], self._size[number]
         if part == _NO_PART:
@@ -136,7 +136,7 @@ class LineStore:
             return record
         if TOO_LARGE in record:
             raise self._too_large(part, offset)
-        # At a glance a key may stand twice: then the last one counts.
+        # It was taken for a step at a glance, as where a key stands twice.
         parted = without_header(data)
         data = data if parted is None else parted[0]
         (looked,) = glancer()(data, [data])

@@ -1,8 +1,8 @@
 r"""
 The lines of trace files, and the records in them, in bounded memory.
 
-Lines end at ``\n`` alone and are bytes until they are decoded one by one, so that
-damage costs the damaged line. The records are decoded in one place, ``decode``.
+Lines end at ``\n`` alone and are decoded one by one, so that damage costs only the
+damaged line. Records are decoded in one place, ``decode``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ai_trace._record import (
 from ai_trace.exceptions import TraceReadError
 
 
-# Known to type checkers by this name; what is not loaded makes a list quicker.
+# Type checkers know this name. Importing less makes ``ai-trace list`` faster.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,17 +34,18 @@ if TYPE_CHECKING:
 
 LINE_LIMIT = 16 * 1024 * 1024
 TOO_LARGE = "too large for the memory"
-"""Said of a line for which there is not enough memory just now."""
+"""The reason given for a line for which there is not enough memory."""
 
-# Without O_NONBLOCK the opening of a named pipe would wait for a writer.
+# Without O_NONBLOCK, opening a named pipe would wait for a writer.
 _READING = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _BLOCK = 64 * 1024
 _BOM = b"\xef\xbb\xbf"
-# How each line of a tracer begins; no more than so many are tried in a damaged line.
+# How each line of a tracer begins.
 _BEGINNING = r'\{"name": ?"(?:[^"\\]|\\.){0,8000}", ?"kind": ?"[^"\\]{1,100}",'
 _MARK = b'{"name":'
-# Not what is too large or too deep: to try again would cost as much again.
+# Not lines that are too large or too deep: to try again would cost as much again.
 _IS_BROKEN = "(?:damaged|torn after .*): not (?:JSON|UTF-8) "
+# How many beginnings are tried in a damaged line, and how much of it is decoded.
 _SALVAGE_TRIES = 16
 _SALVAGE_CHARACTERS = 2 * LINE_LIMIT
 
@@ -74,8 +75,8 @@ def open_file(path: str | os.PathLike[str]) -> BinaryIO:
         path: The file.
 
     Returns:
-        The open file, buffered; of a compressed one what is unpacked, to be read
-        forwards. One that was compressed since it was found can be read, too.
+        The open file, buffered. A compressed one is unpacked and can only be read
+        forwards; one that was compressed since it was found is opened, too.
 
     Raises:
         TraceReadError: If it is missing, unreadable or not a regular file.
@@ -89,7 +90,7 @@ def open_file(path: str | os.PathLike[str]) -> BinaryIO:
         return open_anywhere(packed)
     if not os.fspath(path).endswith(PACKINGS):
         return file
-    # Compressed sessions are old ones: what they need is loaded when one is met.
+    # Most sessions are not compressed, so what unpacks them is loaded only here.
     from ai_trace import _packed
 
     try:
@@ -107,7 +108,7 @@ def open_anywhere(path: str | os.PathLike[str]) -> BinaryIO:
         path: The file.
 
     Returns:
-        The open file, buffered; of a compressed one a file of what is unpacked.
+        The open file, buffered; for a compressed one, a file with what was unpacked.
 
     Raises:
         TraceReadError: If it is missing, unreadable or not a regular file.
@@ -122,14 +123,14 @@ def open_anywhere(path: str | os.PathLike[str]) -> BinaryIO:
 
 def read_short(path: str | os.PathLike[str], limit: int) -> bytes | None:
     """
-    Read a whole file at once, if it is short: a third of what it takes to open it.
+    Read a whole file at once, if it is short; this takes a third of the usual time.
 
     Args:
         path: The file.
-        limit: The bytes of a file that is short.
+        limit: The most bytes that a short file has.
 
     Returns:
-        What is in it; ``None`` if it is longer, or compressed by now.
+        Its content; ``None`` if it is longer, or has been compressed.
 
     Raises:
         TraceReadError: If it is missing, unreadable or not a regular file.
@@ -150,7 +151,7 @@ def read_short(path: str | os.PathLike[str], limit: int) -> bytes | None:
 
 
 def _packed_since(path: str | os.PathLike[str]) -> str | None:
-    # Where a trace is found that somebody compressed after it was listed.
+    # The file of a trace that was compressed after it was found.
     name = os.fspath(path)
     is_gone = name.endswith(SUFFIX) and not os.path.lexists(name)
     packed = (name + packing for packing in PACKINGS if is_gone)
@@ -162,7 +163,7 @@ def _open_raw(path: str | os.PathLike[str]) -> BinaryIO:
 
 
 def _descriptor(path: str | os.PathLike[str]) -> tuple[int, int]:
-    # With how many bytes the file has.
+    # With the size of the file in bytes.
     try:
         descriptor = os.open(path, _READING)
     except FileNotFoundError:
@@ -205,7 +206,7 @@ def finish_line(file: BinaryIO, offset: int, data: bytes) -> Line:
     Args:
         file: The open file.
         offset: Where the line begins.
-        data: Its first ``LINE_LIMIT + 1`` bytes, or all of it.
+        data: Its first ``LINE_LIMIT + 1`` bytes, or all of it if it is shorter.
 
     Returns:
         The line.
@@ -221,45 +222,51 @@ def finish_line(file: BinaryIO, offset: int, data: bytes) -> Line:
 
 
 def _pass_hole(file: BinaryIO) -> int:
+    # A sparse file may have a hole of any size, which is read as zeros.
     begin = file.tell()
-    end = next_data(file, begin)
-    if end > begin:
-        file.seek(end)
-    return end - begin
+    return file.seek(_next_data(file, begin)) - begin
 
 
-def next_data(file: BinaryIO, offset: int) -> int:
+def hole_before(file: BinaryIO, end: int) -> int:
     """
-    Return where data follow: a sparse file may have a hole, which is read as zeros.
+    Return where the hole of a sparse file begins that ends at an offset.
 
     Args:
         file: The open file.
-        offset: Where to look from.
-
-    Returns:
-        The offset of the next data, or the size of the file; the one that was given
-        where it cannot be told.
+        end: The offset; it is returned if there is no hole, or no way to tell.
     """
+    low, high = 0, end
+    while low < high:
+        middle = (low + high) // 2
+        if _next_data(file, middle) < end:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+def _next_data(file: BinaryIO, offset: int) -> int:
+    # The offset itself, unless it lies in a hole.
     seek_data = getattr(os, "SEEK_DATA", None)
     if seek_data is None or not isinstance(getattr(file, "raw", None), io.FileIO):
         return offset
     descriptor = file.fileno()
-    # The file knows nothing of this: it has to find the descriptor where it was.
+    # The buffered file must not notice: its position has to stay what it was.
     before = os.lseek(descriptor, 0, os.SEEK_CUR)
     try:
-        end = os.lseek(descriptor, offset, seek_data)
+        return os.lseek(descriptor, offset, seek_data)
     except OSError as exc:
         from errno import ENXIO
 
-        # Nothing else follows.
-        end = os.fstat(descriptor).st_size if exc.errno == ENXIO else offset
-    os.lseek(descriptor, before, os.SEEK_SET)
-    return end
+        # With this error, the hole reaches to the end of the file.
+        return os.fstat(descriptor).st_size if exc.errno == ENXIO else offset
+    finally:
+        os.lseek(descriptor, before, os.SEEK_SET)
 
 
 def decode(line: Line, header: SessionHeader) -> StepRecord | str:
     """
-    Decode a line; everything that reads traces does it here.
+    Decode a line.
 
     Args:
         line: The line.
@@ -289,15 +296,15 @@ def decode_all(
     line: Line, header: SessionHeader
 ) -> Iterator[tuple[Line, StepRecord | str]]:
     """
-    Decode a line, and of a damaged one what is whole in it.
+    Decode a line, or if it is damaged, the whole steps in it.
 
     Args:
         line: The line.
         header: The session that its file belongs to.
 
     Yields:
-        The line and its record; or the line and what is wrong with it, then each whole
-        step in it and where it stands.
+        The line and its record; or the line and what is wrong with it, then where each
+        whole step in it stands, and the step.
     """
     item = decode(line, header)
     if isinstance(item, StepRecord):
@@ -313,9 +320,9 @@ def decode_all(
 
 
 def _salvage(line: Line, header: SessionHeader) -> list[tuple[Line, StepRecord]]:
-    # A file that was cut inside a line has the next step behind the fragment. Only
-    # what begins the line, or ends with it or where another step begins, is one: an
-    # object inside of a fragment may look like a step.
+    # Where a file was cut inside a line, the next step follows the fragment. A step has
+    # to begin or end with the line, or end where another step begins: an object inside
+    # a fragment may look like a step.
     if _MARK not in line.data:
         return []
     try:

@@ -1,8 +1,8 @@
 r"""
-The lines of trace files from their end, as far back as they are of use.
+The lines of trace files, read from their end.
 
-The file may be gigabytes of nothing, of which a small compressed one is enough: blank
-lines are passed over together, and damaged ones are not looked through for ever.
+A file may hold gigabytes of nothing, and compressed it may be small. So blank lines are
+skipped together, and the search through damaged lines ends somewhere.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import BinaryIO
 
-from ai_trace._lines import LINE_LIMIT, Line, decode_all, next_data
+from ai_trace._lines import LINE_LIMIT, Line, decode_all, hole_before
 from ai_trace._problem import Problem, not_listed
 from ai_trace._record import SessionHeader, StepRecord
 
@@ -20,10 +20,11 @@ from ai_trace._record import SessionHeader, StepRecord
 _BLOCK = 64 * 1024
 # From the newline of a line to that of the last blank one behind it.
 _BLANK_LINES = re.compile(rb"\n\s*\n")
-# So many are looked through, and more if as many steps are found; so many are named.
+# How many are read before the search ends, unless more steps than that were found; and
+# how many are named.
 _DAMAGED_LINES = 100_000
 _NAMED_LINES = 999
-# Of steps that are not asked for, too: to decode them takes a few seconds.
+# The same for steps that are not wanted: decoding them takes a few seconds.
 _OTHER_STEPS = 100_000
 
 Choice = Callable[[StepRecord], bool]
@@ -38,7 +39,7 @@ def read_lines_back(file: BinaryIO, end: int) -> Iterator[Line]:
         end: Where the last line to be read ends.
 
     Yields:
-        The lines, the last one first; of blank ones that end, some are left out.
+        The lines, the last one first; some of the blank ones are left out.
     """
     pieces: list[bytes] = []
     start = end
@@ -66,27 +67,14 @@ def read_lines_back(file: BinaryIO, end: int) -> Iterator[Line]:
         pieces.append(block[:stop])
         if end - start > LINE_LIMIT:
             del pieces[1:]
-            start = _before_hole(file, start) if block[0] == 0 else start
+            if not block.strip(b"\0"):
+                start = hole_before(file, start)
     if end > 0:
         yield _join(0, end, pieces)
 
 
-def _before_hole(file: BinaryIO, end: int) -> int:
-    """Return where the hole begins that ends at a place of a sparse file."""
-    low, begin = 0, max(0, end - _BLOCK)
-    if next_data(file, begin) < end:
-        return end
-    while low < begin:
-        middle = (low + begin) // 2
-        if next_data(file, middle) >= end:
-            begin = middle
-        else:
-            low = middle + 1
-    return begin
-
-
 def _blank_lines(block: bytes) -> list[tuple[int, int]]:
-    # Where blank lines follow a newline: that newline, and where they end.
+    # The position of each newline that blank lines follow, and where these end.
     if not block.isspace():
         return [found.span() for found in _BLANK_LINES.finditer(block)]
     first, last = block.find(b"\n"), block.rfind(b"\n")
@@ -112,53 +100,72 @@ def read_last(
 
     Args:
         file: The open file.
-        n: How many steps; damaged lines between them are passed over, as long as there
-            are not too many.
+        n: How many steps; damaged lines between them are skipped, unless there are
+            too many.
         header: The session that the file belongs to.
         whole: Whether a last line without its newline is left out.
-        only: Tells which steps are asked for: they are looked for among the last
-            hundred thousand.
+        only: Tells which steps are wanted; they are looked for among the last hundred
+            thousand.
 
     Returns:
         The steps in the order of the file, where its last whole line ends, and what
         is wrong with the damaged lines.
     """
-    steps: list[StepRecord] = []
-    problems: list[Problem] = []
-    ending: list[Problem] = []
-    damaged = unlisted = others = 0
+    search = _Search(header, only)
     size = resume = os.fstat(file.fileno()).st_size
     for line in read_lines_back(file, size):
         if not line.ended:
             resume = line.offset
             if whole:
                 continue
-        if len(steps) >= n:
+        if len(search.steps) >= n:
             break
         if line.data.isspace():
             continue
-        if damaged >= max(_DAMAGED_LINES, len(steps)):
-            ending = [_given_up(line, damaged, "damaged lines")]
+        if search.gives_up(line):
             break
-        if others >= _OTHER_STEPS:
-            ending = [_given_up(line, others, "other steps")]
-            break
-        found = [item for _, item in decode_all(line, header)]
+        search.add(line)
+    problems = [*search.problems(), *_end_of_packed(file, size)]
+    return search.steps[:n][::-1], resume, problems
+
+
+class _Search:
+    # What was found on the way from the end of a file; the last comes first.
+
+    def __init__(self, header: SessionHeader, only: Choice | None) -> None:
+        self._header = header
+        self._only = only
+        self.steps: list[StepRecord] = []
+        self._problems: list[Problem] = []
+        self._end: list[Problem] = []
+        self._damaged = self._unlisted = self._others = 0
+
+    def gives_up(self, line: Line) -> bool:
+        if self._damaged >= max(_DAMAGED_LINES, len(self.steps)):
+            self._end = [_given_up(line, self._damaged, "damaged lines")]
+        elif self._others >= _OTHER_STEPS:
+            self._end = [_given_up(line, self._others, "other steps")]
+        return bool(self._end)
+
+    def add(self, line: Line) -> None:
+        found = [item for _, item in decode_all(line, self._header)]
         here = [item for item in reversed(found) if isinstance(item, StepRecord)]
-        damaged += not here
-        chosen = here if only is None else list(filter(only, here))
-        others += len(here) - len(chosen)
-        steps += chosen
-        # Those nearest to the end are named.
-        where = f"offset {line.offset}"
-        wrong = [Problem(where, item) for item in found if isinstance(item, str)]
-        room = _NAMED_LINES - len(problems)
-        problems += wrong[:room]
-        unlisted += len(wrong[room:])
-    if unlisted:
-        problems.append(not_listed(unlisted))
-    problems = [*ending, *reversed(problems), *_end_of_packed(file, size)]
-    return steps[:n][::-1], resume, problems
+        self._damaged += not here
+        chosen = here if self._only is None else list(filter(self._only, here))
+        self._others += len(here) - len(chosen)
+        self.steps += chosen
+        if len(here) < len(found):
+            self._add_problems(line, [one for one in found if isinstance(one, str)])
+
+    def _add_problems(self, line: Line, wrong: Sequence[str]) -> None:
+        # Only those nearest to the end are named.
+        room = _NAMED_LINES - len(self._problems)
+        self._problems += [Problem(f"offset {line.offset}", it) for it in wrong[:room]]
+        self._unlisted += len(wrong[room:])
+
+    def problems(self) -> list[Problem]:
+        more = [not_listed(self._unlisted)] if self._unlisted else []
+        return [*self._end, *more, *reversed(self._problems)]
 
 
 def _end_of_packed(file: BinaryIO, end: int) -> list[Problem]:
@@ -168,7 +175,7 @@ def _end_of_packed(file: BinaryIO, end: int) -> list[Problem]:
 
 def _given_up(line: Line, count: int, things: str) -> Problem:
     what = (
-        f"{count} {things} stand behind this place; what stands before it is "
+        f"{count} {things} come after this place; what comes before it is "
         "not looked at."
     )
     return Problem(f"offset {line.offset + line.size}", what)

@@ -1,5 +1,5 @@
 """
-The session that a person means: by a path, a name, an id, an agent, or a part of these.
+The session that somebody means by a path, a name, an id, an agent, or a part of these.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ai_trace._session_info import SessionInfo, paths
 from ai_trace.exceptions import TraceReadError
 
 
-# See _files.py: this is loaded for every look at a directory.
+# See _files.py: this is loaded whenever a directory is listed.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 LATEST = "latest"
 _LISTED = 5
-# To compare a name with those of ten thousand sessions takes seconds.
+# Comparing a name with those of ten thousand sessions would take seconds.
 _LIKELY = 500
 _MORE = "Give more of the name, or an agent's whole name for its newest session."
 _WHOLE = "Give the whole name of one."
@@ -33,7 +33,7 @@ _WHOLE = "Give the whole name of one."
 
 def resolve(directory: PathLike, session: str | None = None) -> Path:
     """
-    Find the file of a session that a person named.
+    Find the file of a session by what somebody calls it.
 
     Args:
         directory: The trace directory.
@@ -45,8 +45,8 @@ def resolve(directory: PathLike, session: str | None = None) -> Path:
         The session's file.
 
     Raises:
-        TraceReadError: If nothing or more than one session matches; the message
-            names the nearest ones.
+        TraceReadError: If no session or more than one matches; the message names the
+            nearest ones.
     """
     wanted = None if session in ("", LATEST) else session
     named = None if wanted is None else _file_named(directory, wanted)
@@ -70,7 +70,7 @@ def resolve(directory: PathLike, session: str | None = None) -> Path:
 
 
 def _file_named(directory: PathLike, wanted: str) -> str | None:
-    # A path; or the name of a document, which is not listed among the sessions.
+    # A path, or the name of a document: documents are not listed among the sessions.
     if os.path.isfile(wanted):
         return wanted
     document = os.path.join(directory, wanted)
@@ -89,7 +89,7 @@ def _documents(directory: PathLike, part: str) -> list[str]:
 def _no_document(path: Path) -> Path:
     if path.suffix not in DOCUMENTS:
         return path
-    # Somebody may have given a trace the name of one.
+    # It may be a trace that somebody gave such a name.
     with open_file(path) as file:
         for line in read_lines(file):
             if isinstance(decode(line, header_from_name(path)), StepRecord):
@@ -107,14 +107,14 @@ def _document_alone(directory: PathLike, part: str | None) -> TraceReadError | N
 def _without_trace(document: Path) -> TraceReadError:
     trace = document.with_suffix(SUFFIX).name
     return TraceReadError(
-        f"{document} is a document made of a session. What is read is the session "
+        f"{document} is a document made of a session. ai-trace reads the session "
         f"itself, {trace}, which is not beside it."
     )
 
 
 def _refuse(path: str) -> None:
     if os.path.islink(path) and not os.path.exists(path):
-        msg = f"{path} cannot be read: it is a link to nothing."
+        msg = f"{path} cannot be read: it is a broken link."
         raise TraceReadError(msg)
     open_file(path).close()
 
@@ -130,13 +130,13 @@ def _match(found: Directory, wanted: str, directory: PathLike) -> SessionInfo:
     stems = found.stems
     exact = [each for each in stems if stem in (each, id_in(each))]
     if len(exact) > 1:
-        # They have one id, whatever the names before it.
+        # They have the same id, whatever their agents.
         names = [info.stem for info in found.of_one_second(exact)]
         raise _ambiguous(wanted, names, _WHOLE)
     info = found.look(exact[0]) if exact else next(found.of_agent(wanted), None)
     if info is not None:
         return info
-    # Who gives a path means that file, and not another with a part of its name.
+    # A path means that very file, not another one with a similar name.
     whole = not stem or os.path.dirname(wanted)
     near = [each for each in stems if not whole and stem in each]
     if len(near) > 1:
@@ -148,12 +148,12 @@ def _match(found: Directory, wanted: str, directory: PathLike) -> SessionInfo:
 def _match_header(
     found: Directory, stem: str, wanted: str, directory: PathLike
 ) -> SessionInfo:
-    # A file that somebody gave another name has kept the id of its session.
+    # A file that was renamed still holds the id of its session.
     infos = list(found)
     near = [info for info in infos if info.header.session_id == stem]
     if len(near) > 1:
         raise _ambiguous(wanted, [info.stem for info in near], _WHOLE)
-    # Of an agent's name only plain letters are in the names of its files.
+    # File names hold only the plain letters of an agent's name.
     near = near or [info for info in infos if info.header.agent == wanted][:1]
     if not near and not os.path.dirname(wanted):
         near = [info for info in infos if wanted in info.header.agent]
@@ -161,14 +161,25 @@ def _match_header(
         raise _ambiguous(wanted, [info.stem for info in near], _MORE)
     if near:
         return near[0]
+    raise _no_match(infos, stem, wanted, directory)
+
+
+def _no_match(
+    infos: list[SessionInfo], stem: str, wanted: str, directory: PathLike
+) -> TraceReadError:
     if _is_directory(wanted):
-        raise TraceReadError(_is_directory(wanted))
+        return TraceReadError(_is_directory(wanted))
     if os.path.lexists(wanted):
-        # It is there, and is no file: a pipe, a device, or a link to nothing.
+        # It exists but is not a file: a pipe, a device, or a link to nothing.
         _refuse(wanted)
     document = _document_alone(directory, wanted)
-    if document is not None:
-        raise document
+    return document or TraceReadError(_no_session(infos, stem, wanted, directory))
+
+
+def _no_session(
+    infos: list[SessionInfo], stem: str, wanted: str, directory: PathLike
+) -> str:
+    # Loaded only after a mistake.
     import difflib
 
     msg = f"There is no session {wanted!r} in {os.fspath(directory)}."
@@ -180,10 +191,8 @@ def _match_header(
     known = [*names[:_LIKELY], *called]
     close = difflib.get_close_matches(stem, known, n=1, cutoff=0.5)
     if close:
-        msg += f" Did you mean {called.get(close[0], close[0])}?"
-    else:
-        msg += f" The newest are {_listed(names)}."
-    raise TraceReadError(msg)
+        return f"{msg} Did you mean {called.get(close[0], close[0])}?"
+    return f"{msg} The newest are {_listed(names)}."
 
 
 def _ambiguous(wanted: str, names: list[str], way_out: str) -> TraceReadError:

@@ -1,5 +1,5 @@
 """
-The steps that a session has open, and whether anybody is still at work on them.
+The open steps of a session, and whether their process is still at work on them.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ except ImportError:  # pragma: no cover - Windows
 CAN_TELL = fcntl is not None
 """Whether this system has the locks that tell a living writer from a dead one."""
 
-# A journal is emptied of finished steps now and then. Behind so many lines of which
-# it knows nothing, none is left that it still has.
+# Finished steps are cleared from a journal now and then. Going back in the trace, after
+# so many lines of steps that are not in it, no earlier one can be in it.
 _UNKNOWN_LINES = 1_000
 _UNKNOWN_BYTES = 4 * LINE_LIMIT
-# More steps than finish between two looks at a journal.
+# More steps than can finish between two looks at a journal.
 _LATELY = 100_000
-# A large journal is not read all the time: once it took a second, so many seconds pass.
-# One that is read in less time than this is no large one.
+# A large journal is not read at every look: for each second that it took, so many pass
+# before the next time. One that takes less time than this is read at each look.
 _REST = 5
 _QUICK = 0.1
 
@@ -59,7 +59,7 @@ class Journals:
 
     Args:
         paths: The first file of each.
-        ended: Whether their processes are known to have ended; they are asked else.
+        ended: Whether their processes are known to have ended; if not, it is found out.
     """
 
     def __init__(self, paths: Iterable[Path], *, ended: bool = False) -> None:
@@ -88,7 +88,7 @@ class Journals:
 
     def finish(self, record: Glance, trace: Path) -> None:
         """
-        Take out a step that has a line in a trace file.
+        Note that a step has a line in a trace file, so that it is no longer open.
 
         Args:
             record: The step.
@@ -104,14 +104,14 @@ class Journals:
 
     def settle(self, trace: Path, file: BinaryIO) -> bool:
         """
-        Take out the steps that have a line in a trace file, by its last lines.
+        Note which open steps have a line in a trace file, by its last lines.
 
         Args:
             trace: The file's path.
             file: The file.
 
         Returns:
-            Whether the lines before them, and the parts before this one, hold none.
+            Whether there can be none in earlier lines, nor in earlier parts.
         """
         known = [journal for journal in self._journals.values() if journal.steps]
         if not known:
@@ -155,7 +155,7 @@ class Journals:
 
 
 class _Journal:
-    # The journal of one process, which may go on writing it.
+    # The journal of one process, which may still be writing it.
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -172,8 +172,8 @@ class _Journal:
 
     def look(self, *, ended: bool) -> bool:
         """Read the journal if it has changed; tell whether there is one."""
-        # First whether the writer lives: what it then holds is of that time or later,
-        # and a step that ends meanwhile has its line.
+        # First whether the writer lives: the journal is then at least as recent as
+        # that, and a step that ends in between has its line.
         self._alive = not ended and writer_lives(self.path)
         seen = [_stamp(path) for path in self._files]
         if not any(seen):
@@ -191,8 +191,8 @@ class _Journal:
     def _read(self) -> None:
         self.steps = OpenSteps()
         self.unreadable = ""
-        # The files take turns. The first one is read again if it was the other's
-        # turn and has become its own while that was read.
+        # The writer uses the two files in turns. If it went back to the first one while
+        # the second was read, the first is read again.
         first, second = self._files
         self._add(first)
         self._add(second)
@@ -211,7 +211,7 @@ class _Journal:
                     if line.ended and not line.data.isspace():
                         self.steps.add(line.data)
         except TraceReadError as exc:
-            # It may have gone a moment ago, as when a session ends.
+            # It may just have been deleted, as when a session ends.
             if os.path.lexists(path):
                 self.unreadable = str(exc)
 
@@ -228,13 +228,13 @@ class _Journal:
         return self.steps.records(outcome, self._heard_at())
 
     def _heard_at(self) -> float:
-        # By what was recorded: the times of files change when they are copied.
+        # Not by the times of the files, which change when they are copied.
         if self._alive:
             return time.time()
         return max(self.steps.heard_at, self._ended_at) or self._touched_at
 
     def says_anything(self) -> bool:
-        # One that was created a moment ago does not yet.
+        # A journal that was just created is still empty.
         steps = self.steps
         return bool(steps.header or steps or steps.damaged)
 
@@ -274,8 +274,9 @@ def writer_lives(journal: Path) -> bool:
     """
     Tell whether the process that writes a journal is alive.
 
-    It holds an advisory lock on each of its files, which the system takes back when
-    it dies, however it dies. A process id proves nothing: it may be another's by now.
+    It holds an advisory lock on each of its files, which the system releases however
+    the process dies. A process id proves nothing: it may belong to another process by
+    now.
 
     Args:
         journal: The first file of the journal.

@@ -1,8 +1,8 @@
 """
-Compressed trace files: unpacked while they are read, in bounded memory.
+Compressed trace files, unpacked while they are read, in bounded memory.
 
 A few bytes may unpack to gigabytes, and a file may be cut off or damaged anywhere. So
-what is unpacked has a bound, and what is wrong ends the file and is said.
+there is a limit to what is unpacked, and damage ends the file and is reported.
 """
 
 from __future__ import annotations
@@ -19,22 +19,23 @@ from ai_trace.exceptions import TraceReadError
 
 
 _BLOCK = 64 * 1024
-# A piece of it is given little at first: what is behind its end is copied.
+# A file may be several compressed pieces, one after another. The first portion of each
+# is small, because what follows the end of a piece has to be copied.
 _LITTLE = 512
-# To begin a piece may take as long as to unpack 100 kB. So many may hold anything or
-# nothing, and more if there is a line in each of them.
+# Beginning a piece may take as long as unpacking 100 kB. This many may be empty; more
+# only if each of them holds a line.
 _PIECES = 10_000
 _SHORTEST_LINE = 100
-# Traces become five to thirty times smaller, the most boring of them a hundred times.
+# Compression makes traces five to thirty times smaller, at most a hundred times.
 _USUAL_RATIO = 100
 _ALWAYS = 1024**3
-# An id and a time alone do not become smaller than ten bytes, so a line for every four
-# is of nobody's steps. Fewer lines are read in any case; to count them takes a third
-# of the time of unpacking, so it is done where a file becomes larger than traces do.
+# The id and the time of a step take ten bytes even when compressed, so a file with a
+# line for every four bytes does not hold steps. Counting lines takes a third of the
+# time of unpacking, so it is done only where a file grows more than traces do.
 _BYTES_A_LINE = 4
 _LINES = 100_000
 _DENSE = 32
-_GZIP = 31  # what zlib calls the format of gzip
+_GZIP = 31  # zlib's number for the gzip format
 _ERRORS = (OSError, EOFError, ValueError, MemoryError)
 
 
@@ -44,11 +45,11 @@ def unpacking(file: BinaryIO, path: str | os.PathLike[str]) -> BinaryIO:
 
     Args:
         file: The open file.
-        path: Its path, whose end tells how it is compressed.
+        path: Its path, whose suffix tells how it is compressed.
 
     Returns:
-        A file of what is unpacked; it can only be read forwards. ``problem_of`` tells
-        how it ended.
+        A file with the unpacked content, which can only be read forwards;
+        ``problem_of`` tells whether all of it could be read.
 
     Raises:
         TraceReadError: If this Python cannot unpack it.
@@ -65,8 +66,8 @@ def unpacked(file: BinaryIO) -> BinaryIO:
         file: What ``unpacking`` has returned.
 
     Returns:
-        A file without a name that goes when it is closed; in it is all that can be
-        unpacked, and as its ``problem``, what ``problem_of`` told.
+        A temporary file with all that can be unpacked, which is deleted when it is
+        closed; its ``problem`` is what ``problem_of`` said.
     """
     raw = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115  (the caller closes it)
     whole = _Unpacked(raw)
@@ -79,7 +80,7 @@ def unpacked(file: BinaryIO) -> BinaryIO:
 
 def problem_of(file: BinaryIO) -> str:
     """
-    Tell what ended a file before its time.
+    Tell why a file ended too early.
 
     Args:
         file: Any open file that was read to its end.
@@ -96,7 +97,7 @@ class _Unpacked(io.BufferedRandom):
 
 
 class _Unpacking(io.RawIOBase):
-    # Of files that were put one behind the other, all are read.
+    # Compressed files may be joined into one: all of them are read.
 
     def __init__(self, file: BinaryIO, kind: _Kind) -> None:
         self.problem = ""
@@ -110,7 +111,7 @@ class _Unpacking(io.RawIOBase):
         self._pending = b""
         self._portion = _LITTLE
         self._pieces = 1
-        # Between two of them the file may end.
+        # The file may end only between two pieces.
         self._inside = True
         self._at = 0
 
@@ -174,7 +175,7 @@ class _Unpacking(io.RawIOBase):
 
     def _begin_next(self) -> bool:
         if self._pieces > _PIECES + self._at / _SHORTEST_LINE:
-            what = f"In its first {self._pieces} pieces are {self._at} bytes"
+            what = f"Its first {self._pieces} pieces hold only {self._at} bytes"
             self.problem = f"{what}; the rest is not read."
             return False
         self._pending = self._unpacker.unused_data
@@ -195,7 +196,7 @@ class _Kind(NamedTuple):
 
 
 class _Gzip:
-    # What zlib has, in the form that zstd's has.
+    # Gives zlib's decompressor the interface of the one for zstd.
 
     def __init__(self) -> None:
         self._inner = zlib.decompressobj(_GZIP)
@@ -211,7 +212,7 @@ class _Gzip:
 
     def decompress(self, data: bytes, size: int) -> bytes:
         unpacked = self._inner.decompress(self._inner.unconsumed_tail + data, size)
-        # It may have more to give than it was asked for, of input that it has taken.
+        # It may still hold output of input that it has taken.
         self.needs_input = len(unpacked) < size and not self._inner.unconsumed_tail
         return unpacked
 
@@ -230,7 +231,7 @@ def _kind_of(path: str | os.PathLike[str]) -> _Kind:
 
 
 def _zstandard() -> Any:
-    # Part of Python since 3.14; before that, of the extra.
+    # Part of Python since 3.14; before that, the extra installs it.
     try:
         return importlib.import_module("compression.zstd")
     except ImportError:

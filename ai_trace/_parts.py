@@ -1,8 +1,8 @@
 """
-The parts of a session: what the names of its files say, and in which order they go.
+The parts of a session: what the names of its files say, and how they are ordered.
 
-A session has a file for each process that wrote it, and where that grew too long,
-several of them, which are read as one.
+A session has a file for each process that wrote it. Where one grew too long, there are
+several, which are read as one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from functools import cache
 from ai_trace._names import JOURNAL, SUFFIX, SUFFIXES
 
 
-# See _files.py: this is loaded for every look at a directory.
+# See _files.py: this is loaded whenever a directory is listed.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 FIRST: Place = (0, 1)
 """The place of the file that a session begins with."""
 
-# A child of a child may bear the name of both.
+# A child of a child may have the ids of both.
 _PART = (
     r"(?P<stem>.+?)(?:(?:\.p\d{1,10})*\.p(?P<pid>\d{1,10}))?"
     r"(?:\.part(?P<part>[2-9]|[1-9]\d{1,8}))?"
@@ -61,7 +61,7 @@ def split_name(name: str) -> tuple[str, Place] | None:
 
 @cache
 def _part_pattern() -> re.Pattern[str]:
-    # Most directories have no such names.
+    # Compiled late: most directories have no such names.
     return re.compile(_PART, re.ASCII | re.DOTALL)
 
 
@@ -73,7 +73,7 @@ def trace_stem(name: str) -> str | None:
         name: A file name.
 
     Returns:
-        What stands before the suffix; ``None`` if it has none of them.
+        The part before the suffix; ``None`` if it has no such suffix.
     """
     for suffix in SUFFIXES:
         if name.endswith(suffix):
@@ -118,29 +118,29 @@ def session_stem(name: str) -> str | None:
 
 
 def rank(name: str) -> int:
-    """Tell which of several files of one part is read: the one with the lowest."""
+    """Rank the file of a part: if it has several, the lowest is read."""
     return next((n for n, suffix in enumerate(SUFFIXES) if name.endswith(suffix)), -1)
 
 
 def agent_and_id(stem: str) -> tuple[str, str]:
-    """Return agent and session id of a name that a tracer gives; empty in another."""
+    """Return agent and session id from a tracer's file name; empty for other names."""
     match = _STEM.fullmatch(stem)
     return (match["agent"], match["id"]) if match else ("", "")
 
 
 def id_in(stem: str) -> str:
-    """Return the session id in a name that a tracer gives; empty in another name."""
+    """Return the session id from a tracer's file name; empty for other names."""
     match = _STEM.fullmatch(stem)
     return match["id"] if match else ""
 
 
 def is_id(text: str) -> bool:
-    """Tell whether a text is a session id as tracers give it."""
+    """Tell whether a text has the form of a session id."""
     return bool(re.fullmatch(_ID, text, re.ASCII))
 
 
 def journal_files(part: AnyPath) -> list[str]:
-    """Return where the files of the journal of a trace file are, if there is one."""
+    """Return the paths that the files of a trace file's journal have, if it has one."""
     directory, name = os.path.split(part)
     stem = trace_stem(name) or os.path.splitext(name)[0]
     split = split_name(stem + SUFFIX)
@@ -157,13 +157,13 @@ def place_of(part: AnyPath) -> Place:
 
 def by_process(parts: Iterable[Path]) -> list[list[Path]]:
     """
-    Put together what one process wrote.
+    Group the files of a session by the process that wrote them.
 
     Args:
         parts: The files of a session.
 
     Returns:
-        For each process its files in the order in which they were written.
+        The files of each process, in the order in which they were written.
     """
     processes: dict[int, list[Path]] = {}
     for part in sorted(parts, key=place_of):
@@ -179,8 +179,8 @@ def missing(parts: Sequence[AnyPath]) -> list[tuple[str, str]]:
         parts: The files of the session that are there.
 
     Returns:
-        For each process of which one is missing, where to look, and what is missing
-        as a sentence.
+        For each process that lacks any, the name of its last part, and a sentence that
+        says what is missing.
     """
     there: dict[int, dict[int, str]] = {}
     for part in parts:

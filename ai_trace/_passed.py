@@ -1,8 +1,8 @@
 r"""
-Blocks of lines that are passed over: what they say is of no interest, or known already.
+Blocks of lines that are skipped, because what they say is not wanted or already known.
 
-Nothing is decoded here. A block is passed over only if that can be told of each of its
-lines; all other blocks are looked at as ever.
+Nothing is decoded here. A block is skipped only if that is safe for each of its lines;
+all other blocks are read as usual.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ import struct
 from ai_trace._files import HEADER_MARK
 
 
-# See _files.py: this is loaded for every look at a directory.
+# See _files.py: this is loaded whenever a directory is listed.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    # Of which file, where the block begins, and its lines; how many lines are passed
-    # over, or 0.
+    # Takes the index of the file, where the block begins, and its lines; returns how
+    # many lines are skipped: all of them, or 0.
     Passes = Callable[[int, int, bytes], int]
 
 _STARTED_AT = b'"started_at":'
-# What is told by no beginning of a line: another header, and where a whole step may
-# begin inside of a damaged line, see _lines.py. Both begin with the same two bytes, and
-# are searched for by them: a look behind takes no time elsewhere.
+# What the beginnings of lines do not show: another header, and a whole step inside a
+# damaged line (see _lines.py). Both begin with the same two bytes. The search is for
+# these, since looking behind is then done only where they occur.
 _HIDDEN = re.compile(
     rb'\{"(?:format":(?<=' + re.escape(HEADER_MARK) + rb")"
     rb'|name":(?<!\n\{"name":) ?"[^"\\]*(?:\\.[^"\\]*)*", ?"kind": ?")'
@@ -37,17 +37,17 @@ _MOST_DIGITS = 15
 
 def began_before(moment: float) -> Passes:
     """
-    Pass over steps that began earlier.
+    Skip steps that began earlier.
 
     Args:
         moment: Epoch seconds.
 
     Returns:
-        What tells of a block whether all its steps began before.
+        A function that tells whether all steps of a block began before.
     """
 
     def passes(_: int, __: int, data: bytes) -> int:
-        # The last first: steps stand in the order of their ends.
+        # The last line is tried first: steps stand in the order of their ends.
         if not _began_before(moment, data[data.rfind(b"\n", 0, -1) + 1 :]):
             return 0
         lines = list(io.BytesIO(data))
@@ -58,8 +58,8 @@ def began_before(moment: float) -> Passes:
 
 
 def _began_before(moment: float, line: bytes) -> bool:
-    # A quote inside of a string has a backslash before it, so this is a key. It is
-    # that of the step if it is the only one.
+    # A quote inside a string has a backslash before it, so this is a key. It is the
+    # step's own if it is the only one.
     at = line.find(_STARTED_AT)
     if at < 0 or line.find(_STARTED_AT, at + 1) >= 0:
         return False
@@ -72,7 +72,7 @@ def _began_before(moment: float, line: bytes) -> bool:
 
 class Block:
     """
-    Some lines that were passed over, and what each says of its place in the tree.
+    Some lines that were skipped, and what each says of its place in the tree.
 
     Attributes:
         part: The index of their file.
@@ -88,7 +88,7 @@ class Block:
         self.part = part
         self.begin = begin
         self.end = end
-        # One behind the other: as texts they would take five times the memory.
+        # All in one: as separate texts they would take five times the memory.
         self._ids = ids
         self._parents = parents
 
@@ -105,18 +105,18 @@ class Block:
 
 class Later:
     """
-    Passes over steps that started later than the first ones, and notes their places.
+    Skips steps that started later than the first ones, and notes their places.
 
-    The lines are not held to any grammar. Whatever is a step in them has the id and
-    the parent that are noted, and started later; but not all that is noted need be a
-    step, since behind its beginning a line may be damaged.
+    Only the beginnings of the lines are checked. Every step in them has the id and the
+    parent that are noted, and started later; but not everything that is noted need be a
+    step, since the rest of a line may be damaged.
 
     Args:
         digits: Steps whose ``seq`` has no more digits are the first ones.
 
     Attributes:
-        blocks: What was passed over.
-        looked: How many bytes were not.
+        blocks: What was skipped.
+        looked: How many bytes were not skipped.
     """
 
     def __init__(self, digits: int) -> None:
@@ -126,7 +126,7 @@ class Later:
 
     def passes(self, part: int, begin: int, data: bytes) -> int:
         """
-        Look whether all lines of a block are plain and of later steps.
+        Check whether all lines of a block are plain and of later steps.
 
         Args:
             part: The index of the file.
@@ -134,7 +134,7 @@ class Later:
             data: The lines.
 
         Returns:
-            How many lines are passed over; 0 if they have to be looked at.
+            How many lines are skipped; 0 if they have to be read.
         """
         lines = b"\n" + data
         found = self._found(lines)
@@ -150,9 +150,10 @@ class Later:
 
 
 def _plain_lines(digits: int) -> re.Pattern[bytes]:
-    # One match for each newline, without an id where no plain line begins. A text is
-    # taken to end at the next quote: if that is none, as a backslash stands before it,
-    # no JSON follows, and so no step. A newline in one means two lines without a step.
+    # One match for each newline; without an id if no plain line follows. A text is
+    # taken to end at the next quote. If that is an escaped one, what follows is not
+    # JSON, and so the line is not a step. A newline in a text means two lines that are
+    # not steps.
     beyond = f"[1-9][0-9]{{{digits},{_MOST_DIGITS}}}"
     return re.compile(
         rb'\n(?:\{"name":"[^"]*","kind":"[a-z]+",(?:"function":"[^"]*",)?'

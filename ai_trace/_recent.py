@@ -1,5 +1,5 @@
 """
-A step near the end of a session and what is below it, without reading all the rest.
+A step near the end of a session and what is below it, without reading the rest.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from ai_trace._files import header_for
 from ai_trace._line_store import LineStore
-from ai_trace._lines import PACKINGS, Line, decode_all, open_file
+from ai_trace._lines import Line, decode_all, open_file
 from ai_trace._lines_back import read_lines_back
+from ai_trace._names import PACKINGS
 from ai_trace._open_steps import Journals
 from ai_trace._parts import by_process
 from ai_trace._problem import Problem
@@ -27,30 +28,30 @@ if TYPE_CHECKING:
     from ai_trace._session_info import Trace
 
 _WHOLE_ID = re.compile(r"[0-9a-f]{16}", re.ASCII)
-# So far back a step is looked for, and what is below it.
+# How far back a step is looked for; and how far back what is below it.
 _RECENT = 1024 * 1024
 _AROUND = 4 * 1024 * 1024
-# A line that was written before the step began stands before all that is below it. One
-# alone may have the time of another clock.
+# A line written before the step began comes before all that is below it. Several are
+# needed to be sure: a single one may have the time of another clock.
 _EARLIER = 64
 
-# The index of a part, and what stands in it.
+# The index of a part, a line of it, and what the line holds.
 _Found = tuple[int, Line, "StepRecord | str"]
 
 
 def read_around(path: Trace, step_id: str, *, below: bool = False) -> Session | None:
     """
-    Read the part of a session in which a step stands with all that is below it.
+    Read the part of a session that holds a step and all that is below it.
 
     Args:
         path: Any file of the session, or what ``find`` said of it.
         step_id: The step's whole id.
-        below: Whether the steps below it are going to be shown.
+        below: Whether the steps below it will be shown, too.
 
     Returns:
-        A session of that part alone; ``None`` where more has to be read: the step is
-        not near the end, is called by a part of its id, or is a call to a model, of
-        which is shown what is new since the calls before.
+        A session of that part alone; ``None`` if more has to be read: the step is not
+        near the end, only a part of its id was given, or it is a call to a model, where
+        what is shown depends on the calls before.
 
     Raises:
         TraceReadError: If the file is missing, unreadable or not a regular file.
@@ -125,7 +126,7 @@ class _Window:
                 continue
             here = list(decode_all(line, header))
             self.lines += ((part, *found) for found in reversed(here))
-            # A damaged line says nothing of when it was written.
+            # A damaged line does not tell when it was written.
             steps = [item for _, item in here if isinstance(item, StepRecord)]
             if steps:
                 is_earlier = all(map(self._is_earlier, steps))
@@ -161,7 +162,7 @@ def _session(
             yield step
 
     session = fold(steps(), header, path=parts[0], problems=problems, load=store.load)
-    # A parent may well stand in what was not read.
+    # The parent may well be in the part that was not read.
     session.problems = [each for each in session.problems if each.kind != "missing"]
     session.writers = journals.writers()
     return session

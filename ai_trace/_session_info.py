@@ -1,5 +1,5 @@
 """
-One session of a directory, before anybody has read it.
+One session of a directory, before it is read.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ai_trace._parts import id_in
 from ai_trace.exceptions import TraceReadError
 
 
-# See _files.py: this is loaded for every look at a directory.
+# See _files.py: this is loaded whenever a directory is listed.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 
 class SessionInfo:
     """
-    What is known of a session from the beginning of its file alone.
+    What is known of a session without reading it.
 
     Attributes:
-        size: Bytes, of all its files.
+        size: Bytes of all its files.
         stem: File name without ``.jsonl``.
-        modified: Epoch seconds of the last write, to its journals too.
+        modified: Epoch seconds of the last write, including to its journals.
     """
 
     __slots__ = (
@@ -70,11 +70,11 @@ class SessionInfo:
 
     @property
     def header(self) -> SessionHeader:
-        """Who recorded it; from the file's name when the file does not say."""
+        """Who recorded it; taken from the file's name if the file does not say."""
         return self._look()
 
     def _look(self) -> SessionHeader:
-        # The file is opened when that is asked for: who reads all of it, need not ask.
+        # The file is opened only when this is needed: most callers read it anyway.
         if self._head is None:
             stated = self._stated()
             self._is_stated = stated is not None
@@ -103,12 +103,12 @@ class SessionInfo:
 
     @property
     def files(self) -> tuple[str, ...]:
-        """What ``parts`` are, as texts."""
+        """The paths of ``parts`` as strings."""
         return self._parts
 
     @property
     def path(self) -> Path:
-        """The session's file (the first of several)."""
+        """The session's file, the first if there are several."""
         return paths(self._parts[:1])[0]
 
     @property
@@ -132,7 +132,7 @@ class SessionInfo:
 
 
 def paths(names: Iterable[str]) -> tuple[Path, ...]:
-    """Return names as paths; their module is loaded by whoever needs them."""
+    """Return names as paths; pathlib is loaded only when they are needed."""
     from pathlib import Path
 
     return tuple(map(Path, names))
@@ -143,8 +143,8 @@ def parts_of(trace: Trace) -> list[Path]:
     Return the files of a session.
 
     Args:
-        trace: Any file of it; or what ``find`` said of it, which spares another look
-            at the directory.
+        trace: Any file of it; or what ``find`` said of it, which saves listing the
+            directory again.
     """
     if isinstance(trace, SessionInfo):
         return list(trace.parts)

@@ -1,11 +1,10 @@
 """
-A session as a tree: all of it, or of a large one its first steps before the rest.
+A session as a tree: all at once, or the first steps of a large one before the rest.
 
-The root of a tree is the last of it to be written, a step may start long after the
-one that it was made in has finished, and a file may be hostile. So where the first
-step stands, and whether another follows beside it, can only be told by a look at all
-lines. This look may be a quick one, though: of later steps it takes no more than what
-they say of their parents.
+The root of a tree is written last, a step may start long after its parent has finished,
+and a file may be hostile. So the place of the first step, and whether another follows
+beside it, are known only when all lines have been looked at. But this look can be
+quick: of later steps, only what they say of their parents matters.
 """
 
 from __future__ import annotations
@@ -28,22 +27,22 @@ from ai_trace._walk import NOWHERE, Walk
 from ai_trace.exceptions import TraceReadError
 
 
-# Digits of ``seq``: of the steps with no more of them the tree is begun.
+# Steps whose ``seq`` has no more digits are the first ones.
 _FIRST_DIGITS = 3
-# The quick look takes most of its time for blocks that it cannot pass over. If they
-# are more than this part of a session, all of it is looked at at once.
+# The quick look spends most of its time on blocks that it cannot skip. If they are more
+# than this part of a session, the whole is read at once instead.
 _MOST_LOOKED = 1 / 8
 _BLOCK = 128 * 1024
 _ID = re.compile("[0-9a-f]{16}")
 
 Step = tuple[Session, Place]
-# What is not as it was looked at: it has to be taken one by one.
+# Items that are not plain glances: a batch with any of them is handled one by one.
 _ODD = {Problem, StepRecord}
 
 
 class ContradictionError(TraceReadError):
     """
-    What was shown of a session's beginning is not what all of it says.
+    The beginning of a session was shown otherwise than the whole of it says.
     """
 
 
@@ -57,7 +56,7 @@ def whole(
         walk: Its files.
         header: Who recorded it.
         parts: The files' paths.
-        store: Takes where the lines stand.
+        store: Remembers where the lines are.
 
     Returns:
         The session.
@@ -91,7 +90,7 @@ def whole(
 
 class Unfolding:
     """
-    A session that has ended, of one process, and where its steps stand in its tree.
+    A session of one process that has ended, and the places of its steps in its tree.
 
     Args:
         walk: Its files.
@@ -111,10 +110,10 @@ class Unfolding:
 
     def first(self) -> Iterator[Step]:
         """
-        Begin with the first steps, as far as a quick look at the session tells them.
+        Begin with the first steps, as far as a quick look at the session is enough.
 
         Yields:
-            The session, as far as it is known, and the place of a step in its tree.
+            The session as far as it is known, and the place of a step in its tree.
 
         Raises:
             TraceReadError: If the first file cannot be read.
@@ -140,14 +139,14 @@ class Unfolding:
 
     def rest(self) -> Iterator[Step]:
         """
-        Go on behind the first steps.
+        Go on after the first steps.
 
         Yields:
             The session, and the place of a step in its tree.
 
         Raises:
-            ContradictionError: If the first steps do not stand where they were said
-                to, as in a file that was changed meanwhile.
+            ContradictionError: If the first steps are not where they were said to be,
+                as in a file that was changed meanwhile.
         """
         session = self.whole()
         outline = session.outline()
@@ -163,7 +162,7 @@ class Unfolding:
     def _agree(self, early: _Early, place: Place, same: Place) -> bool:
         if place.depth != same.depth:
             return False
-        # Whether another root follows does not show.
+        # Whether another root follows makes no visible difference.
         if place.depth and place.last != same.last:
             return False
         one = early.session.entry(place.number)
@@ -174,20 +173,20 @@ class Unfolding:
 
 
 class _Early(NamedTuple):
-    # The first steps of a session, and where they stand for certain.
+    # The first steps of a session, and those of their places that are certain.
     session: Session
     store: LineStore
     places: Sequence[Place]
 
 
 class _UncertainError(Exception):
-    # What a quick look does not tell.
+    # A quick look is not enough.
     pass
 
 
 class _FirstSteps:
-    # Takes the steps with the lowest numbers, all of them, and finds out to which of
-    # them others belong.
+    # Collects all steps with low numbers, and finds out which of them have others
+    # below.
 
     def __init__(
         self, walk: Walk, header: SessionHeader, parts: Sequence[Path]
@@ -199,8 +198,8 @@ class _FirstSteps:
         self._later = Later(_FIRST_DIGITS)
         self._bound = 10**_FIRST_DIGITS
         self._numbers: set[int] = set()
-        # The ids of the first steps and of their parents; then those of such others
-        # as were looked at, and one of them for each parent.
+        # The ids of the first steps and of their parents; how often each id of the
+        # others that were read occurs; and by parent, the id of one of these.
         self._first: set[str] = set()
         self._others: Counter[str] = Counter()
         self._below: dict[str, str] = {}
@@ -224,7 +223,7 @@ class _FirstSteps:
                     yield item
 
     def _is_first(self, step: Glance) -> bool:
-        # Of one process, ``seq`` alone is the order.
+        # Only within one process does ``seq`` tell the order.
         if step.header is None or step.header.pid != self._header.pid:
             raise _UncertainError
         if step.seq >= self._bound:
@@ -242,8 +241,8 @@ class _FirstSteps:
             self._below.setdefault(step.parent_id, step.id)
 
     def _find_others_below(self) -> None:
-        # A block tells which of the first steps may have others below them, the lines
-        # in it which have.
+        # A block tells which of the first steps may have others below them; its lines
+        # tell which do.
         wanted = set(map(str.encode, self._first.difference(self._below)))
         for block in self._later.blocks:
             if wanted.isdisjoint(block.parents):
@@ -260,8 +259,8 @@ class _FirstSteps:
                     self._below.setdefault(item.parent_id, item.id)
 
     def _check_ids(self, below: set[str]) -> None:
-        # Of several steps with one id the first in the file decides where all stand,
-        # and under the id of a parent that seems to be missing another may stand.
+        # If several steps share an id, the first in the file decides where all of them
+        # belong; and a parent that seems to be missing may be among the others.
         if not below.isdisjoint(self._first):
             raise _UncertainError
         looked_for = below | self._first
@@ -280,8 +279,8 @@ class _FirstSteps:
 
 
 def _certain(session: Session, unended: set[str]) -> Iterator[Place]:
-    # Behind the last that is known below a step to which later ones belong, these
-    # follow.
+    # Once the known steps below a step with later ones have been told, the later ones
+    # would follow: what comes next is not certain.
     numbers = set(map(session.number, unended))
     end = NOBODY
     for place in session.outline():

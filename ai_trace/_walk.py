@@ -1,5 +1,5 @@
 """
-All that stands in the files of a session, one after another: steps, and what is wrong.
+All files of a session, one after another: their steps, and what is wrong.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ai_trace._record import StepRecord
 from ai_trace.exceptions import TraceReadError
 
 
-# See _files.py: this is loaded for every look at a directory.
+# See _files.py: this is loaded whenever a directory is listed.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,21 +28,21 @@ if TYPE_CHECKING:
 
     Found = tuple[int, Batch]
 
-# To look at lines takes a while to prepare, so fewer bytes are decoded at once.
+# Getting ready to look at lines takes a while, so fewer bytes are simply decoded.
 WORTH_A_LOOK = 128 * 1024
 NOWHERE = -1
-"""The offset of what stands in no line."""
+"""The offset of what has no line."""
 
 
 def worth_a_look(size: int) -> Look | None:
     """
-    Return what looks at lines, if that is worth its while.
+    Return what looks at lines, if that is worth it.
 
     Args:
-        size: How many bytes are going to be read, of however many sessions.
+        size: How many bytes are going to be read, in all sessions together.
 
     Returns:
-        For fewer bytes than it takes to get ready, ``None``: they are decoded.
+        ``None`` if there are so few that decoding them is faster.
     """
     if size < WORTH_A_LOOK:
         return None
@@ -53,19 +53,19 @@ def worth_a_look(size: int) -> Look | None:
 
 class Walk:
     """
-    The lines of a session's files, then what its journals hold beside them.
+    The lines of a session's files, and then what only its journals hold.
 
     Args:
         parts: The files.
-        journals: The journals, read already; ``None`` where there are none.
+        journals: The journals, already read; ``None`` if there are none.
     """
 
     def __init__(self, parts: Sequence[str | Path], journals: Journals | None) -> None:
         self._parts = parts
         self._journals = journals
-        # Taken once the journals are read, so that both tell of one moment: a step
-        # that starts and finishes later is in neither. Without, they are taken when
-        # they are asked for first; else each file has its own.
+        # Taken right after the journals were read, so that both are of one moment: a
+        # step that starts and finishes later is in neither. Without journals, they are
+        # taken when they are first needed, or else each file is read to its end.
         self._sizes = None if journals is None else self._measured()
 
     def _measured(self) -> list[int]:
@@ -73,7 +73,7 @@ class Walk:
 
     @property
     def size(self) -> int:
-        """How many bytes are read; more than any file has where that is unknown."""
+        """How many bytes are read; where unknown, more than any file has."""
         if self._sizes is None:
             self._sizes = self._measured()
         return sum(self._sizes)
@@ -101,10 +101,10 @@ class Walk:
 
         Args:
             look: What looks at lines; without it they are decoded.
-            passes: What passes over blocks of lines, as ``places`` takes it.
+            passes: What skips blocks of lines, as for ``places``.
 
         Returns:
-            An iterator over what some steps say at a glance, and what is wrong.
+            An iterator over lists of what steps say at a glance, and what is wrong.
         """
         return (items for _, (_, _, items) in self._found(look, passes))
 
@@ -112,16 +112,16 @@ class Walk:
         self, passes: Passes | None = None, block: int = BATCH
     ) -> Iterator[Found]:
         """
-        Tell of all steps where they stand.
+        Tell where the steps are.
 
         Args:
-            passes: Asked of each block of lines, before any of them is split off or
-                decoded, how many lines are passed over: all of them, or none.
-            block: How many bytes a block has, about.
+            passes: Asked about each block of lines, before it is split or decoded, how
+                many of them are skipped: all, or 0.
+            block: About how many bytes a block has.
 
         Yields:
-            The index of a file, and of some of its lines: where each begins, its size,
-            and what it says at a glance; ``NOWHERE`` for what stands in no line.
+            The index of a file, and where some of its lines begin, their sizes, and
+            what each says at a glance. What has no line is at ``NOWHERE``.
 
         Raises:
             TraceReadError: If the first file cannot be read.
@@ -130,7 +130,7 @@ class Walk:
 
     def between(self, number: int, begin: int, end: int) -> Iterator[Batch]:
         """
-        Tell what stands in a part of a file, whose header is of no interest.
+        Tell what is in a part of a file; its header does not matter.
 
         Args:
             number: The index of the file.

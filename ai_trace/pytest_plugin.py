@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def ai_trace_steps() -> Iterator[CapturedSteps]:
     """
-    Record the steps that a test makes; they can be looked at as they finish.
+    Record the steps that a test makes; each is there as soon as it has finished.
 
     Example::
 

@@ -1,11 +1,11 @@
 """
 Reading traces back: which sessions there are, and what is in them.
 
-Everything here streams and treats the files as hostile: a damaged line is named
+Everything here streams and treats the files as hostile: a damaged line is reported
 and the rest is read. Nothing here needs a tracer.
 
-What steps recorded is untrusted: text of users, models and tools. It is there to be
-shown and measured, not to be run or obeyed; who hands it to a model marks it as data.
+What steps recorded is untrusted: it is text of users, models and tools. Show it and
+measure it, but do not run or obey it, and mark it as data when you hand it to a model.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ __all__ = [
     "tail",
 ]
 
-# How many bytes a session has of which the first steps are not shown together with
-# the rest: to read fewer takes no half second.
+# Of a session of so many bytes, the first steps are shown before the rest is read: to
+# read a smaller one takes less than half a second.
 _UNFOLDED = 16 * 1024 * 1024
 
 
@@ -97,15 +97,14 @@ def read(path: Trace) -> Session:
 
 def unfold(path: Trace) -> Unfolding | None:
     """
-    Read a session from the beginning of its tree, if that is worth it.
+    Read a session from the beginning of its tree, if that is worth the effort.
 
     Args:
         path: Any file of the session, or what ``find`` said of it.
 
     Returns:
-        The session; ``None`` where it is small, was not ended in order or is still
-        written, is compressed, or was written by several processes, or does not say
-        when it began.
+        The session; ``None`` if it is small, was not closed or is still being written,
+        is compressed, was written by several processes, or does not say when it began.
 
     Raises:
         TraceReadError: If the file is missing, unreadable or not a regular file.
@@ -114,7 +113,7 @@ def unfold(path: Trace) -> Unfolding | None:
     if any(place_of(part)[0] for part in parts):
         return None
     walk = Walk(parts, None)
-    # Of a packed file the size is not known.
+    # The size of a compressed file is not known.
     if not _UNFOLDED <= walk.size < sys.maxsize or journals_of(path):
         return None
     header = header_for(parts[0], LINE_LIMIT)
@@ -142,12 +141,12 @@ def records(path: Trace) -> Iterator[StepRecord | Problem]:
 
 def glances(path: Trace, since: float | None = None) -> Iterator[Glance | Problem]:
     """
-    Do what ``records`` does, for who counts: the steps are not decoded in full.
+    Do what ``records`` does, without decoding the steps in full: enough to count.
 
     Args:
         path: Any file of the session, or what ``find`` said of it.
-        since: Epoch seconds: steps that started earlier are of no interest. Some of
-            them are yielded all the same, others not looked at.
+        since: Epoch seconds: steps that started earlier are not wanted. Some of them
+            are yielded all the same, others are skipped unread.
 
     Returns:
         An iterator over what each step says at a glance, and a problem for each
@@ -190,17 +189,17 @@ def tail(
     """
     Return the last steps of a session, in the order of their finishing.
 
-    Those that have not finished follow in the order of their start, as ``running`` or
-    ``unfinished``, all of them.
+    All that have not finished follow, as ``running`` or ``unfinished``, in the order of
+    their start.
 
     Reads from the end: the cost does not depend on the size of the file.
 
     Args:
         path: Any file of the session, or what ``find`` said of it.
-        n: How many steps that have finished.
-        on_problem: Called for each damaged line among them and behind them.
+        n: How many finished steps.
+        on_problem: Called for each damaged line among them or after them.
         only: Tells which steps to return. They are looked for among the last hundred
-            thousand of each file; where it ends there, that is a problem.
+            thousand of each file; if the search ends there, a problem says so.
 
     Returns:
         The steps, fewer where the session has fewer.
@@ -227,7 +226,7 @@ def _last_of(
     report: Callable[[Path, Problem], None],
     only: Callable[[StepRecord], bool] | None,
 ) -> list[StepRecord]:
-    """Read the last steps that one process has finished, and close them."""
+    """Read the last finished steps of one process; they are no longer open."""
     steps: list[StepRecord] = []
     is_settled = False
     for part in reversed(parts):
@@ -254,24 +253,23 @@ def follow(
     only: Callable[[StepRecord], bool] | None = None,
 ) -> Iterator[StepRecord]:
     """
-    Yield the steps of a session as they finish, for ever.
+    Yield the steps of a session as they finish; this never ends by itself.
 
     The file need not be there yet, and a line is read only when it is whole. Files of
-    forked children are followed from their beginning. A file may be cut short, or
-    another one take its place: that is a problem, unless what was read stands in it
-    where it stood, and of what is in it then, steps that were yielded are passed over,
-    as far as they are among the last few thousand.
+    forked children are followed from their beginning. If a file is cut short or
+    replaced by another one, that is a problem, unless what was read is still there.
+    Of the steps in it, those are skipped that are among the last few thousand yielded.
 
     Args:
         path: The session's file, or what ``find`` said of it.
         last: How many of the steps already there to yield first.
         poll: Seconds between two looks at the files.
-        stop: Asked before each look; once it returns true, what is there by then is
-            still yielded, and the iterator ends.
+        stop: Called before each look; once it returns true, the steps that are there
+            by then are still yielded, and the iterator ends.
         on_problem: Called for each damaged line, and for each file that was cut short
             or replaced.
-        on_open: Called after each look with the steps that have not finished then,
-            and with the processes that write the session, or died while they did.
+        on_open: Called after each look with the steps that have not finished, and with
+            the processes that write the session, or that died writing it.
         only: Tells which steps to yield. Those already there are looked for among the
             last hundred thousand.
 

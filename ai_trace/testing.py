@@ -1,5 +1,5 @@
 """
-For tests of programs that are traced: capture steps, set the clock, count ids.
+For testing programs that are traced: capture steps, set the clock, count ids.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class SetClock:
         self._elapsed += seconds
 
     def set(self, now: float) -> None:
-        """Set the wall clock alone, as a clock correction does."""
+        """Set only the wall clock, as a clock correction does."""
         self.now = now
 
     def time(self) -> float:
@@ -48,7 +48,7 @@ class SetClock:
         return self.now
 
     def monotonic(self) -> float:
-        """Return the seconds that have passed by ``advance``."""
+        """Return how many seconds ``advance`` has let pass."""
         return self._elapsed
 
 
@@ -105,7 +105,7 @@ class CapturedSteps(Sequence[StepRecord]):
 
     def named(self, name: str) -> StepRecord:
         """
-        Return the only step of a name.
+        Return the only step with a name.
 
         Raises:
             AssertionError: If there is none, or more than one.
@@ -129,13 +129,13 @@ def capture(
     agent: str = "test", *, clock: SetClock | None = None
 ) -> Generator[CapturedSteps, None, None]:
     """
-    Record the steps made inside a block, in memory alone.
+    Record the steps made inside a block, only in memory.
 
     Ids count from 1, so that records can be compared with what was expected.
 
     Args:
         agent: The agent's name.
-        clock: A clock to be set by the test; by default the real one.
+        clock: A clock that the test sets; by default the real one.
 
     Yields:
         The steps, filled as they finish.

@@ -103,17 +103,17 @@ class TestWords:
             (["--dri", "list"], "Did you mean '--dir'?"),
             (["frobnicate"], "There is no verb 'frobnicate'."),
             (["frobnicate"], "The verbs are list, view, tail,"),
-            (["-x"], "There is no option '-x' here. Options of a verb stand behind"),
-            (["--errors"], "There is no option '--errors' here. Options of a verb"),
+            (["-x"], "There is no option '-x' here. The options of a verb come after"),
+            (["--errors"], "There is no option '--errors' here. The options of a"),
             (["--dir", "traces"], "There is no verb: name one, such as list."),
-            (["--json", "list"], "There is no option '--json' here. Options of a"),
+            (["--json", "list"], "There is no option '--json' here. The options of"),
             (["list", "--ful"], "There is no option '--ful' here. See"),
             (["view", "-full"], "Did you mean '--full'?"),
             (["list", "-n", "few"], "'few' is not a whole number"),
             (["list", "-n", "0"], "'0' is not a whole number of 1 or more"),
             (["tail", "-n", "-3"], "'-3' is not a whole number"),
-            (["stats", "--since", "soon"], "'soon' is no point in time"),
-            (["view", "one", "two"], "There is a word too many: 'two'. See"),
+            (["stats", "--since", "soon"], "'soon' is not a point in time"),
+            (["view", "one", "two"], "There is one word too many: 'two'. See"),
             (["list", "trading_agent"], "Did you mean '--agent trading_agent'?"),
             (["stats", "--untl", "2h"], "Did you mean '--until'?"),
             (["tail", "--outcom", "ok"], "Did you mean '--outcome'?"),
@@ -308,6 +308,17 @@ class TestList:
             "kB",
         ] == row.split()
 
+    def test_endless_agent(self, traces: Path) -> None:
+        """The name of one agent does not make the rows of all others endless."""
+        endless = "x" * 100_000
+        one = [step("a", 1)]
+        write_session(traces / "traces", "x", "20240301_153022", one, agent=endless)
+        head, row, other = run("list", cwd=traces).stdout.splitlines()
+
+        assert row.split()[1].endswith("xxx…")
+        assert len(head) < 2_000
+        assert len(row) == len(other)
+
     def test_old_session(self, tmp_path: Path) -> None:
         """A session without a header took no longer than its steps did."""
         path = tmp_path / f"trading_agent_{SESSION_ID}.jsonl"
@@ -491,4 +502,4 @@ class TestList:
         done = run("list", cwd=traces)
 
         assert "6" == done.stdout.splitlines()[1].split()[6]
-        assert "has 1 problem," in done.stderr
+        assert "has 1 problem;" in done.stderr

@@ -163,7 +163,7 @@ def watch(tmp_path: Path) -> Iterator[Callable[..., Watched]]:
 def test_what_runs_stands_in_the_last_line(
     traces: Path, writer: ExitStack, watch: Callable[..., Watched]
 ) -> None:
-    """Running steps stand in the last line with a growing time, rewritten in place."""
+    """The last line shows running steps and their time, rewritten in place."""
     watched = watch("tail")
     times: list[str] = []
 
@@ -274,7 +274,7 @@ def test_no_last_line_where_it_is_not_wanted(
 
 
 def test_a_pipe_has_no_last_line(traces: Path, writer: ExitStack) -> None:
-    """In a pipe, what runs is told when it has finished, and not before."""
+    """In a pipe, a step is shown only when it has finished."""
     with start("tail", cwd=traces.parent) as process:
         assert "fetch" in next_line(process)
         append(traces, line(2, 1, name="order"))
@@ -307,7 +307,7 @@ def test_a_death_is_said_once(traces: Path, writer: ExitStack) -> None:
 
 
 def test_a_list_tells_who_lives_and_who_died(traces: Path, writer: ExitStack) -> None:
-    """A list tells of each session at a glance whether it runs, died or has ended."""
+    """A list says of each session whether it is running, died or has ended."""
     write(traces, first_line(1), stem="bot_20240301_160000")
     write(traces, first_line(1, outcome="unfinished"), stem="bot_20240301_170000")
     write(traces, first_line(1), stem="bot_20240301_180000")
@@ -406,7 +406,7 @@ def state_of(directory: Path) -> str:
 
 
 def test_a_worker_that_was_killed_idle_is_no_death(pool: Path) -> None:
-    """A pool kills its idle workers at its end: the session has ended all the same."""
+    """A pool kills idle workers when it ends: the session counts as ended."""
     shown = run("--dir", str(pool), "view", cwd=pool).stdout
 
     assert "ended" == state_of(pool)
@@ -449,7 +449,7 @@ def test_a_worker_beside_a_dead_process_is_a_death(pool: Path) -> None:
 
 
 def test_tail_is_silent_of_idle_workers(pool: Path) -> None:
-    """Of workers that were killed between steps, tail says nothing."""
+    """Tail says nothing about workers that were killed between steps."""
     with (pool / f"{STEM}.p99.open").open("ab") as file:
         file.write(started(7, name="fetch"))
     with start("--dir", str(pool), "tail", STEM, cwd=pool) as process:
@@ -483,7 +483,7 @@ def test_who_died_is_known_once_it_is_recovered(
 
 
 def test_a_list_tells_of_a_death_once_it_is_recovered(traces: Path) -> None:
-    """A session that a process died in has died, be it recovered or not."""
+    """A session in which a process died has died, recovered or not."""
     assert "died" == state_of(traces)
     assert 0 == run("recover", cwd=traces.parent).returncode
 

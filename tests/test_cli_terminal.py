@@ -191,7 +191,7 @@ class TestColour:
         assert "red" == shown.screen.buffer[row][column].fg
 
     def test_in_a_pipe(self, here: Path) -> None:
-        """In a pipe there is no escape sequence at all."""
+        """In a pipe there are no escape sequences."""
         for verb in ("list", "view", "stats"):
             assert "\x1b" not in run(verb, cwd=here).stdout
 
@@ -271,6 +271,12 @@ class TestWidth:
         done = run("view", cwd=here, env=environment(COLUMNS="30"))
 
         assert 30 >= max(map(len, done.stdout.splitlines()))
+
+    def test_more_columns_than_there_can_be(self, here: Path) -> None:
+        """COLUMNS that no terminal has are as good as no limit."""
+        done = run("view", cwd=here, env=environment(COLUMNS="9" * 5_000))
+
+        assert run("view", cwd=here).stdout == done.stdout
 
     def test_screenful(self, tmp_path: Path) -> None:
         """On a terminal list shows the newest 20, and says how many there are more."""
@@ -379,7 +385,7 @@ class TestPoorOutput:
         ids=" ".join,
     )
     def test_never_fails(self, foreign: Path, words: list[str], encoding: str) -> None:
-        """Where the encoding has no such character, an escape stands for it."""
+        """A character that the encoding lacks is written as an escape."""
         env = environment(PYTHONIOENCODING=encoding)
         done = run(*words, cwd=foreign, env=env)
 
@@ -393,7 +399,7 @@ class TestPoorOutput:
         ids=" ".join,
     )
     def test_lines_fit(self, foreign: Path, words: list[str], encoding: str) -> None:
-        """The escapes count where lines are cut and columns stand below each other."""
+        """The width of escapes counts when lines are cut and columns aligned."""
         env = environment(PYTHONIOENCODING=encoding)
         done = run(*words, cwd=foreign, env={**env, "COLUMNS": "40"})
         wide = run(*words, cwd=foreign, env=env)
@@ -407,7 +413,7 @@ class TestPoorOutput:
         "words", [["view", "--full"], ["view", "引取"], ["--help"]], ids=" ".join
     )
     def test_plain_locale(self, foreign: Path, words: list[str]) -> None:
-        """In a process whose locale knows ASCII alone, nothing fails either."""
+        """Nothing fails in a process whose locale has only ASCII, either."""
         plain = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
         done = subprocess.run(
             [*COMMAND, *words],
@@ -470,7 +476,7 @@ class TestEnds:
 
     @pytest.mark.parametrize("words", [["--help"], ["list"], ["nothing"]], ids=" ".join)
     def test_nobody_ever_read(self, here: Path, words: list[str]) -> None:
-        """Where nobody reads from the beginning, nothing is complained of."""
+        """If nobody ever reads the output, there is no complaint."""
         reading, writing = os.pipe()
         os.close(reading)
         process = subprocess.run(

@@ -237,13 +237,13 @@ class TestTail:
             interrupt(process)
 
     def test_many_others(self, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """It is not looked back for ever, and what was not looked at is named."""
+        """The search does not go back forever, and says where it ended."""
         monkeypatch.setattr(_lines_back, "_OTHER_STEPS", 2)
         words = ("tail", "--no-follow", "--name", "fetch_prices")
         done = run(*words, cwd=here)
 
         assert (1, "") == (done.returncode, done.stdout)
-        assert "2 other steps stand behind this place" in done.stderr
+        assert "2 other steps come after this place" in done.stderr
         assert "No step that was looked at of " in done.stderr
 
 
@@ -330,7 +330,7 @@ class TestStats:
         assert (0 if sessions else 1) == done.returncode
 
     def test_ends_that_are_not_ok(self, here: Path) -> None:
-        """Whatever ended neither well nor in an error has a column, and no other."""
+        """Each outcome besides ok and error has a column, if there are any."""
         ends = ["cancelled", "interrupted", "closed", "closed", "ok"]
         steps = [step("poll", seq, outcome=end) for seq, end in enumerate(ends)]
         write_session(here / "traces", "poller", "20240301_153022", steps)
@@ -421,7 +421,7 @@ class TestReport:
         assert "--json" in both.stderr
 
     def test_beside_the_trace(self, here: Path) -> None:
-        """Without -o the page stands beside the trace, and its name is printed."""
+        """Without -o the page is written beside the trace, and its name is printed."""
         done = run("report", cwd=here)
         page = Path("traces", f"{STEM}.md")
 
@@ -431,7 +431,7 @@ class TestReport:
         assert "RiskError: position too large" in text
 
     def test_conversations(self, here: Path) -> None:
-        """An LLM call stands on the page as its messages, with tokens and cost."""
+        """An LLM call is shown as its messages, with tokens and cost."""
         write_session(here / "traces", "guide", "20240301_153022", weather())
         done = run("report", "-o", "-", cwd=here)
 
@@ -458,7 +458,7 @@ class TestReport:
         assert (here / "page.md").read_text(encoding="utf-8") == printed.stdout
 
     def test_a_device_is_not_replaced(self, here: Path) -> None:
-        """A target that is no regular file is written to, not renamed over."""
+        """A target that is not a regular file is written to, not replaced."""
         pipe = here / "pipe"
         os.mkfifo(pipe)
         with start("report", "-o", "pipe", cwd=here) as process:
@@ -504,7 +504,7 @@ class TestReport:
         assert mine.read_text().startswith("# Trace")
 
     def test_no_trace(self, here: Path) -> None:
-        """A file that is no trace is neither reported nor overwritten."""
+        """A file that is not a trace is neither reported nor overwritten."""
         notes = here / "notes.md"
         notes.write_text("# Mine\n")
         done = run("report", "notes.md", cwd=here)

@@ -106,7 +106,7 @@ class TestSession:
 
     @pytest.mark.parametrize("name", ["агент 7", "агент", "7", "trading bot"])
     def test_by_agent(self, here: Path, name: str) -> None:
-        """An agent whose name no file can bear is named as it is, or by a part."""
+        """An agent whose name cannot be in a file name is found by it, or by a part."""
         traces = here / "agents"
         agent = "агент 7" if name in "агент 7" else name
         steps = [step("mine", 1)]
@@ -144,7 +144,7 @@ class TestTree:
     """What is shown of a session."""
 
     def test_children_below_parents(self, here: Path) -> None:
-        """Steps stand below the step they were made in, in the order of starts."""
+        """Steps are below the step they were made in, in the order of their starts."""
         done = run("view", "trading", cwd=here)
         shown = [row for row in done.stdout.splitlines() if "250 ms" in row]
 
@@ -225,7 +225,7 @@ class TestTree:
         [
             (["--name", "fetch_pirces"], "Did you mean 'fetch_prices'?"),
             (["--name", "fetch_prices", "--kind", "llm"], "matches."),
-            (["--errors", "--kind", "tool"], "--outcome cancelled shows it."),
+            (["--errors", "--kind", "tool"], "--outcome cancelled shows them."),
             (["--outcome", "closed"], "matches."),
         ],
     )
@@ -300,7 +300,7 @@ class TestChat:
     def test_conversations(
         self, talks: Path, words: list[str], said: list[str]
     ) -> None:
-        """Below the header stand the conversations that are asked for."""
+        """The matching conversations come below the header."""
         done = run("view", "--chat", *words, cwd=talks)
         rows = done.stdout.splitlines()
 
@@ -344,7 +344,7 @@ class TestJson:
         } == json.loads(done.stdout)
 
     def test_only_ascii(self, here: Path) -> None:
-        """--json is plain ASCII without a control character, whatever was traced."""
+        """--json prints ASCII without control characters, whatever was traced."""
         hostile = "\x7f\x9b2J é\u202e\ud83d\ude00"
         traced = step("odd", 1, context={"text": hostile})
         path = here / "traces" / "odd_20240301_163022.jsonl"
@@ -399,7 +399,7 @@ class TestDamage:
         done = run("view", cwd=here)
 
         assert (0, 1) == (done.returncode, done.stderr.count("\n"))
-        assert "inside of `with Tracer(...)`" in done.stderr
+        assert "inside `with Tracer(...)`" in done.stderr
         assert "young  20240301_163022" == done.stdout.splitlines()[0]
         assert "0 steps" in done.stdout
 
@@ -424,9 +424,7 @@ class TestDamage:
             for name in ("one.txt", "notes.txt")
         ]
 
-        assert ends[0] + "So it is with all the rest.\n" == ends[1].replace(
-            ". So", ".\nSo"
-        )
+        assert ends[0][:-1] + " The rest cannot be read either.\n" == ends[1]
 
     @pytest.mark.parametrize("suffix", [".json", ".md"])
     @pytest.mark.parametrize("verb", ["view", "doctor", "recover", "tail"])
@@ -434,7 +432,7 @@ class TestDamage:
     def test_document(
         self, here: Path, suffix: str, verb: str, indent: int | None
     ) -> None:
-        """A document whose session is gone is said to be one, by one sentence."""
+        """One sentence says that a file is a document whose session is gone."""
         document = {"agent": "bot", "steps": trading_steps()}
         (here / f"saved{suffix}").write_text(json.dumps(document, indent=indent))
         done = run(verb, f"saved{suffix}", cwd=here)
@@ -469,7 +467,7 @@ class TestDamage:
 
     @pytest.mark.parametrize("directory", ["traces", "nowhere"])
     def test_what_is_no_file(self, here: Path, directory: str) -> None:
-        """A path that is there and is no file is said to be that, not to be unknown."""
+        """A path that exists but is not a file is reported as that."""
         os.mkfifo(here / "pipe_20240301_163022.jsonl")
         (here / "link_20240301_163022.jsonl").symlink_to("gone")
         pipe, link = (
@@ -478,10 +476,10 @@ class TestDamage:
         )
 
         assert "pipe_20240301_163022.jsonl is not a regular file" in pipe
-        assert "link_20240301_163022.jsonl cannot be read: it is a link to" in link
+        assert "link_20240301_163022.jsonl cannot be read: it is a broken link" in link
 
     def test_a_trace_by_the_name_of_a_document(self, here: Path) -> None:
-        """A trace that somebody has given another name is read all the same."""
+        """A trace that was given the name of a document is still read."""
         path = write_session(here, "bot", "20240301_163022", trading_steps())
         path.rename(here / "bot.json")
         done = run("view", "bot.json", "--json", cwd=here)
@@ -490,7 +488,7 @@ class TestDamage:
         assert 5 == len(names(done.stdout))
 
     def test_lost_parent(self, here: Path) -> None:
-        """A step whose parent is not recorded stands below a placeholder."""
+        """A step whose parent is not recorded is shown below a placeholder."""
         write_session(
             here / "traces", "torn", "20240301_163022", [child("orphan", 2, 1)]
         )
@@ -513,7 +511,7 @@ def test_a_session_that_died_took_at_least_as_long_as_its_steps(tmp_path):
 
 
 def test_the_heading_counts_the_commonest_outcome_first(tmp_path):
-    """Outcomes stand as in stats, not in the order in which steps finished."""
+    """Outcomes are ordered as in stats, not by when steps finished."""
     steps = [step("a", 1, outcome="error"), step("b", 2), step("c", 3)]
     write_session(tmp_path / "traces", "bot", "20240301_143022", steps)
 
@@ -630,5 +628,5 @@ def test_a_time_of_day_is_the_last_one() -> None:
 )
 def test_no_time_of_day(words: str) -> None:
     """What only looks like a time of day is refused."""
-    with pytest.raises(argparse.ArgumentTypeError, match="is no point in time"):
+    with pytest.raises(argparse.ArgumentTypeError, match="is not a point in time"):
         moment(words)

@@ -516,7 +516,7 @@ class TestVerbs:
 
         if done.returncode:
             assert 2 == done.returncode
-            assert f"{when!r} is no point in time: write" in done.stderr
+            assert f"{when!r} is not a point in time: write" in done.stderr
 
     def test_a_living_session_is_named(self, tmp_path: Path) -> None:
         """A session that is being written is named and stays; the others go."""
@@ -622,7 +622,7 @@ class TestVerbs:
 
     def test_nothing_to_do(self, tmp_path: Path) -> None:
         """Where there is nothing to do, that is said."""
-        assert "No session" in run("compress", "--dir", ".", cwd=tmp_path).stdout
+        assert "no session" in run("compress", "--dir", ".", cwd=tmp_path).stdout
 
     def test_a_directory_of_others(self, tmp_path: Path, five: list[Path]) -> None:
         """A directory that holds anything else is refused in one line."""

@@ -146,7 +146,7 @@ def test_the_plain_file_is_read_where_both_are(tmp_path):
 @each_packing
 @pytest.mark.parametrize("damage", ["cut off", "changed", "not packed", "empty"])
 def test_damage_is_said_and_the_rest_is_read(tmp_path, packing, damage):
-    """Of a damaged file what unpacks is read, and what is wrong is a problem."""
+    """What unpacks of a damaged file is read, and the damage is a problem."""
     lines = [first_line(0)] + [line(n, result=f"{n * 7919:x}") for n in range(1, 3_000)]
     packed = pack(write(tmp_path, *lines), packing)
     data = bytearray(packed.read_bytes())
@@ -285,7 +285,7 @@ def pieces(empty, count):
     ids=["gzip", "gzip of a byte", "zstd", "zstd of a byte", "skipped"],
 )
 def test_pieces_of_nothing_are_bounded(tmp_path, monkeypatch, make):
-    """Of a file that is little more than beginnings of files the rest is not read."""
+    """A file of almost nothing but beginnings of files is not read to its end."""
     monkeypatch.setattr(_packed, "_PIECES", 1_000)
     packing, data = pieces(make(), 20_000)
     packed = tmp_path / f"{STEM}.jsonl{packing}"
@@ -301,7 +301,7 @@ def test_pieces_of_nothing_are_bounded(tmp_path, monkeypatch, make):
 
     assert [0] == numbers([step]) == numbers(last)
     assert [problem] == told
-    assert "In its first 10" in problem.what
+    assert "Its first 10" in problem.what
     assert "bytes; the rest is not read." in problem.what
     assert 2_000 < len(made) < 2_500
     assert not examine(packed).is_whole
@@ -324,7 +324,7 @@ def test_lines_may_be_packed_one_by_one(tmp_path, monkeypatch, packing):
     "hostile", [b'"name"\n', b"\n", b'{"name":"a","outcome":"ok"}\n']
 )
 def test_a_bomb_of_lines_has_a_bounded_answer(tmp_path, hostile):
-    """Of a small file that unpacks to millions of lines, few are read."""
+    """Few lines are read of a small file that unpacks to millions of them."""
     plain = b"".join([first_line(0), hostile * 1_000_000])
     packed = tmp_path / f"{STEM}.jsonl.gz"
     packed.write_bytes(gzip.compress(plain))

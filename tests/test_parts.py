@@ -94,7 +94,7 @@ def test_a_process_has_one_journal():
     ],
 )
 def test_a_missing_part_is_named(there, said):
-    """Of whatever is missing there is one sentence for each process."""
+    """One sentence for each process says what is missing."""
     files = [f"{stem(n, pid)}.jsonl" for n in there for pid in (0, 7)]
 
     expected = [f"{each} missing; what stood there is not shown." for each in said * 2]
@@ -262,7 +262,7 @@ def test_tail_opens_the_last_parts_alone(hundred, monkeypatch):
 
 
 def test_a_clock_set_back_between_parts(tmp_path):
-    """Within a process the order of the parts holds, whatever the clock said."""
+    """Within a process the parts stay in order, whatever the clock said."""
     later = {"started_at": START + 500, "finished_at": START + 501}
     path = write(tmp_path, encoded({**fields(1, **later), "session": HEADER}))
     write(tmp_path, first(2, 2), stem=stem(2))
@@ -296,7 +296,7 @@ def test_a_recent_step_is_found_in_the_last_parts(hundred, monkeypatch):
 
 
 def test_follow_goes_on_in_the_next_part(tmp_path):
-    """Where a session goes on in another part, so does who follows it."""
+    """Following continues in the next part of a session."""
     path = write(tmp_path, first(1, 1))
     follow = Follow(path, last=1)
     assert 1 == follow.take()
@@ -326,7 +326,7 @@ def test_follow_shows_no_step_of_two_parts_twice(tmp_path):
 
 
 def test_follow_begins_at_the_end(hundred, monkeypatch):
-    """Of many parts those with the last steps are opened, and two stay open."""
+    """Only the parts with the last steps are opened, and two stay open."""
     names = opens(monkeypatch)
     follower = _follow.Follower(hundred)
     last = follower.begin(12)

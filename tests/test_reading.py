@@ -79,7 +79,7 @@ def test_unknown_keys_are_kept(tmp_path):
 
 
 def test_an_old_file_is_read(tmp_path):
-    """A file of the 0.2 line, without ids and header, is a session all the same."""
+    """A file of version 0.2, without ids and header, is still a session."""
     old = {
         "name": "market_scan",
         "context": {"symbol": "BTCUSDT"},
@@ -261,7 +261,7 @@ def test_a_whole_line_without_newline_is_read(tmp_path):
 
 
 def test_marks_and_ends_of_other_systems_are_read(tmp_path):
-    """A byte order mark, CRLF and empty lines are no damage."""
+    """A byte order mark, CRLF and empty lines are not damage."""
     lines = [b"\xef\xbb\xbf", first_line(0), b"\n", line(1), b" \r\n", line(2)]
     path = write(tmp_path, b"".join(lines).replace(b"\n", b"\r\n"))
 
@@ -306,7 +306,7 @@ def test_a_second_session_in_a_file_is_named(tmp_path, behind):
 
 
 def test_a_header_of_wrong_types_does_no_harm(tmp_path):
-    """A header that is no header gives empty values, and a start that is no time 0."""
+    """An invalid header gives empty values, and an invalid start gives 0."""
     wrong = {"agent": [], "session_id": 7, "meta": "x", "started_at": 10**30}
     session = reading.read(write(tmp_path, encoded({**fields(0), "session": wrong})))
 
@@ -320,7 +320,7 @@ def test_a_header_of_wrong_types_does_no_harm(tmp_path):
 
 
 def test_a_line_beyond_the_limit_is_passed_over(tmp_path):
-    """Of a line that is too long nothing is kept, and the next one is read."""
+    """Nothing is kept of a line that is too long, and the next one is read."""
     long = b'"' + b"x" * (LINE_LIMIT + 100_000) + b'"\n'
     path = write(tmp_path, first_line(0), long, line(1))
 
@@ -417,7 +417,7 @@ def test_an_endless_line_needs_no_memory(tmp_path):
 @given(data=st.binary(max_size=400))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_bytes_have_an_answer(tmp_path, data):
-    """Whatever a file holds, reading it ends, and forwards and backwards agree."""
+    """Reading any file ends, and forwards and backwards agree."""
     path = write(tmp_path, data)
 
     session = reading.read(path)
@@ -503,7 +503,7 @@ def test_tail_passes_over_damage(tmp_path):
 
 
 def test_tail_says_in_which_file_damage_is(tmp_path):
-    """Of a session of several files, a problem is said to be in that one it is in."""
+    """In a session of several files, a problem names its file."""
     path = write(tmp_path, first_line(1), b"damaged\n")
     told, followed = [], []
     reading.tail(path, 3, on_problem=told.append)
@@ -526,7 +526,7 @@ def test_tail_merges_the_files_of_children(tmp_path):
 
 
 def test_blank_lines_are_passed_over_together(tmp_path):
-    """Of millions of empty lines few are looked at from the end, none of the others."""
+    """Of millions of empty lines, few are looked at."""
     blanks = b"\n" * 2_000_000 + b" \n" * 1_000_000
     path = write(tmp_path, first_line(1), blanks, b"x\n", blanks)
 
@@ -557,14 +557,14 @@ def test_tail_gives_up_among_nothing_but_damage(tmp_path):
 
 
 def test_tail_gives_up_among_steps_in_damage(tmp_path):
-    """A step now and then among the damage is no reason to look through all of it."""
+    """A few steps among the damage do not make the search go through all of it."""
     lines = [piece for n in range(2, 9) for piece in (b"x\n" * 40_000, line(n))]
     path = write(tmp_path, first_line(1), *lines)
     problems = []
 
     assert [6, 7, 8] == numbers(reading.tail(path, 9, on_problem=problems.append))
 
-    assert "100000 damaged lines stand behind this place; what" in problems[0].what
+    assert "100000 damaged lines come after this place; what" in problems[0].what
     assert "99001 more problems are not listed." == problems[1].what
     assert 1_001 == len(problems)
 
@@ -578,10 +578,10 @@ def test_damage_beyond_measure_is_told_together(tmp_path):
 
     assert [1, 2, 3] == numbers(steps)
     said = [problem.what for problem in problems]
-    together = [what for what in said if what.startswith("Of ")]
+    together = [what for what in said if what.startswith("None of ")]
     count = len(problems) - len(together)
     assert 2 == len(together)
-    told = sum(int(what.split()[1]) for what in together)
+    told = sum(int(what.split()[2]) for what in together)
     assert 1_000_000 == told + count
     assert count < 100_000
 
@@ -597,7 +597,7 @@ def test_damage_beyond_measure_is_told_together(tmp_path):
     ids=["name", "escape", "other session", "newer session"],
 )
 def test_damage_that_may_be_a_step_is_bounded_too(tmp_path, junk):
-    """Lines that have to be decoded are told together as well, and so are many runs."""
+    """Damaged lines that have to be decoded are reported together, too."""
     among = b"".join(line(n) + junk for n in range(2, 2_000))
     path = write(tmp_path, first_line(1), junk * 50_000, among, junk * 50_000)
 
@@ -605,7 +605,7 @@ def test_damage_that_may_be_a_step_is_bounded_too(tmp_path, junk):
 
     assert list(range(1, 2_000)) == numbers(steps)
     lines = [p.what for p in problems if p.kind == "damaged"]
-    runs = [int(what.split()[1]) for what in lines if what.startswith("Of ")]
+    runs = [int(what.split()[2]) for what in lines if what.startswith("None of ")]
     (rest,) = [int(what.split()[0]) for what in lines if "more lines" in what]
     named = len(lines) - len(runs) - 1
     total = named + sum(runs) + rest
@@ -835,7 +835,7 @@ def test_resolve_helps_with_a_wrong_name(traces, wanted, said):
 
 @pytest.mark.parametrize("directory", ["traces", "missing"])
 def test_resolve_names_a_path_that_is_not_there(traces, directory):
-    """A path that leads nowhere is named, whatever there is in the directory."""
+    """A path that leads nowhere is named, whatever is in the directory."""
     with pytest.raises(TraceReadError) as caught:
         reading.resolve(traces.with_name(directory), "elsewhere/fox.jsonl")
 
@@ -844,7 +844,7 @@ def test_resolve_names_a_path_that_is_not_there(traces, directory):
 
 @pytest.mark.parametrize("directory", ["traces", "missing"])
 def test_resolve_says_that_a_directory_is_no_session(traces, directory):
-    """Who names a directory in the place of a session is told where it belongs."""
+    """A directory given as the session is reported, with the option for it."""
     with pytest.raises(TraceReadError, match=r"is a directory: name it with --dir\."):
         reading.resolve(traces.with_name(directory), str(traces))
 
@@ -1057,7 +1057,7 @@ def test_follow_goes_on_where_it_was_in_a_copy(tmp_path, change, last):
 
 @each_way_to_change
 def test_follow_shows_no_step_twice(tmp_path, change):
-    """Of another file in its place the steps that were read before are passed over."""
+    """In a file that replaces another, the steps already read are skipped."""
     path = write(tmp_path, *many(0, 50))
     told = []
     follower = _follow.Follower(path, told.append)
@@ -1091,7 +1091,7 @@ def test_follow_says_that_a_file_was_cut(tmp_path, last):
     assert [50] == numbers(follower.advance())
     where = f"{path.name}, offset {len(b''.join(many(0, 47)))}"
     assert [where, where] == [problem.where for problem in told]
-    assert "It was cut short: the last of what was read is in it no more." == (
+    assert "It was cut short: the end of what was read is no longer in it." == (
         told[0].what
     )
     follower.close()
@@ -1135,7 +1135,7 @@ def test_follow_sees_another_file_of_the_same_size(tmp_path):
 
 @pytest.mark.parametrize("beyond", [b"", b"x" * (LINE_LIMIT + 10) + b"\n", b"\n\n"])
 def test_follow_knows_where_it_was_by_any_line(tmp_path, beyond):
-    """What is no step, or no line that is read, takes nobody back to the beginning."""
+    """Lines that are not steps do not make it begin again."""
     path = write(tmp_path, *many(0, 3), beyond)
     told = []
     follower = _follow.Follower(path, told.append)

@@ -105,7 +105,7 @@ def test_names_for_a_shell_load_less_than_a_list(tmp_path, what):
 
 
 def test_a_list_with_options_loads_little_more(tmp_path):
-    """What the options of a list need is no reason to load what a tree needs."""
+    """The options of a list do not load what only a tree needs."""
     write_session(tmp_path / "traces", "bot", "20240301_143022", [cli_step("a", 1)])
     allowed = f"{STDLIB_OF_LIST}\n{STDLIB_OF_HELP}"
     words = ("list", "-n", "20", "--errors", "--since", "2h")
@@ -151,7 +151,7 @@ def many(tmp_path):
 
 
 def test_the_newest_are_opened_alone(many, opened, capsys):
-    """Of many sessions a short list opens those that it shows."""
+    """A short list opens only those of many sessions that it shows."""
     assert 0 == main(["--dir", str(many), "list", "-n", "20"])
     rows = capsys.readouterr().out.splitlines()[1:]
 
@@ -189,7 +189,7 @@ def test_a_limit_gives_the_newest(many, opened):
 
 
 def test_sessions_of_one_second_are_in_their_order(tmp_path):
-    """Of sessions that began in one second the later one is the newer, limit or not."""
+    """Of sessions that began in one second, the later one comes first."""
     for number, suffix in enumerate(["", "_2", "_3"]):
         stem = f"bot_20240301_143022{suffix}"
         session = header("bot", stem[4:], started_at=1709303422.9 - number / 10)
@@ -514,7 +514,7 @@ def decoded_or_problem(data):
 
 
 def test_empty_lines_are_passed_over_together(tmp_path):
-    """Of empty lines a small file may hold many: they are not looked at one by one."""
+    """The many empty lines that a small file may hold are skipped together."""
     empty = 2_000_000
     path = write(tmp_path, first_line(0), b"\n" * empty, b"damaged\n", line(1))
     events = itertools.count()

@@ -118,7 +118,7 @@ def test_nothing_to_do(dead):
 
 
 def test_a_journal_with_nothing_open_goes(tmp_path):
-    """A journal of which every step has its line is removed, and nothing is added."""
+    """A journal whose steps all have lines is removed, and nothing is added."""
     path = write(tmp_path, first_line(1))
     journal = write_journal(tmp_path, header_line(), start(1))
     empty = write_journal(tmp_path, stem=f"{STEM}.p99")
@@ -133,7 +133,7 @@ def test_a_journal_with_nothing_open_goes(tmp_path):
 
 @pytest.mark.parametrize("tail", [b'{"id":"x","te', b"\0" * 90, line(9)[:-1]])
 def test_a_torn_tail_is_fenced(dead, tail):
-    """What is appended stands on lines of its own, and a whole line stays one."""
+    """What is appended is on lines of its own, and whole lines stay whole."""
     with dead.open("ab") as file:
         file.write(tail)
     recover(dead)
@@ -436,11 +436,11 @@ def test_the_command_removes_what_is_left_behind(ai_trace, dead):
         file.write(line(1) + line(2) + line(5))
     done = ai_trace("recover")
 
-    assert f"No step of {dead} was open; its journal is removed.\n" == done.out
+    assert f"No step of {dead} was open; its journal was removed.\n" == done.out
 
 
 def test_each_process_that_died_is_still_known(dead):
-    """Who died, where and when is told by the recovered lines, for each process."""
+    """For each process, the recovered lines say who died, where and when."""
     before = [
         (writer.pid, writer.host, writer.heard_at, writer.inside)
         for writer in reading.read(dead).writers
@@ -455,7 +455,7 @@ def test_each_process_that_died_is_still_known(dead):
 
 @pytest.mark.parametrize("heard_at", ["soon", None, True, [], 10**400])
 def test_a_hostile_note_tells_no_time(tmp_path, heard_at):
-    """Whatever a file says of the time of a death, it is a time or unknown."""
+    """The time of a death is a time or unknown, whatever a file says."""
     note = {"note": "recovered", "heard_at": heard_at}
     path = write(tmp_path, first_line(1, outcome="unfinished", notes=[note]))
     (death,) = deaths(reading.read(path))

@@ -228,7 +228,7 @@ def test_colours_change_nothing_but_colours(session):
 @pytest.mark.parametrize("hostile", EVERYTHING.values(), ids=EVERYTHING.keys())
 @pytest.mark.parametrize("full", [False, True])
 def test_hostile_text_stays_in_its_place(hostile, full):
-    """Whatever field a hostile text is in, the tree stays one printable tree."""
+    """A hostile text in any field leaves the tree printable and whole."""
     more = {
         "name": hostile,
         "kind": hostile,
@@ -242,15 +242,12 @@ def test_hostile_text_stays_in_its_place(hostile, full):
         "notes": [{"path": hostile, "note": hostile}],
     }
     steps = [record(0, id=hostile, **more), record(1, name="last")]
-    problems = [Problem("line 1", hostile)]
     session = fold(
         [*steps, record(2, parent_id=f"no {hostile}")],
         header(agent=hostile, session_id=hostile, meta={hostile: hostile}),
-        problems=problems,
     )
 
     shown = lines(session, full=full)
-    shown += text.problems(session, PLAIN)
     shown += text.step(steps[0], PLAIN, full=full)
     shown += stats.table(stats.collect([session.steps]), PLAIN)
 
@@ -259,7 +256,7 @@ def test_hostile_text_stays_in_its_place(hostile, full):
 
 
 def test_only_shows_the_chosen_steps_below_their_ancestors(session):
-    """Chosen steps stand in a tree: what is above them is named, and no more."""
+    """Chosen steps are shown in a tree, with only the names of those above."""
     shown = lines(session, only=lambda step: step.outcome == "error")[5:]
 
     assert [
@@ -279,7 +276,7 @@ def test_only_asks_once_for_each_step(session):
 
 
 def test_depth_says_what_is_below(session):
-    """Levels that are not shown are counted where they would stand."""
+    """Levels that are not shown are counted where they would be."""
     assert [
         "✔ run (agent) 4.21 s",
         "└─ … 4 more below",
@@ -394,7 +391,7 @@ def test_what_an_old_step_lacks_is_left_out():
 
 
 def test_an_arrow_follows_the_duration_where_nothing_was_seen():
-    """What a step without context came to stands one space behind its duration."""
+    """The result of a step without context follows one space after its duration."""
     step = record(0, context={}, result="hold")
 
     assert "✔ step 0 500 ms → 'hold'" == next(text.step(step, PLAIN)).split(" ", 1)[1]
@@ -408,13 +405,6 @@ def test_chosen_steps_beside_a_number_of_none():
     lines = text.tree(session, PLAIN, only=lambda step: step.outcome == "error")
 
     assert "step 2" in list(lines)[-1]
-
-
-def test_problems_are_lines(session):
-    """Each problem is a line that begins with its place."""
-    assert [
-        f"step {step_id(9)}: It is the parent of others and not in this file."
-    ] == list(text.problems(session, PLAIN))
 
 
 # --- values ------------------------------------------------------------------------
@@ -570,7 +560,7 @@ def test_json_of_no_steps_is_a_list():
 
 
 def test_json_keeps_what_it_does_not_know():
-    """A step is written as it stands in its line, to the last digit."""
+    """A step is written as it is in its line, to the last digit."""
     line = b'{"name":"a","outcome":"ok","seq":0,"x":0.10000000000000000001,"later":[]}'
     session = fold([StepRecord.from_line(line)], header())
 
@@ -649,7 +639,7 @@ def test_the_page_looks_like_the_old_one():
 
 
 def test_the_page_shows_everything(session):
-    """Steps stand as a numbered tree with context, logs, result, error and notes."""
+    """Steps are a numbered tree with context, logs, result, error and notes."""
     page = page_of(session)
 
     headings = [line for line in page.split("\n") if line.startswith("###")]
@@ -675,7 +665,7 @@ def test_the_page_shows_everything(session):
 
 @pytest.mark.parametrize("hostile", EVERYTHING.values(), ids=EVERYTHING.keys())
 def test_hostile_text_does_nothing_on_the_page(hostile):
-    """Whatever field a hostile text is in, the page has our headings and no links."""
+    """A hostile text in any field adds neither headings nor links to the page."""
     more = {
         "name": hostile,
         "kind": hostile,
@@ -810,7 +800,7 @@ def test_median_and_p95_are_exact(durations):
 
 
 def test_steps_without_duration_have_no_figures():
-    """A name of which nothing has finished has no durations, and a row all the same."""
+    """A name with no finished steps has a row without durations."""
     found = stats.collect([[record(0, name="x", duration_ms=None)]])
 
     assert (None, None, None, 0.0) == (

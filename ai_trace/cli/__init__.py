@@ -1,7 +1,7 @@
 """
-The command ``ai-trace``: a look at the traces, from a terminal.
+The command ``ai-trace``, which shows traces on a terminal.
 
-One file per verb; each is loaded when it is called.
+Each verb has a file of its own, which is loaded when the verb is called.
 """
 
 from __future__ import annotations

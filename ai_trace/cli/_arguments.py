@@ -1,5 +1,5 @@
 """
-What the verbs' command lines have in common.
+What the command lines of all verbs share.
 """
 
 from __future__ import annotations
@@ -7,19 +7,10 @@ from __future__ import annotations
 import argparse
 import sys
 
-from ai_trace.cli._words import CLOSED_PIPE as CLOSED_PIPE
-from ai_trace.cli._words import FOUND as FOUND
-from ai_trace.cli._words import NOT_WHOLE as NOT_WHOLE
-from ai_trace.cli._words import NOTHING_FOUND as NOTHING_FOUND
-from ai_trace.cli._words import STOPPED as STOPPED
-from ai_trace.cli._words import USAGE as USAGE
-from ai_trace.cli._words import Answered as Answered
-from ai_trace.cli._words import UsageError as UsageError
-from ai_trace.cli._words import default_dir as default_dir
-from ai_trace.cli._words import did_you_mean as did_you_mean
+from ai_trace.cli._words import Answered, UsageError, did_you_mean
 
 
-# Known to type checkers by this name; to load typing takes as long as argparse.
+# Type checkers know this name. Importing typing would take as long as argparse.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,13 +23,13 @@ _DIGITS = len(str(sys.maxsize))
 
 class Parser(argparse.ArgumentParser):
     """
-    A parser that takes options by their whole names and errs in one sentence.
+    A parser that takes no abbreviated options and reports errors in one sentence.
 
     Args:
         prog: The command that is parsed.
         description: What it does.
         epilog: Examples.
-        elsewhere: A sentence on where an option that is not known here may belong.
+        elsewhere: Where an option that is unknown here may belong, as a sentence.
     """
 
     def __init__(
@@ -61,7 +52,7 @@ class Parser(argparse.ArgumentParser):
 
         Args:
             arguments: The words.
-            namespace: Where the values go, with what is known already.
+            namespace: Takes the values; it may hold some already.
 
         Returns:
             The namespace.
@@ -82,20 +73,18 @@ class Parser(argparse.ArgumentParser):
         return parsed
 
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
-        """End the parsing, not the process: what called ``main`` may go on."""
+        """End the parsing, not the process: the caller of ``main`` may go on."""
         del status
         raise Answered(message)
 
     def error(self, message: str) -> NoReturn:
-        """Stop with the message, and with where to read more."""
+        """Stop with the message and a pointer to the help."""
         msg = f"{message[:1].upper()}{message[1:]}. See {self.prog} --help."
         raise UsageError(msg)
 
     def _refuse_empty(self, action: argparse.Action) -> NoReturn:
         name = "/".join(action.option_strings) or action.metavar
-        self.error(
-            f"argument {name}: an empty word, as of a shell variable that is not set"
-        )
+        self.error(f"argument {name}: an empty word, as from an unset shell variable")
 
     def _explain(self, word: str) -> str:
         options = [name for action in self._actions for name in action.option_strings]
@@ -103,31 +92,30 @@ class Parser(argparse.ArgumentParser):
             what = f"There is no option {word!r} here."
             hint = did_you_mean(word, options) or self._elsewhere
         else:
-            what = f"There is a word too many: {word!r}."
+            what = f"There is one word too many: {word!r}."
             hint = f" Did you mean '--agent {word}'?" if "--agent" in options else ""
         return f"{what}{hint} See {self.prog} --help."
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
-    # A fixed width: help reads the same everywhere, and argparse need not load
-    # what it measures terminals with.
+    # With a fixed width, help looks the same everywhere, and argparse does not load the
+    # modules that it measures terminals with.
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=22, width=_HELP_WIDTH)
 
 
 def add_dir(parser: argparse.ArgumentParser) -> None:
     """
-    Add ``--dir``, which stands before the verb or after it.
+    Add ``--dir``, which may stand before or after the verb.
 
     Args:
-        parser: The parser of the command or of a verb; the value given to the
-            latter wins.
+        parser: The parser of the command or of a verb. The verb's value wins.
     """
     parser.add_argument(
         "--dir",
         metavar="DIR",
         default=argparse.SUPPRESS,
-        help="directory of the traces (default: AI_TRACE_DIR, else 'traces')",
+        help="the trace directory (default: AI_TRACE_DIR, else 'traces')",
     )
 
 
@@ -137,14 +125,14 @@ def add_json(parser: argparse.ArgumentParser, what: str) -> None:
 
     Args:
         parser: The parser of a verb.
-        what: What is printed then, for the help.
+        what: What it prints, for the help.
     """
     parser.add_argument("--json", action="store_true", help=f"for machines: {what}")
 
 
 def count(text: str) -> int:
     """
-    Read a number of things.
+    Read a count.
 
     Args:
         text: A word of the command line.
@@ -158,13 +146,13 @@ def count(text: str) -> int:
     if not text.isdecimal():
         msg = f"{text!r} is not a whole number of 0 or more"
         raise argparse.ArgumentTypeError(msg)
-    # More than there can be of anything are all of them.
+    # More than there can be of anything means all of it.
     return int(text) if len(text) < _DIGITS else sys.maxsize
 
 
 def positive(text: str) -> int:
     """
-    Read a number of things of which there has to be one.
+    Read a count of at least one.
 
     Args:
         text: A word of the command line.

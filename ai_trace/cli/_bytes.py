@@ -1,5 +1,5 @@
 """
-Numbers of bytes, as people name them on a command line.
+Sizes in bytes, as people write them on a command line.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _SIZE = re.compile(
     r"(\d{1,15}(?:\.\d{1,6})?) ?([kmgt]i?b?|b)?", re.IGNORECASE | re.ASCII
 )
 
-FORMS = "a number with its unit (500MB, 5GB, 1.5GB, 2GiB)"
+FORMS = "a number with a unit (500MB, 5GB, 1.5GB, 2GiB)"
 
 
 def number_of_bytes(text: str) -> int:
@@ -37,12 +37,12 @@ def number_of_bytes(text: str) -> int:
         Bytes.
 
     Raises:
-        argparse.ArgumentTypeError: If the text is no size.
+        argparse.ArgumentTypeError: If the text is not a size.
     """
     size = _SIZE.fullmatch(text.strip())
     number, unit = (float(size[1]), size[2]) if size else (0.0, "")
-    # Whoever writes 5 may mean 5 GB, and what is deleted for 5 bytes is gone.
+    # Somebody who writes 5 may mean 5 GB; taken as 5 bytes, it would delete nearly all.
     if size is None or (number and not unit):
-        msg = f"{text!r} is no size: write {FORMS}"
+        msg = f"{text!r} is not a size: write {FORMS}"
         raise argparse.ArgumentTypeError(msg)
     return int(number * _UNITS[(unit or "").lower().rstrip("b")])

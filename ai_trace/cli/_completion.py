@@ -1,5 +1,5 @@
 """
-``ai-trace completion``: what a shell needs to complete this command.
+``ai-trace completion``: a script that lets a shell complete this command.
 """
 
 from __future__ import annotations
@@ -15,29 +15,29 @@ from ai_trace.cli._words import FOUND
 from ai_trace.exceptions import TraceReadError
 
 
-# Known to type checkers by this name; to load typing takes as long as argparse.
+# Type checkers know this name. Importing typing would take as long as argparse.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
 DESCRIPTION = """\
-Print a script with which bash, zsh or fish completes the verbs, their options,
-and the names of the sessions and agents in the directory that is meant.
+Print a script that lets bash, zsh or fish complete the verbs, their options,
+and the names of the sessions and agents in the trace directory.
 
-The names are asked for by the script itself, with 'completion sessions' and
-'completion agents': the newest that begin with what was typed so far."""
+The script asks for these names itself, with 'completion sessions' and
+'completion agents': the newest ones that begin with what was typed so far."""
 
 EXAMPLES = """\
 examples:
   ai-trace completion fish > ~/.config/fish/completions/ai-trace.fish
   eval "$(ai-trace completion bash)"     in ~/.bashrc
-  eval "$(ai-trace completion zsh)"      in ~/.zshrc, behind compinit"""
+  eval "$(ai-trace completion zsh)"      in ~/.zshrc, after compinit"""
 
 SHELLS = ("bash", "zsh", "fish")
 _SESSIONS, _AGENTS = "sessions", "agents"
-# What stands in a file's name may be anything, and a shell would take some of it for
-# more than a word: such names are typed by hand.
+# A file may have any name, and a shell would take some of them for more than one word.
+# Such names are not offered: they have to be typed.
 _PLAIN = re.compile(r"(?!-)[\w.@%+,=-]+")
 _MOST = 200
 
@@ -48,10 +48,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "what",
         metavar="SHELL",
         choices=(*SHELLS, _SESSIONS, _AGENTS),
-        help=f"{', '.join(SHELLS)}; or {_SESSIONS} or {_AGENTS}: their names",
+        help=f"{', '.join(SHELLS)}; or {_SESSIONS} or {_AGENTS} for their names",
     )
     parser.add_argument(
-        "begins", nargs="?", metavar="BEGINNING", help="only names that begin so"
+        "begins", nargs="?", metavar="BEGINNING", help="only names that begin with this"
     )
 
 
@@ -79,7 +79,7 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
 
 
 def _names(directory: str, what: str) -> Iterator[str]:
-    # Who completes a word is told nothing but words.
+    # A shell expects words alone, so errors are not reported here.
     try:
         found = Directory(directory)
     except TraceReadError:

@@ -1,5 +1,5 @@
 """
-The scripts with which shells complete this command, made of its parsers.
+The scripts that let shells complete this command, made from its parsers.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ai_trace._record import KINDS
 
 Parsers = Mapping[str, "tuple[str, argparse.ArgumentParser]"]
 
-# What the values of options are, by where they are kept; of others nothing is known.
+# What the values of some options are, by their names in the parsed command line.
 _DIRECTORIES, _FILES, _AGENTS = "directories", "files", "agents"
 _KNOWN = {"dir": _DIRECTORIES, "output": _FILES, "agent": _AGENTS}
 _SESSION = ("session", "sessions")
@@ -22,7 +22,7 @@ _FRONT = ("--dir", "--help", "--version")
 
 
 class _Option(NamedTuple):
-    # An option, or a word that stands alone, which has no names.
+    # An option; or a positional argument, which has no names.
     names: Sequence[str]
     help: str
     takes_value: bool
@@ -116,7 +116,7 @@ def _bash_value(option: _Option) -> str:
         return "_ai_trace_names agents"
     if option.is_session:
         return "_ai_trace_names sessions"
-    # Where nothing is known, the names of files are offered.
+    # Where nothing is known, the shell offers the names of files.
     return f"words={shlex.quote(' '.join(option.words))}" if option.words else ":"
 
 

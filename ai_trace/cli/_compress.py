@@ -1,37 +1,39 @@
 """
-``ai-trace compress``: make finished sessions smaller; they read the same.
+``ai-trace compress``: make the files of finished sessions smaller.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 
-from ai_trace.cli._arguments import FOUND, NOTHING_FOUND, add_json
+from ai_trace.cli._arguments import add_json
 from ai_trace.cli._hindered import is_free
 from ai_trace.cli._moment import FORMS, moment
 from ai_trace.cli._terminal import Terminal
 from ai_trace.cli._unfinished import remove_unfinished
+from ai_trace.cli._words import FOUND, NOTHING_FOUND
 from ai_trace.exceptions import TraceError
 from ai_trace.housekeeping import Stored, compress, compressible, survey
 from ai_trace.render import json
 from ai_trace.render._escape import term
-from ai_trace.render._values import size
+from ai_trace.render._values import counted, size
 
 
 DESCRIPTION = """\
 Compress the trace files of finished sessions to .jsonl.gz: about a tenth of the
-size, and every verb reads them as before. The original goes only when the
-compressed file is whole, read back and on the disk.
+size, and every verb reads them as before. An original is deleted only when its
+compressed file is complete, has been read back, and is safely on the disk.
 
 A session that is being written is never touched, nor is one whose process died
-before it could end (recover it first), nor a directory that holds anything but
-traces. What a killed command left unfinished goes after an hour."""
+(recover it first), nor a directory that holds anything but traces. Unfinished
+files that a killed command left behind are removed after an hour."""
 
 EXAMPLES = """\
 examples:
-  ai-trace compress --older-than 1d             what nobody wrote to for a day
-  ai-trace compress --older-than 1d --dry-run   what that would be"""
+  ai-trace compress --older-than 1d             those not written to for a day
+  ai-trace compress --older-than 1d --dry-run   which ones that would be"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,10 +42,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--older-than",
         metavar="WHEN",
         type=moment,
-        help=f"only sessions that were last written before: {FORMS}",
+        help=f"only sessions last written before this time: {FORMS}",
     )
     parser.add_argument(
-        "--dry-run", action="store_true", help="say which ones, and compress nothing"
+        "--dry-run", action="store_true", help="say which ones, but compress nothing"
     )
     add_json(parser, 'one object, {"compressed": [...], "bytes_saved": N}')
 
@@ -62,22 +64,27 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
     sessions = list(compressible(survey(options.dir), before=options.older_than))[::-1]
     if options.dry_run:
         sessions = [session for session in sessions if is_free(session, terminal)]
-    total = size(sum(session.size for session in sessions))
-    count = "1 session" if len(sessions) == 1 else f"{len(sessions)} sessions"
-    verb = "would be" if options.dry_run else "will be"
     if not options.json:
-        said = f"{count} of {total} in {options.dir} {verb} compressed."
-        nothing = f"No session in {options.dir} is to be compressed."
-        terminal.write(term(said if sessions else nothing))
-    if options.dry_run:
-        return _report([session.stem for session in sessions], 0, options, terminal)
-    return _carry_out(sessions, options, terminal)
+        terminal.write(term(_plan(sessions, options)))
+    saved, done, status = 0, [session.stem for session in sessions], FOUND
+    if not options.dry_run:
+        saved, done = _carry_out(sessions, terminal)
+        status = FOUND if len(done) == len(sessions) else NOTHING_FOUND
+    _report(done, saved, options, terminal)
+    return status
 
 
-def _carry_out(
-    sessions: list[Stored], options: argparse.Namespace, terminal: Terminal
-) -> int:
-    status, saved, done = FOUND, 0, []
+def _plan(sessions: Sequence[Stored], options: argparse.Namespace) -> str:
+    if not sessions:
+        return f"There is no session to compress in {options.dir}."
+    total = size(sum(session.size for session in sessions))
+    verb = "would be" if options.dry_run else "will be"
+    count = counted(len(sessions), "session")
+    return f"{count} of {total} in {options.dir} {verb} compressed."
+
+
+def _carry_out(sessions: Sequence[Stored], terminal: Terminal) -> tuple[int, list[str]]:
+    saved, done = 0, []
     for number, session in enumerate(sessions, 1):
         _show(f"{number} of {len(sessions)}: {session.stem}")
         try:
@@ -86,26 +93,24 @@ def _carry_out(
         except TraceError as exc:
             _show("")
             terminal.complain(str(exc))
-            status = NOTHING_FOUND
     _show("")
-    _report(done, saved, options, terminal)
-    return status
+    return saved, done
 
 
 def _show(progress: str) -> None:
-    """Show on a terminal how far it is."""
+    """Show the progress, on a terminal only."""
     if sys.stderr is not None and sys.stderr.isatty():
         sys.stderr.write(f"\r\x1b[K{term(progress)}")
         sys.stderr.flush()
 
 
 def _report(
-    done: list[str], saved: int, options: argparse.Namespace, terminal: Terminal
-) -> int:
+    done: Sequence[str], saved: int, options: argparse.Namespace, terminal: Terminal
+) -> None:
     if options.dry_run and not options.json:
         terminal.write_all(f"  {term(stem)}" for stem in done)
     elif done and not options.json:
-        count = "1 session" if len(done) == 1 else f"{len(done)} sessions"
+        count = counted(len(done), "session")
         terminal.write(f"{count} compressed, {size(saved)} less.")
     unfinished = remove_unfinished(options, terminal)
     if options.json:
@@ -116,4 +121,3 @@ def _report(
             "dry_run": options.dry_run,
         }
         terminal.write(json.encode(result, indent=2))
-    return FOUND

@@ -1,5 +1,5 @@
 """
-A session of a list, and what reading it through has told.
+A session of a list, and what was counted in its files.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ from ai_trace._parts import id_in
 from ai_trace._problem import Problem
 from ai_trace._walk import WORTH_A_LOOK, Walk, worth_a_look
 from ai_trace.exceptions import TraceReadError
+from ai_trace.render._values import counted
 
 
-# Known to type checkers by this name; what is not loaded makes a list quicker.
+# Type checkers know this name. Importing less makes ``ai-trace list`` faster.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,7 +32,7 @@ _ENDLESS = float("inf")
 
 class Counted:
     """
-    A session, and what reading it through has told.
+    A session, and what was counted in its files.
     """
 
     def __init__(self, info: SessionInfo, ids: Mapping[str, int]) -> None:
@@ -70,7 +71,7 @@ class Counted:
             self._earliest = min(self._earliest or _ENDLESS, *starts)
 
     def take(self, tell: Callable[[str], Ends | None]) -> bool:
-        """Count all steps at once; whether that can be done."""
+        """Count all steps at once, if possible; tell whether it was."""
         info = self.info
         if info.has_journals or len(info.files) != 1:
             return False
@@ -90,7 +91,7 @@ class Counted:
         """The shortest name that ``view`` takes for this session and no other."""
         session_id, stem = self.header.session_id, self.info.stem
         is_one = session_id and self._ids[session_id] == 1
-        # A copy under the name of another session is found by that.
+        # A copy that has the name of another session is found by that name.
         is_named = stem.endswith(f"_{session_id}") or not id_in(stem)
         return session_id if is_one and is_named else stem
 
@@ -101,9 +102,9 @@ class Counted:
 
     @property
     def heard_at(self) -> float:
-        """Until when it is known to have gone on, in epoch seconds; now, if it does."""
+        """When it was last known to be active, in epoch seconds."""
         heard_of = [writer.heard_at for writer in self._writers()]
-        # A file that is damaged may say that it ended before it began.
+        # A damaged file may say that it ended before it began.
         return max(self.finished_at or self.info.modified, self.started_at, *heard_of)
 
     def _writers(self) -> Sequence[Writer]:
@@ -111,12 +112,12 @@ class Counted:
 
     @property
     def state(self) -> str:
-        """What hinders it from being over; empty of a session that has ended."""
+        """Why it is not over: running, died or unfinished; empty if it has ended."""
         writers = self._writers()
         if any(writer.alive for writer in writers):
             return RUNNING
         if self._cut_off or any(writer.died for writer in writers):
-            # Where it cannot be told who lives, what is open may be running.
+            # Where living writers cannot be told from dead ones, it may be running.
             return DIED if not writers or _can_tell() else UNFINISHED
         return UNFINISHED if UNFINISHED in self.outcomes else ""
 
@@ -158,7 +159,7 @@ class Counted:
 
 
 def _is_cut_off(step: Glance) -> bool:
-    # What was open when its session was closed has got an end then.
+    # A step that was open when its session was closed does have an end.
     return step.outcome == UNFINISHED and step.finished_at is None
 
 
@@ -186,7 +187,7 @@ def count_all(sessions: Sequence[Counted], terminal: Terminal) -> Iterator[Count
 
 
 def _count(session: Counted, size: int, terminal: Terminal) -> None:
-    # One session that cannot be read is no reason to list none.
+    # If one session cannot be read, the others are listed all the same.
     try:
         for found in _steps(session, worth_a_look(size)):
             session.add(found)
@@ -194,10 +195,9 @@ def _count(session: Counted, size: int, terminal: Terminal) -> None:
         session.is_readable = False
         terminal.complain(str(exc))
     if session.problems:
-        plural = "" if session.problems == 1 else "s"
+        problems = counted(session.problems, "problem")
         terminal.complain(
-            f"{session.info.files[0]} has {session.problems} problem{plural}, "
-            "named by 'ai-trace view'."
+            f"{session.info.files[0]} has {problems}; 'ai-trace view' names them."
         )
 
 
@@ -205,7 +205,7 @@ def _steps(session: Counted, look: Look | None) -> Iterator[Sequence[Glance | Pr
     info = session.info
     if not info.has_journals:
         return Walk(info.files, None).batches(look)
-    # Steps that are open: more to load, and of few sessions.
+    # Few sessions have open steps, and to read them loads more modules.
     from ai_trace._open_steps import Journals
 
     session.journals = Journals(info.journals)

@@ -1,5 +1,5 @@
 """
-The options that choose steps and sessions, the same for all verbs.
+The options that choose steps and sessions; they mean the same for all verbs.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from ai_trace.cli._moment import FORMS, moment
 from ai_trace.cli._words import UsageError
 
 
-# Known to type checkers by this name; what is not loaded makes a list quicker.
+# Type checkers know this name. Importing less makes ``ai-trace list`` faster.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
@@ -28,7 +28,7 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
     add_outcomes(parser)
     add_names(parser)
     parser.add_argument(
-        "--grep", metavar="TEXT", help="only steps that recorded this text, anywhere"
+        "--grep", metavar="TEXT", help="only steps that recorded this text anywhere"
     )
     add_times(parser)
 
@@ -50,7 +50,7 @@ def add_outcomes(parser: argparse.ArgumentParser, what: str = "steps") -> None:
         "--outcome",
         metavar="O",
         choices=ASKED,
-        help=f"only {what} that ended so: {', '.join(ASKED)}",
+        help=f"only {what} that ended like this: {', '.join(ASKED)}",
     )
 
 
@@ -80,7 +80,7 @@ def add_times(
     Args:
         parser: The parser of a verb.
         what: What is chosen.
-        were: What it did in the time that is asked for.
+        were: What it did in that time.
     """
     parser.add_argument(
         "--since",
@@ -111,6 +111,6 @@ def times(options: argparse.Namespace) -> tuple[float | None, float | None]:
     """
     since, until = options.since, options.until
     if since is not None and until is not None and until <= since:
-        msg = "--until has to be later than --since: no time lies between them."
+        msg = "--until has to be later than --since."
         raise UsageError(msg)
     return since, until

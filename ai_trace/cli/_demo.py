@@ -8,9 +8,10 @@ import argparse
 import shlex
 
 from ai_trace import demo, reading
-from ai_trace.cli._arguments import FOUND, add_json, default_dir
+from ai_trace.cli._arguments import add_json
 from ai_trace.cli._style import fitting
 from ai_trace.cli._terminal import Terminal
+from ai_trace.cli._words import FOUND, default_dir
 from ai_trace.exceptions import TraceError
 from ai_trace.render import json, text
 from ai_trace.render._escape import term
@@ -19,7 +20,7 @@ from ai_trace.render._escape import term
 DESCRIPTION = """\
 Record a small trading agent at work on real daily prices, and show what it saw
 and decided. It needs no key and no network, and it leaves one session in the
-directory of the traces."""
+trace directory."""
 
 EXAMPLES = """\
 examples:
@@ -27,7 +28,7 @@ examples:
   ai-trace demo --dir /tmp/traces     into another directory"""
 
 _NEXT = (
-    ("view --errors", "what went wrong, and inside of what"),
+    ("view --errors", "what went wrong, and where"),
     ("view --name decide --full", "what the agent saw each time it decided"),
     ("stats", "how often each step ran, and how long it took"),
     ("report", "the same run as a Markdown page"),

@@ -8,24 +8,25 @@ import argparse
 from collections.abc import Iterator
 
 from ai_trace import reading
-from ai_trace.cli._arguments import FOUND, NOT_WHOLE, add_json
+from ai_trace.cli._arguments import add_json
 from ai_trace.cli._sessions import add_session
 from ai_trace.cli._style import fitting
 from ai_trace.cli._terminal import Terminal
+from ai_trace.cli._words import FOUND, NOT_WHOLE
 from ai_trace.diagnosis import BAD, GOOD, Diagnosis, Finding, examine
 from ai_trace.render import json
 from ai_trace.render._style import Span, Style
 
 
 DESCRIPTION = """\
-Tell whether a session is whole: lines that are damaged, steps that have not
-ended, gaps that the recording itself noted, parents that are missing, the
-journal of open steps, what the notes of steps say, who may read the files, and
-their format.
+Check whether a session is whole: damaged lines, steps that have not ended, gaps
+that were noted during recording, missing parents, the journal of open steps,
+the notes of the steps, who may read the files, and their format.
 
-The exit status is 0 when nothing is missing, 3 when something is. Steps that
-are still running, or were written as unfinished by 'ai-trace recover' or at the
-close, values that were cut or redacted, and permissions change nothing of that."""
+The exit status is 0 when nothing is missing, 3 when something is. It is also 0
+if steps are still running or were written as unfinished (by 'ai-trace recover'
+or when the session was closed), if values were cut or redacted, and whatever
+the permissions are."""
 
 EXAMPLES = """\
 examples:

@@ -1,5 +1,5 @@
 """
-Sessions that housekeeping would have to leave alone: said where it is only asked.
+Sessions that housekeeping would have to leave alone, reported by a dry run.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ def is_free(session: Stored, terminal: Terminal) -> bool:
     """
     Tell whether a session could be changed now, and complain if it could not.
 
-    Who changes it is told by the locks; who only asks, by a look at them.
+    A real run learns this by taking the locks; a dry run only looks at them.
 
     Args:
         session: The session.

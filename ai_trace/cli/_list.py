@@ -15,7 +15,7 @@ from ai_trace.render._style import Span, Style, columns
 from ai_trace.render._values import duration, size
 
 
-# Known to type checkers by this name; what is not loaded makes a list quicker.
+# Type checkers know this name. Importing less makes ``ai-trace list`` faster.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
@@ -26,17 +26,16 @@ if TYPE_CHECKING:
 
 DESCRIPTION = """\
 List the sessions, newest first: session, agent, when it started, how long it
-took or that it is running, died or has unfinished steps, how many steps it
-holds, how many of them ended in an error, the size of its trace files, and,
-where there are any, how many steps were cancelled, interrupted, left unfinished
-or closed."""
+took (or that it is running, died, or has unfinished steps), how many steps it
+has, how many of them ended in an error, the size of its trace files, and how
+many steps were cancelled, interrupted, left unfinished or closed, if any."""
 
 EXAMPLES = """\
 examples:
   ai-trace list                                on a terminal: the newest 20
   ai-trace list --all                          all of them
-  ai-trace list --errors                       in which something went wrong
-  ai-trace list --since 03:00 --until 03:30    that went on in this half hour
+  ai-trace list --errors                       those where something failed
+  ai-trace list --since 03:00 --until 03:30    those active in this half hour
   ai-trace list -n 5 --agent trading_agent     the newest five of one agent
   ai-trace --dir /var/log/agent/traces list    in another directory
   ai-trace list --json                         for machines"""
@@ -57,11 +56,13 @@ _SESSION, _AGENT, _STARTED, _TOOK = "SESSION", "AGENT", "STARTED", "TOOK"
 _STEPS, _ERRORS, _SIZE, _ALSO = "STEPS", "ERRORS", "SIZE", "ALSO"
 _HEAD = (_SESSION, _AGENT, _STARTED, _TOOK, _STEPS, _ERRORS, _SIZE, _ALSO)
 _NUMBERS = (_TOOK, _STEPS, _ERRORS, _SIZE)
-# What a narrow terminal can do without, the first first: when a session started stands
-# in most ids.
+# What a narrow terminal can do without, in this order: most ids tell when a session
+# started.
 _DISPENSABLE = (_SIZE, _STARTED, _STEPS, _AGENT)
 # These may be cut to so many columns.
 _LEAST = {_AGENT: 8, _ALSO: 12}
+# All rows are as wide as the widest, and a hostile file may name its agent anything.
+_WIDEST = 1_000
 _NOT_OK = ("interrupted", "cancelled", "unfinished", "closed")
 _ROLES = {RUNNING: "good", DIED: "bad", UNFINISHED: "odd"}
 _GAP = "  "
@@ -83,7 +84,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how_many.add_argument("--all", action="store_true", help="all sessions")
     add_agent(parser)
     add_outcomes(parser, "sessions with steps")
-    add_times(parser, "sessions", "went on")
+    add_times(parser, "sessions", "were active")
     add_json(parser, 'one object, {"sessions": [{...}, ...]}')
 
 
@@ -102,7 +103,7 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
     found = find_sessions(options.dir, options.agent)
     infos = found.first(None if wanted else limit)
     if options.since is not None:
-        # What was last written before then cannot have gone on since.
+        # A session last written before then was not active since.
         infos = [info for info in infos if info.modified >= options.since]
     counted = count_all([Counted(info, found.ids) for info in infos], terminal)
     sessions = _first(counted, wanted, limit) if wanted else list(counted)
@@ -114,7 +115,7 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
         objects = [session.to_dict() for session in sessions]
         terminal.write(json.encode({"sessions": objects}, indent=2))
     elif sessions:
-        # All at once: an output without a buffer takes a call for each.
+        # All at once: without a buffer, each line would take a call of its own.
         terminal.write("\n".join(_table(sessions, fitting(terminal))))
     if not sessions:
         terminal.complain(f"No session in {options.dir} matches.")
@@ -122,7 +123,7 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
     if limit and not (options.n or options.json):
         rest = 0 if wanted else len(found) - limit
         if rest > 0:
-            terminal.write(f"{rest} older ones: ai-trace list --all")
+            terminal.write(f"{rest:,} older ones: ai-trace list --all")
         elif older > 0:
             terminal.write("There are older ones that match: add --all.")
     return FOUND
@@ -135,7 +136,7 @@ def _how_many(options: argparse.Namespace, terminal: Terminal) -> int | None:
 
 
 def _choice(options: argparse.Namespace) -> Callable[[Counted], bool] | None:
-    """Return what tells which sessions are asked for; ``None`` if all are."""
+    """Return what tells which sessions are wanted; ``None`` if all are."""
     errors, outcome = options.errors, options.outcome
     if not (errors or outcome) and options.since is None and options.until is None:
         return None
@@ -171,11 +172,14 @@ def _table(counted: Sequence[Counted], style: Style) -> Iterator[str]:
     table: dict[str, tuple[str, ...]] = dict(zip(_HEAD, zip(*rows)))
     if not any(table[_ALSO][1:]):
         del table[_ALSO]
-    widths = {title: max(map(columns, set(cells))) for title, cells in table.items()}
+    widths = {
+        title: min(_WIDEST, max(map(columns, set(cells))))
+        for title, cells in table.items()
+    }
     shown = _fit(widths, style.width or _BOUNDLESS)
     fitted = [_fitted(title, table[title], shown[title], style) for title in shown]
     if style.width is None and not style.colour:
-        # Of ten thousand lines in a pipe their parts would take a third of the time.
+        # For ten thousand lines in a pipe, spans would take a third of the time.
         lines = map(_GAP.join, zip(*fitted))
         yield from map(str.rstrip, lines) if _ALSO in shown else lines
         return
@@ -186,7 +190,7 @@ def _table(counted: Sequence[Counted], style: Style) -> Iterator[str]:
 
 
 def _fit(widths: dict[str, int], most: int) -> dict[str, int]:
-    """Leave columns out, and make others narrower, until a line has room."""
+    """Leave columns out, and narrow others, until a line fits."""
     fit = {
         title: min(width, _LEAST.get(title, width)) for title, width in widths.items()
     }
@@ -210,7 +214,7 @@ def _row(session: Counted, style: Style) -> tuple[str, ...]:
         style.clean(session.label),
         style.clean(header.agent),
         _minute(session.started_at),
-        # How long a session takes is not known before it has ended.
+        # How long a session takes is known only when it has ended.
         session.state or style.signs(duration(session.duration_ms)) or "?",
         str(session.steps) if session.is_readable else "?",
         str(session.errors) if session.is_readable else "?",
@@ -220,7 +224,7 @@ def _row(session: Counted, style: Style) -> tuple[str, ...]:
 
 
 def _minute(epoch: float) -> str:
-    # By time and not by datetime, which takes longer to load than to use.
+    # Not with datetime, which takes longer to load than to use.
     try:
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(epoch))
     except (OverflowError, OSError, ValueError):
@@ -233,7 +237,7 @@ def _fitted(
 ) -> Iterator[str]:
     cut = style._replace(colour=False, width=width)
     fitted = {}
-    # Of most columns all cells are one of a few.
+    # Most columns repeat a few different cells.
     for cell in set(column):
         text = cell if columns(cell) <= width else cut.line([Span(cell)])
         padding = "" if title == _ALSO else " " * (width - columns(text))

@@ -1,5 +1,5 @@
 """
-The command line: which verb is called, and how it all ends.
+The command line: which verb is called, and with which status it ends.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ai_trace.cli._words import (
 from ai_trace.exceptions import TraceError
 
 
-# Known to type checkers by this name; to load typing takes as long as argparse.
+# Type checkers know this name. Importing typing would take as long as argparse.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
@@ -34,22 +34,22 @@ if TYPE_CHECKING:
     from ai_trace.cli._arguments import Parser
 
 
-# Each verb is a file ``_<verb>.py`` with DESCRIPTION, EXAMPLES, ``add_arguments``
-# and ``run``. It is loaded when it is called, so here stands all of it that
-# ``ai-trace --help`` needs. One that is often called by its name alone has DEFAULTS,
-# what its arguments are then: argparse takes as long as a short list.
+# Each verb is a file ``_<verb>.py`` with DESCRIPTION, EXAMPLES, ``add_arguments`` and
+# ``run``, which is loaded when the verb is called. What ``ai-trace --help`` needs is
+# here. A verb that is often called without arguments has DEFAULTS, their values:
+# loading argparse would take as long as a short list.
 VERBS = {
     "list": "the sessions, newest first",
     "view": "one session as a tree: what the agent saw and decided",
     "tail": "the last steps, then each step as it finishes",
     "stats": "counts and durations per step name, over all sessions",
     "report": "one session as a Markdown page",
-    "recover": "write what a killed process left open into its trace file",
+    "recover": "add the steps that a killed process left open to its file",
     "doctor": "is this session whole?",
-    "prune": "delete the sessions that nobody needs any more",
-    "compress": "make finished sessions smaller; they read the same",
+    "prune": "delete old sessions",
+    "compress": "make finished sessions smaller; all verbs still read them",
     "demo": "record a small trading agent on real prices, and look at it",
-    "completion": "a script with which your shell completes this command",
+    "completion": "print a script that lets your shell complete this command",
 }
 
 _DESCRIPTION = """\
@@ -68,12 +68,12 @@ examples:
   ai-trace --dir /var/log/agent/traces list      another directory
   ai-trace view --help                           all that a verb can do
 
-Output is coloured on a terminal and plain elsewhere (NO_COLOR, FORCE_COLOR),
-and fits the terminal's width; in a pipe or a file, lines are not cut, unless
-COLUMNS is set, which counts everywhere. Times are local; session ids are UTC.
+Output is coloured on a terminal and plain elsewhere; NO_COLOR and FORCE_COLOR
+change that. Lines are cut to the width of a terminal, but not in a pipe or a
+file; COLUMNS sets the width everywhere. Times are local; session ids are UTC.
 
-Exit status: 0, 1 when nothing was found, 2 when the command line is wrong, 3
-when 'doctor' finds that a session is not whole."""
+Exit status: 0 on success, 1 when nothing was found, 2 when the command line is
+wrong, 3 when 'doctor' finds that a session is not whole."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -81,12 +81,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     Run the command ``ai-trace``.
 
     Args:
-        argv: The words behind the command; default: those of this process.
+        argv: The words after the command; by default those of this process.
 
     Returns:
-        The exit status: 0, 1 when nothing was found, 2 when the command line is
-        wrong, 3 when a session is not whole, 130 after Ctrl-C, 141 when nobody reads
-        the output any more.
+        The exit status: 0 on success, 1 when nothing was found, 2 when the command line
+        is wrong, 3 when a session is not whole, 130 after Ctrl-C, 141 when nobody reads
+        the output any longer.
     """
     terminal = Terminal()
     try:
@@ -153,7 +153,7 @@ def _run_verb(
         options = SimpleNamespace(dir=default_dir(), **defaults)
         return int(module.run(options, terminal))
     parser = _parser(verb, module)
-    # What completes them has to know all of them.
+    # ``completion`` has to know the options of every verb.
     parser.set_defaults(dir=default_dir(), parsers=_parsers)
     return int(module.run(parser.parse(words, namespace), terminal))
 
@@ -173,7 +173,7 @@ def _parsers() -> dict[str, tuple[str, Parser]]:
 
 
 def _load(verb: str) -> ModuleType:  # noqa: C901  (one branch a verb)
-    # Each by an import of its own: what freezes a program looks for those.
+    # Each has an import statement: tools that freeze programs look for those.
     if verb == "list":
         from ai_trace.cli import _list
 
@@ -239,7 +239,7 @@ def _front_parser() -> Parser:
     width = max(map(len, VERBS)) + 2
     verbs = "\n".join(f"  {verb:{width}}{what}" for verb, what in VERBS.items())
     epilog = _EPILOG.format(verbs=verbs)
-    elsewhere = " Options of a verb stand behind it."
+    elsewhere = " The options of a verb come after it."
     parser = Parser("ai-trace", _DESCRIPTION, epilog, elsewhere)
     parser.set_defaults(dir=default_dir())
     add_dir(parser)
@@ -251,6 +251,6 @@ def _front_parser() -> Parser:
         metavar="VERB",
         help="what to do; its own options follow it",
     )
-    # Else an option that is wrong before it would be taken for its lack.
+    # Otherwise a wrong option before it would be reported as a missing verb.
     verb.required = False
     return parser

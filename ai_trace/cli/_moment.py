@@ -1,5 +1,5 @@
 """
-Points in time, as people name them on a command line.
+Points in time, as people write them on a command line.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import re
 import time
 
 
-# Known to type checkers by this name; what is not loaded makes a list quicker.
+# Type checkers know this name. Importing less makes ``ai-trace list`` faster.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from datetime import datetime
@@ -20,8 +20,8 @@ _TIME_OF_DAY = re.compile(r"\d{1,2}:\d\d(?::\d\d)?", re.ASCII)
 _SESSION_ID = re.compile(r"\d{8}_\d{6}", re.ASCII)
 
 FORMS = (
-    "so long ago (30m, 2h, 7d), the last time that it was so late (03:10), or a date "
-    "or time (2024-03-01, 2024-03-01T14:30, 2024-03-01T14:30:22Z)"
+    "how long ago (30m, 2h, 7d), a time of day (03:10, the last one that has passed), "
+    "or a date or time (2024-03-01, 2024-03-01T14:30, 2024-03-01T14:30:22Z)"
 )
 
 
@@ -30,9 +30,9 @@ def moment(text: str) -> float:
     Read a point in time.
 
     Args:
-        text: A span before now (``45s``, ``30m``, ``2h``, ``7d``, ``4w``), a time of
-            day, which is today's or yesterday's, an ISO date or time, local where it
-            names no offset, or a session id, in UTC.
+        text: How long ago (``45s``, ``30m``, ``2h``, ``7d``, ``4w``); a time of day,
+            which is today's or yesterday's; an ISO date or time, which is local unless
+            it has an offset; or a session id, in UTC.
 
     Returns:
         Epoch seconds.
@@ -46,12 +46,12 @@ def moment(text: str) -> float:
     try:
         return _parse(text).timestamp()
     except (ValueError, OverflowError):
-        msg = f"{text!r} is no point in time: write {FORMS}"
+        msg = f"{text!r} is not a point in time: write {FORMS}"
         raise argparse.ArgumentTypeError(msg) from None
 
 
 def _parse(text: str) -> datetime:
-    # Most points in time that are asked for are so long ago.
+    # Loaded late: most people say how long ago, which does not need it.
     from datetime import datetime, timedelta
     from datetime import time as clock
 
@@ -62,5 +62,5 @@ def _parse(text: str) -> datetime:
         return today if today <= now else today - timedelta(days=1)
     if _SESSION_ID.fullmatch(text):
         return datetime.strptime(text + "+0000", "%Y%m%d_%H%M%S%z")
-    # Python 3.9 and 3.10 do not know the Z.
+    # Python 3.9 and 3.10 do not understand the Z.
     return datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", text))

@@ -1,5 +1,5 @@
 """
-``ai-trace prune``: delete the sessions that nobody needs any more.
+``ai-trace prune``: delete old sessions.
 """
 
 from __future__ import annotations
@@ -8,13 +8,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from ai_trace.cli._arguments import (
-    FOUND,
-    NOTHING_FOUND,
-    UsageError,
-    add_json,
-    positive,
-)
+from ai_trace.cli._arguments import add_json, positive
 from ai_trace.cli._bytes import FORMS as SIZES
 from ai_trace.cli._bytes import number_of_bytes
 from ai_trace.cli._hindered import is_free
@@ -22,28 +16,30 @@ from ai_trace.cli._moment import FORMS as MOMENTS
 from ai_trace.cli._moment import moment
 from ai_trace.cli._terminal import Terminal
 from ai_trace.cli._unfinished import remove_unfinished
+from ai_trace.cli._words import FOUND, NOTHING_FOUND, UsageError
 from ai_trace.exceptions import TraceError
 from ai_trace.housekeeping import Stored, delete, prunable, survey
 from ai_trace.render import json
 from ai_trace.render._escape import term
-from ai_trace.render._values import size
+from ai_trace.render._values import counted, size
 
 
 DESCRIPTION = """\
-Delete old sessions, or the oldest until the rest is small enough. Say which
-ones first; with --dry-run, only say it. You are asked before anything goes.
-Where nobody can be asked, as by cron or with --json, --yes has to say it.
+Delete old sessions, or the oldest until the rest is small enough. It says which
+ones first, and asks before it deletes them; with --dry-run, it only says which
+ones. Where nobody can be asked, as in a cron job or with --json, give --yes.
 
-The newest of --keep-last are kept whatever else is asked. A session that is
-being written is never touched, nor is a directory that holds anything but
-traces. What a killed command left unfinished goes after an hour."""
+The newest N of --keep-last are kept, whatever the other options say. A session
+that is being written is never touched, nor is a directory that holds anything
+but traces. Unfinished files that a killed command left behind are removed after
+an hour."""
 
 EXAMPLES = """\
 examples:
-  ai-trace prune --older-than 30d --dry-run  what would go
-  ai-trace prune --older-than 30d --yes      without being asked, as by cron
+  ai-trace prune --older-than 30d --dry-run  what would be deleted
+  ai-trace prune --older-than 30d --yes      without being asked, as in cron
   ai-trace prune --max-size 5GB --keep-last 100
-                                             the oldest, until 5 GB are left
+                                             the oldest, until 5 GB remain
   ai-trace prune --keep-last 100             all but the newest hundred"""
 
 _YES = ("y", "yes")
@@ -57,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--older-than",
         metavar="WHEN",
         type=moment,
-        help=f"sessions that were last written before: {MOMENTS}",
+        help=f"sessions last written before this time: {MOMENTS}",
     )
     parser.add_argument(
         "--keep-last", metavar="N", type=positive, help="keep the newest N sessions"
@@ -66,13 +62,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--max-size",
         metavar="SIZE",
         type=number_of_bytes,
-        help=f"what all sessions together may take: {SIZES}",
+        help=f"how much all sessions together may take: {SIZES}",
     )
     parser.add_argument(
-        "--dry-run", action="store_true", help="say what would go, and delete nothing"
+        "--dry-run", action="store_true", help="say which ones, but delete nothing"
     )
     parser.add_argument(
-        "--yes", action="store_true", help="do not ask; needed where nobody can be"
+        "--yes",
+        action="store_true",
+        help="do not ask; needed where nobody can be asked",
     )
     add_json(parser, 'one object, {"deleted": [...], "bytes": N}')
 
@@ -88,23 +86,8 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
     Returns:
         The exit status.
     """
-    if (
-        options.older_than is None
-        and not options.keep_last
-        and options.max_size is None
-    ):
-        msg = (
-            "Say which sessions may go: --older-than 30d, --max-size 5GB or "
-            "--keep-last 100. See ai-trace prune --help."
-        )
-        raise UsageError(msg)
     is_asked = not (options.yes or options.dry_run)
-    if is_asked and not _can_ask(options):
-        msg = (
-            "There is nobody to ask here, so nothing was deleted: --yes deletes "
-            "without asking, --dry-run says what would go."
-        )
-        raise UsageError(msg)
+    _check(options, is_asked=is_asked)
     stored = survey(options.dir)
     chosen = prunable(
         stored,
@@ -123,23 +106,39 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
     return _carry_out(chosen, options, terminal)
 
 
+def _check(options: argparse.Namespace, *, is_asked: bool) -> None:
+    choices = (options.older_than, options.keep_last, options.max_size)
+    if all(choice is None for choice in choices):
+        msg = (
+            "Say which sessions to delete: --older-than 30d, --max-size 5GB or "
+            "--keep-last 100. See ai-trace prune --help."
+        )
+        raise UsageError(msg)
+    if is_asked and not _can_ask(options):
+        msg = (
+            "There is nobody to ask here, so nothing was deleted: --yes deletes "
+            "without asking, --dry-run says what would be deleted."
+        )
+        raise UsageError(msg)
+
+
 def _complain_of_size(
     stored: Sequence[Stored], chosen: Choice, most: int | None, terminal: Terminal
 ) -> None:
-    """Say so where the sessions that are kept are larger than they may be."""
+    """Say so if the sessions that are kept take more room than they may."""
     kept = sum(each.size for each in stored) - sum(each.size for each, _ in chosen)
     if most is not None and kept > most:
         terminal.complain(
-            f"What is kept has {size(kept)}, more than --max-size {size(most)}: it is "
-            "being written, or among the newest of --keep-last."
+            f"What is kept takes {size(kept)}, more than --max-size {size(most)}: it "
+            "is being written, or is kept by --keep-last."
         )
 
 
 def _plan(chosen: Choice, options: argparse.Namespace) -> list[str]:
     if not chosen:
-        return [term(f"No session in {options.dir} is to go.")]
+        return [term(f"There is no session to delete in {options.dir}.")]
     total = size(sum(session.size for session, _ in chosen))
-    count = _count(len(chosen))
+    count = counted(len(chosen), "session")
     verb = "would be deleted" if options.dry_run else "will be deleted"
     lines = [f"{count} in {options.dir} {verb}, {total}:"]
     lines += [
@@ -148,12 +147,8 @@ def _plan(chosen: Choice, options: argparse.Namespace) -> list[str]:
     return [term(line) for line in lines]
 
 
-def _count(number: int) -> str:
-    return "1 session" if number == 1 else f"{number} sessions"
-
-
 def _can_ask(options: argparse.Namespace) -> bool:
-    # Whoever pipes what is said into a pager or a file is there to be asked; a
+    # Somebody who sends the output to a pager or a file can still be asked; but a
     # question has no place in an object for machines.
     return not options.json and sys.stdin is not None and sys.stdin.isatty()
 
@@ -178,7 +173,7 @@ def _carry_out(chosen: Choice, options: argparse.Namespace, terminal: Terminal) 
             status = NOTHING_FOUND
     if deleted and not options.json:
         freed = sum(session.size for session in deleted)
-        terminal.write(f"{_count(len(deleted))} deleted, {size(freed)}.")
+        terminal.write(f"{counted(len(deleted), 'session')} deleted, {size(freed)}.")
     unfinished = remove_unfinished(options, terminal)
     if options.json:
         shown = [session for session, _ in chosen] if options.dry_run else deleted

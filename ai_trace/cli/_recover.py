@@ -1,5 +1,5 @@
 """
-``ai-trace recover``: what a process died in becomes part of its trace.
+``ai-trace recover``: add the steps that a process died in to its trace.
 """
 
 from __future__ import annotations
@@ -7,21 +7,23 @@ from __future__ import annotations
 import argparse
 
 from ai_trace import reading
-from ai_trace.cli._arguments import FOUND, add_json
+from ai_trace.cli._arguments import add_json
 from ai_trace.cli._sessions import add_session
 from ai_trace.cli._terminal import Terminal
+from ai_trace.cli._words import FOUND
 from ai_trace.recovery import Recovery, recover
 from ai_trace.render import json
 from ai_trace.render._escape import term
+from ai_trace.render._values import counted
 
 
 DESCRIPTION = """\
-Make ordinary lines of the steps that were open when their process died: they
+Turn the steps that were open when their process died into ordinary lines: they
 are appended to the trace file with the outcome 'unfinished', and the journal
-that held them is removed. All verbs show such steps without that too; recover a
+that held them is removed. All verbs show such steps in any case; recover a
 session before you copy its file to another place.
 
-A session whose process is still at work is left alone. To recover twice, or
+A session whose process is still at work is left alone. Recovering twice, or
 again after a failure, does no harm."""
 
 EXAMPLES = """\
@@ -58,12 +60,9 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
     else:
         terminal.write(term(_sentence(done)))
     if done.damaged:
-        lost = (
-            "line of the journal is"
-            if done.damaged == 1
-            else "lines of the journal are"
-        )
-        terminal.complain(f"{done.damaged} damaged {lost} lost.")
+        lines = counted(done.damaged, "damaged line")
+        verb = "is" if done.damaged == 1 else "are"
+        terminal.complain(f"{lines} of the journal {verb} lost.")
     return FOUND
 
 
@@ -80,8 +79,8 @@ def _sentence(done: Recovery) -> str:
     if done.steps:
         names = ", ".join(step.name[:_SHOWN] for step in done.steps[:_LISTED])
         names += ", …" if len(done.steps) > _LISTED else ""
-        count = "1 step" if len(done.steps) == 1 else f"{len(done.steps)} steps"
+        count = counted(len(done.steps), "step")
         return f"{count} of {done.path} recovered as unfinished: {names}."
     if done.removed:
-        return f"No step of {done.path} was open; its journal is removed."
+        return f"No step of {done.path} was open; its journal was removed."
     return f"There is nothing to recover in {done.path}: no step is open."

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ai_trace._parts import session_stem
-from ai_trace.cli._arguments import FOUND, UsageError, add_json
+from ai_trace.cli._arguments import add_json
 from ai_trace.cli._sessions import add_session, read_session
 from ai_trace.cli._terminal import Terminal
+from ai_trace.cli._words import FOUND, UsageError
 from ai_trace.exceptions import TraceError
 from ai_trace.render import json, markdown
 from ai_trace.render._escape import term
@@ -51,7 +52,7 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
 
     Args:
         options: The parsed command line.
-        terminal: Where to write, and to say what was written.
+        terminal: Where to write the page, or to say where it was written.
 
     Returns:
         The exit status.
@@ -65,7 +66,8 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
         terminal.write_pieces(pieces)
         return FOUND
     page = Path(options.output or _beside(trace))
-    # A link that somebody has put in the place of a page was not asked for.
+    # A link is followed only where the page was named: one that was put in the place of
+    # the default page is not to be trusted.
     _write(page, page.resolve() if options.output else page, pieces)
     if options.json:
         terminal.write(json.encode({"path": str(page)}, indent=2))
@@ -87,7 +89,7 @@ def _write(page: Path, target: Path, pieces: Iterator[str]) -> None:
         raise UsageError(msg)
     try:
         if page.exists() and not page.is_file():
-            # A pipe or a device takes the text; it is not to be replaced by a file.
+            # A pipe or a device is written to, not replaced by a file.
             page.write_text("".join(pieces), encoding="utf-8")
         else:
             write_atomically(target, pieces)

@@ -1,5 +1,5 @@
 """
-Which steps of a session are asked for.
+Which steps of a session are wanted.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ _WILD = "*?["
 
 class Selection:
     """
-    What a step has to meet to be shown: everything that is given.
+    The conditions that a step has to meet to be shown: all that are given.
 
     Args:
         errors: Only steps that went wrong.
         outcome: How the step ended.
         name: A shell pattern for the name, or a part of it.
         kind: The kind.
-        text: What stands in anything that the step recorded.
+        text: A text that stands anywhere in what the step recorded.
         since: Epoch seconds; the step started then or later.
         until: Epoch seconds; the step started before.
 
-    In names and text, upper and lower case are the same.
+    Upper and lower case make no difference in names and text.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Selection:
 
     @classmethod
     def from_options(cls, options: argparse.Namespace) -> Selection:
-        """Take what is given on a parsed command line; not all verbs have all of it."""
+        """Take the conditions from a parsed command line; not every verb has all."""
         since, until = times(options)
         return cls(
             errors=options.errors,
@@ -68,12 +68,12 @@ class Selection:
         )
 
     def __bool__(self) -> bool:
-        """Whether anything is given."""
+        """Tell whether there is any condition."""
         given = self._errors, self._outcome, self._name, self._kind, self._text
         return any(given) or self._since is not None or self._until is not None
 
     def might(self, said: Said) -> bool:
-        """Say whether a step of which so much is known may be asked for."""
+        """Tell whether a step of this kind and outcome may be wanted."""
         return (
             said.outcome != "missing"
             and (not self._errors or said.outcome in WENT_WRONG)
@@ -82,11 +82,11 @@ class Selection:
         )
 
     def __call__(self, step: StepRecord) -> bool:
-        """Say whether a step is asked for."""
+        """Tell whether a step is wanted."""
         return self.takes(step) and (not self._text or _holds(step, self._text))
 
     def takes(self, step: Glance) -> bool:
-        """Say so by a glance at the step: by all that is given but the text."""
+        """Tell whether a step meets all conditions but the text."""
         return (
             self.might(Said(step.kind, step.outcome))
             and (self._since is None or step.started_at >= self._since)
@@ -97,24 +97,24 @@ class Selection:
 
 def meant_kind(kind: str | None) -> str:
     """
-    Suggest the kind that is most like one that is none of ours.
+    Suggest a kind for one that does not exist.
 
     Args:
-        kind: What is asked for.
+        kind: The kind that was given.
 
     Returns:
-        A question to be put behind a sentence, or nothing.
+        A question to be put after a sentence, or nothing.
     """
     return "" if not kind or kind in KINDS else did_you_mean(kind.lower(), KINDS)
 
 
 def is_named(name: str, pattern: str) -> bool:
     """
-    Tell whether a name fits a shell pattern, or has it as a part.
+    Tell whether a name matches a shell pattern, or contains it.
 
     Args:
         name: The name of a step.
-        pattern: What is asked for, casefolded.
+        pattern: The pattern, casefolded.
     """
     name = name.casefold()
     if any(sign in pattern for sign in _WILD):
@@ -136,7 +136,7 @@ def _holds(step: StepRecord, text: str) -> bool:
 
 
 def _leaves(value: object) -> Iterator[str]:
-    # By hand and not by recursion: a hostile file nests as deep as it likes.
+    # Not by recursion: a hostile file may nest as deeply as it likes.
     pending = [value]
     while pending:
         item = pending.pop()

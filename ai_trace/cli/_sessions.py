@@ -11,7 +11,7 @@ from ai_trace.cli._words import did_you_mean
 from ai_trace.exceptions import TraceReadError
 
 
-# Known to type checkers by this name; what is not loaded makes a list quicker.
+# Type checkers know this name. Importing less makes ``ai-trace list`` faster.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 
 _NAMES = (
-    "a path, a file name, a session id, an agent's name for its newest session, a part "
-    "of these that only one session has, or 'latest'"
+    "a path, a file name, a session id, an agent's name for its newest session, any "
+    "part of these that only one session has, or 'latest'"
 )
 
 
@@ -38,7 +38,7 @@ class Found:
         agent: The agent whose sessions are meant; ``None`` for all.
 
     Attributes:
-        ids: How many sessions of the directory have which id.
+        ids: How many sessions of the directory have each id.
     """
 
     def __init__(self, directory: Directory, agent: str | None) -> None:
@@ -49,7 +49,7 @@ class Found:
 
     def first(self, limit: int | None = None) -> list[SessionInfo]:
         """
-        Look at the newest sessions.
+        Return the newest sessions.
 
         Args:
             limit: How many; ``None`` for all.
@@ -59,7 +59,7 @@ class Found:
         return self._all()[:limit]
 
     def __len__(self) -> int:
-        """Return how many there are; of one agent, by a look at all."""
+        """Return how many there are; for one agent, by looking at all."""
         return len(self._directory if self._agent is None else self._all())
 
     def _all(self) -> list[SessionInfo]:
@@ -73,37 +73,29 @@ class Found:
 
 def add_session(parser: argparse.ArgumentParser) -> None:
     """
-    Add the session that a verb looks at.
+    Add the argument for the session that a verb looks at.
 
     Args:
         parser: The parser of a verb.
     """
-    parser.add_argument(
-        "session",
-        nargs="?",
-        metavar="SESSION",
-        help=f"{_NAMES} (default: the newest)",
-    )
+    help_ = f"{_NAMES} (default: the newest)"
+    parser.add_argument("session", nargs="?", metavar="SESSION", help=help_)
 
 
 def add_sessions(parser: argparse.ArgumentParser) -> None:
     """
-    Add the sessions that a verb looks at.
+    Add the argument for the sessions that a verb looks at.
 
     Args:
         parser: The parser of a verb.
     """
-    parser.add_argument(
-        "sessions",
-        nargs="*",
-        metavar="SESSION",
-        help=f"{_NAMES} (default: all)",
-    )
+    help_ = f"{_NAMES} (default: all)"
+    parser.add_argument("sessions", nargs="*", metavar="SESSION", help=help_)
 
 
 def add_agent(parser: argparse.ArgumentParser) -> None:
     """
-    Add the agent whose sessions are meant.
+    Add the option for the agent whose sessions are meant.
 
     Args:
         parser: The parser of a verb.
@@ -133,7 +125,7 @@ def find_sessions(directory: str, agent: str | None = None) -> Found:
         raise no_sessions(directory)
     if agent is not None and not found:
         agents = sorted({info.header.agent for info in there})
-        msg = f"No session in {directory} is of the agent {agent!r}."
+        msg = f"There is no session of the agent {agent!r} in {directory}."
         raise TraceReadError(msg + did_you_mean(agent, agents))
     return found
 
@@ -170,9 +162,9 @@ def read_found(
     Args:
         path: The session's file.
         terminal: Where to complain.
-        step: The id of the one step that is going to be shown, if it is one: then
-            the rest need not be read.
-        below: Whether the steps below that one are shown, too.
+        step: The id of the step to be shown, if it is only one: then the rest need
+            not be read.
+        below: Whether the steps below it are shown, too.
 
     Returns:
         The session.
@@ -208,9 +200,9 @@ def name_damage(path: Path, session: Session, terminal: Terminal) -> None:
 
 
 def _unreadable(path: Path, problems: Sequence[Problem]) -> TraceReadError:
-    # How much the rest is, the number of problems does not tell: some tell of many.
+    # The number of problems does not tell how much is left: one may stand for many.
     first, *others = problems
-    rest = " So it is with all the rest." if others else ""
+    rest = " The rest cannot be read either." if others else ""
     return TraceReadError(
         f"Nothing in {path} can be read as a step: {first.where}: {first.what}{rest}"
     )

@@ -15,21 +15,23 @@ from ai_trace import reading
 from ai_trace._glance import Glance
 from ai_trace._meant import resolve
 from ai_trace._tree import Problem
-from ai_trace.cli._arguments import FOUND, NOTHING_FOUND, UsageError, add_json
+from ai_trace.cli._arguments import add_json
 from ai_trace.cli._criteria import add_names, add_outcomes, add_times
 from ai_trace.cli._selection import Selection, meant_kind
 from ai_trace.cli._sessions import add_agent, add_sessions, find_sessions
 from ai_trace.cli._style import fitting
 from ai_trace.cli._terminal import Terminal
+from ai_trace.cli._words import FOUND, NOTHING_FOUND, UsageError
 from ai_trace.exceptions import TraceReadError
 from ai_trace.reading import SessionInfo
 from ai_trace.render import json, stats
 
 
 DESCRIPTION = """\
-Count over all sessions, or those that are named: sessions, steps, how they
-ended, and for each step name how often, how many errors (and what else that is
-not ok, where there is any), and the median, p95, longest and total time."""
+Add up all sessions, or the named ones: how many sessions and steps there are,
+how the steps ended, and for each step name how often it ran, how many errors it
+had (and other outcomes than ok, if any), and its median, p95, longest and total
+time."""
 
 EXAMPLES = """\
 examples:
@@ -57,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, terminal: Terminal) -> int:
     """
-    Count.
+    Add up sessions.
 
     Args:
         options: The parsed command line.
@@ -70,7 +72,7 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
     since = options.since
     traces = _traces(options, terminal)
     if since is not None:
-        # Whatever was last written before then has no step that started after.
+        # A session last written before then has no step that started later.
         traces = [each for each in traces if _modified(each) >= since]
     sessions = (_records(each, terminal, since) for each in traces)
     figures = stats.collect(_chosen(only, sessions) if only else sessions)
@@ -89,14 +91,14 @@ def _traces(options: argparse.Namespace, terminal: Terminal) -> Sequence[Trace]:
     if not options.sessions:
         return _readable(find_sessions(options.dir, options.agent).first(), terminal)
     if options.agent is not None:
-        msg = "Name sessions, or an agent for all of its sessions: not both."
+        msg = "Name sessions, or give --agent for all sessions of an agent: not both."
         raise UsageError(msg)
     named = (resolve(options.dir, name) for name in options.sessions)
     return list(dict.fromkeys(named))
 
 
 def _modified(trace: Trace) -> float:
-    # Of a session that is named all is read.
+    # A session that was named is read in any case.
     return trace.modified if isinstance(trace, SessionInfo) else math.inf
 
 
@@ -116,7 +118,7 @@ def _records(
 def _batches(
     trace: Trace, terminal: Terminal, since: float | None
 ) -> Iterator[Sequence[_Found]]:
-    # One that cannot be read any more is no reason to count none.
+    # If one cannot be read any longer, the others are counted all the same.
     try:
         yield from reading.batches(trace, since)
     except TraceReadError as exc:
@@ -126,7 +128,7 @@ def _batches(
 def _chosen(
     only: Selection, sessions: Iterable[Iterable[_Found]]
 ) -> Iterator[Iterable[_Found]]:
-    """Yield of each session the steps that count, and no session without any."""
+    """Yield the wanted steps of each session, and no session without any."""
     for session in sessions:
         found = (one for one in session if isinstance(one, Problem) or only.takes(one))
         first = next(found, None)

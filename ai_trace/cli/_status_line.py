@@ -1,5 +1,5 @@
 """
-The last line of a terminal: what is running, rewritten in place.
+The last line of a terminal, rewritten in place: the steps that are running.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from ai_trace.render import text
 
 _NARROWEST = 20
 _USUAL = 80
-# To the first column, and empty from there: nothing of the line stays behind.
+# Go to the first column, and erase the line from there.
 _CLEAR = "\r\x1b[K"
 
 
 class StatusLine:
     """
-    Shows the running steps below all that was written, on a terminal alone.
+    Shows the running steps below everything else, only on a terminal.
 
-    As a context manager it leaves an empty line behind. Whoever writes anything else
-    calls ``clear`` before.
+    Call ``clear`` before anything else is written. As a context manager, it erases the
+    line at the end.
 
     Args:
         terminal: Where to write.
-        wanted: Whether it is to be shown at all.
+        wanted: Whether to show it at all.
     """
 
     def __init__(self, terminal: Terminal, *, wanted: bool) -> None:
@@ -47,18 +47,18 @@ class StatusLine:
         """
         if not self._wanted:
             return
-        # In the last column some terminals begin a new line.
+        # Some terminals begin a new line after the last column.
         width = max(_NARROWEST, (self._terminal.width or _USUAL) - 1)
         style = fitting(self._terminal)._replace(width=width)
         line = text.running(steps, time.time(), style)
         if line != self._shown:
-            # Ctrl-C may come in the middle: what may be there is taken off at the end.
+            # Ctrl-C may come during the write: whatever is there is erased at the end.
             self._shown = line or self._shown
             self._write(_CLEAR + line)
         self._shown = line
 
     def clear(self) -> None:
-        """Take the line off the terminal."""
+        """Erase the line."""
         if self._shown:
             self._write(_CLEAR)
         self._shown = ""
@@ -72,5 +72,5 @@ class StatusLine:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        """Take the line off the terminal, whatever ended the showing."""
+        """Erase the line, whatever has happened."""
         self.clear()

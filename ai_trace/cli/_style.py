@@ -1,5 +1,5 @@
 """
-How the renders are to draw for the output at hand.
+The style in which renders draw for an output.
 """
 
 from __future__ import annotations

@@ -15,18 +15,14 @@ from ai_trace import reading
 from ai_trace._header import SessionHeader, newer
 from ai_trace._record import StepRecord
 from ai_trace._tree import Problem, Writer
-from ai_trace.cli._arguments import (
-    FOUND,
-    NOTHING_FOUND,
-    add_json,
-    count,
-)
+from ai_trace.cli._arguments import add_json, count
 from ai_trace.cli._criteria import add_selection
 from ai_trace.cli._selection import Selection
 from ai_trace.cli._sessions import add_session
 from ai_trace.cli._status_line import StatusLine
 from ai_trace.cli._style import fitting
 from ai_trace.cli._terminal import Terminal
+from ai_trace.cli._words import FOUND, NOTHING_FOUND
 from ai_trace.exceptions import TraceReadError
 from ai_trace.render import json, text
 from ai_trace.render._style import Style
@@ -36,23 +32,22 @@ DESCRIPTION = """\
 Show the last steps of a session in the order in which they finished, and then
 each step as it finishes, until Ctrl-C.
 
-Steps that are still running, and for how long, stand in the last line of a
-terminal; with --no-follow they come after the others. When the process that
-records the session dies, tail says so, and shows the steps that it died in.
+The last line of a terminal shows the steps that are still running, and for how
+long; with --no-follow they come after the others. When the process that records
+the session dies, tail says so, and shows the steps that it died in.
 
-With --errors, --outcome, --name, --kind, --grep, --since or --until, only steps
-that are asked for are shown: the last of those, then each that follows.
+With --errors, --outcome, --name, --kind, --grep, --since or --until, only the
+matching steps are shown: the last of them, then each new one.
 
-Unless a session is named, the newest one is followed: when another one starts,
-tail says so and goes on with that. When there is none yet, it waits for the
-first."""
+Unless a session is named, the newest one is followed. When another one starts,
+tail says so and follows that; when there is none yet, it waits for the first."""
 
 EXAMPLES = """\
 examples:
   ai-trace tail                       the newest session, live
-  ai-trace tail -n 20 --no-follow     its last 20 steps, and end
-  ai-trace tail --errors              what goes wrong, when it does
-  ai-trace tail -n 0 20240301_143022  what finishes from now on, in that one
+  ai-trace tail -n 20 --no-follow     its last 20 steps, no more
+  ai-trace tail --errors              what goes wrong, as it happens
+  ai-trace tail -n 0 20240301_143022  what finishes from now on in that one
   ai-trace tail --json | jq .name     for machines: one JSON object per line
 
 With --json, the first object of each session carries its header as "session"."""
@@ -69,14 +64,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         type=count,
         default=20,
-        help="how many of the last steps that are asked for (default: 20)",
+        help="begin with the last N matching steps (default: 20)",
     )
     going_on = parser.add_mutually_exclusive_group()
     going_on.add_argument(
-        "--no-follow", action="store_true", help="end after the last steps"
+        "--no-follow", action="store_true", help="stop after the last steps"
     )
     going_on.add_argument(
-        "-f", "--follow", action="store_true", help="go on until Ctrl-C: the default"
+        "-f", "--follow", action="store_true", help="go on until Ctrl-C (the default)"
     )
     parser.add_argument(
         "--full", action="store_true", help="all that each step recorded"
@@ -114,7 +109,7 @@ def _show_last(options: argparse.Namespace, output: _Output, terminal: Terminal)
     steps = reading.tail(path, options.n, on_problem=problems.append, only=only)
     if problems and not steps and only is None:
         where, what, _ = problems[0]
-        # What stands before that may not have been looked at.
+        # What comes before may not have been looked at.
         msg = f"Nothing at the end of {path} can be read as a step: {where}: {what}"
         raise TraceReadError(msg)
     for problem in problems:
@@ -163,8 +158,8 @@ class _Newest:
         self._names: frozenset[str] = frozenset()
 
     def changed(self) -> bool:
-        """Look again, and say whether another session is the newest now."""
-        # To list names is cheap; only a new one is a reason to open files.
+        """Look again, and tell whether another session is the newest now."""
+        # Listing names is cheap; only a new name is a reason to open files.
         known, self._names = self._names, _names(self._directory)
         if self._names <= known:
             return False
@@ -185,7 +180,7 @@ class _Output:
     The steps as they are shown: as lines for people or as objects for machines.
 
     Attributes:
-        only: Tells which steps are asked for, unless all are.
+        only: Tells which steps are wanted; ``None`` if all are.
     """
 
     def __init__(self, options: argparse.Namespace, terminal: Terminal) -> None:
@@ -208,7 +203,7 @@ class _Output:
         Args:
             path: The session's file.
             last: How many of the steps already there to show.
-            stop: Says when to end; without it, this goes on for ever.
+            stop: Tells when to end; without it, this never ends.
         """
         steps = reading.follow(
             path,
@@ -221,7 +216,7 @@ class _Output:
         )
         with self._status:
             for step in steps:
-                # What was shown as unfinished may be made a line of the file later.
+                # A step that was shown as unfinished may be recovered to a line later.
                 if step.outcome != "unfinished" or step.id not in self._unfinished:
                     self.show(step)
                     self._terminal.flush()
@@ -249,7 +244,7 @@ class _Output:
         if self._json:
             self._terminal.write(self._object(step))
         else:
-            # A terminal may have got another width since the step before.
+            # The terminal may have been resized since the last step.
             lines = text.step(step, fitting(self._terminal), full=self._full)
             self._terminal.write_all(lines)
 

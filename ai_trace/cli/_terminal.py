@@ -1,8 +1,8 @@
 """
 Standard output and standard error: their width, colours, encoding and end.
 
-There is no pager. Whatever the output is, a pipe, a file or a terminal that knows
-ASCII alone, a verb writes lines of text and need not ask.
+There is no pager. A verb writes lines of text and need not know whether the output is
+a pipe, a file or a terminal that shows ASCII alone.
 """
 
 from __future__ import annotations
@@ -14,16 +14,19 @@ import sys
 from ai_trace.render._escape import term
 
 
-# Known to type checkers by this name; to load typing takes as long as argparse.
+# Type checkers know this name. Importing typing would take as long as argparse.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import TextIO
 
 
+_DIGITS = len(str(sys.maxsize))
+
+
 class OutputError(Exception):
     """
-    Standard output takes no text; the message says why.
+    Standard output cannot be written to; the message says why.
     """
 
 
@@ -34,7 +37,7 @@ class Terminal:
     Attributes:
         is_terminal: Whether a person is likely to watch standard output.
         colour: Whether colours are wanted there.
-        encoding: The name of standard output's encoding; ``None`` takes any text.
+        encoding: Of standard output, by name; ``None`` where it takes any text.
     """
 
     def __init__(self) -> None:
@@ -46,7 +49,7 @@ class Terminal:
 
     @property
     def width(self) -> int | None:
-        """Columns to fit lines into; ``None`` when lines may be of any length."""
+        """The columns that lines have to fit into; ``None`` for any number."""
         return _find_width(self._out, self.is_terminal)
 
     def write(self, line: str = "") -> None:
@@ -69,7 +72,7 @@ class Terminal:
 
     def write_pieces(self, pieces: Iterable[str]) -> None:
         """
-        Write text that brings its own newlines.
+        Write text that has its own newlines.
 
         Args:
             pieces: Texts that are already safe for a terminal.
@@ -99,14 +102,14 @@ class Terminal:
 
     def complain(self, message: str) -> None:
         """
-        Write one line to standard error, behind what is on standard output.
+        Write one line to standard error, after all that went to standard output.
 
         Args:
             message: A sentence; it may hold text from a file or the command line,
                 so it is escaped here.
         """
         self.flush()
-        # Where even this cannot be said, there is nobody left to tell.
+        # If even this cannot be written, there is nobody left to tell.
         try:
             self._err.write(f"ai-trace: {term(message)}\n")
             self._err.flush()
@@ -114,11 +117,11 @@ class Terminal:
             _abandon(self._err)
 
     def abandon_output(self) -> None:
-        """Let what standard output does not take go nowhere."""
+        """Discard what standard output did not take."""
         _abandon(self._out)
 
     def close(self) -> None:
-        """Flush for the last time; what nobody takes goes nowhere."""
+        """Flush for the last time; discard what nobody takes."""
         for stream in (self._out, self._err):
             try:
                 stream.flush()
@@ -133,7 +136,7 @@ def _explained(exc: OSError) -> Exception:
 
 
 def _open_stream(stream: TextIO | None) -> TextIO:
-    # The interpreter has no stream where the descriptor was closed from outside.
+    # Python has no stream if the descriptor was closed before it started.
     if stream is None:
         return io.StringIO()
     if isinstance(stream, io.TextIOWrapper):
@@ -142,8 +145,8 @@ def _open_stream(stream: TextIO | None) -> TextIO:
 
 
 def _abandon(stream: TextIO) -> None:
-    # The interpreter flushes once more at its exit and would complain then: what
-    # is left in the buffer goes nowhere instead.
+    # Python flushes once more when it exits and would complain: what is left in the
+    # buffer goes to the null device instead.
     try:
         descriptor = stream.fileno()
     except (OSError, ValueError):
@@ -163,8 +166,9 @@ def _wants_colour(is_terminal: bool) -> bool:
 
 def _find_width(stream: TextIO, is_terminal: bool) -> int | None:
     columns = os.environ.get("COLUMNS", "")
-    if columns.isdecimal() and int(columns) > 0:
-        return int(columns)
+    if columns.isdecimal() and columns.strip("0"):
+        # Python refuses to read a number of thousands of digits.
+        return int(columns) if len(columns) < _DIGITS else None
     if not is_terminal:
         return None
     try:

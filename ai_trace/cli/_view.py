@@ -15,48 +15,42 @@ from ai_trace._meant import resolve
 from ai_trace._record import StepRecord
 from ai_trace._tree import Session
 from ai_trace._unfolding import ContradictionError, Step, Unfolding
-from ai_trace.cli._arguments import (
-    FOUND,
-    NOTHING_FOUND,
-    UsageError,
-    add_json,
-    positive,
-)
+from ai_trace.cli._arguments import add_json, positive
 from ai_trace.cli._criteria import add_selection
 from ai_trace.cli._selection import Selection, is_named, meant_kind
 from ai_trace.cli._sessions import add_session, name_damage, read_found
 from ai_trace.cli._style import fitting
 from ai_trace.cli._terminal import Terminal
-from ai_trace.cli._words import did_you_mean
+from ai_trace.cli._words import FOUND, NOTHING_FOUND, UsageError, did_you_mean
 from ai_trace.exceptions import TraceReadError
 from ai_trace.render import chat, json, text
 
 
 _NAMED = 5
 _NO_STEP = (
-    "No step is recorded in it yet. A call of a traced function is one, and a "
-    "`with step(...)`: inside of `with Tracer(...)`, or after tracer.activate(); in "
-    "threads, ai_trace.propagate(fn)."
+    "It has no steps yet. Calls of traced functions and `with step(...)` blocks are "
+    "recorded inside `with Tracer(...)` or after tracer.activate(); for threads, see "
+    "ai_trace.propagate."
 )
 
 DESCRIPTION = """\
 Show a session as a tree: for each step how it ended, its name, its kind, how
-long it took, and on the same line what it saw and decided. Below an LLM call
-stands what was said since the call before in the same conversation.
+long it took, and on the same line what it saw and decided. Below an LLM call is
+what was said since the previous call of the same conversation.
 
-Steps that are asked for, with --errors, --outcome, --name, --kind, --grep,
---since or --until, are shown below the steps that they were made in. Damage in
-the file is named on standard error, and the rest is shown."""
+--errors, --outcome, --name, --kind, --grep, --since and --until choose steps;
+they are shown below the steps that they were made in. Damage in the file is
+reported on standard error, and the rest is shown."""
 
 EXAMPLES = """\
 examples:
   ai-trace view                       the newest session
   ai-trace view 20240301_143022       by session id, or a part of it
-  ai-trace view trading --errors      what went wrong, and inside of what
-  ai-trace view --outcome cancelled   what was cancelled, as by a timeout
+  ai-trace view trading --errors      what went wrong, and where
+  ai-trace view --outcome cancelled   what was cancelled, such as by a timeout
   ai-trace view --since 03:00 --until 03:10
-                                      what it did in these ten minutes, the last
-                                      time that it was three o'clock
+                                      what it did in these ten minutes, today
+                                      or yesterday
   ai-trace view --times --depth 1     when each of the outermost steps started
   ai-trace view --name 'fetch_*' --full
                                       everything these steps saw and returned
@@ -77,20 +71,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--step",
         metavar="ID",
-        help="only this step, whole (what is below it: --depth)",
+        help="only this step, whole (for the steps below it, add --depth)",
     )
     parser.add_argument(
         "--times",
         action="store_true",
-        help="when each step started, in local time (with --since and --until: always)",
+        help="when each step started, in local time (--since and --until imply it)",
     )
     parser.add_argument(
-        "--depth", metavar="N", type=positive, help="only N levels; 1: the roots"
+        "--depth",
+        metavar="N",
+        type=positive,
+        help="only N levels; 1 is the roots alone",
     )
     parser.add_argument(
         "--chat",
         action="store_true",
-        help="only the conversations with models, each message once; --full: with "
+        help="only the conversations with models, each message once; --full adds "
         "what the models reasoned",
     )
     add_selection(parser)
@@ -123,11 +120,13 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
     top = _find_step(session, options.step) if options.step else None
     if options.chat:
         return _print_chat(session, top, only, options, terminal)
-    if not _shows_any(session, top, options.depth, only):
+    # A session without steps is shown, too.
+    if only and next(_chosen(session, top, options.depth, only), None) is None:
         terminal.complain(_nothing_matches(session, options))
         return NOTHING_FOUND
     if options.json:
-        _print_json(session, top, options.depth, only, terminal)
+        steps = _chosen(session, top, options.depth, only)
+        _print_json(session, steps, terminal)
     else:
         _print_tree(session, top, only, options, terminal)
         if not session.outcomes:
@@ -154,9 +153,9 @@ def _find_step(session: Session, step_id: str) -> StepRecord:
 def _nothing_matches(session: Session, options: argparse.Namespace) -> str:
     hint = meant_kind(options.kind)
     if not hint and options.errors and "cancelled" in session.outcomes:
-        hint = " What was cancelled is no error: --outcome cancelled shows it."
+        hint = " Cancelled steps are not errors: --outcome cancelled shows them."
     elif not hint and options.name:
-        # A session may hold a million steps, each of which is loaded for that.
+        # Last, since it loads every step, of which there may be a million.
         names = {step.name for step in session.steps}
         pattern = options.name.casefold()
         if not any(is_named(name, pattern) for name in names):
@@ -171,7 +170,7 @@ def _print_tree(
     options: argparse.Namespace,
     terminal: Terminal,
 ) -> None:
-    # One step is asked for in order to see it whole; its children are not meant.
+    # A single step is shown to see it whole; its children are not meant.
     depth = options.depth or (None if top is None else 1)
     lines = text.tree(
         session,
@@ -187,7 +186,7 @@ def _print_tree(
 
 
 def _times(options: argparse.Namespace) -> bool:
-    # Who asks by the time wants to see it.
+    # Somebody who chooses by time wants to see the times.
     is_asked = options.since is not None or options.until is not None
     return bool(options.times or is_asked)
 
@@ -212,7 +211,7 @@ def _print_unfolding(
         lines = text.unfolding(steps(), style, full=full, depth=depth, times=times)
         terminal.write_all(lines)
     except ContradictionError as exc:
-        terminal.complain(f"{exc} All of it is shown once more.")
+        terminal.complain(f"{exc} It is shown again from the start.")
         terminal.write()
         session = unfolding.whole()
         lines = text.tree(session, style, full=full, depth=depth, times=times)
@@ -241,7 +240,7 @@ def _print_chat(
     )
     first = next(lines, None)
     if first is None:
-        terminal.complain(f"{session.path} holds no conversation that is asked for.")
+        terminal.complain(f"{session.path} holds no conversation that matches.")
         return NOTHING_FOUND
     terminal.write_all(text.header(session, style))
     terminal.write_all(chain([first], lines))
@@ -257,16 +256,11 @@ def _part(
 
 
 def _print_json(
-    session: Session,
-    top: StepRecord | None,
-    depth: int | None,
-    only: Selection,
-    terminal: Terminal,
+    session: Session, steps: Iterable[StepRecord], terminal: Terminal
 ) -> None:
     header = json.encode(session.header.to_dict())
-    lines = map(json.line, _chosen(session, top, depth, only))
     terminal.write_pieces([f'{{"session": {header}, "steps": ['])
-    terminal.write_pieces(_listed(lines))
+    terminal.write_pieces(_listed(map(json.line, steps)))
     terminal.write("\n]}")
 
 
@@ -277,19 +271,10 @@ def _listed(lines: Iterable[str]) -> Iterator[str]:
         between = ",\n"
 
 
-def _shows_any(
-    session: Session, top: StepRecord | None, depth: int | None, only: Selection
-) -> bool:
-    # A session that has no step yet is shown as what it is.
-    if not only:
-        return True
-    return next(_chosen(session, top, depth, only), None) is not None
-
-
 def _chosen(
     session: Session, top: StepRecord | None, depth: int | None, only: Selection
 ) -> Iterator[StepRecord]:
-    """Yield the steps that are asked for, by the order of their starts."""
+    """Yield the wanted steps, in the order of their starts."""
     steps: Iterable[StepRecord] = session.among(only.might)
     if top is not None and depth is None:
         steps = [top]

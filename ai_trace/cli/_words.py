@@ -1,5 +1,5 @@
 """
-How a command line ends, and what is wrong with its words; without argparse.
+How a command line ends, and what is wrong with it; needs no argparse.
 """
 
 from __future__ import annotations
@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 
 
-# Known to type checkers by this name; to load typing takes as long as argparse.
+# Type checkers know this name. Importing typing would take as long as argparse.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +23,7 @@ STOPPED = 130
 
 class Answered(Exception):  # noqa: N818  (nothing went wrong)
     """
-    The words asked for help or the version, and have got it.
+    The help or the version was asked for, and has been printed.
     """
 
 
@@ -42,13 +42,13 @@ def did_you_mean(word: str, known: Sequence[str]) -> str:
         known: What would have been understood.
 
     Returns:
-        A question such as `` Did you mean 'list'?``, or nothing, to be put behind a
+        A question such as `` Did you mean 'list'?``, or nothing, to be put after a
         sentence.
     """
-    # Needed after a mistake only, so not at start-up.
+    # Needed only after a mistake, so not loaded at the start.
     import difflib
 
-    # What options begin with is like in all of them.
+    # The hyphens would make all options alike.
     bare = {each.lstrip("-"): each for each in known}
     close = difflib.get_close_matches(word.lstrip("-"), bare, n=1)
     return f" Did you mean {bare[close[0]]!r}?" if close else ""

@@ -2,8 +2,8 @@
 A small trading agent whose every decision can be looked up afterwards.
 
 It trades the S&P 500 on SuperTrend through 2008, and only when the NASDAQ agrees.
-It has one flaw, on purpose: it notices that a quote is old, says so, and decides all
-the same. The feed of the NASDAQ falls silent on 4 September; the night of the 10th
+It has one flaw, on purpose: it notices that a quote is old and says so, but decides
+anyway. The feed of the NASDAQ falls silent on 4 September; the night of the 10th
 turns a gain of 17.6 % into a loss of 6.8 %, and the trace shows what it saw then.
 """
 
@@ -48,7 +48,7 @@ class Decision:
 
     Attributes:
         action: ``"buy"``, ``"sell"`` or ``"hold"``.
-        reason: What speaks for it, and what against trusting that.
+        reason: What speaks for it, and which quotes are not to be trusted.
     """
 
     action: str
@@ -60,7 +60,7 @@ class StaleQuoteError(Exception):
     A quote is older than the limit.
 
     Args:
-        ages: The hours since the old quotes, by symbol.
+        ages: How many hours old the quotes are, by symbol.
     """
 
     def __init__(self, ages: Mapping[str, float]) -> None:
@@ -71,7 +71,7 @@ class StaleQuoteError(Exception):
 
 class RiskLimitError(Exception):
     """
-    On an average day the position would move the account by more than the limit.
+    On an average day, the position would move the account by more than the limit.
     """
 
 
@@ -126,7 +126,7 @@ async def trade(market: Market, first: date) -> dict[str, Any]:
 
 @traced(kind="tool", exclude=["market"], result=False)
 def replay(market: Market, first: date) -> Generator[Bar, None, None]:
-    """Let the days of the S&P 500 pass, one by one; recorded is only their count."""
+    """Let the days of the S&P 500 pass, one by one; only their count is recorded."""
     yield from market.days("SPX", first)
 
 
@@ -184,7 +184,7 @@ def read_supertrend(market: Market, symbol: str, now: datetime) -> Trend:
 
 @traced
 def decide(units: int, stale: Sequence[str], trends: Mapping[str, Trend]) -> Decision:
-    """Follow the trend where the indices agree; where not, leave things alone."""
+    """Follow the trend if the indices agree; otherwise leave things alone."""
     reason = ", ".join(
         ("STALE " if symbol in stale else "") + f"{symbol} {trend.direction}"
         for symbol, trend in trends.items()

@@ -1,3 +1,3 @@
 """
-Records the calls of other libraries, one file a library; importing it imports none.
+Records the calls of other libraries: one file for each, loaded when it is imported.
 """

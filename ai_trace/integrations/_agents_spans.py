@@ -1,41 +1,30 @@
 """
-From the span data of the OpenAI Agents SDK to what a step of ours says.
+Turns the span data of the OpenAI Agents SDK into the content of a step.
 """
 
 from __future__ import annotations
 
-from typing import Any, Callable, NamedTuple
+from typing import Any, Callable
 
 from ai_trace.integrations._fields import field, plain
-from ai_trace.integrations._hooked_calls import server_of, with_cost
+from ai_trace.integrations._hooked_calls import Told, server_of, with_cost
 from ai_trace.integrations._media import blob
 from ai_trace.integrations._messages import arguments_of
 from ai_trace.integrations._openai_messages import chat_message, chat_messages
 from ai_trace.integrations._openai_responses import output_messages
 from ai_trace.integrations._openai_wires import WIRES
 from ai_trace.integrations._usage import openai_usage
-from ai_trace.integrations._wire import Facts, answer, told
-
-
-class Told(NamedTuple):
-    """
-    A span in our words.
-    """
-
-    name: str
-    kind: str
-    context: Facts
-    result: Any = None
+from ai_trace.integrations._wire import answer, told
 
 
 _RESPONSES = WIRES["/responses"]
-# What the SDK makes spans of for its own order: each run, and each round in it.
+# Spans that only structure the SDK's traces: each run, and each turn in it.
 FOLDED = ("task", "turn")
 
 
 def told_of(data: Any) -> Told:
     """
-    Return what a span was about, as far as its data say by now.
+    Return what a span is about, as far as its data tell so far.
 
     Args:
         data: The ``span_data`` of a span.
@@ -76,7 +65,7 @@ def _generation(data: Any) -> Told:
 
 
 def _answer(given: Any) -> Any:
-    """Return one answer: a chat message, or the response that a stream came to."""
+    """Return one answer: a chat message, or the response at the end of a stream."""
     if field(given, "object") == "response":
         found = output_messages(
             field(given, "output"),
@@ -109,7 +98,7 @@ def _response(data: Any) -> Told:
     return Told(_call_name(asked["model"]), "llm", context, result)
 
 
-# Of what was asked, a response repeats the whole; this is what can be of interest.
+# A response repeats the whole request; these are the parameters of interest.
 _ASKED = (
     "max_output_tokens",
     "previous_response_id",

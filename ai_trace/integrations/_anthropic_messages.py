@@ -28,7 +28,7 @@ from ai_trace.integrations._messages import (
 
 
 def anthropic_messages(given: Any) -> Any:
-    """Return the messages of a request; what is no list is left as it is."""
+    """Return the messages of a request; anything but a list stays as it is."""
     if type(given) not in (list, tuple):
         return given
     made: list[Message] = []
@@ -36,10 +36,10 @@ def anthropic_messages(given: Any) -> Any:
         facts = one if type(one) is dict else fields(one)
         role, content = facts.get("role"), facts.get("content")
         if type(content) is str:
-            # Most messages are no more than that, and a history has many.
+            # A quick way: most messages are like that, and a history has many.
             made.append({"role": role, "parts": [{"type": "text", "content": content}]})
         elif one and not facts:
-            # No message at all: the server will say so, and this is what it got.
+            # It is not a message, and the server will refuse it; record what was sent.
             made.append(message(None, [as_it_is(one)]))
         else:
             made.append(message(role, block_parts(content)))
@@ -66,8 +66,8 @@ def block_parts(content: Any) -> list[Part]:
     return parts
 
 
-# A signature is of use to nobody but the provider; "parsed_output" is what the library
-# made of the text.
+# Signatures are useful only to the provider; "parsed_output" is what the library made
+# of the text.
 _TAKEN = frozenset(
     "type text thinking signature name input id content tool_use_id is_error source "
     "title parsed_output arguments response modality".split()
@@ -75,7 +75,7 @@ _TAKEN = frozenset(
 
 
 def answer_message(content: Any, stop_reason: Any) -> list[Message]:
-    """Return the one answer of a call; none if nothing came."""
+    """Return the only answer of a call; none if nothing came."""
     parts = block_parts(content)
     if not parts and stop_reason is None:
         return []
@@ -83,7 +83,7 @@ def answer_message(content: Any, stop_reason: Any) -> list[Message]:
 
 
 def anthropic_tools(given: Any) -> Any:
-    """Return the definitions of tools; what is no list is left as it is."""
+    """Return the definitions of tools; anything but a list stays as it is."""
     if type(given) not in (list, tuple):
         return given
     return [_tool(one) for one in given]
@@ -127,7 +127,7 @@ def _tool_result(given: Any) -> Part:
 
 
 def _source(given: Any) -> Part:
-    """Return an image or a document, wherever it lies."""
+    """Return an image or a document from any kind of source."""
     source = field(given, "source")
     kind = field(source, "type")
     modality = "image" if field(given, "type") == "image" else "document"

@@ -1,5 +1,5 @@
 """
-Anthropic's endpoints: messages, and the count of their tokens.
+Anthropic's endpoints: messages, and counting their tokens.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ _TAKEN_OF_ANSWER = frozenset(
 
 
 def _counted(response: Any) -> Facts | None:
-    # Not among "usage": these tokens were counted, none was used.
+    # Not as "usage": these tokens were counted, not used.
     tokens = field(response, "input_tokens")
     return {"input_tokens": tokens} if type(tokens) is int else None
 
@@ -77,7 +77,7 @@ class MessageFold:
         self._citations: dict[Any, list[Any]] = {}
 
     def add(self, event: Any) -> bool:
-        """Take an event; return whether the model says something in it."""
+        """Take an event; return whether it holds content of the model."""
         facts = fields(event)
         kind = facts.get("type")
         if kind == "content_block_delta":
@@ -112,14 +112,14 @@ class MessageFold:
         pieces.append(piece)
 
     def _count(self, usage: Any) -> None:
-        """Take the counts of an event; they stand for the whole message so far."""
+        """Take the counts of an event; they are for the whole message so far."""
         given = counts(usage)
         if type(given) is dict:
             known = {key: n for key, n in given.items() if n is not None}
             self._usage.update(known)
 
     def result(self) -> Facts:
-        """Return what has come so far."""
+        """Return the result so far."""
         content = [self._block(index) for index in self._blocks]
         messages = answer_message(content, self._stop_reason)
         usage = self._usage or None
@@ -137,7 +137,7 @@ class MessageFold:
                 continue
             whole = "".join(self._pieces[index, name])
             if name == "partial_json":
-                # Without arguments, the one piece is empty: what it began with holds.
+                # Without arguments, the only piece is empty: keep the initial value.
                 block = {**block, "input": arguments_of(whole or block.get("input"))}
             else:
                 block = {**block, name: (block.get(name) or "") + whole}

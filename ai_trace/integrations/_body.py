@@ -2,14 +2,15 @@
 Bodies of responses that the program reads itself, as bytes.
 
 ``with_raw_response`` and ``with_streaming_response`` give the program the HTTP
-response. The bytes that it reads are looked at as they pass, and understood when the
-last of them has come; those of a stream event by event.
+response. The bytes that it reads are kept and decoded at the end; those of a stream are
+decoded event by event.
 """
 
 from __future__ import annotations
 
 import base64
 import json
+import re
 from functools import partial
 from typing import Any, Callable
 
@@ -20,6 +21,8 @@ from ai_trace.integrations._wire import Facts, Fold
 
 _MAX_BYTES = 16_777_216
 _PRELUDE = 12
+_BLANK_LINE = re.compile(rb"\r?\n\r?\n")
+_LONGEST_BLANK_LINE = len(b"\r\n\r\n")
 
 
 class WholeBody:
@@ -27,12 +30,13 @@ class WholeBody:
     A body of JSON.
     """
 
+    # Only the end of the body tells: unlike a stream, JSON has no mark for it.
+    is_whole = False
+
     def __init__(self, call: Call) -> None:
         self._call = call
         self._pieces: list[bytes] = []
         self._size = 0
-
-    is_whole = False
 
     def add(self, piece: bytes) -> bool:
         """Keep a piece of the body."""
@@ -42,14 +46,14 @@ class WholeBody:
         return True
 
     def result(self) -> Facts:
-        """Return what the body says, if all of it has come."""
+        """Return the result in the body, if it is complete."""
         if self._size > _MAX_BYTES:
             self._call.note("$.result", "too large to read", bytes=self._size)
             return {}
         whole = b"".join(self._pieces)
         try:
             response = json.loads(whole)
-        except ValueError:
+        except (ValueError, RecursionError):
             response = whole.decode("utf-8", "replace")
         return self._call.read(response) if whole else {}
 
@@ -57,19 +61,27 @@ class WholeBody:
 class EventBody:
     """
     A body of server-sent events.
+
+    Attributes:
+        is_whole: Whether the mark at its end has come.
     """
 
     def __init__(self, fold: Fold) -> None:
         self._fold = fold
-        self._rest = b""
+        self._rest = bytearray()
         self.is_whole = False
 
     def add(self, piece: bytes) -> bool:
-        """Take a piece of the body; return whether the model says something in it."""
-        *events, self._rest = (
-            (self._rest + piece).replace(b"\r\n", b"\n").split(b"\n\n")
-        )
-        spoke = [self._take(event) for event in events]
+        """Take a piece of the body; return whether it holds content of the model."""
+        # An event may be long: what came earlier is not searched again.
+        unsearched = max(0, len(self._rest) - _LONGEST_BLANK_LINE + 1)
+        self._rest += piece
+        ends = [gap.end() for gap in _BLANK_LINE.finditer(self._rest, unsearched)]
+        if not ends:
+            return False
+        whole = bytes(self._rest[: ends[-1]])
+        del self._rest[: ends[-1]]
+        spoke = [self._take(event) for event in _BLANK_LINE.split(whole)]
         return any(spoke)
 
     def _take(self, event: bytes) -> bool:
@@ -85,21 +97,21 @@ class EventBody:
             return False
 
     def result(self) -> Facts:
-        """Return what has come so far."""
+        """Return the result so far."""
         return self._fold.result()
 
 
 class FramesBody(EventBody):
     """
-    A body of events in frames, in which Amazon's cloud sends them.
+    A body of events in the frames of Amazon's cloud.
 
     A frame begins with its size and that of its headers, and ends with a checksum. It
-    holds JSON with the event, which is base64 of JSON. See "Event stream encoding" in
-    Amazon's documentation of its services.
+    holds JSON with the event, which is JSON in base64. See "Event stream encoding" in
+    Amazon's documentation.
     """
 
     def add(self, piece: bytes) -> bool:
-        """Take a piece of the body; return whether the model says something in it."""
+        """Take a piece of the body; return whether it holds content of the model."""
         self._rest += piece
         spoke = False
         while len(self._rest) >= _PRELUDE:
@@ -107,27 +119,27 @@ class FramesBody(EventBody):
                 int.from_bytes(self._rest[i : i + 4], "big") for i in (0, 4)
             )
             if not _PRELUDE < size <= _MAX_BYTES:
-                # No frames: it is not for us to say what else.
-                self._rest = b""
+                # These are no frames; what they are is not ours to say.
+                self._rest.clear()
             if len(self._rest) < size:
                 break
             payload = self._rest[_PRELUDE + of_headers : size - 4]
-            self._rest = self._rest[size:]
+            del self._rest[:size]
             spoke |= self._take_payload(payload)
         return spoke
 
-    def _take_payload(self, payload: bytes) -> bool:
+    def _take_payload(self, payload: bytearray) -> bool:
         try:
             event = base64.b64decode(json.loads(payload)["bytes"])
         except (ValueError, KeyError, TypeError):
-            # A frame that tells of an error holds no event.
+            # A frame that reports an error holds no event.
             return False
         return self._take(b"data:" + event)
 
 
 class PassingBody(Passing):
     """
-    What passes by of a body, which may be read by several iterators.
+    Records a body, which may be read by several iterators.
     """
 
     def __init__(self, call: Call, fold: WholeBody | EventBody, response: Any) -> None:
@@ -135,11 +147,11 @@ class PassingBody(Passing):
         self._body = fold
 
     def closed(self) -> None:
-        """End the step: nobody wants more, be it because nothing more is to come."""
+        """End the step: nobody wants more, or nothing more will come."""
         self._end("ok" if self._body.is_whole else "closed")
 
     def dropped(self) -> None:
-        """Remember that an iterator is gone; another one may follow."""
+        """Remember that an iterator was dropped; another one may follow."""
         self.is_left = True
 
 
@@ -168,7 +180,7 @@ def _followed(
 
 
 def read_body(call: Call, body: bytes) -> Facts:
-    """Return what a body says that was read already."""
+    """Return the result in a body that has been read already."""
     whole = WholeBody(call)
     whole.add(body)
     return whole.result()

@@ -1,8 +1,8 @@
 """
-One call of a client as one step, from the request to the last of its answer.
+One call of a client as a step, from the request to the end of the answer.
 
-Nothing here raises into the program: what fails is counted by the tracer, and the
-step ends all the same.
+Nothing here raises into the program: failures are counted by the tracer, and the step
+ends all the same.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _WHERE = "integrations"
 _GOOD = range(200, 300)
 
 in_flight: ContextVar[Call | None] = ContextVar("ai_trace_call", default=None)
-"""The call whose request is being sent, for the hook that sees each attempt."""
+"""The call whose request is being sent, for the hook that counts attempts."""
 
 
 class Call(LiveStep):
@@ -37,10 +37,10 @@ class Call(LiveStep):
         wire: The endpoint that is called.
         provider: Who answers, as in ``gen_ai.provider.name``.
         model: The model that is asked.
-        priced: Whether it is known that the provider's own prices hold.
+        priced: Whether the provider's own prices are known to apply.
         attempts: How often the request was sent.
-        unparsed: What was answered to a call that parses the answer.
-        stop: Records what has come of it when its tracer ends before it does.
+        unparsed: The answer as it was before the library parsed it.
+        stop: Records what has come so far if the tracer ends before the call.
     """
 
     __slots__ = (
@@ -64,11 +64,11 @@ class Call(LiveStep):
     # -- while it goes on ----------------------------------------------------
 
     def fenced(self, call: Callable[[], T], otherwise: T) -> T:
-        """Do something of ours; what it raises is counted."""
+        """Run code of ours; what it raises is counted."""
         return self.recorder.dispatch.fenced(_WHERE, call, otherwise)
 
     def lose(self, exc: Exception) -> None:
-        """Count what something of ours has raised, as ``fenced`` does."""
+        """Count an exception that code of ours has raised, as ``fenced`` does."""
         lose(self.recorder, exc)
 
     # -- its ends ------------------------------------------------------------
@@ -85,8 +85,8 @@ class Call(LiveStep):
         self._end_by(exc)
 
     def _held_by(self, exc: BaseException) -> Facts:
-        """Return what had been answered when the library raised, where it tells."""
-        # The parser of a response that was cut short raises, and holds the response.
+        """Return what had been answered when the library raised, if it tells."""
+        # If a response was cut short, the exception of the parser holds it.
         response = getattr(exc, "completion", None)
         if response is None:
             response = self.unparsed
@@ -95,7 +95,7 @@ class Call(LiveStep):
         return {} if response is None or response == "" else self.read(response)
 
     def read(self, response: Any) -> Facts:
-        """Return what a response says; one of an unknown shape is kept as it is."""
+        """Return the result in a response; an unknown shape is kept as it is."""
         found = self.wire.answered(response)
         return self._unknown(response) if found is None else found
 
@@ -104,7 +104,7 @@ class Call(LiveStep):
         return {"response": without_media(plain(response))}
 
     def give(self, result: Facts) -> None:
-        """Record a result, with what it cost and how often it was tried."""
+        """Record a result, with its cost and the number of retries."""
         if self.attempts > 1:
             result["retries"] = self.attempts - 1
         usage = result.get("usage")
@@ -127,7 +127,7 @@ class Call(LiveStep):
 
 
 def _refused_body(exc: BaseException) -> Any:
-    """Return the body of an answer that was a good one but for its shape."""
+    """Return the body of a successful answer that the library could not parse."""
     if type(exc) is json.JSONDecodeError:
         return exc.doc
     status = getattr(getattr(exc, "response", None), "status_code", None)
@@ -135,7 +135,7 @@ def _refused_body(exc: BaseException) -> Any:
 
 
 def lose(recorder: Recorder, exc: Exception) -> None:
-    """Count what something of ours has raised; what interrupts the program goes on."""
+    """Count what code of ours has raised; what interrupts the program is raised."""
 
     def again() -> None:
         raise exc
@@ -153,7 +153,7 @@ def begin(
         recorder: The tracer.
         wire: The endpoint.
         provider: Who is asked.
-        server: The address, if it is not known to be the provider's own.
+        server: The address, unless it is known to be the provider's own.
         body: The body of the request.
 
     Returns:

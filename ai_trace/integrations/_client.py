@@ -2,9 +2,9 @@
 Records the calls of one client object, and of no other.
 
 OpenAI's and Anthropic's libraries are built alike: whatever resource a program calls,
-the call ends in the client's ``request``. That method is replaced, on the object that
-was handed over. So the client stays the object that it is: its class, its attributes,
-the resources that it keeps, and what others hold of it.
+the call ends in the client's ``request``. That method is replaced on the given object.
+So the client keeps its identity: its class, its attributes, its resources, and all
+references to it.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ class Library(NamedTuple):
     A library whose clients are recorded.
 
     Attributes:
-        name: What it is called, and the extra that installs it.
+        name: Its name, which is also that of the extra that installs it.
         load: Imports it.
-        versions: The first version that is tested, and the first that is not any more.
+        versions: The first version that is tested, and the first after it that is not.
         clients: The names of its synchronous clients.
         async_clients: The names of its asynchronous clients.
         wires: Its endpoints, by path.
@@ -53,7 +53,7 @@ _MARK = "_ai_trace_before"
 _NOTHING: dict[str, Any] = {}
 
 _LEFT_OUT = ("Omit", "NotGiven")
-"""The names of the classes that stand for what was not asked."""
+"""The names of the classes that stand for parameters that were not given."""
 
 
 def wrap(client: Any, library: Library) -> None:
@@ -95,7 +95,7 @@ def _hook(client: Any, library: Library, *, is_async: bool) -> None:
 
 def unwrap(client: Any, library: Library) -> None:
     """
-    Leave a client as it was; calls that are on their way are recorded to their end.
+    Restore a client; calls that have begun are still recorded to their end.
 
     Raises:
         TraceConfigError: If it is not a client of the library, or the library is not
@@ -125,7 +125,7 @@ def _is_async(client: Any, library: Library) -> bool:
     one, other = library.clients[0], library.async_clients[0]
     msg = (
         f"wrap_{library.name} was given {given}. It takes a client of the package "
-        f"{library.name}: an object of {one} or {other}, or of a class made from them. "
+        f"{library.name}: an object of {one} or {other}, or of a subclass. "
         f"Call it with one: client = wrap_{library.name}({one}())."
     )
     raise TraceConfigError(msg)
@@ -155,9 +155,9 @@ def _copy(
 
 def _reduced(client: Any, library: Library, is_async: bool, protocol: int) -> Any:
     """
-    Return what ``copy`` and ``pickle`` make another client of, which is wrapped too.
+    Return what ``copy`` and ``pickle`` make another client from; it is wrapped, too.
 
-    Without the hooks: they would send what the copy is asked by way of this client.
+    The hooks are left out: they would send the requests of the copy with this client.
     """
     cls: Any = type(client)
     make, arguments, state, *more = cls.__reduce_ex__(client, protocol)
@@ -252,7 +252,7 @@ def _async_request(client: Any, library: Library) -> Callable[..., Any]:
 def _begin(
     library: Library, server: Server, left_out: frozenset[type], options: Any
 ) -> Call | None:
-    # The options of a request, all at once: to ask their model for each takes longer.
+    # All options at once, since asking the model for each of them takes longer.
     asked: dict[str, Any] = getattr(options, "__dict__", _NOTHING)
     url = asked.get("url")
     if type(url) is not str or asked.get("method") != "post":
@@ -271,7 +271,7 @@ def _begin(
         return None
     if recorder.muted:
         return None
-    # A fence without a call costs nothing until something fails.
+    # A fence that is not a call costs nothing until something fails.
     try:
         provider, address = server.now()
         call = begin(recorder, wire, provider, address, _body(asked, left_out))
@@ -285,7 +285,7 @@ def _begin(
 
 
 def _look_at_parser(call: Call, options: Any, parser: Callable[[Any], Any]) -> None:
-    """Have a call keep what ``parse`` is given, which it may refuse by raising."""
+    """Keep the answer that ``parse`` is given, in case it raises."""
 
     def parse(raw: Any) -> Any:
         call.unparsed = raw
@@ -306,7 +306,7 @@ def _body(asked: dict[str, Any], left_out: frozenset[type]) -> Any:
 
 
 def _left_out(library: str) -> frozenset[type]:
-    """Return the classes that stand for what was not asked."""
+    """Return the classes that stand for parameters that were not given."""
     module = sys.modules[library]
     return frozenset(
         getattr(module, name) for name in _LEFT_OUT if hasattr(module, name)
@@ -330,7 +330,7 @@ def _follow(call: Call, library: Library, response: Any) -> None:
 
 
 def _followed(call: Call, sort: str, response: Any) -> bool:
-    """Give a response to the step; return whether more of it is to come."""
+    """Give a response to the step; return whether more of it will come."""
     if sort == "stream":
         return _follow_stream(call, response)
     raw = response.http_response if sort == "raw" else response
@@ -343,7 +343,7 @@ def _followed(call: Call, sort: str, response: Any) -> bool:
 
 @functools.lru_cache(maxsize=512)
 def _sort(cls: type, library: str) -> str:
-    """Return what sort of answer a class is: asking it each time would take 10 µs."""
+    """Return the sort of an answer by its class; cached, as it takes 10 µs."""
     module = sys.modules[library]
     if issubclass(cls, (module.Stream, module.AsyncStream)):
         return "stream"

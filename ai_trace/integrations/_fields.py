@@ -1,5 +1,5 @@
 """
-Reads what a library gave, be it a model of its own or a plain dictionary.
+Reads what a library gave, whether a model of its own or a plain dictionary.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ def fields(owner: Any) -> Facts:
     """
     Return all that a library's model or a dictionary holds, by name.
 
-    To look into a model for several names, most of which it has not, takes as long
-    as all the rest of reading it: here it is looked into once.
+    Looking for several names in a model that has few of them takes as long as all the
+    rest of reading it, so this looks once.
     """
     if type(owner) is dict:
         return owner
@@ -30,7 +30,7 @@ def fields(owner: Any) -> Facts:
         own: Facts = owner.__dict__
     except AttributeError:
         return {}
-    # What a provider sent besides what its library has fields for.
+    # Fields that the provider sent and its library does not know.
     more = getattr(owner, "__pydantic_extra__", None)
     return {**own, **more} if more else own
 
@@ -39,13 +39,13 @@ def items(value: Any) -> list[Any]:
     """
     Return the items of a list or tuple; none of anything else.
 
-    An iterator stays as it is: whoever gave it wants to run it.
+    An iterator is left alone: the program wants to run it.
     """
     return list(value) if type(value) in (list, tuple) else []
 
 
 def plain(value: Any) -> Any:
-    """Return the JSON that a model was made of; other values as they are."""
+    """Return the JSON that a model was made from; other values as they are."""
     dump = getattr(type(value), "model_dump", None)
     if dump is None:
         return value
@@ -62,10 +62,10 @@ _LEAVES = (int, type(None), str, float, bool)
 
 def counts(value: Any) -> Any:
     """
-    Return the same as ``plain``, sooner if there are but numbers and texts in a model.
+    Return the same as ``plain``, faster for models that hold only numbers and texts.
 
-    Or in the models that it holds. Tokens are counted like that in each answer, and to
-    ask a library for their JSON takes five times as long.
+    They may also hold other models of that kind. Every answer counts its tokens in such
+    models, and asking the library for their JSON takes five times as long.
     """
     if value is None or type(value) is dict:
         return value
@@ -91,7 +91,7 @@ def counts(value: Any) -> Any:
 
 
 def extra(owner: Any, name: str) -> Any:
-    """Return what a provider sent besides what its library has fields for."""
+    """Return a field that a provider sent and its library does not know."""
     if type(owner) is dict:
         return owner.get(name)
     more = getattr(owner, "model_extra", None)

@@ -1,10 +1,10 @@
 """
-Steps that a framework's own hooks start and end, and how they and ours find parents.
+Steps that the hooks of a framework start and end, and how they find their parents.
 
-A framework has a notion of its own of what is current. An integration tells this
-module how to ask for it (``look_for``), and from then on a new step stands below
-whichever is deeper: the current step of ours, or what the framework has open inside
-it. Nobody's context is set for that, so nothing has to be set back.
+A framework has its own notion of what is current. An integration tells this module how
+to ask for it (``look_for``). From then on, a new step goes below whichever is deeper:
+our current step, or what the framework has open inside it. No context is changed for
+that, so none has to be restored.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ _said: set[tuple[str, str]] = set()
 
 class ForeignStep(LiveStep):
     """
-    A step whose start and end, and perhaps id and times, are given from outside.
+    A step whose start and end, and perhaps id and times, come from outside.
 
-    Made by ``begin``. Ending it a second time, or after its tracer, does nothing:
-    a framework cannot know.
+    It is made by ``begin``. Ending it again, or after its tracer was closed, does
+    nothing, since the framework cannot know.
 
     Attributes:
-        outer: What was current of ours when it began.
-        facts: What the integration gathers of it until its end.
+        outer: Our current place when it began.
+        facts: What the integration remembers about it until its end.
     """
 
     __slots__ = ("_lasted", "_passing", "facts", "outer")
@@ -49,7 +49,7 @@ class ForeignStep(LiveStep):
     _passing: int
 
     def stand_below(self, place: Place, step_id: str, trace_id: str) -> None:
-        """Take a parent and ids; empty ones are made here."""
+        """Take a parent and ids; empty ids are replaced by new ones."""
         recorder = self.recorder
         self._lasted = None
         self.facts = {}
@@ -66,7 +66,7 @@ class ForeignStep(LiveStep):
 
     def retell(self, name: str, kind: str, context: dict[str, Any]) -> None:
         """
-        Say anew what the step is, now that more is known than at its start.
+        Replace what was said at the start, now that more is known.
 
         Args:
             name: What it is called.
@@ -82,11 +82,11 @@ class ForeignStep(LiveStep):
 
     def log_at(self, at: float, fields: dict[str, Any]) -> None:
         """
-        Add a log entry of another moment.
+        Add a log entry with a given time.
 
         Args:
             at: Epoch seconds.
-            fields: What to say, by name.
+            fields: The values to log, by name.
         """
         if not self.is_open():
             return
@@ -123,16 +123,16 @@ class ForeignStep(LiveStep):
 
     def left_by(self) -> BaseException | None:
         """
-        Return the exception that passes through the hook which ends the step.
+        Return the exception that is being handled while the step is ended by a hook.
 
-        Where a framework tells of no error, the interpreter still does. An exception
-        that was on its way before the step began is none of its business.
+        If the framework does not report an error, Python still knows it. An exception
+        that was already being handled when the step began does not count.
         """
         passing = sys.exc_info()[1]
         return None if id(passing) == self._passing else passing
 
     def end_as_left(self, passing: BaseException | None) -> None:
-        """End the step: well, or with what ``left_by`` has returned."""
+        """End the step: well, or with the exception that ``left_by`` returned."""
         if passing is None:
             self.end()
         else:
@@ -162,12 +162,12 @@ def begin(
         kind: One of the kinds of steps.
         context: What it saw; captured now.
         below: The step that the framework names as its parent.
-        step_id: 16 hex digits, to be taken over if no open step has them.
-        trace_id: 32 hex digits, to be taken over by a root.
+        step_id: 16 hex digits, used as the id unless an open step has it.
+        trace_id: 32 hex digits, used as the trace id of a root.
         at: When it started, in epoch seconds; by default now.
 
     Returns:
-        The step; ``None`` where nothing is recorded.
+        The step; ``None`` if nothing is recorded.
     """
     place = _place_for(below)
     if isinstance(place, Unrecorded):
@@ -188,7 +188,7 @@ def begin(
 
 
 def _place_for(named: ForeignStep | None) -> Place | None:
-    """Return the deepest place inside the step that a framework names as parent."""
+    """Return the deepest place inside the parent that the framework names."""
     place = _context.here()
     if named is None or not named.is_open() or _is_inside(place, named):
         return place
@@ -215,11 +215,11 @@ _lookups: tuple[Callable[[], ForeignStep | None], ...] = ()
 
 def look_for(lookup: Callable[[], ForeignStep | None]) -> None:
     """
-    Ask an integration, at each start of a step from now on, what it has open here.
+    From now on, ask an integration at the start of each step what it has open here.
 
     Args:
-        lookup: Returns the innermost step that the framework holds to be current;
-            called often, in every thread.
+        lookup: Returns the innermost step that is current for the framework; called
+            often, in every thread.
     """
     global _lookups
     if lookup not in _lookups:
@@ -229,11 +229,11 @@ def look_for(lookup: Callable[[], ForeignStep | None]) -> None:
 
 def _innermost(place: Place | None) -> Place | None:
     """
-    Return what stands deepest here: our current place, or a step inside it.
+    Return the deepest place here: our current one, or a foreign step inside it.
 
-    A foreign step is inside our place if it began there. Where nothing of ours is
-    current, as in a thread to which only the framework's context was carried, it
-    is all there is.
+    A foreign step is inside our place if it began there. If nothing of ours is current,
+    as in a thread to which only the framework's context was carried, it is all there
+    is.
     """
     own = get_current()
     deepest: ForeignStep | None = None
@@ -261,9 +261,9 @@ def _asked(lookup: Callable[[], ForeignStep | None]) -> ForeignStep | None:
 
 def hook(method: Hook) -> Hook:
     """
-    Keep what goes wrong in a hook of ours from the framework that calls it.
+    Keep exceptions in a hook of ours from the framework that calls it.
 
-    It is counted in ``Tracer.health()`` where a tracer is current, and said once.
+    They are counted in ``Tracer.health()`` if a tracer is current, and reported once.
     """
 
     @functools.wraps(method)
@@ -277,7 +277,7 @@ def hook(method: Hook) -> Hook:
 
 
 def report(where: str, exc: Exception) -> None:
-    """Count what went wrong where a tracer is current; what interrupts goes on."""
+    """Count an exception, if a tracer is current; what interrupts is raised again."""
     if interrupts(exc):
         raise exc
     cause = cause_of(exc)

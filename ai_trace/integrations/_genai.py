@@ -1,34 +1,23 @@
 """
-From the attributes of an OpenTelemetry span to what a step of ours says.
+Turns the attributes of an OpenTelemetry span into the content of a step.
 
-The names are those of the GenAI semantic conventions 1.41.1, with the older ones that
-instrumentations still send. Each attribute that has a place in a step is taken out,
-and whatever is left is kept under ``attributes``: nothing that was said gets lost.
+The names are those of the GenAI semantic conventions 1.41.1, and older ones that
+instrumentations still send. Each attribute that has a place in a step is moved there,
+and the rest is kept under ``attributes``, so that nothing gets lost.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Callable, NamedTuple
+from typing import Any, Callable
 
 from ai_trace.integrations import _media, _messages
 from ai_trace.integrations._fields import items
-from ai_trace.integrations._hooked_calls import server_of, with_cost
+from ai_trace.integrations._hooked_calls import Told, server_of, with_cost
 from ai_trace.integrations._messages import Message, Part
 from ai_trace.integrations._servers import provider_at
 from ai_trace.integrations._usage import usage
-
-
-class Told(NamedTuple):
-    """
-    A span in our words.
-    """
-
-    name: str
-    kind: str
-    context: dict[str, Any]
-    result: Any
 
 
 OPERATION = "gen_ai.operation.name"
@@ -45,7 +34,7 @@ KINDS = {
 }
 _REQUEST = "gen_ai.request."
 _USAGE = ("gen_ai.usage.", "gen_ai.aggregated_usage.")
-# The name is that of opentelemetry-instrumentation-openai, which tells no address.
+# Sent by opentelemetry-instrumentation-openai, instead of the server's address.
 _API_BASE = "gen_ai.openai.api_base"
 _COUNTS = (
     ("input_tokens", "prompt_tokens"),
@@ -61,21 +50,33 @@ Teller = Callable[[Attributes], tuple[dict[str, Any], Any]]
 
 def told(name: str, attributes: Mapping[str, Any]) -> Told:
     """
-    Return what a span was about, as far as its attributes say by now.
+    Return what a span is about, as far as its attributes tell so far.
 
     Args:
         name: The span's name.
-        attributes: Its attributes, which stay as they are.
+        attributes: Its attributes, which are not changed.
     """
     left = dict(attributes)
     operation = left.get(OPERATION)
     if operation not in KINDS:
-        return Told(name, "step", left, None)
+        return Told(name, "step", left)
     kind = KINDS[operation]
-    tell: Teller = _TELLERS.get(kind, _tell_others)
+    return told_by(_TELLERS.get(kind, _tell_others), name, kind, left)
+
+
+def told_by(tell: Teller, name: str, kind: str, left: Attributes) -> Told:
+    """
+    Return the content of a step, with the attributes that have no place of their own.
+
+    Args:
+        tell: Takes out the attributes that have one; returns context and result.
+        name: The span's name.
+        kind: The kind of the step.
+        left: The attributes.
+    """
     context, result = tell(left)
     if left:
-        context["attributes"] = left
+        context["attributes"] = _media.without_media(left)
     if kind in ("tool", "agent"):
         name = context.pop(kind, name)
     return Told(name, kind, context, result)
@@ -126,11 +127,11 @@ def _tell_agent(left: Attributes) -> tuple[dict[str, Any], Any]:
     _move(left, context, tools="gen_ai.tool.definitions", change=parsed)
     context.update(_parameters(left))
     result: dict[str, Any] = {}
-    # Both names are those of pydantic-ai.
+    # Both names are from pydantic-ai.
     _move(left, result, output="final_result", change=parsed)
     _move(left, result, messages="pydantic_ai.all_messages", change=messages)
     _move(left, result, messages="gen_ai.output.messages", change=messages)
-    # A sum over the calls below: were it called usage, it would be counted twice.
+    # This is the sum of the calls below; as "usage", it would be counted twice.
     counts, raw = _usage_of(left)
     if counts or raw:
         result["total_usage"] = counts or raw
@@ -163,7 +164,7 @@ def _move(
     change: Callable[[Any], Any] | None = None,
     **names: str,
 ) -> None:
-    """Take an attribute to its place; one that cannot be read stays where it is."""
+    """Move an attribute to its place; one that cannot be read is left alone."""
     for ours, theirs in names.items():
         value = left.get(theirs)
         if change is not None and value is not None:
@@ -206,7 +207,7 @@ def _count(left: Attributes, result: dict[str, Any], context: dict[str, Any]) ->
     result["raw_usage"] = raw
     address, url = left.get("server.address"), left.get(_API_BASE)
     if address is None and url is None:
-        # Whoever answered may have prices of his own.
+        # The server is unknown, and may have prices of its own.
         return
     if address is None:
         server = server_of(url, "").get("server")
@@ -218,7 +219,7 @@ def _count(left: Attributes, result: dict[str, Any], context: dict[str, Any]) ->
 
 
 def _usage_of(left: Attributes) -> tuple[dict[str, int], dict[str, Any]]:
-    """Return the counts of tokens, and the same as the span named them."""
+    """Return the counts of tokens in our names, and in those of the span."""
     raw: dict[str, Any] = {}
     for prefix in _USAGE:
         for name in [name for name in left if name.startswith(prefix)]:
@@ -235,7 +236,7 @@ def _why(reasons: Any) -> list[Any] | None:
 
 
 def parsed(value: Any) -> Any:
-    """Return what JSON text of an object or a list holds; other values as they are."""
+    """Decode JSON text of an object or a list; other values stay as they are."""
     if type(value) is not str or not value.startswith(("{", "[")):
         return value
     try:
@@ -245,7 +246,7 @@ def parsed(value: Any) -> Any:
 
 
 def messages(value: Any) -> list[Message] | None:
-    """Return messages, which spans carry as JSON text; ``None`` if they are none."""
+    """Return messages, which spans hold as JSON text; ``None`` if there are none."""
     given = parsed(value)
     if type(given) not in (list, tuple) or not all(type(m) is dict for m in given):
         return None
@@ -271,13 +272,13 @@ def parts(value: Any) -> list[Part] | None:
 
 
 def _part(given: Part) -> Part:
-    """Return one part; what was sent inline is replaced by what it was."""
+    """Return one part, without the content of inline media."""
     kind, content = given.get("type"), given.get("content")
     mime_type = given.get("mime_type", given.get("media_type"))
     if kind == "tool_call":
         return {**given, "arguments": _messages.arguments_of(given.get("arguments"))}
     if kind == "tool_call_response" and "response" not in given:
-        # The prose of the conventions says "result", their schema "response".
+        # The text of the conventions says "result", their schema says "response".
         named = {key: value for key, value in given.items() if key != "result"}
         return {**named, "response": _media.without_media(given.get("result"))}
     if kind == "thinking":

@@ -1,11 +1,11 @@
 """
-What the hooks of frameworks have in common when they tell of a call to a model.
+What hooks of different frameworks share when they report a call to a model.
 """
 
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from ai_trace.integrations import _prices
@@ -15,7 +15,7 @@ from ai_trace.integrations._wire import Facts, told
 
 
 _URLS = ("OPENAI_BASE_URL", "OPENAI_API_BASE")
-# Frameworks call some providers by other names than gen_ai.provider.name does.
+# Providers that frameworks call by other names than gen_ai.provider.name does.
 _PROVIDERS = {
     "amazon_bedrock": "aws.bedrock",
     "azure": "azure.ai.openai",
@@ -29,14 +29,25 @@ _PROVIDERS = {
 }
 
 
+class Told(NamedTuple):
+    """
+    The content of a step that stands for a span.
+    """
+
+    name: str
+    kind: str
+    context: Facts
+    result: Any = None
+
+
 def server_of(url: Any, provider: str = "openai") -> Facts:
     """
-    Return who answers at a URL, and the server's address if it is of none we know.
+    Return which provider answers at a URL; and the address of an unknown server.
 
     Args:
-        url: Where the framework sends its calls; ``None`` if it does not say. OpenAI's
-            client then looks into the environment.
-        provider: Whose wire is spoken there, in the framework's words.
+        url: Where the framework sends its calls; ``None`` if it does not say, in which
+            case OpenAI's client looks into the environment.
+        provider: Whose protocol is used, in the framework's words.
     """
     provider = _PROVIDERS.get(provider, provider)
     if url is None and provider == "openai":
@@ -50,18 +61,18 @@ def server_of(url: Any, provider: str = "openai") -> Facts:
 
 
 def without_use(result: Facts) -> Facts:
-    """Return the result of a call that was answered from a cache, and used nothing."""
+    """Return the result of a call that was answered from a cache, without usage."""
     kept = {name: result[name] for name in result if name != "usage"}
     return {**kept, "cache_hit": True}
 
 
 def with_cost(result: Facts, context: Facts) -> Facts:
     """
-    Return the result of a call with what it cost, where that is known.
+    Return the result of a call with its cost, if that is known.
 
     Args:
         result: What was answered.
-        context: What was asked; a ``server`` in it is none whose prices are known.
+        context: What was asked; with a ``server``, prices are not known.
     """
     usage = result.get("usage")
     if not usage or "server" in context:
@@ -76,7 +87,7 @@ def with_cost(result: Facts, context: Facts) -> Facts:
             result.get("messages") or (),
         )
     except Exception as exc:
-        # The price table is not ours: what fails there costs the price alone.
+        # The price table is not ours: if it fails, only the cost is lost.
         report("cost", exc)
         return result
     return result if price is None else {**result, "cost": price}

@@ -1,5 +1,5 @@
 """
-Which libraries are installed, and whether their versions are among the tested ones.
+Which libraries are installed, and whether their versions have been tested.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ _said: set[str] = set()
 
 def missing(library: str, extra: str) -> TraceConfigError:
     """
-    Return what to raise where an integration's library is not installed.
+    Return the error for an integration whose library is not installed.
 
     Args:
-        library: What the library is called on PyPI.
-        extra: The extra of ours that brings it along.
+        library: Its name on PyPI.
+        extra: Our extra that installs it.
     """
     msg = (
         f"{library} is not installed: this integration needs it. "
@@ -31,12 +31,12 @@ def missing(library: str, extra: str) -> TraceConfigError:
 
 def check_version(library: str, first: tuple[int, ...], below: tuple[int, ...]) -> None:
     """
-    Warn, once a library, of a version that nobody has tested.
+    Warn of an untested version, once for each library.
 
     Args:
-        library: What the library is called on PyPI.
+        library: Its name on PyPI.
         first: The first version that is tested.
-        below: The first version that is not tested any more.
+        below: The first version after it that is not.
     """
     try:
         version = metadata.version(library)
@@ -47,10 +47,9 @@ def check_version(library: str, first: tuple[int, ...], below: tuple[int, ...]) 
         return
     _said.add(library)
     warn(
-        f"{library} {version} is outside of what ai_trace is tested with: from "
-        f"{_dotted(first)} on, below {_dotted(below)}. Calls are recorded all the "
-        "same, as far as they look the same. Install a version of that range to be "
-        "sure.",
+        f"{library} {version} is outside the range that ai_trace is tested with: from "
+        f"{_dotted(first)} on, below {_dotted(below)}. Calls are still recorded, as "
+        "far as they look the same. Install a version in that range to be sure.",
     )
 
 

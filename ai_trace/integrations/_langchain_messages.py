@@ -1,8 +1,8 @@
 """
 LangChain's messages and answers in the common shape.
 
-LangChain itself translates the content of each provider into standard blocks, which
-are read here; its classes are known by what they have, so that nothing is imported.
+LangChain translates the content of each provider into standard blocks, which are read
+here. Its classes are recognized by their attributes, so that nothing is imported.
 """
 
 from __future__ import annotations
@@ -45,25 +45,21 @@ def is_message(value: Any) -> bool:
 
 
 def readable(value: Any) -> Any:
-    """Return what went into or came out of a run, with messages in the common shape."""
-    return _readable(without_media(value))
+    """Return the input or output of a run, with messages in the common shape."""
+    return without_media(value, _read)
 
 
-def _readable(value: Any) -> Any:
+def _read(value: Any, within: Callable[[Any], Any]) -> Any:
     if is_message(value):
         return message_of(value)
-    if type(value) is dict:
-        return {key: _readable(one) for key, one in value.items()}
-    if type(value) in (list, tuple):
-        return [_readable(one) for one in value]
     held = _held_by(value)
     if held is None:
         return value
-    return {name: readable(one) for name, one in held.items()}
+    return {name: within(one) for name, one in held.items()}
 
 
 def _held_by(value: Any) -> Facts | None:
-    """Return what a command says, or a state of a graph that holds messages."""
+    """Return the fields of a command, or of a state that holds messages."""
     kind = type(value)
     if dataclasses.is_dataclass(kind):
         held = {one.name: field(value, one.name) for one in dataclasses.fields(kind)}
@@ -100,17 +96,17 @@ def message_of(given: Any, finish_reason: Any = None) -> Message:
     kind = field(given, "type")
     role = field(given, "role") if kind == "chat" else _ROLES.get(kind, kind)
     parts = [_tool_response(given)] if kind == "tool" else _parts_of(given)
-    # Tools and agents are named in their messages as a matter of course.
+    # The names of tools and agents are in all their messages, and say nothing new.
     name = field(given, "name") if kind == "human" else None
     return message(role, parts, name=name, finish_reason=finish_reason)
 
 
 def _parts_of(given: Any) -> list[Part]:
     """
-    Return the parts of a message, those included that LangChain passes over.
+    Return the parts of a message, including those that LangChain leaves out.
 
-    Of what Anthropic says, its standard blocks leave out texts that are no blocks
-    themselves, and calls of tools that are not in the content.
+    For Anthropic's models, the standard blocks lack texts that are not blocks, and tool
+    calls that are not in the content.
     """
     parts = [_part(block) for block in given.content_blocks]
     content = given.content
@@ -142,7 +138,7 @@ def _tool_response(given: Any) -> Part:
 
 
 def content_of(given: Any) -> Any:
-    """Return what a message says: its text, or else its parts."""
+    """Return the text of a message, or its parts if it is not only text."""
     if type(given.content) is str:
         return given.content
     return _parts_of(given)
@@ -160,7 +156,7 @@ def _text(block: Any) -> Part:
     return {**text(field(block, "text")), **beside(fields(block), _TAKEN_OF_TEXT)}
 
 
-# What numbers a block is of LangChain's own making.
+# The numbers of a block are LangChain's own.
 _TAKEN_OF_TEXT = frozenset(("type", "text", "id", "index", "content"))
 
 
@@ -215,7 +211,7 @@ def answer_of(response: Any) -> Facts:
         raw_usage=counted if raw is None else raw,
         service_tier=about.get("service_tier"),
     )
-    # LangChain's mark of an answer that comes from its cache.
+    # This is how LangChain marks an answer from its cache.
     return without_use(found) if field(counted, "total_cost") == 0 else found
 
 
@@ -240,7 +236,7 @@ def usage_of(counted: Any) -> Usage:
     for_minutes = field(went_in, "ephemeral_5m_input_tokens")
     for_an_hour = field(went_in, "ephemeral_1h_input_tokens")
     if not written and (for_minutes or for_an_hour):
-        # Anthropic's, counted by how long they are kept, and then no more in one.
+        # Anthropic counts these by how long they are kept, and then not in total.
         written = (for_minutes or 0) + (for_an_hour or 0)
     return usage(
         field(counted, "input_tokens"),
@@ -252,6 +248,6 @@ def usage_of(counted: Any) -> Usage:
 
 
 def _count(details: Any, name: str) -> Any:
-    """Return one count, which has another name in each tier of OpenAI's service."""
+    """Return a count, which has a different name in each tier of OpenAI."""
     found = (field(details, prefix + name) for prefix in ("", "flex_", "priority_"))
     return next((one for one in found if one is not None), None)

@@ -1,5 +1,5 @@
 """
-The runs of LangChain that are open, and how each begins and ends as a step.
+The open runs of LangChain, and how each begins and ends as a step.
 """
 
 from __future__ import annotations
@@ -20,38 +20,38 @@ from ai_trace.integrations._wire import Facts, told
 
 _NODE = "graph:step:"
 _GRAPHS = ("langgraph", "langchain_create_agent")
-# What stands elsewhere in the step, or says how LangChain came to the call.
+# Parameters that are elsewhere in the step, or internal to LangChain.
 _NO_PARAMETERS = ("_type", "functions", "model", "model_name", "tools")
 _URLS = ("openai_api_base", "anthropic_api_url", "azure_endpoint", "base_url")
 
-# What a step knows of the runs that are folded into it: their names; and of which
-# error inside them, or of its own run, it was told.
+# What a step remembers of its own run and of those folded into it: the names of the
+# latter, and the error that each has already reported.
 _NAMES, _TOLD = "names", "told"
 _BUBBLE = ("langgraph.errors", "GraphBubbleUp")
 _TO_THE_GRAPH_ABOVE = ("langgraph.errors", "ParentCommand")
 
-# Held by their tracers alone: what has ended is gone from here.
+# Only the tracers hold the steps: those that have ended are gone from here.
 _open: WeakValueDictionary[UUID, ForeignStep] = WeakValueDictionary()
-# The steps that stand for runs which are folded away.
+# The steps into which other runs are folded, by the ids of these runs.
 _folded: WeakValueDictionary[UUID, ForeignStep] = WeakValueDictionary()
 
 
 def step_of(run_id: UUID | None) -> ForeignStep | None:
-    """Return the step that a run is, or is folded into."""
+    """Return the step of a run, or the one that it is folded into."""
     if run_id is None:
         return None
     return _open.get(run_id) or _folded.get(run_id)
 
 
 def any_open() -> bool:
-    """Tell whether a run is open that is recorded."""
+    """Tell whether any recorded run is open."""
     return bool(_open)
 
 
 def begin_run(
     run_id: UUID, parent_id: UUID | None, name: str, kind: str, context: Facts
 ) -> None:
-    """Start the step of a run, unless another hook of ours has."""
+    """Start the step of a run, unless another handler of ours has."""
     if run_id in _open:
         return
     step = begin(
@@ -83,7 +83,7 @@ def begin_chain(
 
 
 def open_run(run_id: UUID) -> ForeignStep | None:
-    """Return the step of a run that goes on."""
+    """Return the step of an open run."""
     return _open.get(run_id)
 
 
@@ -91,13 +91,13 @@ def is_teller(handler: object, step: ForeignStep) -> bool:
     """
     Tell whether a handler is the one that adds to a step.
 
-    Where a program gave several handlers of ours, each is told the same.
+    If a program registered several handlers of ours, all are called for each event.
     """
     return step.facts.setdefault("teller", handler) is handler
 
 
 def taken(run_id: UUID) -> ForeignStep | None:
-    """Return the step of a run that ends, once."""
+    """Return the step of a run that ends; only once."""
     folded = _folded.pop(run_id, None)
     if folded is not None:
         for known in (_NAMES, _TOLD):
@@ -121,12 +121,12 @@ def end_run(run_id: UUID, result: Callable[[], Any]) -> None:
 def fail_run(
     run_id: UUID, parent_id: UUID | None, error: BaseException, response: Any = None
 ) -> None:
-    """End the step of a run with an error, and with what had come."""
+    """End the step of a run with an error, and with the result so far."""
     text = error_text(error)
     is_told = _was_told(run_id, parent_id, text)
     folded = _folded.get(run_id)
     if folded is not None and not is_told and _is_failure(error):
-        # The run above may get over it, and then nothing else would tell of it.
+        # The run above may handle the error, and then nothing else would record it.
         _log(folded, "error", name=folded.facts[_NAMES].get(run_id), error=text)
     step = taken(run_id)
     if step is None or not step.is_open():
@@ -136,7 +136,7 @@ def fail_run(
             _give_why_it_stopped(step, error, is_told=is_told)
         elif field(response, "generations"):
             found = answered(step, response)
-            # Of a request that was refused, LangChain makes an answer without a word.
+            # LangChain makes an empty answer for a request that was refused.
             if any(one["parts"] for one in found["messages"]) or "usage" in found:
                 step.set_result(found)
     finally:
@@ -147,7 +147,7 @@ def fail_run(
 
 
 def _was_told(run_id: UUID, parent_id: UUID | None, error: str) -> bool:
-    """Tell whether a run below has told of an error; the run above is told now."""
+    """Tell whether a run below has recorded an error; remember it for the one above."""
     own, above = step_of(run_id), step_of(parent_id)
     if above is not None and parent_id is not None:
         above.facts.setdefault(_TOLD, {})[parent_id] = error
@@ -166,7 +166,7 @@ def _log(step: ForeignStep, event: str, **facts: Any) -> None:
 def _give_why_it_stopped(
     step: ForeignStep, error: BaseException, *, is_told: bool
 ) -> None:
-    """Record what LangGraph says by raising: a command, or a question to a human."""
+    """Record what LangGraph raises: a command, or a question to a human."""
     said = next(iter(error.args), None)
     if _is_a(error, _TO_THE_GRAPH_ABOVE):
         step.set_result(readable(said))
@@ -189,8 +189,8 @@ def call_context(
 
     Args:
         operation: Its name in the GenAI conventions.
-        serialized: The model as LangChain writes it down.
-        metadata: Of the run: provider and model under LangSmith's names.
+        serialized: The model as LangChain serializes it.
+        metadata: That of the run, with provider and model under LangSmith's names.
         asked: The ``invocation_params``.
         messages: The input in the common shape.
     """

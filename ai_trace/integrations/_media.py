@@ -1,12 +1,12 @@
 """
-Images, audio and documents by type, size and hash; never what is in them.
+Images, audio and documents, recorded by type, size and hash, without their content.
 """
 
 from __future__ import annotations
 
 import binascii
 import hashlib
-from typing import Any
+from typing import Any, Callable
 
 from ai_trace.integrations._fields import plain, plain_within
 from ai_trace.integrations._messages import Part
@@ -19,15 +19,15 @@ _MAX_PREFIX = 200
 
 def blob(modality: str, mime_type: Any, data: Any) -> Part:
     """
-    Return a part that stands for media which were sent along.
+    Return a part that stands for media that were sent inline.
 
     Args:
         modality: ``image``, ``audio``, ``video`` or ``document``.
-        mime_type: Such as ``image/png``; ``None`` where the provider is told none.
+        mime_type: Such as ``image/png``; ``None`` if it is not given.
         data: The bytes, or their base64 text.
 
     Returns:
-        The part, with the count of bytes and their SHA-256.
+        The part, with the number of bytes and their SHA-256.
     """
     part: Part = {"type": "blob", "modality": modality}
     if mime_type is not None:
@@ -41,7 +41,7 @@ def blob(modality: str, mime_type: Any, data: Any) -> Part:
 
 class BlobPieces:
     """
-    Media that come in pieces, of which none is kept.
+    Media that come in pieces; none of them is kept.
 
     Args:
         modality: ``image``, ``audio`` or ``video``.
@@ -53,13 +53,13 @@ class BlobPieces:
         self._hash = hashlib.sha256()
 
     def add(self, data: Any) -> None:
-        """Take a piece: bytes, or base64 text that can be read by itself."""
+        """Take a piece: bytes, or base64 text that can be decoded by itself."""
         raw = _bytes_of(data) or b""
         self._size += len(raw)
         self._hash.update(raw)
 
     def part(self) -> Part:
-        """Return the part that stands for all that has come."""
+        """Return the part that stands for all pieces so far."""
         about = {"bytes": self._size, "sha256": self._hash.hexdigest()}
         return {**blob(self._modality, None, None), **about}
 
@@ -77,10 +77,10 @@ def _bytes_of(data: Any) -> bytes | None:
 
 def from_url(modality: str, url: Any) -> Part:
     """
-    Return a part for media that a URL leads to, or that a data URL holds.
+    Return a part for media behind a URL, or in a data URL.
 
     Args:
-        modality: As in ``blob``; empty if only the MIME type tells.
+        modality: As in ``blob``; empty to tell it by the MIME type.
         url: The URL.
     """
     if type(url) is not str or not url.startswith(_DATA):
@@ -95,12 +95,12 @@ def from_url(modality: str, url: Any) -> Part:
 
 
 def from_file(modality: str, file_id: Any) -> Part:
-    """Return a part for media that the provider keeps under an id."""
+    """Return a part for media that the provider stores under an id."""
     return {"type": "file", "modality": modality, "file_id": file_id}
 
 
 def modality_of(mime_type: Any) -> str:
-    """Return what sort of media a MIME type is of."""
+    """Return the modality that a MIME type belongs to."""
     main = mime_type.partition("/")[0] if type(mime_type) is str else ""
     return main if main in ("image", "audio", "video") else "document"
 
@@ -110,7 +110,7 @@ def modality_of(mime_type: Any) -> str:
 _MAX_DEPTH = 50
 _MIME_TYPES = ("media_type", "mime_type", "mimeType")
 _AUDIO = ("aac", "flac", "mp3", "opus", "pcm16", "wav")
-# Where providers put base64 that no MIME type stands beside.
+# Keys under which providers put base64 without a MIME type beside it.
 _INLINE = {
     "b64_json": "image",
     "file_data": "document",
@@ -119,7 +119,7 @@ _INLINE = {
 
 
 def as_it_is(given: Any) -> Part:
-    """Return a part of a kind that is not known, as the provider gave it."""
+    """Return a part of an unknown kind, as the provider gave it."""
     part = without_media(plain(given))
     if type(part) is dict and "type" in part:
         return part
@@ -128,14 +128,14 @@ def as_it_is(given: Any) -> Part:
 
 def beside(facts: dict[str, Any], known: frozenset[str]) -> dict[str, Any]:
     """
-    Return what a provider was told or said besides what stands elsewhere.
+    Return the remaining facts of a request or an answer.
 
-    Citations, log probabilities, hints for a cache: under the provider's own names, so
-    that nothing gets lost. What is empty says nothing.
+    These are citations, log probabilities, hints for a cache and the like, under the
+    provider's own names, so that nothing gets lost. Empty values are left out.
 
     Args:
-        facts: All that there is, by name.
-        known: The names of what stands elsewhere, or is not to be kept.
+        facts: All facts, by name.
+        known: The names of those that are recorded elsewhere, or not at all.
     """
     return {
         name: without_media(plain_within(one))
@@ -147,33 +147,63 @@ def beside(facts: dict[str, Any], known: frozenset[str]) -> dict[str, Any]:
 _SIZED = (list, dict, str)
 
 
-def without_media(value: Any, depth: int = 0) -> Any:
+Read = Callable[[Any, Callable[[Any], Any]], Any]
+"""Takes an object, and a function to call with each value that it holds."""
+
+_CONTAINERS = (dict, list, tuple)
+# The values stand beside what was made of them: their ids hold while they live.
+_Made = dict[int, tuple[Any, Any]]
+
+
+def without_media(
+    value: Any, read: Read | None = None, depth: int = 0, made: _Made | None = None
+) -> Any:
     """
-    Return JSON of an unknown shape with parts in the place of media.
+    Return JSON of an unknown shape, in which parts take the place of media.
 
     Args:
-        value: The JSON; what is no dictionary, list or text stays as it is.
-        depth: How deep it lies in what was given.
+        value: The JSON.
+        read: Makes JSON of objects; without it, they stay as they are.
+        depth: How deep in the original value this one is.
+        made: What was made of values by their ids. Values may hold one another in many
+            ways, and following each of them anew could take forever.
     """
     kind = type(value)
     if kind is str:
         return from_url("", value) if _is_data_url(value) else value
-    if depth > _MAX_DEPTH:
+    if depth > _MAX_DEPTH or (read is None and kind not in _CONTAINERS):
         return value
+    made = {} if made is None else made
+    known = made.get(id(value))
+    if known is not None:
+        return known[1]
     if kind is dict:
-        return _without_media(value, depth + 1)
+        return _without_media(value, read, depth + 1, made)
     if kind is list or kind is tuple:
-        return [without_media(one, depth + 1) for one in value]
-    return value
+        rows: list[Any] = []
+        made[id(value)] = value, rows
+        rows += [without_media(one, read, depth + 1, made) for one in value]
+        return rows
+    if read is None:
+        return value
+    found = read(value, lambda one: without_media(one, read, depth + 1, made))
+    if found is not value:
+        made[id(value)] = value, found
+    return found
 
 
-def _without_media(given: dict[Any, Any], depth: int) -> Any:
+def _without_media(
+    given: dict[Any, Any], read: Read | None, depth: int, made_of: _Made
+) -> Any:
     data, kind = given.get("data"), given.get("type")
     if type(data) is str and kind != "text":
         mime_type = _mime_type_beside(given)
         if mime_type is not None:
             return blob(modality_of(mime_type), mime_type, data)
-    made = {key: without_media(one, depth) for key, one in given.items()}
+    made: dict[Any, Any] = {}
+    made_of[id(given)] = given, made
+    for key, one in given.items():
+        made[key] = without_media(one, read, depth, made_of)
     for key, modality in _INLINE.items():
         if type(made.get(key)) is str:
             made[key] = blob(modality, None, made[key])
@@ -186,7 +216,7 @@ def _without_media(given: dict[Any, Any], depth: int) -> Any:
 
 
 def _mime_type_beside(given: dict[Any, Any]) -> str | None:
-    """Return what stands beside data to say what they are."""
+    """Return the MIME type that is given beside the data."""
     for name in _MIME_TYPES:
         if type(given.get(name)) is str:
             return str(given[name])

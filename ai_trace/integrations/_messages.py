@@ -1,10 +1,10 @@
 """
 Messages in the shape of OpenTelemetry's GenAI conventions: a role, and parts.
 
-Whatever a provider calls them, what went in and what came out is recorded in these
-few forms, so that one reader understands all of them. The forms are those of
-``gen_ai.input.messages`` and ``gen_ai.output.messages`` in the semantic conventions
-1.41.1; ``refusal`` is the one part of our own.
+Whatever a provider calls them, inputs and outputs are recorded in these few forms, so
+that one reader understands all of them. The forms are those of
+``gen_ai.input.messages`` and ``gen_ai.output.messages`` in version 1.41.1 of the
+semantic conventions; only ``refusal`` is our own.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ def text(content: Any) -> Part:
 
 
 def reasoning(content: Any) -> Part:
-    """Return a part that holds what the model thought before it answered."""
+    """Return a part with what the model thought before it answered."""
     return {"type": "reasoning", "content": content}
 
 
 def refusal(content: Any) -> Part:
-    """Return a part in which the model says that it will not answer."""
+    """Return a part in which the model refuses to answer."""
     return {"type": "refusal", "content": content}
 
 
@@ -57,8 +57,8 @@ def tool_call(name: Any, arguments: Any = None, call_id: Any = None) -> Part:
 
     Args:
         name: The tool's name.
-        arguments: An object, or JSON text of one.
-        call_id: What the answer to it will be known by.
+        arguments: An object, or its JSON text.
+        call_id: The id that the answer will refer to.
     """
     part = {"type": "tool_call", "name": name}
     if call_id is not None:
@@ -83,10 +83,10 @@ def message(
     Return a message.
 
     Args:
-        role: Whose it is: ``system``, ``user``, ``assistant``, ``tool``.
+        role: Who speaks: ``system``, ``user``, ``assistant``, ``tool``.
         parts: What it holds.
         name: The name of the participant, if the provider was given one.
-        finish_reason: Why the model stopped, in the provider's words; only in answers.
+        finish_reason: Why the model stopped, in the provider's words; for answers.
     """
     made: Message = {"role": role, "parts": parts}
     if name is not None:
@@ -97,7 +97,7 @@ def message(
 
 
 def tool(name: Any, description: Any = None, parameters: Any = None) -> dict[str, Any]:
-    """Return the definition of a function that the model may ask for."""
+    """Return the definition of a function that the model may call."""
     made = {"type": "function", "name": name}
     if description is not None:
         made["description"] = description
@@ -107,7 +107,7 @@ def tool(name: Any, description: Any = None, parameters: Any = None) -> dict[str
 
 
 def arguments_of(given: Any) -> Any:
-    """Return the arguments of a tool call as an object if they are JSON of one."""
+    """Return the arguments of a tool call, as an object if they are its JSON text."""
     if type(given) is not str:
         return given
     try:
@@ -123,5 +123,5 @@ def finish_reasons(answers: list[Message]) -> list[Any]:
 
 
 def finish_reason_of(given: Any) -> Any:
-    """Return why the model stopped, in the words of the conventions where one fits."""
+    """Return why the model stopped, in the words of the conventions if possible."""
     return _FINISH_REASONS.get(given, given) if type(given) is str else given

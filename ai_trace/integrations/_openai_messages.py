@@ -1,7 +1,7 @@
 """
 OpenAI's chat messages and completions in the common shape.
 
-The same wire is spoken by many servers, and its dictionaries by many libraries.
+Many servers use the same protocol, and many libraries the same dictionaries.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _TOOL_ROLES = ("tool", "function")
 
 
 def chat_messages(given: Any) -> Any:
-    """Return the messages of a request; what is no list is left as it is."""
+    """Return the messages of a request; anything but a list stays as it is."""
     if type(given) not in (list, tuple):
         return given
     return [chat_message(one) for one in given]
@@ -58,13 +58,13 @@ def chat_message(given: Any, finish_reason: Any = None) -> Message:
         and not is_of_tool
         and (len(facts) == 2 or _is_all(facts))
     ):
-        # Most messages are no more than that, and a history has many.
+        # A quick way: most messages are like that, and a history has many.
         made = {"role": role, "parts": [{"type": "text", "content": content}]}
         if finish_reason is not None:
             made["finish_reason"] = finish_reason_of(finish_reason)
         return made
     if given and not facts:
-        # No message at all: the server will say so, and this is what it got.
+        # It is not a message, and the server will refuse it; record what was sent.
         return message(None, [as_it_is(given)], finish_reason=finish_reason)
     name = facts.get("name")
     if is_of_tool:
@@ -76,7 +76,7 @@ def chat_message(given: Any, finish_reason: Any = None) -> Message:
     return {**made, **beside(facts, _TAKEN)}
 
 
-# "parsed" is what the library made of the content.
+# What is recorded elsewhere; "parsed" is what the library made of the content.
 _TAKEN = frozenset(
     "role content name tool_call_id tool_calls function_call refusal audio images "
     "reasoning_content reasoning parsed parts finish_reason".split()
@@ -84,18 +84,18 @@ _TAKEN = frozenset(
 
 
 def _is_all(facts: Facts) -> bool:
-    """Tell whether a message holds no more than a role and a content."""
+    """Tell whether a message holds only a role and a content."""
     for name, value in facts.items():
         if value is None or name == "content" or name == "role":
             continue
-        # OpenAI sends an empty list of them with each answer.
+        # OpenAI sends an empty list of annotations with each answer.
         if name != "annotations" or value != []:
             return False
     return True
 
 
 def _response(content: Any) -> Any:
-    """Return what a tool gave: its text, if that is all there is."""
+    """Return what a tool returned: its text, if there is nothing else."""
     parts = content_parts(content)
     if len(parts) == 1 and parts[0]["type"] == "text":
         return parts[0]["content"]
@@ -103,7 +103,7 @@ def _response(content: Any) -> Any:
 
 
 def _thoughts(given: Facts) -> list[Part]:
-    # Not OpenAI's own: DeepSeek, llama.cpp and others answer with it.
+    # Not from OpenAI, but from DeepSeek, llama.cpp and others.
     thought = given.get("reasoning_content") or given.get("reasoning")
     return [reasoning(thought)] if type(thought) is str else []
 
@@ -127,7 +127,7 @@ def _asked(given: Facts) -> list[Part]:
         parts.append(text(field(audio, "transcript")))
     elif audio:
         parts.append(from_file("audio", field(audio, "id")))
-    # Not OpenAI's own: other servers send what the model has drawn beside the text.
+    # Not from OpenAI: other servers send images beside the text.
     return parts + [content_part(one) for one in items(given.get("images"))]
 
 
@@ -143,7 +143,7 @@ def _tool_call(given: Any) -> Part:
 
 
 def content_parts(content: Any) -> list[Part]:
-    """Return the parts of a message's content; an empty text is none."""
+    """Return the parts of a message's content; empty text has none."""
     if content is None or content == "":
         return []
     if type(content) is str:
@@ -226,7 +226,7 @@ _PARTS = {
 
 
 def tools(given: Any) -> Any:
-    """Return the definitions of tools; what is no list is left as it is."""
+    """Return the definitions of tools; anything but a list stays as it is."""
     if type(given) not in (list, tuple):
         return given
     return [_tool(one) for one in given]
@@ -248,7 +248,7 @@ _TAKEN_OF_TOOL = frozenset(("type", "name", "description", "parameters"))
 
 
 def choices(given: Any) -> list[Message]:
-    """Return the answers of a chat completion, one a choice."""
+    """Return the answers of a chat completion, one for each choice."""
     said: list[Message] = []
     for one in given:
         facts = fields(one)

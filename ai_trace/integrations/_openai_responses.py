@@ -1,5 +1,5 @@
 """
-The items of OpenAI's responses, in and out, in the common shape.
+The input and output items of OpenAI's responses in the common shape.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ai_trace.integrations._openai_messages import content_parts
 
 
 def input_messages(given: Any) -> Any:
-    """Return the input of a response, which is text or a list of items."""
+    """Return the messages in the input of a response: text or a list of items."""
     if type(given) is str:
         return [message("user", [text(given)])]
     if type(given) not in (list, tuple):
@@ -44,7 +44,7 @@ def _input_message(given: Any) -> Message:
 
 
 def item_parts(given: Any) -> list[Part]:
-    """Return the parts that one item of an output becomes."""
+    """Return the parts that one output item becomes."""
     kind = field(given, "type")
     if kind == "message":
         return content_parts(field(given, "content"))
@@ -80,12 +80,12 @@ def output_messages(output: Any, status: Any, incomplete: Any) -> list[Message]:
 
 
 def beside_output(response: Any) -> dict[str, Any]:
-    """Return why a response failed, and what the provider's own tools have used."""
+    """Return why a response failed, and what the provider's tools used."""
     found = {name: field(response, name) for name in ("error", "tool_usage")}
     return {name: plain(one) for name, one in found.items() if one is not None}
 
 
-# Whatever else an answer without a word ended in, or waits for, has to be told.
+# With any other status, even an empty answer is recorded.
 _SAYS_NOTHING = (None, "completed")
 
 

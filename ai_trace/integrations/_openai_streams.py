@@ -55,7 +55,7 @@ class _PiecedCall:
 
     def is_another(self, call_id: Any, name: Any) -> bool:
         """Tell whether a piece under the same index begins another call."""
-        # Some servers count all calls as the first, others give each piece a new id.
+        # Some servers give all calls the same index, others give each piece a new id.
         return bool(call_id and name and self.name) and call_id != self.call_id
 
     def add(self, call_id: Any, name: Any, function: Any) -> None:
@@ -70,14 +70,14 @@ class _PiecedCall:
             self.whole = piece
 
     def part(self) -> Part:
-        """Return what has come of it."""
+        """Return the call so far."""
         arguments = "".join(self.pieces) if self.whole is None else self.whole
         return tool_call(self.name, arguments, self.call_id)
 
 
 class _Choice:
     """
-    One choice of a stream: the pieces that have come of it.
+    One choice of a stream, gathered from its pieces.
     """
 
     def __init__(self) -> None:
@@ -95,7 +95,7 @@ class _Choice:
         self.more: list[tuple[str, Any]] = []
 
     def add(self, delta: Any) -> bool:
-        """Take what a chunk adds; return whether it says something."""
+        """Take what a chunk adds; return whether it holds content of the model."""
         speaks = False
         for name, given in fields(delta).items():
             if not given:
@@ -111,7 +111,7 @@ class _Choice:
         if type(given) is str:
             self.said.append(given)
             return
-        # Not OpenAI's own: Mistral's thoughts come as parts.
+        # Not from OpenAI: Mistral sends reasoning as parts.
         for part in content_parts(given):
             if type(part.get("content")) is str:
                 self.said.append(part["content"])
@@ -151,9 +151,9 @@ class _Choice:
             known.add(call_id, name, function)
 
     def message(self) -> Message:
-        """Return what has come of it."""
+        """Return the message so far."""
         parts: list[Part] = []
-        # Some servers send the same under both names.
+        # Some servers send the same reasoning under both names.
         thought = self.thought or self.thought_elsewhere
         if thought:
             parts.append(reasoning("".join(thought)))
@@ -172,7 +172,7 @@ class _Choice:
 
 
 def _text_of(given: Any) -> str:
-    """Return a piece of text; what should be one and is none, as JSON."""
+    """Return a piece of text; anything else as JSON."""
     return given if type(given) is str else json.dumps(plain(given), default=str)
 
 
@@ -192,7 +192,7 @@ _TAKEN_OF_DELTA = ("role", "parts", "name", "finish_reason")
 
 
 def _joined(pieces: Iterable[tuple[str, Any]]) -> Facts:
-    """Return each thing that came in pieces, as one as far as they can be joined."""
+    """Return the pieces joined by name, as far as they can be joined."""
     by_name: dict[str, list[Any]] = {}
     for name, piece in pieces:
         if piece is not None:
@@ -213,7 +213,7 @@ def _join(pieces: list[Any]) -> Any:
 
 _ABOUT = ("model", "id", "service_tier")
 TAKEN_OF_ANSWER = frozenset((*_ABOUT, "object", "created", "choices", "usage"))
-"""What of an answer stands in its step under other names, or is not to be kept."""
+"""The fields of an answer that are recorded under other names, or not at all."""
 
 
 class ChatFold:
@@ -228,13 +228,13 @@ class ChatFold:
         self._usage: Any = None
         self._more: Facts = {}
 
-    # One function, because what it calls is called for each chunk.
+    # In one function, since every call in it is made for each chunk.
     def add(self, chunk: Any) -> bool:  # noqa: C901
-        """Take a chunk; return whether the model says something in it."""
+        """Take a chunk; return whether it holds content of the model."""
         facts = fields(chunk)
         for name, value in facts.items():
             if name not in TAKEN_OF_ANSWER and value:
-                # The same text in each chunk, most often.
+                # Mostly the same text in each chunk.
                 self._more[name] = value if type(value) is str else plain_within(value)
         for name in self._untold:
             told = facts.get(name)
@@ -265,8 +265,8 @@ class ChatFold:
         return speaks
 
     def result(self) -> Facts:
-        """Return what has come so far."""
-        # Those of a whole answer stand in this order, whichever began to speak first.
+        """Return the result so far."""
+        # In the order of a whole answer, whichever choice began first.
         messages = [
             self._choices[one].message() for one in sorted(self._choices, key=_rank)
         ]
@@ -284,7 +284,7 @@ class CompletionFold(ChatFold):
     """
 
     def add(self, chunk: Any) -> bool:
-        """Take a chunk; return whether the model says something in it."""
+        """Take a chunk; return whether it holds content of the model."""
         facts = fields(chunk)
         choices = [fields(one) for one in items(facts.get("choices"))]
         said = [{**one, "delta": {"content": one.get("text")}} for one in choices]
@@ -306,7 +306,7 @@ class ResponseFold:
         self._is_whole = False
 
     def add(self, event: Any) -> bool:
-        """Take an event; return whether the model says something in it."""
+        """Take an event; return whether it holds content of the model."""
         kind = field(event, "type")
         index = field(event, "output_index")
         if type(kind) is not str:
@@ -325,7 +325,7 @@ class ResponseFold:
         return False
 
     def result(self) -> Facts:
-        """Return what has come so far."""
+        """Return the result so far."""
         response = self._response
         usage = counts(field(response, "usage"))
         if self._is_whole and type(field(response, "output")) is list:
@@ -339,7 +339,7 @@ class ResponseFold:
         return {**found, **beside_output(response)}
 
     def _parts(self) -> list[Part]:
-        """Return the parts of items that are done, and pieces of the others."""
+        """Return the parts of finished items, and the pieces of the others."""
         parts: list[Part] = []
         said = {index for index, _ in self._pieces}
         for index in sorted({*self._items, *said}, key=str):

@@ -31,7 +31,7 @@ from ai_trace.integrations._wire import Facts, Wire, answer, parameters, told
 
 
 def chat_asked(body: Facts) -> Facts:
-    """Return what a request to chat asks."""
+    """Return what a chat request asks."""
     asked: Facts = {}
     messages = chat_messages(body.get("messages"))
     if messages is not None:
@@ -59,7 +59,7 @@ def _completion_asked(body: Facts) -> Facts:
     prompt = body.get("prompt")
     prompts = [prompt] if type(prompt) is str else items(prompt)
     texts = [message("user", [text(one)]) for one in prompts if type(one) is str]
-    # Prompts may also be lists of tokens, which are left as they are.
+    # Prompts may also be lists of tokens, which stay as they are.
     asked = texts if prompts and len(texts) == len(prompts) else prompt
     return told(messages=asked, parameters=parameters(body, "model", "prompt"))
 
@@ -121,7 +121,7 @@ def _embedding_answered(response: Any) -> Facts | None:
 def _dimensions(data: list[Any]) -> int | None:
     vector = field(data[0], "embedding") if data else None
     if type(vector) is str:
-        # Base64 of four bytes a number.
+        # Base64, with four bytes for each number.
         return len(vector.rstrip("=")) * 3 // 16
     return len(items(vector)) or None
 

@@ -1,21 +1,21 @@
 """
-From the attributes of a span of OpenInference's to what a step of ours says.
+Turns the attributes of an OpenInference span into the content of a step.
 
-OpenInference is another convention than OpenTelemetry's own. Its lists are flattened
-into names such as ``llm.input_messages.0.message.role``; here they are lists again. The
-names are those of ``openinference-semantic-conventions`` 0.1.42. As with the other
-convention, whatever has no place in a step is kept under ``attributes``.
+OpenInference is a different convention from OpenTelemetry's own. It flattens lists into
+names such as ``llm.input_messages.0.message.role``, which are turned back into lists
+here. The names are those of ``openinference-semantic-conventions`` 0.1.42. Attributes
+that have no place in a step are kept under ``attributes``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Callable
+from typing import Any
 
 from ai_trace.integrations._anthropic_messages import anthropic_tools
 from ai_trace.integrations._fields import fields, items
-from ai_trace.integrations._genai import Attributes, Told, parsed
-from ai_trace.integrations._hooked_calls import server_of
+from ai_trace.integrations._genai import Attributes, Teller, parsed, told_by
+from ai_trace.integrations._hooked_calls import Told, server_of
 from ai_trace.integrations._media import as_it_is, beside, from_url, without_media
 from ai_trace.integrations._messages import (
     Message,
@@ -59,7 +59,7 @@ _COSTS = (
     ("llm.cost.completion", "output_usd"),
 )
 _MAX_DIGITS = 10
-# Of the parameters, what stands elsewhere in the step.
+# Parameters that are elsewhere in the step.
 _NO_PARAMETERS = ("messages", "model", "tools")
 _PROVIDERS = {
     "aws": "aws.bedrock",
@@ -71,20 +71,15 @@ _PROVIDERS = {
 
 def told(name: str, attributes: Mapping[str, Any]) -> Told:
     """
-    Return what a span was about, as far as its attributes say by now.
+    Return what a span is about, as far as its attributes tell so far.
 
     Args:
         name: The span's name.
-        attributes: Its attributes, which stay as they are.
+        attributes: Its attributes, which are not changed.
     """
     left = dict(attributes)
     kind = _KINDS.get(str(left.pop(KIND, None)), "step")
-    context, result = _TELLERS.get(kind, _tell_others)(left)
-    if left:
-        context["attributes"] = without_media(left)
-    if kind in ("tool", "agent"):
-        name = context.pop(kind, name)
-    return Told(name, kind, context, result)
+    return told_by(_TELLERS.get(kind, _tell_others), name, kind, left)
 
 
 # -- one teller a kind -------------------------------------------------------------
@@ -145,12 +140,12 @@ def _tell_retrieval(left: Attributes) -> tuple[Facts, Any]:
 def _tell_others(left: Attributes) -> tuple[Facts, Any]:
     context = known(agent=left.pop("agent.name", None), input=_value(left, "input"))
     if "input" in context:
-        # Some tell the messages in it once more.
+        # Some instrumentations repeat its messages.
         _rows(left, "llm.input_messages.", "message.")
     return context, _value(left, "output")
 
 
-_TELLERS: dict[str, Callable[[Attributes], tuple[Facts, Any]]] = {
+_TELLERS: dict[str, Teller] = {
     "llm": _tell_llm,
     "embedding": _tell_embedding,
     "tool": _tell_tool,
@@ -162,13 +157,13 @@ _TELLERS: dict[str, Callable[[Attributes], tuple[Facts, Any]]] = {
 
 
 def _value(left: Attributes, which: str) -> Any:
-    """Take the ``input`` or the ``output`` of a span, without media."""
+    """Take out the ``input`` or the ``output`` of a span, without media."""
     left.pop(f"{which}.mime_type", None)
     return without_media(parsed(left.pop(f"{which}.value", None)))
 
 
 def _give(left: Attributes, into: Facts, which: str, *, is_told: bool) -> None:
-    """Take the ``input`` or ``output`` to its place, unless it is told otherwise."""
+    """Move the ``input`` or ``output`` to its place, unless it is already told."""
     value = _value(left, which)
     if value is not None and not is_told:
         into[which] = value
@@ -176,12 +171,12 @@ def _give(left: Attributes, into: Facts, which: str, *, is_told: bool) -> None:
 
 def _rows(left: Attributes, prefix: str, inner: str) -> list[Facts]:
     """
-    Take a list that was flattened, and return its rows in their order.
+    Take out a list that was flattened, and return its rows in order.
 
     Args:
-        left: What it is taken from.
-        prefix: How the names of all its fields begin, up to the number of the row.
-        inner: How they go on behind the number; left out of the names in a row.
+        left: The attributes.
+        prefix: The part of their names before the number of the row.
+        inner: The part after the number, which is removed from the names in a row.
     """
     found: dict[int, Facts] = {}
     for name in [name for name in left if name.startswith(prefix)]:
@@ -193,7 +188,7 @@ def _rows(left: Attributes, prefix: str, inner: str) -> list[Facts]:
 
 
 def _asked(left: Attributes, prefix: str, operation: str) -> Facts:
-    """Return who was asked, and how; ``prefix`` is that of the attributes."""
+    """Return who was asked, and how; attributes begin with ``prefix``."""
     system, provider = left.pop("llm.system", None), left.pop("llm.provider", None)
     provider = system if provider is None else provider
     context = {"operation": operation}
@@ -203,7 +198,7 @@ def _asked(left: Attributes, prefix: str, operation: str) -> Facts:
     given = parsed(left.pop(f"{prefix}.invocation_parameters", None))
     parameters = given if type(given) is dict else known(given=given)
     model = left.pop(f"{prefix}.request.model_name", parameters.get("model"))
-    # Where a single name is told, it may be that of the model which answered.
+    # If there is only one name, it may be that of the model that answered.
     rest = {key: parameters[key] for key in parameters if key not in _NO_PARAMETERS}
     return {
         **context,
@@ -231,10 +226,10 @@ def _answers(left: Attributes) -> list[Message]:
 
 
 def _counted(left: Attributes) -> Facts:
-    """Return the counts of tokens, and what they cost, if that is told."""
+    """Return the counts of tokens, and their cost if the span has it."""
     names = [name for name in left if name.startswith(_TOKENS)]
     raw = {name[len(_TOKENS) :]: left.pop(name) for name in names}
-    # No span says which server answered, so the cost is not ours to find out.
+    # Spans do not say which server answered, so we cannot know the cost ourselves.
     cost = {}
     if "llm.cost.total" in left:
         cost = known(**{ours: left.pop(name, None) for name, ours in _COSTS})
@@ -243,7 +238,7 @@ def _counted(left: Attributes) -> Facts:
 
 
 def _tools(left: Attributes) -> list[Any]:
-    """Return the definitions of tools, in whosever words they are told."""
+    """Return the definitions of tools, in OpenAI's or Anthropic's form."""
     rows = _rows(left, "llm.tools.", "tool.")
     offered = [parsed(one.pop("json_schema", one)) for one in rows]
     return [
@@ -265,7 +260,7 @@ def _message(given: Facts) -> Message:
     content = given.pop("content", None)
     if content and not parts:
         parts = [text(content)]
-    # Anthropic's calls are told among the contents as well.
+    # Calls of Anthropic's models are among the contents, too.
     parts += [call for call in calls if call not in parts]
     if "function_call_name" in given:
         arguments = given.pop("function_call_arguments_json", None)
@@ -275,7 +270,7 @@ def _message(given: Facts) -> Message:
         is_text = len(parts) == 1 and parts[0]["type"] == "text"
         parts = [tool_call_response(parts[0]["content"] if is_text else parts, call_id)]
     role, name = given.pop("role", None), given.pop("name", None)
-    # Tools and agents are named in their messages as a matter of course.
+    # The names of tools and agents are in all their messages, and say nothing new.
     made = message(role, parts, name=name if role == "user" else None)
     return {**made, **beside(given, frozenset())}
 
@@ -292,7 +287,7 @@ def _part(given: Facts) -> Part:
         part = from_url(str(kind), given.pop(f"{kind}.{kind}.url"))
     else:
         return as_it_is(known(type=kind, **given))
-    # A signature is of use to nobody but the provider.
+    # Signatures are useful only to the provider.
     return {**part, **beside(given, _SIGNATURE)}
 
 

@@ -1,8 +1,8 @@
 """
 What a call cost in US dollars, by the price table of the package ``genai-prices``.
 
-The table ships with that package, so nothing is fetched. The cost is given only where
-it is known: for a model that the table has, with counts of tokens that it prices.
+The table ships with that package, so nothing is fetched. A cost is given only if it is
+certain: for a model in the table, with counts of all tokens that have a price.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _prices: Any = None
 _snapshot: Callable[[], Any]
 _label = ""
 _NORMAL_TIERS = (None, "auto", "default", "standard")
-# What Anthropic multiplies its prices for.
+# For other speeds and places, Anthropic multiplies its prices.
 _NORMAL_SPEEDS = (None, "standard")
 _NORMAL_PLACES = (None, "", "global", "not_available")
 _DECIMALS = 12
@@ -31,20 +31,20 @@ _PRICED_APART = (
     # LangChain's name for the first.
     ("input_token_details", "ephemeral_1h_input_tokens"),
 )
-# Tools that the provider runs itself are paid for by the call, the session or the size,
-# at prices that hang on more than the answer tells. OpenAI names each "..._call", of
-# which these cost tokens alone.
+# Tools that the provider runs are charged by call, session or size, at prices that the
+# answer does not tell. OpenAI names all tools "..._call"; those in _BY_TOKENS cost only
+# tokens.
 _HOSTED = re.compile(r"server_tool_(use|call)|program|.+_call")
 _BY_TOKENS = frozenset(
     "apply_patch_call computer_call custom_tool_call function_call local_shell_call "
     "mcp_call tool_call tool_search_call".split()
 )
 _BY_TOKENS_ON_A_SERVER = ("tool_search", "web_fetch")
-# Models that search on their own and say nothing of it.
+# Models that search the web without saying so.
 _SEARCHES = re.compile(r"-search(-|$)")
-# Sorts of tokens with a price of their own, of which no usage tells how many there are.
+# Tokens that have a price of their own, but are not counted in any usage.
 _NOT_TOLD = ("_citation_", "_image_", "_reasoning_", "_video_")
-# What the table calls those whom the conventions call otherwise.
+# Providers that have other names in the table than in the conventions.
 _NAMES = {
     "azure.ai.openai": "azure",
     "azure.ai.inference": "azure",
@@ -57,8 +57,8 @@ def load() -> None:
     """
     Load the price table, if the extra ``prices`` is installed.
 
-    It takes half a second, which belongs to the start of a program and not into its
-    first call.
+    This takes half a second, so it is done when the program starts, not in its first
+    call.
     """
     global _prices, _snapshot, _label
     if _prices is not None:
@@ -90,13 +90,13 @@ def cost(
         provider: Such as ``openai``, as in ``gen_ai.provider.name``.
         model: The model that answered.
         usage: The counts of tokens.
-        raw_usage: The provider's own usage, which may say that other prices hold.
+        raw_usage: The provider's own usage, which may say that other prices apply.
         service_tier: The tier that served the call, which may have prices of its own.
-        messages: What was answered, which may tell of tools that have them.
+        messages: The answer, which may show tools that have prices of their own.
 
     Returns:
-        ``usd``, ``input_usd`` and ``output_usd``, and in ``prices`` the version of the
-        table; ``None`` where the price is not known.
+        ``usd``, ``input_usd`` and ``output_usd``, and the version of the table as
+        ``prices``; ``None`` if the cost is not known.
     """
     if _prices is None:
         load()
@@ -105,14 +105,14 @@ def cost(
     if service_tier not in _NORMAL_TIERS or _is_priced_apart(raw_usage):
         return None
     for one in messages if type(messages) is list else ():
-        # Those that other instrumentations hand on may have any shape.
+        # Messages from other instrumentations may have any shape.
         parts = one.get("parts") if type(one) is dict else None
         for part in parts if type(parts) is list else ():
             kind = part.get("type") if type(part) is dict else None
             if kind not in _PLAIN and _runs_a_tool(kind, part):
                 return None
     table, how = _learnt.get((provider, model), _NOT_LEARNT)
-    # The program may have put another table in the place of the one that ships.
+    # The program may have replaced the table.
     if table is not _snapshot():
         how = _learn(provider, model)
     paid = how(
@@ -136,7 +136,7 @@ _PLAIN = ("text", "reasoning", "tool_call", "refusal")
 
 
 def _runs_a_tool(kind: Any, part: dict[str, Any]) -> bool:
-    """Tell whether a part of an answer is the work of a tool that has to be paid."""
+    """Tell whether a part of an answer is a tool that is charged separately."""
     if type(kind) is not str or kind in _BY_TOKENS or not _HOSTED.fullmatch(kind):
         return False
     if kind == "shell_call":
@@ -145,10 +145,10 @@ def _runs_a_tool(kind: Any, part: dict[str, Any]) -> bool:
 
 
 _Paid = tuple[float, float, float]
-"""What a call cost in dollars: all of it, the input, the output."""
+"""What a call cost in dollars: in all, for the input, for the output."""
 
 _How = Callable[[int, int, int, int], Union[_Paid, None]]
-"""Takes counts of tokens: input with both of the cache, output, read, written."""
+"""Takes counts of tokens: all input, output, read from and written to a cache."""
 
 
 def _look_up(
@@ -158,7 +158,7 @@ def _look_up(
     try:
         price = _calculated(provider, model, went_in, came_out, read, written)
     except ValueError:
-        # Counts that contradict one another, such as more cached than all.
+        # The counts contradict each other, such as more cached than there are.
         return None
     amounts = (price.total_price, price.input_price, price.output_price)
     total, first, second = (round(float(amount), _DECIMALS) for amount in amounts)
@@ -179,14 +179,14 @@ def _calculated(
 
 # -- what a token costs ----------------------------------------------------------
 #
-# To ask the table takes 300 µs, more than all the rest of recording a call. Most models
-# have one price for each sort of token, whatever the count and the time: that is found
-# out once for each, by asking the table for a few counts.
+# Asking the table takes 300 µs, more than all the rest of recording a call. Most models
+# have one price for each kind of token, whatever the count and the time. This is found
+# out once for each model, by asking the table for a few counts.
 
 _MILLION = 1_000_000
 _TRILLION = 10**_DECIMALS
 _MAX_LEARNT = 1000
-# Small ones, and one beyond any threshold from which on other prices hold.
+# Small counts, and one beyond any threshold above which other prices apply.
 _PROBES = (
     (9, 5, 0, 0),
     (9, 5, 3, 2),
@@ -204,9 +204,9 @@ _NOT_LEARNT: tuple[Any, _How] = (None, _unknown)
 
 class _Rates(NamedTuple):
     """
-    What one token of each sort costs, in millionths of millionths of a dollar.
+    What one token of each kind costs, in trillionths of a dollar.
 
-    In whole numbers, which are exact and take a fifth of the time of decimals.
+    Whole numbers are exact, and take a fifth of the time of decimals.
     """
 
     input: int
@@ -228,7 +228,7 @@ class _Rates(NamedTuple):
 
 
 def _learn(provider: str, model: str) -> _How:
-    """Find out, and keep, how the cost of a call of this model is found."""
+    """Find out and remember how to tell the cost of a call of this model."""
     table = _snapshot()
     how = _how(_NAMES.get(provider, provider), model)
     if len(_learnt) >= _MAX_LEARNT:
@@ -248,7 +248,7 @@ def _how(provider: str, model: str) -> _How:
         map(_is_told, prices if varies else [prices])
     ):
         return _unknown
-    # A model of several prices, each for its time, has to be looked up each time.
+    # A model whose prices depend on the time has to be looked up for each call.
     rates = None if varies else _rates(provider, model)
     if rates is None or any(ask(*one) != rates.paid(*one) for one in _PROBES):
         return ask
@@ -256,7 +256,7 @@ def _how(provider: str, model: str) -> _How:
 
 
 def _is_told(prices: Any) -> bool:
-    """Tell whether counts of tokens are all that prices ask for."""
+    """Tell whether counts of tokens are enough to know the cost."""
     names = [
         name
         for name, price in vars(getattr(prices, "prices", prices)).items()
@@ -266,7 +266,7 @@ def _is_told(prices: Any) -> bool:
 
 
 def _rates(provider: str, model: str) -> _Rates | None:
-    """Return what a token costs by the cost of a million; ``None`` if not exact."""
+    """Return what a token costs, from the cost of a million; ``None`` if not exact."""
     ask = partial(_calculated, provider, model)
     try:
         fresh = ask(_MILLION, _MILLION, 0, 0)
@@ -286,7 +286,7 @@ def _rates(provider: str, model: str) -> _Rates | None:
 
 
 def _is_priced_apart(raw: Any) -> bool:
-    """Tell whether tokens were counted that have prices of their own."""
+    """Tell whether there are tokens that have prices of their own."""
     given = raw if type(raw) is dict else fields(raw)
     if given.get("service_tier") not in _NORMAL_TIERS:
         return True

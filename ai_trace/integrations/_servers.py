@@ -1,5 +1,5 @@
 """
-Who answers a client: known by the server that it asks.
+Which provider answers a client, by the server that it calls.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _PROVIDERS = {
     "openai.azure.com": "azure.ai.openai",
 }
 
-# Whatever runs in Amazon's cloud may have a name that ends like this.
+# Not by the end of the name alone: everything in Amazon's cloud may have that.
 _BEDROCK = re.compile(
     r"(.*\.)?bedrock[a-z-]*(\.[a-z0-9-]+)*\.(amazonaws\.com|api\.aws)"
 )
@@ -37,11 +37,11 @@ _STORED = "_base_url"
 
 class Server:
     """
-    Who answers one client; found out anew only when its address is another one.
+    Which provider answers a client; found out again only if its address changes.
 
     Args:
         client: The client, with a ``base_url``.
-        library: The name of its library, whose wire the server speaks in any case.
+        library: The name of its library, whose protocol the server speaks.
     """
 
     __slots__ = ("_client", "_found", "_library", "_own", "_url")
@@ -49,8 +49,8 @@ class Server:
     def __init__(self, client: Any, library: str) -> None:
         self._client = client
         self._library = library
-        # The library's property takes 3 µs to return what stands here. That of a class
-        # made from the library's may return anything.
+        # The library's own property takes 3 µs to return an attribute, which is read
+        # directly instead. A subclass may have a property that returns anything.
         prop = getattr(getattr(type(client), "base_url", None), "fget", None)
         is_librarys = getattr(prop, "__module__", "").partition(".")[0] == library
         self._own: dict[str, Any] = vars(client) if is_librarys else {}
@@ -59,10 +59,10 @@ class Server:
 
     def now(self) -> tuple[str, str | None]:
         """
-        Return who answers.
+        Return which provider answers.
 
         Returns:
-            The provider; and the server's address if it is none of a known provider.
+            The provider; and the server's address unless it is a known provider's.
         """
         url = self._own.get(_STORED)
         if url is None:
@@ -76,16 +76,16 @@ class Server:
 
 def provider_at(host: Any, port: Any, library: str) -> tuple[str, str | None]:
     """
-    Return who answers at an address.
+    Return which provider answers at an address.
 
     Args:
-        host: The server's name; whatever is no text is taken for the provider's own.
+        host: The server's name; anything but text means the provider's own server.
         port: The port, if one is given.
-        library: Whose wire the server speaks in any case.
+        library: The library whose protocol the server speaks.
 
     Returns:
-        The provider; and the server's address if it is none of a known provider, or
-        one whose prices are not known.
+        The provider; and the server's address unless it is a known provider's whose
+        prices are known.
     """
     if type(host) is not str:
         return library, None
@@ -97,6 +97,6 @@ def provider_at(host: Any, port: Any, library: str) -> tuple[str, str | None]:
     if _BEDROCK.fullmatch(host):
         return "aws.bedrock", None
     if host.endswith(_VERTEX_IN_A_REGION):
-        # Regions have prices of their own, which the table does not know.
+        # Regions have prices of their own, which the price table does not have.
         return "gcp.vertex_ai", host
     return library, host if port is None else f"{host}:{port}"

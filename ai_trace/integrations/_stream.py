@@ -1,9 +1,9 @@
 """
-Streams that are recorded as they pass.
+Streams that are recorded while the program reads them.
 
-The object that the program gets is the library's own. Only what it reads from is
-replaced, by an iterator that looks at each chunk as it hands it on, and keeps no
-chunk. Nothing here refers to the stream: it is freed when it would have been.
+The program gets the library's own object. Only the iterator that this reads from is
+replaced, by one that looks at each chunk as it hands it on, and keeps none. Nothing
+here refers to the stream, so that it is freed when it would have been.
 """
 
 from __future__ import annotations
@@ -21,12 +21,16 @@ from ai_trace.typing import Outcome
 
 class Passing:
     """
-    What passes by of one stream, and how its step ends.
+    Records one stream, and ends its step.
 
     Args:
-        call: The call that it answers.
-        fold: What its chunks are gathered in.
-        response: The HTTP response that it reads, whose end is seen there.
+        call: The call that the stream answers.
+        fold: Gathers its chunks.
+        response: The HTTP response that it reads from; closing it ends the stream.
+
+    Attributes:
+        is_reading: Whether an iterator is waiting for the next chunk.
+        is_left: Whether a loop over the stream was left before its end.
     """
 
     def __init__(self, call: Call, fold: Fold, response: Any) -> None:
@@ -47,10 +51,10 @@ class Passing:
     # -- chunks --------------------------------------------------------------
 
     def take(self, chunk: Any) -> None:
-        """Look at a chunk: what it says is kept, and not the chunk."""
+        """Take what a chunk says, without keeping the chunk."""
         self.is_reading = False
-        # A fence of its own, for there is no cheaper one: it costs nothing until
-        # something fails.
+        # The cheapest fence for something done for each chunk: until something fails,
+        # it costs nothing.
         try:
             self._chunks += 1
             if self._chunks == 1:
@@ -64,15 +68,15 @@ class Passing:
     # -- ends ----------------------------------------------------------------
 
     def exhausted(self) -> None:
-        """End the step: all has come."""
+        """End the step: the stream is complete."""
         self._end("ok")
 
     def closed(self) -> None:
-        """End the step: nobody wants more of it."""
+        """End the step: nobody wants the rest."""
         self._end("closed")
 
     def dropped(self) -> None:
-        """End the step: what read it is gone, and with it the stream."""
+        """End the step: the stream was dropped."""
         self.closed()
 
     def failed(self, exc: BaseException) -> None:
@@ -81,7 +85,7 @@ class Passing:
             self._call._end_by(exc)
 
     def _stop(self) -> None:
-        """Record what has come, because the tracer ends."""
+        """Record what has come so far, because the tracer ends."""
         if self.is_left:
             self.closed()
         else:
@@ -92,7 +96,7 @@ class Passing:
             self._call.finish(outcome)
 
     def _gave(self) -> bool:
-        """Record what has come, once; tell whether this was the time."""
+        """Record what has come; tell whether this was the first time."""
         if self._is_over or self._call.outcome is not None:
             return False
         self._is_over = True
@@ -116,13 +120,13 @@ _REPLACED = ("close", "aclose", "iter_bytes", "aiter_bytes")
 
 class _Closing:
     """
-    Closes a response, and tells that it is closed.
+    Closes a response, and ends the step.
 
-    Whichever object the program closes, the stream, its manager or the response, in
-    the end it is the response. Reading to the end closes it too: that is told by the
-    iterator, which is reading then. The reference to the response is a strong one: a
-    weak one is dead when the garbage collector closes a stream, which then has to
-    close its response. It goes when the step ends.
+    Whatever object the program closes (the stream, its manager or the response), the
+    response is closed in the end. Reading to the end closes it, too: then the iterator
+    is reading, and it ends the step. The reference to the response has to be strong: a
+    weak one is dead when the garbage collector closes a stream, which must still close
+    its response. It is dropped when the step ends.
     """
 
     name = "close"
@@ -164,7 +168,7 @@ class _AsyncClosing(_Closing):
 
 class _Reader:
     """
-    Reads a stream, and has each chunk looked at.
+    Reads a stream, and records each chunk.
     """
 
     def __init__(self, inner: Any, passing: Passing) -> None:
@@ -182,7 +186,8 @@ class _Reader:
             passing.exhausted()
             raise
         except BaseException as exc:
-            # Another thread is reading: this one was refused, the stream goes on.
+            # If another thread is reading, only this attempt failed: the stream goes
+            # on.
             if not getattr(self._inner, "gi_running", False):
                 passing.failed(exc)
             raise
@@ -197,11 +202,11 @@ class _Reader:
 
 class Followed(_Reader):
     """
-    Stands in for the iterator that a stream reads from.
+    Takes the place of the iterator that a stream reads from.
     """
 
     def __iter__(self) -> _Loop:
-        """Return an iterator for one loop, which tells when the loop is left."""
+        """Return an iterator for one loop, which notices when the loop is left."""
         return _Loop(self, self._inner, self._passing)
 
     def __del__(self) -> None:
@@ -211,7 +216,7 @@ class Followed(_Reader):
 
 class _Loop(_Reader):
     """
-    One loop over a stream, which is not dropped while the loop goes on.
+    One loop over a stream; it keeps the stream from being dropped.
     """
 
     def __init__(self, owner: Followed, inner: Any, passing: Passing) -> None:
@@ -229,7 +234,7 @@ class _Loop(_Reader):
 
 class _AsyncReader:
     """
-    Reads an async stream, and has each chunk looked at.
+    Reads an async stream, and records each chunk.
     """
 
     def __init__(self, inner: Any, passing: Passing) -> None:
@@ -247,7 +252,7 @@ class _AsyncReader:
             passing.exhausted()
             raise
         except BaseException as exc:
-            # Another task is reading: this one was refused, the stream goes on.
+            # If another task is reading, only this attempt failed: the stream goes on.
             if not getattr(self._inner, "ag_running", False):
                 passing.failed(exc)
             raise
@@ -262,11 +267,11 @@ class _AsyncReader:
 
 class AsyncFollowed(_AsyncReader):
     """
-    Stands in for the async iterator that a stream reads from.
+    Takes the place of the async iterator that a stream reads from.
     """
 
     def __aiter__(self) -> _AsyncLoop:
-        """Return an iterator for one loop, which tells when the loop is left."""
+        """Return an iterator for one loop, which notices when the loop is left."""
         return _AsyncLoop(self, self._inner, self._passing)
 
     def __del__(self) -> None:
@@ -276,7 +281,7 @@ class AsyncFollowed(_AsyncReader):
 
 class _AsyncLoop(_AsyncReader):
     """
-    One loop over an async stream, which is not dropped while the loop goes on.
+    One loop over an async stream; it keeps the stream from being dropped.
     """
 
     def __init__(self, owner: AsyncFollowed, inner: Any, passing: Passing) -> None:

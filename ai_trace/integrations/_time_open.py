@@ -1,5 +1,5 @@
 """
-How long a step has been open, for what is measured from its start.
+How long a step has been open, for times measured from its start.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ def seconds_open(step: LiveStep) -> float | None:
     Return how long ago a step started, to the microsecond.
 
     Returns:
-        Seconds; ``None`` where a clock of the program's own tells no time.
+        Seconds; ``None`` if a clock of the program's own fails.
     """
     try:
         return round(step.recorder.monotonic() - step._origin, 6)

@@ -1,9 +1,9 @@
 """
-Tokens counted one way, whoever counted them.
+Counts of tokens, with the same meaning whoever counted them.
 
 ``input_tokens`` includes what was read from and written to a cache, ``output_tokens``
-includes reasoning, as OpenTelemetry's GenAI conventions ask. A count that the provider
-did not give is left out: absent means unknown.
+includes reasoning, as OpenTelemetry's GenAI conventions require. Counts that the
+provider did not give are left out: absent means unknown.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def usage(
     reasoning: Any = None,
 ) -> Usage:
     """
-    Return counts of tokens, without those that are no counts.
+    Return counts of tokens; values that are not counts are left out.
 
     Args:
         input_tokens: All tokens that went in, cached ones included.
@@ -48,7 +48,7 @@ def usage(
 
 
 def openai_usage(raw: Any) -> Usage:
-    """Return the counts of OpenAI's usage: of chat, responses or embeddings."""
+    """Return the counts in OpenAI's usage of chat, responses or embeddings."""
     given = raw if type(raw) is dict else fields(raw)
     went_in = given.get("prompt_tokens")
     if went_in is not None:
@@ -70,7 +70,7 @@ def openai_usage(raw: Any) -> Usage:
 
 
 def anthropic_usage(raw: Any) -> Usage:
-    """Return the counts of Anthropic's usage, which counts cached tokens apart."""
+    """Return the counts in Anthropic's usage, which counts cached tokens separately."""
     given = fields(raw)
     went_in = given.get("input_tokens")
     read = given.get("cache_read_input_tokens")

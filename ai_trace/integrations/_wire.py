@@ -1,5 +1,5 @@
 """
-What an integration knows of one endpoint: how to read what is asked and answered.
+What an integration knows of an endpoint: how to read its requests and answers.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ _NO_MEDIA = (int, bool, float, type(None))
 
 class Fold(Protocol):
     """
-    Gathers a stream, chunk by chunk, into what it came to so far.
+    Gathers the chunks of a stream into one result.
     """
 
     def add(self, chunk: Any, /) -> bool:
-        """Take a chunk; return whether the model says something in it."""
+        """Take a chunk; return whether it holds content of the model."""
         ...
 
     def result(self) -> Facts:
-        """Return what has come so far."""
+        """Return the result so far."""
         ...
 
 
@@ -39,8 +39,9 @@ class Wire(NamedTuple):
         operation: Its name in the GenAI conventions, such as ``chat``.
         kind: The kind of its steps.
         asked: Makes the context of a step from the body of a request.
-        answered: Makes its result from a response; ``None`` if it has another shape.
-        fold: Makes the fold of its streams; ``None`` if it has none.
+        answered: Makes its result from a response, or ``None`` if that has an unknown
+            shape.
+        fold: Makes the fold of a stream; ``None`` if there are no streams.
     """
 
     operation: str
@@ -51,12 +52,12 @@ class Wire(NamedTuple):
 
 
 def told(**facts: Any) -> Facts:
-    """Return facts without those that are not known."""
+    """Return the facts that are not ``None``."""
     return {key: value for key, value in facts.items() if value is not None}
 
 
 def parameters(body: Facts, *taken: str) -> Facts | None:
-    """Return what else was asked, apart from what stands elsewhere in the context."""
+    """Return what else was asked, except for what is elsewhere in the context."""
     rest: Facts = {}
     for key, value in body.items():
         if key not in taken:
@@ -75,12 +76,12 @@ def answer(
     Return the result of a step.
 
     Args:
-        response: The provider's answer, of which the model and the id are read.
-        messages: What the model said, one message a choice.
+        response: The provider's answer, with the model and the id.
+        messages: What the model said, one message for each choice.
         usage: The counts of tokens.
         raw_usage: The provider's own usage, as plain JSON.
-        known: What of the answer stands here under other names; whatever else it holds
-            is kept. By default nothing is.
+        known: Which fields of the answer are recorded under other names; the other
+            fields are kept. By default, none are.
     """
     given = response if type(response) is dict else fields(response)
     found: Facts = {}
@@ -90,7 +91,7 @@ def answer(
     if answer_id is not None:
         found["id"] = answer_id
     found["messages"] = messages
-    # As ``finish_reasons`` has it: its call would be one more for each of a client's.
+    # Written out instead of calling ``finish_reasons``: this is done for every call.
     reasons = [one["finish_reason"] for one in messages if "finish_reason" in one]
     if reasons:
         found["finish_reasons"] = reasons
@@ -100,7 +101,7 @@ def answer(
         found["raw_usage"] = raw_usage
     if given.get("service_tier") is not None:
         found["service_tier"] = given["service_tier"]
-    # Asked in C, for most answers hold no more than that.
+    # A quick test in C, since most answers hold nothing else.
     if known is not None and any(map(given.get, given.keys() - known)):
         found.update(beside(given, known))
     return found

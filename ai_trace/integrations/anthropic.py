@@ -44,7 +44,7 @@ def _load() -> Any:
     return anthropic
 
 
-# Those for other clouds are made from Anthropic itself.
+# The clients for further clouds are subclasses of Anthropic.
 _CLIENTS = (
     "Anthropic",
     "AnthropicBedrock",
@@ -66,11 +66,11 @@ def wrap_anthropic(client: Client) -> Client:
     Record each call of a client as a step of the current tracer.
 
     ``messages.create`` and ``messages.stream`` are recorded as steps of kind ``llm``,
-    ``messages.count_tokens`` as a plain step; those of ``beta.messages`` likewise, and
-    all of them by way of ``with_raw_response`` and ``with_streaming_response`` too.
-    Batches are left alone. The client itself is changed and returned, so it stays what
-    it is; clients made from it by ``with_options`` or ``copy`` are recorded too. No
-    other client is touched. Wrapping twice is the same as once.
+    ``messages.count_tokens`` as a plain step; the same is true of ``beta.messages``,
+    and of calls through ``with_raw_response`` and ``with_streaming_response``. Batches
+    are not recorded. The client is changed in place and returned. Clients made from it
+    by ``with_options`` or ``copy`` are recorded, too; no other client is touched.
+    Wrapping twice is the same as wrapping once.
 
     Args:
         client: An ``Anthropic`` or ``AsyncAnthropic``, or one of those for Bedrock,
@@ -88,7 +88,7 @@ def wrap_anthropic(client: Client) -> Client:
 
 def unwrap(client: Client) -> Client:
     """
-    Undo ``wrap_anthropic``; calls on their way are still recorded to their end.
+    Undo ``wrap_anthropic``; calls that have begun are still recorded to their end.
 
     Args:
         client: The client, wrapped or not.

@@ -1,5 +1,5 @@
 """
-Makes steps of the runs of LangChain and LangGraph.
+Makes steps from the runs of LangChain and LangGraph.
 
 Needs the extra ``langchain``: ``pip install 'ai-decision-tracer[langchain]'``.
 """
@@ -37,13 +37,13 @@ class LangChainSteps(BaseCallbackHandler):
     Records runs as steps of the tracer that is current where they start.
 
     Calls of models are ``llm`` steps, tools ``tool`` steps, retrievers ``retrieval``
-    steps. Of the chains the outermost is a step, an ``agent`` if it is a graph of
-    LangGraph's, and so is each node of a graph. All other chains, of which LangChain
-    makes several for each call, are folded away: what runs in them stands below the
-    next step further up. Steps made in a tool or a node stand below it.
+    steps. The outermost chain is a step, an ``agent`` if it is a graph of LangGraph,
+    and so is each node of a graph. All other chains, of which LangChain makes several
+    for each call, are folded away: what runs in them goes below the next step above.
+    Steps made in a tool or a node go below it.
 
-    Hand it over in ``config={"callbacks": [LangChainSteps()]}``. One will do for the
-    whole program.
+    Pass it in ``config={"callbacks": [LangChainSteps()]}``. One is enough for the whole
+    program.
 
     Example:
         >>> from langchain_core.runnables import RunnableLambda
@@ -56,7 +56,7 @@ class LangChainSteps(BaseCallbackHandler):
         ['shout']
     """
 
-    # In the task of the run itself: no thread is made for us.
+    # LangChain then calls us in the task of the run, not in a thread of its own.
     run_inline = True
 
     def __init__(self) -> None:

@@ -1,5 +1,5 @@
 """
-Makes steps of the calls that go through LiteLLM.
+Makes steps from the calls that go through LiteLLM.
 
 Needs the extra ``litellm``: ``pip install 'ai-decision-tracer[litellm]'``.
 """
@@ -44,12 +44,12 @@ _INPUT = {"embedding": "input", "responses": "input", "text_completion": "prompt
 _MAX_OPEN = 1000
 
 _Key = tuple[str, Any]
-"""A call's id, which a program may give to several at a time, and when it was made."""
+"""The id of a call, which several may share, and the time when it was made."""
 
-# Held by their tracers alone: what has ended is gone from here.
+# Only the tracers hold the steps: those that have ended are gone from here.
 _open: WeakValueDictionary[_Key, ForeignStep] = WeakValueDictionary()
-# LiteLLM may tell of one end several times: where it is awaited, by its plain and by
-# its async callbacks.
+# LiteLLM may report the end of a call several times: if the call is awaited, through
+# its plain and its async callbacks.
 _ended: deque[_Key] = deque(maxlen=_MAX_OPEN)
 _awaited: WeakKeyDictionary[asyncio.Task[Any], WeakSet[ForeignStep]] = (
     WeakKeyDictionary()
@@ -60,12 +60,11 @@ class LiteLLMSteps(CustomLogger):  # pyright: ignore[reportUntypedBaseClass]
     """
     Records each call as a step of the tracer that is current where it is made.
 
-    Completions are ``llm`` steps, embeddings ``embedding`` steps, whatever else
-    LiteLLM calls is a plain step. The step begins in the thread or task of the call.
-    A call that is awaited ends there too. Of the end of others, and of streams,
-    LiteLLM tells a little later and in a thread of its own, so a tracer that is closed
-    right after such a call may be faster: the call is then recorded as ``unfinished``.
-    The time of the end is LiteLLM's.
+    Completions are ``llm`` steps, embeddings ``embedding`` steps, all other calls plain
+    steps. A step begins in the thread or task of the call. If the call is awaited, the
+    step ends there, too. The end of other calls, and of streams, is reported by LiteLLM
+    a little later in a thread of its own. If the tracer is closed before that, the call
+    is recorded as ``unfinished``. The time of the end is that of LiteLLM.
 
     Add it to ``litellm.callbacks``.
 
@@ -85,7 +84,7 @@ class LiteLLMSteps(CustomLogger):  # pyright: ignore[reportUntypedBaseClass]
         key = _key(kwargs)
         if key is not None and key not in _open:
             if key in _ended:
-                # What is asked instead of a model that failed is the same call.
+                # A call to a fallback for a model that failed has the same key.
                 _ended.remove(key)
             step = _begin(key, kwargs, kwargs.get("input") or messages, model=model)
             if step is not None and _is_awaited(kwargs):
@@ -120,8 +119,8 @@ class LiteLLMSteps(CustomLogger):  # pyright: ignore[reportUntypedBaseClass]
         """
         Finish the step of a call that is awaited; called by LiteLLM before it returns.
 
-        The callbacks below come later, and not before the next time that a program
-        runs an event loop if this one ends with the call.
+        The callbacks below come later; if the event loop ends with the call, only when
+        the program runs one again.
         """
         self._was_answered(request_data, response)
 
@@ -132,7 +131,7 @@ class LiteLLMSteps(CustomLogger):  # pyright: ignore[reportUntypedBaseClass]
         if call is None or key is None:
             return
         step = _open.get(key)
-        # One that was never begun came from a cache: that is told of later.
+        # A call that was never begun was answered from a cache: that is reported later.
         if step is None or not step.is_open():
             return
         step.facts["is_answered"] = True
@@ -142,7 +141,7 @@ class LiteLLMSteps(CustomLogger):  # pyright: ignore[reportUntypedBaseClass]
             _succeeded(step, call, response, None)
 
     def _may_see(self, call: Facts) -> bool:
-        """Tell whether LiteLLM would hand a response to its callbacks as it is."""
+        """Tell whether LiteLLM would give its callbacks the response unchanged."""
         is_told = self.message_logging is True and not self.turn_off_message_logging
         return is_told and not should_redact_message_logging(call)
 
@@ -165,13 +164,13 @@ def _key(call: Facts) -> _Key | None:
 
 
 def _is_awaited(call: Facts) -> bool:
-    """Tell whether a call ends before the task goes on that makes it."""
+    """Tell whether the task that makes a call waits for its end."""
     kind = str(call.get("call_type"))
     return kind[:1] == "a" and kind[1:] in _WIRES and not call.get("stream")
 
 
 def _watch(key: _Key, step: ForeignStep) -> None:
-    """Have a step end with the task that awaits its call, if nothing else ends it."""
+    """End a step with the task that awaits its call, if nothing else ends it."""
     step.facts["key"] = key
     try:
         task = asyncio.current_task()
@@ -181,7 +180,7 @@ def _watch(key: _Key, step: ForeignStep) -> None:
         return
     steps = _awaited.get(task)
     if steps is None:
-        # One for all calls of the task, which may go on as long as the program.
+        # One callback for all calls of a task, which may run as long as the program.
         steps = _awaited[task] = WeakSet()
         task.add_done_callback(_leave)
     steps.add(step)
@@ -189,7 +188,7 @@ def _watch(key: _Key, step: ForeignStep) -> None:
 
 @hook
 def _leave(task: asyncio.Task[Any]) -> None:
-    """End the calls that a task no longer awaits; LiteLLM tells nothing of them."""
+    """End the calls that a task no longer awaits; LiteLLM does not report them."""
     for step in list(_awaited.pop(task, ())):
         if step.is_open() and not step.facts.get("is_answered"):
             _ended.append(step.facts["key"])
@@ -222,13 +221,13 @@ def _give_up_on_the_oldest() -> None:
     """
     End what was begun long ago: streams that nobody read to their end.
 
-    LiteLLM tells nothing of them, and a service must not grow by them.
+    LiteLLM does not report them, and they must not make a service grow.
     """
     while len(_open) >= _MAX_OPEN:
-        for key in list(_open)[:1]:
-            step = _open.pop(key, None)
-            if step is not None:
-                step.end("closed")
+        oldest = next(iter(_open.keys()), None)
+        step = None if oldest is None else _open.pop(oldest, None)
+        if step is not None:
+            step.end("closed")
 
 
 def _kind_of_call(call: Facts) -> str:
@@ -254,14 +253,14 @@ def _asked(
 
 
 def _taken(call: Facts, start_time: Any) -> ForeignStep | None:
-    """Return the step of a call that ends, once; of one never begun, a new one."""
+    """Return the step of a call that ends, only once; begin it if need be."""
     key = _key(call)
     if key is None or key in _ended:
         return None
     _ended.append(key)
     step = _open.pop(key, None)
     if step is None:
-        # Answered from a cache, or refused before anything was asked.
+        # Answered from a cache, or refused before it was sent.
         messages = call.get("messages") or call.get("input")
         return _begin(key, call, messages, at=_epoch(start_time))
     return step if step.is_open() else None

@@ -40,12 +40,12 @@ def wrap_openai(client: Client) -> Client:
 
     Chat, responses, embeddings and legacy completions are recorded, however they are
     called: ``create``, ``parse``, ``stream``, streams, ``with_raw_response`` and
-    ``with_streaming_response``. The client itself is changed and returned, so it stays
-    what it is; clients made from it by ``with_options`` or ``copy`` are recorded too.
-    No other client is touched. Wrapping twice is the same as once.
+    ``with_streaming_response``. The client is changed in place and returned. Clients
+    made from it by ``with_options`` or ``copy`` are recorded, too; no other client is
+    touched. Wrapping twice is the same as wrapping once.
 
     Args:
-        client: An ``OpenAI`` or ``AsyncOpenAI``, or of a class made from them such as
+        client: An ``OpenAI`` or ``AsyncOpenAI``, or an object of a subclass such as
             ``AzureOpenAI``.
 
     Returns:
@@ -60,7 +60,7 @@ def wrap_openai(client: Client) -> Client:
 
 def unwrap(client: Client) -> Client:
     """
-    Undo ``wrap_openai``; calls on their way are still recorded to their end.
+    Undo ``wrap_openai``; calls that have begun are still recorded to their end.
 
     Args:
         client: The client, wrapped or not.

@@ -1,5 +1,5 @@
 """
-Makes steps of the runs of the OpenAI Agents SDK.
+Makes steps from the runs of the OpenAI Agents SDK.
 
 Needs the extra ``openai-agents``: ``pip install 'ai-decision-tracer[openai-agents]'``.
 """
@@ -32,7 +32,7 @@ except ImportError as exc:
 
 _TRACE_ID = re.compile(r"trace_([0-9a-f]{32})")
 
-# Held by their tracers alone: what has ended is gone from here.
+# Only the tracers hold the steps: those that have ended are gone from here.
 _open: WeakValueDictionary[str, ForeignStep] = WeakValueDictionary()
 
 
@@ -40,13 +40,14 @@ class OpenAIAgentsSteps(TracingProcessor):
     """
     Records traces and spans of the SDK as steps of the tracer that is current.
 
-    A trace is a step; below it stand agents, calls of models (``llm``), functions
+    A trace is a step; below it are agents, calls of models (``llm``), functions
     (``tool``), guardrails and handoffs. The SDK's spans for each run and each turn are
-    folded away: what they hold stands below the agent. Steps made in a tool stand
-    below that tool.
+    folded away: their contents go below the agent. Steps made in a tool go below that
+    tool.
 
-    Hand it to ``agents.add_trace_processor``, or to ``agents.set_trace_processors``
-    in a list, which also switches off that the SDK sends its traces to OpenAI.
+    Pass it to ``agents.add_trace_processor``; or in a list to
+    ``agents.set_trace_processors``, which also stops the SDK from sending its traces to
+    OpenAI.
 
     Example:
         >>> from agents import set_trace_processors, trace

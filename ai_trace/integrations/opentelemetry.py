@@ -1,5 +1,5 @@
 """
-Makes steps of the spans of any library that is instrumented with OpenTelemetry.
+Makes steps from the spans of any library instrumented with OpenTelemetry.
 
 Needs the extra ``otel``: ``pip install 'ai-decision-tracer[otel]'``.
 """
@@ -14,7 +14,7 @@ from weakref import WeakValueDictionary
 from ai_trace._outcome import outcome_of
 from ai_trace.integrations import _genai, _openinference, _prices
 from ai_trace.integrations._foreign_step import ForeignStep, begin, hook, look_for
-from ai_trace.integrations._genai import Told
+from ai_trace.integrations._hooked_calls import Told
 from ai_trace.integrations._installed import check_version, missing
 
 
@@ -28,7 +28,7 @@ except ImportError as exc:
 
 _NANO = 1e9
 
-# Held by their tracers alone: what has ended is gone from here.
+# Only the tracers hold the steps: those that have ended are gone from here.
 _open: WeakValueDictionary[int, ForeignStep] = WeakValueDictionary()
 
 
@@ -38,12 +38,12 @@ class OpenTelemetrySteps(SpanProcessor):
 
     Register it with the tracer provider of your program. A span with GenAI attributes
     becomes an ``llm``, ``embedding``, ``tool``, ``agent`` or ``retrieval`` step, any
-    other a plain one. Steps inside spans and spans inside steps keep their parents. A
-    span's id becomes the step's id, and the trace id of a span without a parent that
-    of the steps below it.
+    other span a plain step. Steps inside spans and spans inside steps keep their
+    parents. A span's id becomes the step's id; the trace id of a span without a parent
+    becomes that of the step and of all steps below it.
 
-    Nothing is kept of a span once it has ended, nothing is sent anywhere, and where no
-    tracer is current nothing is recorded.
+    Nothing is kept of a span that has ended, nothing is sent anywhere, and nothing is
+    recorded if no tracer is current.
 
     Example:
         >>> from opentelemetry.sdk.trace import TracerProvider
@@ -118,7 +118,7 @@ def _current() -> ForeignStep | None:
 
 
 def _told_by(span: ReadableSpan) -> Told:
-    """Return what a span says, in whichever convention it says it."""
+    """Return the content of a span, in whichever convention it is written."""
     attributes = span.attributes or {}
     is_genai = attributes.get(_genai.OPERATION) in _genai.KINDS
     if _openinference.KIND in attributes and not is_genai:
@@ -127,7 +127,7 @@ def _told_by(span: ReadableSpan) -> Told:
 
 
 def _origin(span: ReadableSpan) -> dict[str, Any]:
-    """Say what there is to know of a span beside its attributes."""
+    """Return what a span says besides its attributes."""
     said: dict[str, Any] = {}
     scope = span.instrumentation_scope
     if scope is not None:
@@ -163,7 +163,7 @@ def _seconds(span: ReadableSpan) -> float | None:
 
 
 def _note_losses(step: ForeignStep, span: ReadableSpan) -> None:
-    """Say what the limits of OpenTelemetry itself have cut."""
+    """Note what OpenTelemetry's own limits have cut."""
     for path, count in (
         ("$.context", span.dropped_attributes),
         ("$.logs", span.dropped_events),
@@ -200,8 +200,8 @@ def _in_a_row(events: Iterable[Event]) -> Iterator[tuple[Event, int]]:
     """
     Yield events, and how often each came in a row.
 
-    Those that say more than their name come once each. The others tell of each chunk
-    of a stream, and would be most of what a step says.
+    Only events without attributes are put together: there is one for each chunk of a
+    stream, and they would be most of the step.
     """
     for _, same in groupby(events, lambda one: id(one) if one.attributes else one.name):
         row = list(same)
@@ -216,10 +216,10 @@ def _error_of_status(span: ReadableSpan) -> str:
 
 def _how_it_was_left(step: ForeignStep) -> str:
     """
-    Return how a span was left that carries no error.
+    Return the outcome of a span that has no error.
 
-    OpenTelemetry takes no note of exceptions that are no ``Exception``, such as
-    cancellation; the others it tells, or was told not to.
+    OpenTelemetry records only exceptions of the type ``Exception``, unless it was told
+    not to; so others, such as cancellation, are recorded here.
     """
     passing = step.left_by()
     if passing is None or isinstance(passing, Exception):

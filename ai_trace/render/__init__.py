@@ -1,7 +1,7 @@
 """
-Renders: pure functions from a session to text, one module per output.
+Renders: pure functions that turn a session into text, one module per output.
 
-Each yields its output in pieces, so that a session of any size streams: ``json`` and
-``markdown`` yield text to be written as it is, ``text`` and ``stats`` yield lines
-without their newlines. Nothing here prints, opens a file or needs a tracer.
+Each yields its output in pieces, so that a session of any size streams. ``json`` and
+``markdown`` yield text to be written as it is; ``text``, ``chat`` and ``stats`` yield
+lines without their newlines. Nothing here prints, opens a file or needs a tracer.
 """

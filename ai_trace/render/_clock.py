@@ -1,5 +1,5 @@
 """
-When the steps of a tree began: a column of times in front of it, and the days.
+When the steps of a tree began: a column of times before it, and lines with the days.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ _DAY, _OFFSET = slice(0, len("2024-03-01")), slice(len("2024-03-01 14:30:22"), N
 
 class Clock:
     """
-    The times of a tree's steps, local as all times on a terminal are.
+    The times of a tree's steps; local, like all times on a terminal.
 
     Args:
         style: What the output can show.
 
     Attributes:
-        beside: What it can show beside the times.
+        beside: The style for what is beside the times.
     """
 
     def __init__(self, style: Style) -> None:
@@ -40,7 +40,7 @@ class Clock:
 
     def add(self, record: StepRecord, lines: Iterator[str]) -> Iterator[str]:
         """
-        Put the time in front of a step's lines, and the day above, if it is another.
+        Put the time before a step's lines, and above them the day if it has changed.
 
         Args:
             record: The step.
@@ -50,7 +50,7 @@ class Clock:
             Lines, without their newlines.
         """
         column = self._blank
-        # Of one that is missing only its children's times are known.
+        # The time of a missing step is not known, only those of its children.
         if record.outcome != "missing":
             yield from self._date(record.started_at)
             column = self._style.paint(self._column(record.started_at), "quiet")
@@ -60,7 +60,7 @@ class Clock:
 
     def beneath(self, line: str) -> str:
         """
-        Put nothing in front of a line that is of no step.
+        Indent a line that does not belong to a step.
 
         Args:
             line: The line.
@@ -75,6 +75,6 @@ class Clock:
             yield self._style.line([Span(day, "quiet")])
 
     def _column(self, when: float) -> str:
-        # 0.0 is none, not the year 1970.
+        # 0.0 means that there is no time, not the year 1970.
         text = clock(when or None, utc=False)
         return f"{text[:-_MILLISECONDS] if self._cut else text} "

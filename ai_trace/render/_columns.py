@@ -1,5 +1,5 @@
 """
-A table of figures, whose columns give way to each other on a narrow terminal.
+A table of figures that leaves columns out on a narrow terminal.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _GAP = 2
 
 
 def not_ok(outcomes: Iterable[Mapping[str, int]]) -> list[str]:
-    """Return which ends, neither well nor in an error, need a column of their own."""
+    """Return the outcomes other than ``ok`` and ``error`` that need a column."""
     seen = {outcome for each in outcomes for outcome in each}
     return [outcome for outcome in NOT_OK if outcome in seen]
 
@@ -32,10 +32,10 @@ def figures(
     Render a row of figures for each name.
 
     Args:
-        what: What the names are, the title of the first column.
+        what: What the names are: the title of the first column.
         titles: The titles of the others.
-        rows: The figures in words, by name; a name is traced text, a figure is not.
-        dispensable: The titles of the columns that may be left out, the first first.
+        rows: The figures as text, by name. A name is traced text, a figure is not.
+        dispensable: The titles of columns that may be left out, in this order.
         style: What the output can show.
 
     Yields:

@@ -1,8 +1,8 @@
 """
-The conversation that an LLM call took part in, and what in it is new.
+The messages of an LLM call, and which of them are new in its conversation.
 
-A record may hold anything where messages are expected: what has another shape stays
-what it is, a value. Nothing here is escaped.
+A record may hold anything where messages are expected; what has another shape is kept
+as a value. Nothing here is escaped.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from typing import Any, NamedTuple
 from ai_trace._record import StepRecord
 
 
-# How many places where a conversation may go on are kept in mind; each call makes two
-# or more. One that rests for longer is taken for a new one when it goes on.
+# How many points at which a conversation may continue are remembered; each call makes
+# two or more. One that continues after more calls than that is taken for a new one.
 _MEMORY = 10_000
 _MOST_ANSWERS = 16
 _MOST_KEYS = 32
 _LONGEST_NAME = 200
 _MEDIA = ("uri", "file", "blob")
 _PLAIN = ("text", "reasoning", "refusal")
-# The parts that ask for a tool, and where their arguments stand. All but the first are
-# of tools that the provider runs, and are recorded as Anthropic and OpenAI send them.
+# The parts that call a tool, and the keys of their arguments. All but the first are for
+# tools that the provider runs, and are recorded as Anthropic and OpenAI send them.
 _CALLS = {
     "tool_call": "arguments",
     "server_tool_use": "input",
@@ -42,12 +42,12 @@ class Part(NamedTuple):
 
     Attributes:
         what: ``text``, ``reasoning``, ``refusal``, ``call`` of a tool, ``answer`` of
-            a tool, ``media``, or ``value`` for whatever else stands there.
+            a tool, ``media``, or ``value`` for anything else.
         value: Its text; the arguments of a call; what a tool answered; the fields of
             media; else the value itself.
-        name: The tool's name; for an answer that of the call with the same id.
+        name: The tool's name; an answer has that of the call with the same id.
         call_id: Pairs the answer of a tool with its call.
-        rest: Further fields that the part has.
+        rest: The other fields of the part.
     """
 
     what: str
@@ -62,12 +62,12 @@ class Message(NamedTuple):
     One message, to the model or from it.
 
     Attributes:
-        role: ``system``, ``user``, ``assistant``, ``tool`` or whatever stands there;
-            empty for what is no message.
+        role: ``system``, ``user``, ``assistant``, ``tool`` or whatever was recorded;
+            empty if it is not a message.
         parts: What it says.
-        name: Who is speaking, where that is told.
+        name: Who is speaking, if that was recorded.
         finish_reason: Why the model stopped, for its answers.
-        rest: Further fields that the message has.
+        rest: The other fields of the message.
     """
 
     role: str
@@ -82,7 +82,7 @@ class Call(NamedTuple):
     What an LLM call recorded, with its messages read.
 
     Attributes:
-        system: Instructions that were given apart from the messages.
+        system: Instructions that were given separately from the messages.
         messages: What the model was sent.
         answers: What it answered, one message for each choice.
         context: The rest of what the step saw.
@@ -100,14 +100,14 @@ class Call(NamedTuple):
 
 class Known(NamedTuple):
     """
-    What of a call the call before it in the same conversation has told already.
+    What of a call is already known from the call before it in the conversation.
 
     Attributes:
         messages: How many of its messages.
-        call: Which call it was, counted by ``Conversations``; ``None`` for the first
-            call of a conversation.
-        system: Whether the instructions apart from the messages are the same.
-        context: The names of what else it saw that is the same.
+        call: The number of that call, as ``Conversations`` counts; ``None`` for the
+            first call of a conversation.
+        system: Whether the separate instructions are the same.
+        context: The names of other values that it saw and that are the same.
         tools: The names of tools that it called, by the ids that this call answers.
     """
 
@@ -130,7 +130,7 @@ def read_call(record: StepRecord, tools: Mapping[str, str] = {}) -> Call | None:
         tools: The names of tools that were called before, by the ids of the calls.
 
     Returns:
-        The call; ``None`` for a step of another kind, or without a single message.
+        The call; ``None`` for a step of another kind, or one without any messages.
     """
     if record.kind != "llm":
         return None
@@ -165,14 +165,14 @@ def read_call(record: StepRecord, tools: Mapping[str, str] = {}) -> Call | None:
 
 class Conversations:
     """
-    Tells of each call which of its messages calls before it have told already.
+    Tells which messages of a call are already known from earlier calls.
 
-    Calls are of one conversation when the messages of the one, with or without its
-    answer, are the first messages of the other. Only digests are kept, of the last
-    few thousand calls, and the names of the last tools that were called.
+    Two calls belong to one conversation if the messages of the first, with or without
+    its answer, are the first messages of the second. Only digests are kept, those of
+    the last few thousand calls, and the names of the last tools that were called.
 
     Args:
-        memory: How many places where a conversation may go on are kept in mind.
+        memory: How many points at which a conversation may continue are remembered.
     """
 
     def __init__(self, memory: int = _MEMORY) -> None:
@@ -210,7 +210,7 @@ class Conversations:
         return known._replace(tools=self._tools(call.messages, known.call))
 
     def _add(self, message: Message, digest: Any) -> bool:
-        # Part by part: some are sent back as messages of their own.
+        # Part by part, since some programs send parts back as messages of their own.
         parts = _comparable(message)
         for part in parts:
             digest.update(_canonical(part, self._count))
@@ -219,8 +219,8 @@ class Conversations:
     def _known(
         self, call: Call, prefixes: Sequence[bytes], setup: Mapping[str, bytes]
     ) -> Known:
-        # Where the server keeps what was said, only what is new was sent; that it was
-        # said before, in the same words, says nothing.
+        # If the server keeps the conversation, only new messages were sent; that some
+        # have the same words as earlier ones means nothing.
         for key in _goes_on_from(call.context.get("parameters")):
             if key in self._ends:
                 return _same_in(self._ends[key], 0, setup)
@@ -262,7 +262,7 @@ def _same_in(
 
 
 def _setup(call: Call, number: int) -> dict[str, bytes]:
-    # ``system`` is no key of the rest unless it is of a shape that is no instruction.
+    # The context has no ``system`` of its own, unless that is not an instruction.
     kept = dict(islice(call.context.items(), _MOST_KEYS))
     if call.system:
         kept["system"] = [_comparable_part(part) for part in call.system]
@@ -273,7 +273,7 @@ def _setup(call: Call, number: int) -> dict[str, bytes]:
 
 
 def _goes_on_from(asked: Any) -> Sequence[bytes]:
-    """Return the answer that a request goes on from, by either library's name."""
+    """Return the id of the answer that a request continues, in any library's words."""
     thread = asked.get("thread") if isinstance(asked, dict) else None
     before = _response_id(asked, "previous_response_id")
     return before or _response_id(thread, "previous_message_id")
@@ -290,13 +290,13 @@ def _canonical(value: Any, call: int) -> bytes:
     try:
         return _encode(value).encode("ascii") + b"\n"
     except (RecursionError, ValueError, TypeError):
-        # It is like that of no other call.
+        # So it is equal to that of no other call.
         return f"?{call}\n".encode()
 
 
 def _comparable(message: Message) -> list[Any]:
-    # As the model said it and as it is sent back to it: reasoning and empty texts are
-    # left out by some, and so is what was known only of an answer.
+    # An answer has to be equal to the message by which it is sent back: reasoning,
+    # empty texts and what only answers have are left out, as programs do not send them.
     parts = [
         [message.role, message.name, *_comparable_part(part)]
         for part in message.parts
@@ -324,7 +324,7 @@ def _is_message(value: Any) -> bool:
         return False
     if "parts" in value:
         return isinstance(value["parts"], (list, str))
-    # What people record by hand, and messages of a tool call without a text.
+    # Messages recorded by hand, and those that call a tool and have no text.
     return isinstance(value.get("content", 0), (list, str, type(None)))
 
 

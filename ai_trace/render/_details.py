@@ -33,13 +33,13 @@ def details(
     earlier: bool = False,
 ) -> Iterator[Span]:
     """
-    Show what there is in a record besides the step's first line.
+    Show everything in a record that the step's first line leaves out.
 
     Args:
         record: The step.
         call: The same step, if it is an LLM call.
-        known: What of the call the call before it has told.
-        earlier: Whether that is shown all the same.
+        known: What of the call is known from the call before it.
+        earlier: Whether to show what is known, too.
 
     Yields:
         The lines.

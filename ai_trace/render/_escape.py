@@ -1,16 +1,16 @@
 """
-The choke point for untrusted text on a terminal: nothing traced reaches one around it.
+The choke point for untrusted text on a terminal: all traced text passes through it.
 
 Traced text may try to move the cursor, set the window's title, fill the clipboard,
-turn the reading direction or forge a row: whatever does not print is shown as an
-escape. What it may do to a Markdown page besides, _page_escape.py prevents.
+reverse the reading direction or forge a row, so characters that do not print are shown
+as escapes. _page_escape.py prevents what it may do to a Markdown page.
 """
 
 from __future__ import annotations
 
 
 BREAK = "⏎"
-"""What stands for the end of a line inside of one."""
+"""The sign for the end of a line, where text is shown on one line."""
 
 
 def term(text: str, single_line: bool = True) -> str:
@@ -23,7 +23,7 @@ def term(text: str, single_line: bool = True) -> str:
             both are kept.
 
     Returns:
-        The text, with every other character that does not print as a visible
+        The text, with every other character that does not print as a visible escape:
         ``\x1b``, ``\u202e`` or ``\U000e0041``.
     """
     if text.isprintable():

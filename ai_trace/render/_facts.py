@@ -1,5 +1,5 @@
 """
-What a session is, when it was, and what came of it, as lines for a terminal.
+A session in a few lines for a terminal: what it is, when it was, and how it went.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from ai_trace.render._style import Span, Style
 from ai_trace.render._used import cost, tokens, used
 from ai_trace.render._values import (
     brief_fields,
+    counted,
     duration,
     local_time,
 )
@@ -23,7 +24,7 @@ from ai_trace.render._values import (
 
 def header(session: Session, style: Style) -> Iterator[str]:
     """
-    Render what a session is, when it was, and what came of it.
+    Render what a session is, when it was, and how it went.
 
     Args:
         session: The session.
@@ -41,7 +42,7 @@ def header(session: Session, style: Style) -> Iterator[str]:
 
 def beginning(header: SessionHeader, style: Style) -> Iterator[str]:
     """
-    Render what is known of a session before its steps.
+    Render what is known of a session before its steps are read.
 
     Args:
         header: Who recorded it, and when it began.
@@ -58,7 +59,7 @@ def beginning(header: SessionHeader, style: Style) -> Iterator[str]:
 
 def ending(session: Session, style: Style) -> Iterator[str]:
     """
-    Render what ``beginning`` leaves out of ``header``.
+    Render the part of ``header`` that ``beginning`` leaves out.
 
     Args:
         session: The session.
@@ -74,7 +75,7 @@ def ending(session: Session, style: Style) -> Iterator[str]:
 
 def writer(writer: Writer | Death, style: Style) -> str:
     """
-    Render whether a process is still at work on its session.
+    Render whether a process is still working on its session.
 
     Args:
         writer: The process.
@@ -125,12 +126,12 @@ def _meta(header: SessionHeader, style: Style) -> Iterator[str]:
 
 
 def _outcomes(outcomes: Mapping[str, int]) -> str:
-    total = sum(outcomes.values())
+    total = counted(sum(outcomes.values()), "step")
     commonest = sorted(outcomes.items(), key=lambda item: -item[1])
-    each = ", ".join(f"{count} {outcome}" for outcome, count in commonest)
-    return f"{total} step{'' if total == 1 else 's'}" + (f": {each}" if each else "")
+    each = ", ".join(f"{count:,} {outcome}" for outcome, count in commonest)
+    return f"{total}: {each}" if each else total
 
 
 def _used(usage: Usage) -> str:
-    calls = f"{usage.calls:,} LLM call{'' if usage.calls == 1 else 's'}"
+    calls = counted(usage.calls, "LLM call")
     return "  ".join(filter(None, (calls, cost(usage), tokens(usage))))

@@ -1,5 +1,5 @@
 """
-Recorded values under their names, on as many lines as they need; nothing is escaped.
+Recorded values with their names, on as many lines as they need; nothing is escaped.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def field(name: str, value: Any, level: int = 1) -> Iterator[Span]:
         level: How far the lines are indented.
 
     Yields:
-        A line for what is short; else the name, and below it the value.
+        One line if the value is short; else the name, and the value below it.
     """
     if _is_small(value):
         yield Span(INDENT * level + f"{name}: {brief(value, PREVIEW)}")
@@ -36,7 +36,7 @@ def field(name: str, value: Any, level: int = 1) -> Iterator[Span]:
 
 def compact_field(name: str, value: Any, level: int = 1) -> Iterator[Span]:
     """
-    Show one value whole, an object on one line too where it fits there.
+    Show one value whole; objects and lists, too, on one line if they fit.
 
     Args:
         name: Its name.
@@ -80,7 +80,7 @@ def block(text: str, level: int, role: str = "") -> Iterator[Span]:
     Args:
         text: The text.
         level: How far the lines are indented.
-        role: What it is, which decides on its colour.
+        role: What it is, which decides its colour.
 
     Yields:
         The lines.

@@ -10,7 +10,7 @@ from typing import Any
 from ai_trace.render._conversation import Call, Known, Message, Part
 from ai_trace.render._fields import INDENT, PREVIEW, block, compact_field, field
 from ai_trace.render._style import Span
-from ai_trace.render._values import brief, brief_fields, pretty, size
+from ai_trace.render._values import brief, brief_fields, counted, pretty, size
 
 
 _SHOWN_MESSAGES = 6
@@ -21,15 +21,15 @@ _USUAL_ENDS = ("", "stop", "tool_call")
 
 def glance(call: Call, known: Known, room: int | None) -> Iterator[Span]:
     """
-    Show what is new in a call, a line for each part of a message.
+    Show what is new in a call, with a line for each part of a message.
 
     Args:
         call: The call.
-        known: What of it the call before it has told.
-        room: Columns that a line has; ``None`` for a default.
+        known: What of it is known from the call before it.
+        room: The columns of a line; ``None`` for a default.
 
     Yields:
-        The lines: of many messages, the last ones.
+        The lines; if there are many messages, those of the last ones.
     """
     limit = PREVIEW if room is None else room
     if call.system and not known.system:
@@ -74,17 +74,17 @@ def summary(known: int, new: int, shown: int) -> str:
     Say how many messages a call has, and how many of them are new.
 
     Args:
-        known: How many an earlier call of the conversation has told.
-        new: How many it has not.
-        shown: How many of those follow.
+        known: How many are known from an earlier call of the conversation.
+        new: How many are new.
+        shown: How many of the new ones follow.
 
     Returns:
-        ``… 4 earlier messages, +2``; empty where all are new and follow.
+        ``… 4 earlier messages, +2``; empty if all are new and follow.
     """
     last = f", the last {shown}:" if shown < new else ""
     if not known:
-        return f"… {_messages(new)}{last}" if last else ""
-    return f"… {_messages(known, 'earlier ')}, +{new}{last}"
+        return f"… {counted(new, 'message')}{last}" if last else ""
+    return f"… {counted(known, 'earlier message')}, +{new}{last}"
 
 
 def whole(
@@ -100,8 +100,8 @@ def whole(
     Args:
         messages: The messages.
         level: How far the lines are indented.
-        fold: Whether of reasoning only the length is shown.
-        ends: Whether with why the model stopped.
+        fold: Whether to show only the length of reasoning.
+        ends: Whether to show why the model stopped.
 
     Yields:
         The lines.
@@ -120,7 +120,7 @@ def parts(said: Sequence[Part], level: int, *, fold: bool = False) -> Iterator[S
     Args:
         said: The parts.
         level: How far the lines are indented.
-        fold: Whether of reasoning only the length is shown.
+        fold: Whether to show only the length of reasoning.
 
     Yields:
         The lines.
@@ -154,8 +154,7 @@ def part_at_a_glance(part: Part, room: int) -> str:
 
 def reasoning(part: Part) -> str:
     """Say how much reasoning there is."""
-    count = len(part.value)
-    return f"(reasoning, {count:,} character{'' if count == 1 else 's'})"
+    return f"(reasoning, {counted(len(part.value), 'character')})"
 
 
 def media(fields: Mapping[str, Any]) -> str:
@@ -261,7 +260,3 @@ def _bare(value: Any, room: int) -> str:
 
 def _cut(text: str, room: int) -> str:
     return text if len(text) <= room else f"{text[: max(0, room - 1)]}…"
-
-
-def _messages(count: int, which: str = "") -> str:
-    return f"{count:,} {which}message{'' if count == 1 else 's'}"

@@ -1,5 +1,5 @@
 """
-Tokens and cost of LLM calls by model.
+The tokens and the cost of LLM calls, by model.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _DISPENSABLE = ("reasoning", "cached", *_COUNTS, "input", "output")
 
 class ModelStats(NamedTuple):
     """
-    Figures of the calls of one model; ``None`` where no call tells.
+    Figures of the calls of one model; ``None`` where unknown.
 
     Attributes:
         model: The model that was asked for.
@@ -37,10 +37,10 @@ class ModelStats(NamedTuple):
         cache_read_input_tokens: How many were read from a cache.
         cache_creation_input_tokens: How many were written to a cache.
         reasoning_output_tokens: How many were reasoning.
-        cost_usd: US dollars, of the calls whose cost is known.
-        priced: How many calls those are.
-        metered: How many calls tell their tokens.
-        outcomes: How many calls ended in which way.
+        cost_usd: US dollars, for the calls whose cost is known.
+        priced: For how many calls the cost is known.
+        metered: For how many calls the tokens are known.
+        outcomes: How many calls ended in each way.
     """
 
     model: str

@@ -1,9 +1,9 @@
 """
-The choke point for untrusted text on a Markdown page: nothing reaches it around this.
+The choke point for untrusted text on a Markdown page: all of it passes through here.
 
-Traced text may try to load an image, forge a row of a table or close a code block. Code
-spans and fences are the only places where nothing at all is interpreted, not even
-mentions of people and bare links; so all untrusted text stands in one of them.
+Traced text may try to load an image, forge a row of a table or close a code block. Only
+in code spans and fences is nothing interpreted, not even mentions of people and bare
+links; so all untrusted text is put into one of them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import re
 from ai_trace.render._escape import BREAK, term
 
 
-# All that some program takes for the end of a line.
+# Everything that any program takes for the end of a line.
 _BREAKS = re.compile("\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 _BACKTICKS = re.compile("`+")
 _BEFORE_PIPE = re.compile(r"(\\*)\|")
@@ -21,20 +21,20 @@ _BEFORE_PIPE = re.compile(r"(\\*)\|")
 
 def md_inline(text: str) -> str:
     """
-    Put text into a Markdown code span, outside of tables.
+    Put text into a Markdown code span, outside tables.
 
     Args:
         text: Any text.
 
     Returns:
-        The span: one more backtick than stand together anywhere in the text, which
-        is on one line.
+        The span, on one line: it is delimited by one more backtick than any run of them
+        in the text.
     """
     text = term(_BREAKS.sub(BREAK, text))
     longest = max(map(len, _BACKTICKS.findall(text)), default=0)
     ticks = "`" * (longest + 1)
-    # A span's outer spaces are taken off when it has both, and a backtick at the
-    # edge would join the span's own.
+    # One space is stripped from both ends of a span that has both, and a backtick at
+    # the edge would join the delimiter.
     pad = " " if not text or text[0] in "` " or text[-1] in "` " else ""
     return f"{ticks}{pad}{text}{pad}{ticks}"
 
@@ -47,8 +47,8 @@ def md_cell(text: str) -> str:
         text: Any text.
 
     Returns:
-        The span, its pipes escaped. Readers differ on whether the backslash of
-        ``\\|`` escapes the pipe, so backslashes before a pipe are doubled.
+        The span, with its pipes escaped. Readers differ on whether ``\\|`` escapes the
+        pipe, so backslashes before a pipe are doubled.
     """
     return _BEFORE_PIPE.sub(r"\1\1\|", md_inline(text))
 
@@ -59,13 +59,13 @@ def md_block(text: str, indent: str = "") -> str:
 
     Args:
         text: Any text, of any number of lines.
-        indent: Written before each line: the spaces of the list item it belongs to.
+        indent: Written before each line: the indent of the list item it belongs to.
 
     Returns:
-        The block, newline at the end included: its fence is one backtick longer than
-        any run of them in the text.
+        The block, with a newline at its end. Its fence is one backtick longer than any
+        run of them in the text.
     """
-    # A lone CR ends a line in Markdown and would leave the indented item.
+    # In Markdown a lone CR ends a line, so text after it would not be indented.
     text = text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n")
     text = term(text, single_line=False)
     longest = max(map(len, _BACKTICKS.findall(text)), default=0)

@@ -18,11 +18,11 @@ _INSIDE = "  "
 
 def context(call: Call, known: Known) -> Iterator[str]:
     """
-    Render what a call saw besides messages, as far as it is new.
+    Render what a call saw besides messages, if it is new.
 
     Args:
         call: The call.
-        known: What of it the call before it has told.
+        known: What of it is known from the call before it.
 
     Yields:
         Items of a list.
@@ -42,10 +42,10 @@ def sent(call: Call, known: Known) -> Iterator[str]:
 
     Args:
         call: The call.
-        known: What of it the call before it has told.
+        known: What of it is known from the call before it.
 
     Yields:
-        Items of a list, an item for each part of a message.
+        Items of a list, one for each part of a message.
     """
     if call.system and not known.system:
         yield from _parts("**system**", call.system)
@@ -110,7 +110,7 @@ def _part(speaker: str, part: Part) -> Iterator[str]:
     if part.what == "text":
         yield f"- {speaker}:{_text(part.value)}"
     elif part.what == "reasoning":
-        # The only HTML of the page, and nothing traced stands in it.
+        # The only HTML on the page; it holds nothing traced.
         told = f"<summary>{reasoning(part)}</summary>"
         yield f"- {speaker}:\n\n{_INSIDE}<details>{told}\n\n"
         yield f"{md_block(part.value, _INSIDE)}\n{_INSIDE}</details>\n\n"
@@ -141,7 +141,7 @@ def _given(arguments: Any) -> Iterator[str]:
 
 
 def _text(text: str) -> str:
-    # A span is wrapped by those who show the page, a block is not.
+    # Programs that show the page wrap spans, but not blocks.
     if "\n" in text or "\r" in text:
         return f"\n{md_block(text, _INSIDE)}"
     return f" {md_inline(text)}\n"

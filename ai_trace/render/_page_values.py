@@ -1,5 +1,5 @@
 """
-Recorded values on a Markdown page: in code spans and fences, and single words bare.
+Recorded values on a Markdown page: in code spans and fences; single words bare.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from ai_trace.render._page_escape import md_block, md_inline
 from ai_trace.render._values import brief, clock, pretty
 
 
-# A dot makes a link of it for some readers, a hyphen an issue (GH-1), and hex digits
-# alone a commit.
+# Some readers make a link of a word with a dot, an issue of one with a hyphen (GH-1),
+# and a commit of hex digits alone.
 _WORD = re.compile(r"(?=.*[G-Zg-z_])[A-Za-z0-9]+(?:_[A-Za-z0-9]+)*", re.ASCII)
 _WORD_LIMIT = 64
 _INLINE_LIMIT = 200
@@ -39,7 +39,7 @@ def log_entry(entry: Mapping[str, Any]) -> Iterator[str]:
 
 def pairs(named: Mapping[str, Any]) -> str:
     """
-    Render short values on one line, texts without quotes.
+    Render short values on one line; strings have no quotes.
 
     Args:
         named: The values by their names.
@@ -77,7 +77,7 @@ def value(value: Any, indent: str, *, quoted: bool = True) -> str:
     Args:
         value: A value of JSON types.
         indent: What stands before each line of a block.
-        quoted: Whether a text stands in quotes.
+        quoted: Whether a string gets quotes.
     """
     if not _fits(value):
         return f"\n{md_block(pretty(value), indent)}"
@@ -93,14 +93,14 @@ def value(value: Any, indent: str, *, quoted: bool = True) -> str:
 def _fits(value: Any) -> bool:
     if isinstance(value, str):
         return len(value) <= _INLINE_LIMIT and "\n" not in value
-    # What is too deep for one line is cut there as well as what is too long.
+    # A value that is too deep for one line is cut like one that is too long.
     shown = brief(value, _INLINE_LIMIT)
     return len(shown) < _INLINE_LIMIT and "…" not in shown
 
 
 def word(text: str) -> str:
     """
-    Render a text, bare where nothing could be made of it.
+    Render a text, bare if no reader can make anything else of it.
 
     Args:
         text: Any text.

@@ -1,5 +1,5 @@
 """
-Processes that are at work on a session, and those that it lost, in words for people.
+Processes that work on a session, or that died during it, in words for people.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _SHOWN = 200
 
 def named(session: Session) -> Iterator[Writer | Death]:
     """
-    Yield the processes that are worth a line each: those that live, and that died.
+    Yield the processes that deserve a line each: those that live and those that died.
 
     Args:
         session: The session.
@@ -31,13 +31,13 @@ def busy(writers: Sequence[Writer]) -> list[Writer]:
 
 def idle(writers: Sequence[Writer]) -> str:
     """
-    Say how many forked processes were ended between steps.
+    Say how many forked processes ended between steps.
 
     Args:
         writers: The processes of a session.
 
     Returns:
-        A text without a full stop; empty if there is none.
+        A text without a full stop; empty if there are none.
     """
     count = len(writers) - len(busy(writers))
     if not count:
@@ -54,13 +54,13 @@ def process(
     step: Callable[[str], str],
 ) -> str:
     """
-    Say whether a process is still at work on a session, and in which step.
+    Say whether a process is still working on a session, and in which step.
 
     Args:
         writer: The process.
-        when: The time at which it was last heard of, in words.
-        host: Makes the name of the machine, which may be any text, safe to show.
-        step: Makes the name of a step safe to show.
+        when: When it was last heard of, in words.
+        host: Makes the name of a machine, which may be any text, safe to show.
+        step: Does the same for the name of a step.
 
     Returns:
         ``process 4711 on vm is running, inside decide``, or how it ended.

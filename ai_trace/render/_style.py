@@ -10,7 +10,7 @@ from ai_trace._named import NamedTuple
 from ai_trace.render._escape import term
 
 
-# Known to type checkers by this name; what is not loaded makes a list quicker.
+# Type checkers know this name. Importing less makes ``ai-trace list`` faster.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -47,7 +47,7 @@ _TO_ASCII = str.maketrans(_ASCII)
 _SIGNS = "".join([*_ASCII, *(mark for mark, _, _ in _MARKS.values())])
 _LEAST = "ascii"
 _RARE = "\U0010fffd"
-# A character may have no width at all, so columns alone do not bound a line.
+# Some characters have no width, so columns alone do not limit the length of a line.
 _CHARS_A_COLUMN = 4
 
 
@@ -57,7 +57,7 @@ class Span(NamedTuple):
 
     Attributes:
         text: The text; escaped, if it is from a trace.
-        role: What it is, which decides on its colour; empty for plain text.
+        role: What it is, which decides its colour; empty for plain text.
     """
 
     text: str
@@ -72,8 +72,8 @@ class Style(NamedTuple):
         colour: Whether ANSI colours may be used.
         width: Columns; lines are cut there. ``None`` never cuts.
         unicode: Whether the encoding has the marks and guides; else ASCII ones.
-        encoding: The output's, where it lacks characters: they are written as escapes.
-            Empty where it has all.
+        encoding: The output's encoding if it lacks characters, which are written as
+            escapes; empty if it has all.
     """
 
     colour: bool = False
@@ -104,15 +104,15 @@ class Style(NamedTuple):
 
         Args:
             text: Any text.
-            single_line: Whether line breaks are shown as a sign.
+            single_line: Whether a sign stands for each line break.
         """
         return self.signs(term(text, single_line))
 
     def signs(self, text: str) -> str:
         """
-        Replace the signs that the output does not have, and what else it lacks.
+        Replace our signs and other characters that the output lacks.
 
-        Whatever is replaced only when it is written is measured wrong before.
+        If they were replaced only when written, their width would be measured wrongly.
 
         Args:
             text: Text of ours, or escaped text.
@@ -216,7 +216,7 @@ def head(text: str, room: int) -> str:
     return text[: room * _CHARS_A_COLUMN]
 
 
-# Of a million lines the signs that are not ASCII are the same few.
+# In a million lines, the characters that are not ASCII are the same few.
 @lru_cache(maxsize=4096)
 def _char_columns(char: str) -> int:
     # Loaded for the first text that is not ASCII.

@@ -1,5 +1,5 @@
 """
-What LLM calls used in words for people: tokens, and what they cost.
+What LLM calls used, in words for people: tokens and dollars.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _LEAST_DOLLARS = 1e-9
 
 def dollars(amount: float) -> str:
     """
-    Show a cost to the cent, below that to three digits: ``$12.40``, ``$0.00123``.
+    Show a cost to the cent, or if it is small, to three digits: ``$0.00123``.
 
     Args:
         amount: US dollars, not below 0.
@@ -31,7 +31,7 @@ def dollars(amount: float) -> str:
 
 def used(usage: Usage) -> str:
     """
-    Show in short what calls used, as far as it is known.
+    Say briefly what calls used, as far as it is known.
 
     Args:
         usage: The figures of one call or of many.
@@ -48,12 +48,12 @@ def tokens(usage: Usage, *, in_full: bool = True) -> str:
 
     Args:
         usage: The figures.
-        in_full: Whether with what they consist of.
+        in_full: Whether to break them down.
 
     Returns:
-        ``1,812 (512 cached) → 40 (12 reasoning) tokens``, with ``for 2 of 3 calls``
-        where the others do not tell; ``1,812 tokens in`` where but one of both is
-        known, or an empty text.
+        ``1,812 (512 cached) → 40 (12 reasoning) tokens``, with ``for 2 of 3 calls`` if
+        the others do not tell; ``1,812 tokens in`` if only one of the two is known; or
+        an empty text.
     """
     inside = {"cached": usage.cached, "written": usage.written}
     sent = _tokens_of(usage.input, inside if in_full else {})
@@ -62,14 +62,14 @@ def tokens(usage: Usage, *, in_full: bool = True) -> str:
     some = of_some(usage.metered, usage.calls)
     if sent and came:
         return f"{sent} → {came} tokens{some}"
-    # Embeddings have no output at all, and some servers count but one of them.
+    # Embeddings have no output tokens, and some servers count only one of the two.
     one = f"{sent} tokens in" if sent else f"{came} tokens out"
     return f"{one}{some}" if sent or came else ""
 
 
 def cost(usage: Usage) -> str:
     """
-    Show what calls cost, and of how many of them that is known.
+    Say what calls cost, and for how many of them that is known.
 
     Args:
         usage: The figures.
@@ -84,10 +84,10 @@ def cost(usage: Usage) -> str:
 
 def of_some(known: int, calls: int) -> str:
     """
-    Say of how many calls a figure is; nothing where it is of all.
+    Say for how many calls a figure is known; nothing if for all.
 
     Args:
-        known: How many tell it.
+        known: For how many it is known.
         calls: How many there are.
     """
     return f" for {known:,} of {calls:,} calls" if known < calls else ""

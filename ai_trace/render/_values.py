@@ -1,5 +1,5 @@
 """
-Recorded values, durations and times in words for people; nothing here is escaped.
+Recorded values, durations and times as text for people; nothing here is escaped.
 """
 
 from __future__ import annotations
@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 
 
-# Known to type checkers by this name; what is not loaded makes a list quicker.
+# Type checkers know this name. Importing less makes ``ai-trace list`` faster.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -22,7 +22,7 @@ _NO_NUMBER = '"[{'
 _SO_FAR = {"running": "for ", "unfinished": "after at least "}
 _BYTES = ("kB", "MB", "GB", "TB")
 _THOUSAND = 1_000
-# What is longer, as in a damaged file, would take a line of digits to count in days.
+# Longer ones come from damaged files; in days they would be a line of digits.
 _LONGEST = 1e15
 _UNITS = ((86_400, "d", 3_600, "h"), (3_600, "h", 60, "m"), (60, "m", 1, "s"))
 
@@ -33,7 +33,7 @@ def brief(value: Any, limit: int) -> str:
 
     Args:
         value: A value of JSON types.
-        limit: Characters to show; the cost does not depend on what is beyond.
+        limit: Characters to show; the cost does not depend on what follows.
 
     Returns:
         The text, with ``…`` where it was cut; it may hold line breaks of the value.
@@ -63,9 +63,9 @@ def pretty(value: Any) -> str:
         value: A value of JSON types.
 
     Returns:
-        A string as it is; else indented JSON, in which stands on one line what fits
-        there. All of it does where it is so large or deep that the indents would be
-        most of it.
+        A string as it is. Anything else as indented JSON in which what fits on one line
+        is on one line; or all on one line, if it is so large or deep that most of the
+        text would be indents.
     """
     if isinstance(value, str):
         return value
@@ -90,9 +90,9 @@ def _indented(value: Any) -> str | None:
 
 
 def _folded(lines: Iterable[str]) -> list[str]:
-    # A bracket at an edge of a line is one of JSON: a text has its quotes around it.
+    # A bracket at the edge of a line belongs to JSON: strings have their quotes there.
     folded: list[str] = []
-    # Where each object or list begins; none of what has to stand on several lines.
+    # Where each open object or list begins; None if it has to be on several lines.
     opened: list[int | None] = []
     for line in lines:
         folded.append(line)
@@ -108,7 +108,7 @@ def _folded(lines: Iterable[str]) -> list[str]:
 
 
 def _fitted(lines: list[str]) -> list[str]:
-    # Of numbers one below the other nobody reads more than a few.
+    # Long columns of numbers are hard to read, so they are put into rows.
     first, *inside, last = lines
     words = [line.strip() for line in inside]
     line = f"{first}{' '.join(words)}{last.strip()}"
@@ -160,13 +160,24 @@ def lasted(outcome: str, milliseconds: float | None) -> str:
         milliseconds: The duration; ``None`` is an empty text.
 
     Returns:
-        ``4.21 s``, ``for 4.21 s`` while it runs, ``after at least 4.21 s`` when nobody
-        knows its end.
+        ``4.21 s``; ``for 4.21 s`` while it runs; ``after at least 4.21 s`` if its end
+        is unknown.
     """
     shown = duration(milliseconds)
     if outcome == "unfinished" and not milliseconds:
         return ""
     return f"{_SO_FAR.get(outcome, '')}{shown}" if shown else ""
+
+
+def counted(number: int, thing: str) -> str:
+    """
+    Say how many there are of something: ``1 step``, ``1,812 steps``.
+
+    Args:
+        number: How many.
+        thing: The word for one, to which an s is added for several.
+    """
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
 def size(count: float) -> str:
@@ -190,10 +201,10 @@ def moment(epoch: Any) -> datetime | None:
     Turn a recorded time into a point in time.
 
     Args:
-        epoch: Epoch seconds, or whatever stands in their place.
+        epoch: Epoch seconds, or whatever was recorded instead.
 
     Returns:
-        The time in UTC; ``None`` for what is no time.
+        The time in UTC; ``None`` if it is not a time.
     """
     from datetime import datetime, timezone
 
@@ -210,11 +221,11 @@ def clock(epoch: Any, *, utc: bool) -> str:
     Show a time of day to the millisecond.
 
     Args:
-        epoch: Epoch seconds, or whatever stands in their place.
+        epoch: Epoch seconds, or whatever was recorded instead.
         utc: Whether in UTC, marked ``Z``, or in local time.
 
     Returns:
-        ``14:30:22.100Z`` or ``15:30:22.100``; dashes for what is no time.
+        ``14:30:22.100Z`` or ``15:30:22.100``; dashes if it is not a time.
     """
     when = moment(epoch)
     if when is None:
@@ -229,11 +240,11 @@ def local_time(epoch: Any, unit: str = "seconds") -> str:
     Show a point in time in local time with its offset.
 
     Args:
-        epoch: Epoch seconds, or whatever stands in their place.
-        unit: The smallest that is shown, in the words of ``datetime.isoformat``.
+        epoch: Epoch seconds, or whatever was recorded instead.
+        unit: The smallest unit to show, in the words of ``datetime.isoformat``.
 
     Returns:
-        ``2024-03-01 15:30:22+01:00``; ``unknown`` for what is no time.
+        ``2024-03-01 15:30:22+01:00``; ``unknown`` if it is not a time.
     """
     when = moment(epoch)
     return "unknown" if when is None else _local(when).isoformat(" ", unit)

@@ -1,5 +1,5 @@
 """
-The conversations of a session alone, as lines for a terminal.
+Only the conversations of a session, as lines for a terminal.
 """
 
 from __future__ import annotations
@@ -37,21 +37,22 @@ def chat(
     only: Callable[[StepRecord], bool] | None = None,
 ) -> Iterator[str]:
     """
-    Render what was said to models and by them, each message once.
+    Render what models were told and what they said, each message once.
 
     Args:
         session: The session.
-        steps: The steps whose conversations are meant, in the order of their starts;
-            gone through twice.
+        steps: The steps whose conversations to show, in the order of their starts; they
+            are gone through twice.
         style: What the output can show.
-        full: Whether reasoning is shown, instead of its length.
-        times: Whether it is told when each call began, in local time.
-        only: Tells whether a step is asked for; a conversation is shown when one of
-            its calls is.
+        full: Whether to show reasoning, instead of only its length.
+        times: Whether to say when each call began, in local time.
+        only: Tells whether a step is wanted; a conversation is shown if any of its
+        calls
+            is.
 
     Yields:
-        Lines, without their newlines; none where there is no conversation. What
-        belongs together stands below an empty one.
+        Lines, without their newlines; none if there is no conversation. An empty line
+        separates messages.
     """
     talks = _Talks()
     for number, record in enumerate(steps):
@@ -67,8 +68,8 @@ def chat(
 
 
 class _Turn(NamedTuple):
-    # One call of a conversation: which step it is, and how many of its messages the
-    # calls before it have told, and which names of tools.
+    # One call of a conversation: which step it is, how many of its messages are known
+    # from earlier calls, whether its instructions are, and which names of tools.
     step: int
     known: int
     system: bool
@@ -76,8 +77,8 @@ class _Turn(NamedTuple):
 
 
 class _Talks:
-    # Which calls are of one conversation: a few numbers for each, and of the first
-    # thousands the names that they have to be told.
+    # Which calls belong to which conversation: a few numbers for each. The first few
+    # thousand also have the names of tools that they need from earlier calls.
 
     def __init__(self) -> None:
         self._conversations = Conversations()
@@ -107,7 +108,7 @@ class _Talks:
             self._next[before] = number
             self._last[talk] = number
         else:
-            # Where two calls go on from one, the later one begins a conversation.
+            # If two calls continue the same one, the later begins a new conversation.
             self.origin.append(talk)
             talk = len(self.first)
             self.first.append(number)
@@ -194,7 +195,7 @@ def _lines(spans: Iterator[Span], style: Style) -> Iterator[str]:
 
 
 def _wrapped(text: str, width: int | None) -> Iterator[str]:
-    # Broken at spaces where it is too long, as far in as it began.
+    # Lines that are too long are broken at spaces, and keep their indent.
     if width is None or columns(text) <= width:
         yield text.rstrip()
         return

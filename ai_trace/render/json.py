@@ -1,8 +1,8 @@
 """
 A session as strict JSON.
 
-A step's line is written as it stands in the file: never decoded and encoded again,
-so nothing that a reader did not understand can change on the way.
+A step's line is written as it is in the file, never decoded and encoded again, so that
+nothing can change that a reader did not understand.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def encode(value: Any, indent: int | None = None) -> str:
         indent: Spaces for each level; ``None`` is one line.
 
     Returns:
-        The JSON text; infinities, which JSON has no word for, stand as text in it.
+        The JSON text. Infinities, for which JSON has no word, become strings.
     """
     try:
         return _ascii(json.dumps(value, indent=indent, allow_nan=False))
@@ -84,8 +84,8 @@ def _text(record: StepRecord) -> str:
 
 
 def _ascii(text: str) -> str:
-    # In valid JSON such characters stand inside strings alone. DEL is ASCII and moves
-    # a terminal's cursor.
+    # In valid JSON, such characters are found only in strings. DEL is ASCII, but it
+    # moves a terminal's cursor.
     return _NOT_ASCII.sub(_escaped, text)
 
 

@@ -1,8 +1,8 @@
 """
 A session as a Markdown page for people.
 
-Everything traced stands in a code span or a fence, where Markdown reads nothing; the
-exception are single words that nothing could be made of, such as ``'BTCUSDT'``.
+All traced text is in code spans and fences, where Markdown interprets nothing, except
+for single words that no reader can make anything else of, such as ``'BTCUSDT'``.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def _summary(session: Session) -> Iterator[str]:
 
 def _metadata(session: Session) -> Iterator[str]:
     started = moment(session.started_at or None)
-    # A page that is saved at the end of a run says nothing of its process.
+    # A page saved at the end of a run leaves out the process that saves it.
     processes = [w for w in named(session) if not w.alive or w.inside is not None]
     ended = idle(session.writers)
     if started is None and not (session.header.meta or processes or ended):
@@ -202,7 +202,7 @@ def _title(record: StepRecord) -> str:
 
 
 def _duration(milliseconds: float | None) -> str:
-    # As on the pages of 0.2.0, which programs read.
+    # In the format of version 0.2.0, whose pages programs parse.
     if milliseconds is not None and 0.1 <= milliseconds < 1_000:
         return f"{milliseconds:.1f} ms"
     return duration(milliseconds)

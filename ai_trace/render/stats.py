@@ -19,12 +19,12 @@ from ai_trace._usage import CALL_KINDS
 from ai_trace.render._columns import NOT_OK, figures, not_ok
 from ai_trace.render._model_stats import ModelStats, ModelTally, model_table
 from ai_trace.render._style import Span, Style, columns
-from ai_trace.render._values import duration
+from ai_trace.render._values import counted, duration
 
 
 __all__ = ["ModelStats", "NameStats", "Stats", "collect", "table"]
 
-# What is kept grows with the number of names, so a file full of names is cut here.
+# What is kept grows with the number of names, so their number is limited.
 NAME_LIMIT = 10_000
 OTHER_NAMES = "(other names)"
 _NAME_LENGTH = 200
@@ -44,8 +44,8 @@ class NameStats:
         name: The steps' name.
         count: How many there are.
         errors: How many of them ended with ``error``.
-        median_ms: Median duration, ``None`` when none has finished; how long a step
-            has run that did not end is no duration.
+        median_ms: Median duration; ``None`` if none has finished. The time that an
+            unfinished step has run does not count as a duration.
         p95_ms: The duration that 95 of 100 steps do not exceed (nearest rank).
         max_ms: The longest duration.
         total_ms: Sum of the durations.
@@ -72,7 +72,7 @@ class Stats:
         steps: How many steps they hold.
         outcomes: How many steps ended in which way.
         names: Figures per step name, the largest total time first.
-        problems: How many damaged places, of a line or more, were passed over.
+        problems: How many damaged places, of a line or more, were skipped.
         models: Tokens and cost of LLM calls per model, the most expensive first.
     """
 
@@ -97,10 +97,10 @@ class Stats:
 
 def collect(sessions: Iterable[Iterable[Glance | Problem]]) -> Stats:
     """
-    Count over sessions, reading each once, in bounded memory.
+    Add up sessions, reading each once, in bounded memory.
 
     Args:
-        sessions: For each session its records, as ``reading.records``,
+        sessions: The records of each session, as ``reading.records``,
             ``reading.glances`` or ``Session.steps`` gives them.
 
     Returns:
@@ -136,8 +136,7 @@ def table(stats: Stats, style: Style) -> Iterator[str]:
     yield style.line([Span(f"steps     {stats.steps}")])
     yield from _outcome_table(stats.outcomes, style)
     if stats.problems:
-        places = "place" if stats.problems == 1 else "places"
-        text = f"damaged   {stats.problems} {places} passed over"
+        text = f"damaged   {counted(stats.problems, 'place')} passed over"
         yield style.line([Span(text, "odd")])
     if stats.names:
         yield ""
@@ -148,7 +147,7 @@ def table(stats: Stats, style: Style) -> Iterator[str]:
 
 
 class _Named:
-    # What is counted of one name: durations by outcome, and the steps without one.
+    # The figures of one name: durations by outcome, and steps without a duration.
 
     __slots__ = ("name", "took", "untimed")
 
@@ -171,8 +170,8 @@ class _Tally:
         self._known: dict[tuple[str, str, str], Callable[[float], None]] = {}
 
     def add(self, records: Iterable[Glance | Problem]) -> None:
-        # Millions of steps have a name, an outcome and a kind that were seen before:
-        # of these only the duration is new, and their number is that of durations.
+        # Most of millions of steps share name, outcome and kind with an earlier one.
+        # Only their duration has to be kept, and they are counted by their durations.
         known = self._known.get
         for record in records:
             if isinstance(record, Problem):
@@ -253,7 +252,7 @@ def _rounded(milliseconds: float | None) -> float | None:
 
 def _outcome_table(outcomes: Mapping[str, int], style: Style) -> Iterator[str]:
     words = {outcome: style.clean(outcome) for outcome in outcomes}
-    # Of a hostile file's endless word, the others need not be pushed aside.
+    # So that an endless word in a hostile file does not push the others aside.
     width = min(max(map(columns, words.values()), default=0), _OUTCOME_WIDTH)
     digits = len(str(max(outcomes.values(), default=0)))
     for outcome, count in outcomes.items():

@@ -35,7 +35,6 @@ __all__ = [
     "beginning",
     "ending",
     "header",
-    "problems",
     "running",
     "step",
     "tree",
@@ -44,14 +43,14 @@ __all__ = [
 ]
 
 _ABOVE, _WANTED = 1, 2
-# What chooses steps, and what tells at a glance which ones it may choose.
+# Chooses steps; and tells at a glance which ones that may choose.
 _Choice = tuple[
     Optional[Callable[[StepRecord], bool]], Optional[Callable[[Said], bool]]
 ]
 
 
 class _Shown(NamedTuple):
-    # How much of a step is shown.
+    # How much of a step to show: all of it, only its first line, earlier messages too.
     full: bool
     above: bool = False
     earlier: bool = False
@@ -74,15 +73,15 @@ def tree(
     Args:
         session: The session.
         style: What the output can show.
-        full: Whole context, logs, result, error and notes of each step, instead of a
-            preview on one line.
+        full: Whether to show the whole context, logs, result, error and notes of each
+            step, instead of a preview on one line.
         depth: How many levels to show; 1 is the roots alone.
-        only: Tells which steps to show, and is asked once for each; the steps above
-            them stay, so that it is a tree.
-        might: Tells by what is known at a glance whether ``only`` may choose a step;
-            those that it may not are not loaded.
-        top: Show this step and what is below it alone, without the header.
-        times: Whether the local time at which each step began stands before it.
+        only: Tells which steps to show; called once for each. The steps above them are
+            kept, so that it stays a tree.
+        might: Tells at a glance whether ``only`` may choose a step; steps that it
+            cannot choose are not loaded.
+        top: Show only this step and what is below it, without the header.
+        times: Whether to put the local time at which each step began before it.
 
     Yields:
         Lines, without their newlines.
@@ -115,18 +114,17 @@ def unfolding(
     times: bool = False,
 ) -> Iterator[str]:
     """
-    Render a tree of steps that is still to be read, without what is around it.
+    Render a tree of steps that is still being read, and nothing around it.
 
     Args:
-        steps: The places of the steps in the order of the tree, each with the session
-            that it is a place in.
+        steps: The places of the steps in the order of the tree, each with its session.
         style: What the output can show.
-        full: Whole context, logs, result, error and notes of each step.
+        full: Whether to show the whole context, logs, result, error and notes.
         depth: How many levels to show.
-        times: Whether the local time at which each step began stands before it.
+        times: Whether to put the local time at which each step began before it.
 
     Yields:
-        Lines, without their newlines; those of a step before the next is asked for.
+        Lines, without their newlines; those of each step before the next one is taken.
     """
     how = _Shown(full)
     shown = ((session, place, how) for session, place in steps)
@@ -136,7 +134,7 @@ def unfolding(
 
 def step(record: StepRecord, style: Style, *, full: bool = False) -> Iterator[str]:
     """
-    Render one step by itself: the time of its finishing, then the step.
+    Render a single step: when it finished, then the step.
 
     Args:
         record: The step.
@@ -147,14 +145,14 @@ def step(record: StepRecord, style: Style, *, full: bool = False) -> Iterator[st
         Lines, without their newlines.
     """
     when = record.started_at if record.finished_at is None else record.finished_at
-    # A line of the 0.2 line may have no times: 0.0 is none, not the year 1970.
+    # Lines of version 0.2 may have no times: 0.0 means none, not the year 1970.
     start = Span(time_of_day(when or None, utc=False) + " ", "quiet")
     yield from _step_lines(record, style, Guides(style, start), _Shown(full))
 
 
 def running(steps: Iterable[StepRecord], now: float, style: Style) -> str:
     """
-    Render which steps are running and for how long, the last one first.
+    Render which steps are running, and for how long; the last one comes first.
 
     Args:
         steps: The steps, in the order of their start.
@@ -173,23 +171,8 @@ def running(steps: Iterable[StepRecord], now: float, style: Style) -> str:
     return style.line(spans)
 
 
-def problems(session: Session, style: Style) -> Iterator[str]:
-    """
-    Render what was found wrong in a session's file.
-
-    Args:
-        session: The session.
-        style: What the output can show.
-
-    Yields:
-        A line for each problem, without its newline.
-    """
-    for where, what, _ in session.problems:
-        yield style.clean(f"{where}: {what}")
-
-
 def _catch_up(talks: Conversations, session: Session, top: StepRecord) -> None:
-    # One step is asked for: what is new in it shows by those that started before.
+    # Only the calls that started before it tell what is new in a single step.
     for record in session.steps:
         if record == top:
             return
@@ -204,12 +187,13 @@ def _places(
     choice: _Choice,
     talks: Conversations,
 ) -> Iterator[tuple[Place, bool]]:
-    # Which steps are shown, and whether only for the sake of one below them.
+    # Which steps are shown, and whether only because of one below them.
     if choice[0] is None:
         yield from ((place, False) for place in session.outline(top))
         return
     kept, calls = _keep(session, top, *choice)
-    # The last one kept below each step; that of the roots is in the one extra place.
+    # The last child that is kept of each step; the extra place at the end is the
+    # roots'.
     last = array("i", [0]) * (len(kept) + 1)
     for place in session.outline(top):
         if kept[place.number]:

@@ -107,7 +107,7 @@ def test_damage_without_end_is_told_in_short(tmp_path):
 
     told = [problem.what for problem in session.problems]
     assert 1_000 > len(told)
-    assert "Of 19100 lines from here on none is a step; they are not named." in told
+    assert "None of 19100 lines from here on is a step; they are not named." in told
     assert not any("more problems" in what for what in told)
     assert 5 == len(session.steps) - sum(s.outcome == "missing" for s in session.steps)
     assert 3 == status

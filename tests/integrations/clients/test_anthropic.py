@@ -96,7 +96,7 @@ def test_the_whole_record(server: LlmServer, claude: anthropic.Anthropic) -> Non
 
 
 def test_blocks(server: LlmServer, claude: anthropic.Anthropic) -> None:
-    """Thoughts, parallel tool calls and blocks that nobody knows are parts."""
+    """Thoughts, parallel tool calls and unknown blocks are parts."""
     new = {"type": "dream", "about": "sheep"}
     thinking = {"type": "thinking", "thinking": "Hm.", "signature": "c2ln"}
     server.will(
@@ -227,7 +227,7 @@ def test_count_tokens(server: LlmServer, claude: anthropic.Anthropic) -> None:
 
 
 def test_batches_are_left_alone(server: LlmServer, claude: anthropic.Anthropic) -> None:
-    """Making a batch is no call of a model."""
+    """Making a batch is not a call of a model."""
     server.will(answer({"id": "msgbatch_1", "type": "message_batch"}))
     with capture() as steps:
         claude.messages.batches.create(requests=[])
@@ -321,7 +321,7 @@ def test_blocks_in_pieces(server: LlmServer, claude: anthropic.Anthropic) -> Non
 
 
 def test_stream_that_is_left(server: LlmServer, claude: anthropic.Anthropic) -> None:
-    """Of a stream that was left, what had come is kept, arguments cut short too."""
+    """What had come of a stream that was left is kept, even half an argument."""
     call = begun({**tool_use(), "input": {}}, 1)
     half = delta("input_json_delta", 1, partial_json='{"city": "Pa')
     events = message_events(*text_events("Par"), call, half)

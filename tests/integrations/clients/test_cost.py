@@ -108,7 +108,7 @@ def test_server_that_changes(server: LlmServer, client: openai.OpenAI) -> None:
 def test_class_that_finds_its_server(
     server: LlmServer, openai_options: dict[str, Any]
 ) -> None:
-    """Of a class that says itself which server it asks, that one is recorded."""
+    """If a class chooses its own server, that server is recorded."""
 
     class Elsewhere(openai.OpenAI):
         @property
@@ -208,7 +208,7 @@ def test_cached_tokens_are_counted_once() -> None:
     ],
 )
 def test_tokens_with_prices_of_their_own(raw: dict[str, Any]) -> None:
-    """Where other prices hold there is no cost rather than a wrong one."""
+    """Where other prices apply, there is no cost rather than a wrong one."""
     assert cost("anthropic", "claude-haiku-4-5", anthropic_usage(raw), raw) is None
 
 
@@ -264,7 +264,7 @@ def test_tools_that_cost_tokens(
 
 
 def test_what_tools_used(server: LlmServer, hosted: openai.OpenAI) -> None:
-    """What the provider's tools have used is told as the provider tells it."""
+    """What the provider's tools used is recorded as the provider reports it."""
     used = {"web_search": {"num_requests": 2}}
     server.will(answer(response(SEARCHED, said("Paris."), tool_usage=used)))
     with capture() as steps:
@@ -278,7 +278,7 @@ def test_what_tools_used(server: LlmServer, hosted: openai.OpenAI) -> None:
     [("code_execution", False), ("web_search", False), ("web_fetch", True)],
 )
 def test_tools_on_a_server(name: str, is_known: bool) -> None:
-    """Of the tools that Anthropic runs, those are priced that cost tokens alone."""
+    """Of the tools that Anthropic runs, only those that cost tokens are priced."""
     parts = [{"type": "server_tool_use", "name": name}]
     counts = {"input_tokens": 9, "output_tokens": 9}
     paid = cost("anthropic", "claude-haiku-4-5", counts, messages=[{"parts": parts}])
@@ -290,7 +290,7 @@ def test_tools_on_a_server(name: str, is_known: bool) -> None:
     "messages", ["Hi.", ["Hi."], [{"parts": 3}], [{"parts": ["Hi.", {"type": []}]}]]
 )
 def test_messages_of_unknown_shape(messages: Any) -> None:
-    """What others hand on as messages takes no cost away, whatever it is."""
+    """Messages of any shape from other libraries do not remove the cost."""
     counts = {"input_tokens": 9, "output_tokens": 9}
 
     assert cost("openai", "gpt-4o", counts, messages=messages) is not None
@@ -335,7 +335,7 @@ def told_by_the_table(
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_each_price_is_that_of_the_table(provider: str) -> None:
-    """Of each model the cost is the table's own, be it by count, by time or by call."""
+    """The cost of each model is that of the table, however that computes it."""
     (found,) = [one for one in providers if one.id == provider]
     for model in found.models:
         for numbers in COUNTS:
@@ -431,5 +431,5 @@ def test_raw_usage_is_as_the_library_tells_it(
 
 @pytest.mark.parametrize("raw", [None, {}, [], "many", {"prompt_tokens": "ten"}, 3])
 def test_usage_of_unknown_shape(raw: Any) -> None:
-    """What is no count of tokens is not counted."""
+    """Values that are not counts of tokens are ignored."""
     assert ({}, {}) == (openai_usage(raw), anthropic_usage(raw))

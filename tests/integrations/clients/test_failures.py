@@ -261,7 +261,7 @@ def test_cancelled_call(server: LlmServer, openai_options: dict[str, Any]) -> No
 def test_cancelled_stream(
     server: LlmServer, openai_options: dict[str, Any], helper: bool
 ) -> None:
-    """A stream whose consumer is cancelled is recorded so, with what had come."""
+    """A stream whose consumer is cancelled is cancelled, with what had come."""
     never = threading.Event()
     server.will(stream(chunk("Par"), never, done=False))
 
@@ -298,7 +298,7 @@ def test_cancelled_stream(
 def test_interrupted(
     server: LlmServer, client: openai.OpenAI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ctrl-C during a call ends its step as interrupted, and goes on."""
+    """Ctrl-C during a call ends its step as interrupted, and is raised."""
 
     def interrupted(*args: Any, **kwargs: Any) -> Any:
         raise KeyboardInterrupt

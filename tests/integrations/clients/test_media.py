@@ -25,6 +25,7 @@ from llm_server import LlmServer, answer, stream
 
 from ai_trace import StepRecord
 from ai_trace.integrations._media import without_media
+from ai_trace.integrations.openai import wrap_openai
 from ai_trace.testing import CapturedSteps, capture
 
 
@@ -218,7 +219,7 @@ def test_blocks(
 
 
 def test_responses_of_unknown_shape(server: LlmServer, client: openai.OpenAI) -> None:
-    """A response that nobody knows is recorded without what is inline in it."""
+    """A response of an unknown shape is recorded without inline media."""
     server.will(answer({"drawn": [{"b64_json": ENCODED}]}))
     with capture() as steps:
         client.chat.completions.create(**ASKED)
@@ -247,3 +248,31 @@ def test_values_that_hold_themselves() -> None:
     endless.append(endless)
 
     assert BLOB == without_media(endless)[0]
+
+
+def test_values_that_share_what_they_hold() -> None:
+    """What is held twice is looked at once: else each level doubled the time."""
+    shared: Any = URL
+    for _ in range(45):
+        shared = [shared, shared]
+    found = without_media(shared)
+    for _ in range(44):
+        assert found[0] is found[1]
+        found = found[0]
+
+    assert [BLOB, BLOB] == found
+
+
+def test_a_body_that_cannot_be_sent(openai_options: dict[str, Any]) -> None:
+    """A body that leads back to itself in many ways is refused as by a bare client."""
+    loop: dict[str, Any] = {}
+    loop.update(one=loop, other=loop)
+    bare = openai.OpenAI(**openai_options)
+    refused = []
+    for client in (bare, wrap_openai(bare.copy())):
+        with capture() as steps, pytest.raises((ValueError, RecursionError)) as raised:
+            client.chat.completions.create(**ASKED, extra_body={"loop": loop})
+        refused.append((raised.type, str(raised.value)))
+
+    assert refused[0] == refused[1]
+    assert "error" == steps[0].outcome

@@ -49,7 +49,7 @@ def test_first_chunk_of_azure(server: LlmServer, client: openai.OpenAI) -> None:
 
 
 def test_choices_in_their_order(server: LlmServer, client: openai.OpenAI) -> None:
-    """Choices stand in the order of their numbers, whichever began first."""
+    """Choices are in the order of their numbers, whichever began first."""
     found = result_of(server, client, chunk("second", index=1), chunk("first", index=0))
 
     assert ["first", "second"] == [

@@ -196,7 +196,7 @@ def test_several_choices(server: LlmServer, client: openai.OpenAI) -> None:
 
 
 def test_no_choices(server: LlmServer, client: openai.OpenAI) -> None:
-    """An answer without choices has no messages, and its usage all the same."""
+    """An answer without choices has no messages, but has its usage."""
     server.will(answer(completion()))
 
     result = recorded(client).result
@@ -222,7 +222,7 @@ def test_refusal_and_filter(server: LlmServer, client: openai.OpenAI) -> None:
 
 
 def test_unknown_fields(server: LlmServer, client: openai.OpenAI) -> None:
-    """Fields that nobody knows break nothing; thoughts of other servers are kept."""
+    """Unknown fields break nothing; thoughts of other servers are kept."""
     new = choice("Paris.", "wandered_off", reasoning_content="Hm.", mood="good")
     usage = {**CHAT_USAGE, "joules": 3}
     server.will(answer(completion(new, usage=usage, weather="fine")))

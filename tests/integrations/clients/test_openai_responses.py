@@ -76,7 +76,7 @@ def test_the_whole_record(server: LlmServer, client: openai.OpenAI) -> None:
 
 
 def test_items(server: LlmServer, client: openai.OpenAI) -> None:
-    """Thoughts, tool calls and items that nobody knows are parts of the answer."""
+    """Thoughts, tool calls and unknown items are parts of the answer."""
     thought = {
         "type": "reasoning",
         "id": "rs_1",
@@ -149,7 +149,7 @@ def packed(*numbers: float) -> str:
 
 @pytest.mark.parametrize("given", ["one", ["one", "two"], [3, 4], [[3], [4]]])
 def test_embeddings(server: LlmServer, client: openai.OpenAI, given: Any) -> None:
-    """Of embeddings the input, the count and the dimensions are kept, no vectors."""
+    """Embeddings keep input, count and dimensions, but not the vectors."""
     count = 2 if isinstance(given[0], list) or given == ["one", "two"] else 1
     vectors: Any = [packed(0.25, 0.5, 0.75)] * count
     server.will(answer(embeddings(*vectors)))

@@ -159,7 +159,7 @@ def test_other_calls_in_pieces(server: LlmServer, client: openai.OpenAI) -> None
 def test_choices_thoughts_and_refusals(
     server: LlmServer, client: openai.OpenAI
 ) -> None:
-    """Choices that come mixed are told apart, and so are thoughts and refusals."""
+    """Mixed choices are kept apart, and so are thoughts and refusals."""
     server.will(
         stream(
             chunk("A", index=0),
@@ -223,7 +223,7 @@ def test_chunks_of_other_servers(server: LlmServer, client: openai.OpenAI) -> No
 
 
 def test_chunks_of_unknown_shape(server: LlmServer, client: openai.OpenAI) -> None:
-    """Chunks that nobody knows are handed on and counted, and break nothing."""
+    """Unknown chunks are handed on and counted, and break nothing."""
     server.will(stream({"surprise": 1}, chunk("Paris."), {"choices": 3}))
     with capture() as steps:
         chunks = list(client.chat.completions.create(**ASKED, stream=True))
@@ -298,7 +298,7 @@ def test_response_stream_helper(server: LlmServer, client: openai.OpenAI) -> Non
 
 
 def test_response_stream_that_is_left(server: LlmServer, client: openai.OpenAI) -> None:
-    """Of a response whose stream was closed early, the pieces that came are kept."""
+    """The pieces of a response whose stream was closed early are kept."""
     *first, _, _, _ = response_events("Par", "is.")
     call = {**asked_for_tool(), "status": "in_progress", "arguments": ""}
     more = {"type": "response.output_item.added", "output_index": 1, "item": call}

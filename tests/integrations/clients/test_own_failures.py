@@ -126,7 +126,7 @@ def test_folding(
     monkeypatch: pytest.MonkeyPatch,
     method: str,
 ) -> None:
-    """When chunks cannot be gathered, they pass all the same, and the step ends."""
+    """Chunks that cannot be gathered still reach the program; the step ends."""
     server.will(chat_stream("Par", "is."))
     monkeypatch.setattr(_openai_streams.ChatFold, method, broken)
     with capture() as steps:
@@ -198,7 +198,7 @@ def test_finding_out_the_cost_of_a_framework(monkeypatch: pytest.MonkeyPatch) ->
 def test_closing(
     server: LlmServer, client: openai.OpenAI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When what had come cannot be recorded, the stream is closed all the same."""
+    """The stream is closed even if what had come cannot be recorded."""
     server.will(chat_stream("Par", "is."))
     monkeypatch.setattr(_stream.Passing, "_result", broken)
     with capture() as steps:

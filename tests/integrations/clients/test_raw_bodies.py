@@ -157,7 +157,7 @@ def test_events_in_frames(server: LlmServer, claude: anthropic.Anthropic) -> Non
 def test_frames_that_are_none(
     server: LlmServer, claude: anthropic.Anthropic, body: bytes
 ) -> None:
-    """A body that is not what it says is the program's all the same."""
+    """The program gets a body even if it is not what it claims to be."""
     server.will(Reply(200, {"content-type": AMAZON}, (body,)))
     call = claude.messages.with_streaming_response.create
     with capture() as steps, call(**ASKED_CLAUDE, stream=True) as given:
@@ -167,7 +167,7 @@ def test_frames_that_are_none(
 
 
 def test_events_as_lines(server: LlmServer, client: openai.OpenAI) -> None:
-    """Events that the program reads as lines are understood all the same."""
+    """Events that the program reads as lines are recorded, too."""
     server.will(chat_stream("Par", "is."))
     with capture() as steps:
         with client.chat.completions.with_streaming_response.create(
@@ -177,6 +177,22 @@ def test_events_as_lines(server: LlmServer, client: openai.OpenAI) -> None:
 
     assert "data: [DONE]" in lines
     assert ("ok", "Paris.") == (only(steps).outcome, text_of(steps[0]))
+
+
+@pytest.mark.parametrize("kind", ["text/event-stream", AMAZON])
+def test_long_events(server: LlmServer, claude: anthropic.Anthropic, kind: str) -> None:
+    """A long event is searched once, however small the pieces that it comes in."""
+    told = "Paris. " * 1_000_000
+    events = message_events(*text_events(told))
+    body = message_stream(told).pieces if kind != AMAZON else map(frame, events)
+    server.will(Reply(200, {"content-type": kind}, (b"".join(body),)))
+    call = claude.messages.with_streaming_response.create
+    with capture() as steps, call(**ASKED_CLAUDE, stream=True) as given:
+        for _ in given.iter_bytes(512):
+            pass
+
+    assert "ok" == only(steps).outcome
+    assert text_of(steps[0]).startswith("Paris. Paris.")
 
 
 def test_left(server: LlmServer, client: openai.OpenAI) -> None:
@@ -195,7 +211,7 @@ def test_left(server: LlmServer, client: openai.OpenAI) -> None:
 
 
 def test_unread(server: LlmServer, client: openai.OpenAI) -> None:
-    """A body that nobody reads is closed, be it by the program or when dropped."""
+    """A body that nobody reads ends when it is closed or dropped."""
     server.will(answer(completion(choice())))
     server.will(chat_stream("Par"))
     create: Any = client.chat.completions.with_raw_response.create
@@ -220,7 +236,7 @@ def test_unread(server: LlmServer, client: openai.OpenAI) -> None:
 def test_unknown_shape(
     server: LlmServer, client: openai.OpenAI, reply: Reply, recorded: Any, read: bool
 ) -> None:
-    """A body that nobody knows is recorded as it is, with a note."""
+    """A body of an unknown shape is recorded as it is, with a note."""
     server.will(reply)
     completions = client.chat.completions
     with capture() as steps:

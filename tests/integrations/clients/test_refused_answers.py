@@ -64,7 +64,7 @@ def test_body_that_is_no_json(
 
 
 def test_empty_body(server: LlmServer, client: openai.OpenAI) -> None:
-    """Where nothing came, there is no result."""
+    """If nothing came, there is no result."""
     server.will(Reply(200, {"content-type": "application/json"}, (b"",)))
     with capture() as steps, pytest.raises(json.JSONDecodeError):
         ask(client)
@@ -103,7 +103,7 @@ def test_body_of_another_kind(
 
 
 def test_body_of_an_error(server: LlmServer, client: openai.OpenAI) -> None:
-    """The body of an error is in its message, and is no answer."""
+    """The body of an error is in its message, and is not an answer."""
     server.will(answer({"error": {"message": "Sorry."}}, 400))
     with capture() as steps, pytest.raises(openai.BadRequestError):
         ask(client)

@@ -61,7 +61,7 @@ def first_two(client: openai.OpenAI) -> Any:
 def test_closed(
     server: LlmServer, client: openai.OpenAI, close: Callable[[Any], object]
 ) -> None:
-    """A stream that is closed early is closed at once, by whatever closes it."""
+    """A stream that is closed early ends at once, however it is closed."""
     server.will(chat_stream("Par", "is."))
     with capture() as steps:
         stream = first_two(client)
@@ -76,7 +76,7 @@ def test_closed(
 def test_closed_before_the_first_chunk(
     server: LlmServer, client: openai.OpenAI
 ) -> None:
-    """A stream of which nothing was read is closed too."""
+    """A stream of which nothing was read can be closed, too."""
     server.will(chat_stream("Par"))
     with capture() as steps:
         client.chat.completions.create(**ASKED).close()
@@ -111,7 +111,7 @@ def test_break_then_go_on(server: LlmServer, client: openai.OpenAI) -> None:
 
 
 def test_dropped(server: LlmServer, client: openai.OpenAI) -> None:
-    """A stream that nobody holds any more is closed when it is collected."""
+    """A stream that was dropped is closed when it is collected."""
     server.will(chat_stream("Par", "is."))
     with capture() as steps:
         response = first_two(client).response
@@ -178,7 +178,7 @@ def test_read_after_the_tracer(server: LlmServer, client: openai.OpenAI) -> None
 
 
 def test_steps_between_chunks(server: LlmServer, client: openai.OpenAI) -> None:
-    """What the consumer does between chunks stands beside the call, not below it."""
+    """Steps that the consumer makes between chunks are beside the call."""
 
     @traced
     def show(piece: Any) -> None:

@@ -100,7 +100,7 @@ def test_pickling_is_as_before(cls: Any, wrap: Any, undo: Any) -> None:
 
 
 def test_copies_are_as_before(server: LlmServer, client: openai.OpenAI) -> None:
-    """A copy asks for itself, not by way of the client that it was made from."""
+    """A copy sends its own requests, not through the client it was made from."""
     server.will(answer(completion(choice())))
     with capture() as steps:
         other = copy.copy(client)
@@ -320,7 +320,7 @@ def test_other_clients_of_the_library(
 def test_answers_of_an_async_client(
     server: LlmServer, anthropic_options: dict[str, Any]
 ) -> None:
-    """An async client is recorded, one step a call, whatever runs at the same time."""
+    """An async client has one step for each call, whatever else runs."""
     server.will(answer(message(block())))
 
     async def main() -> list[Any]:

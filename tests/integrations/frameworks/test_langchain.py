@@ -149,7 +149,7 @@ def test_stream(server: LlmServer) -> None:
 
 
 def test_stream_closed_early(server: LlmServer) -> None:
-    """A stream that nobody hears to its end is recorded with what had come."""
+    """A stream that is closed early is recorded with what had come."""
     server.will(chat.STREAMS)
     with capture() as steps:
         stream = model(server).stream("Weather?", CONFIG)
@@ -185,7 +185,7 @@ def test_async(server: LlmServer) -> None:
 
 
 def test_sequence(server: LlmServer) -> None:
-    """Of a sequence the whole is a step, and what it calls."""
+    """A sequence is one step, and so is each call in it."""
     server.will(chat.TELLS)
 
     def shout(given: AIMessage) -> str:
@@ -258,7 +258,7 @@ def test_tool_that_tells_of_an_error() -> None:
 
 
 def test_human_in_the_loop() -> None:
-    """A graph that stops to ask is no error."""
+    """A graph that stops to ask is not an error."""
 
     class State(TypedDict):
         answer: str
@@ -346,6 +346,20 @@ def test_media_anywhere() -> None:
     assert blob["parts"][0]["sha256"] in str(found["messages"])
 
 
+def test_a_state_that_leads_back_to_itself() -> None:
+    """A state whose parts refer to each other is recorded."""
+    nodes: list[dict[str, Any]] = [{"seen": HumanMessage("Buy?")} for _ in range(60)]
+    for one, other in zip(nodes, nodes[1:]):
+        one["next"], other["before"] = other, one
+    hooks, run_id = LangChainSteps(), uuid4()
+    with capture() as steps:
+        hooks.on_chain_start({}, {"first": nodes[0]}, run_id=run_id)
+        hooks.on_chain_end({}, run_id=run_id)
+
+    assert {} == steps.tracer.health()
+    assert "Buy?" in str(steps[0].context["input"]["first"]["seen"])
+
+
 def test_nothing_is_kept() -> None:
     """After ten thousand runs nothing of them is left."""
     hooks = LangChainSteps()
@@ -377,7 +391,7 @@ def test_handed_over_twice() -> None:
 
 
 def test_what_cannot_be_read() -> None:
-    """Messages that are none are counted; the program goes on."""
+    """Invalid messages are counted; the program goes on."""
     hooks = LangChainSteps()
     with capture() as steps:
         hooks.on_chat_model_start({}, [["no message"]], run_id=uuid4())

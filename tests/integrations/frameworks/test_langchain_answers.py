@@ -41,7 +41,7 @@ def model(server: LlmServer, **more: Any) -> ChatOpenAI:
 
 
 def test_two_handlers_tell_once(server: LlmServer) -> None:
-    """Chunks and events are recorded once, though each of two handlers is told."""
+    """Chunks and events are recorded once, though two handlers are called."""
     server.will(chat.STREAMS)
 
     def announce(given: str) -> str:
@@ -82,7 +82,7 @@ def test_counts_of_tokens_kept_for_a_time(names: tuple[str, ...]) -> None:
 
 
 def test_nothing_was_answered(server: LlmServer) -> None:
-    """A request that is refused has an error, and no answer that nobody gave."""
+    """A request that is refused has an error, and no answer."""
     server.will(chat.FAILS)
     with capture() as steps, pytest.raises(AuthenticationError):
         model(server).invoke("Weather?", CONFIG)
@@ -136,7 +136,7 @@ def test_answer_from_a_cache(server: LlmServer) -> None:
 
 
 def test_text_between_blocks() -> None:
-    """A text that stands between blocks is told, though LangChain passes over it."""
+    """A text between blocks is recorded, though LangChain leaves it out."""
     thought = {"type": "thinking", "thinking": "Hm.", "index": 0}
     call = {"name": "get_weather", "args": {}, "id": "call_0"}
     said = AIMessage(

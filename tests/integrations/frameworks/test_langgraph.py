@@ -71,7 +71,7 @@ def graph_of(state: Any, **nodes: Any) -> Any:
 
 @pytest.mark.parametrize("state", [Plain, Checked])
 def test_messages_in_a_state(state: Any) -> None:
-    """Messages are messages whatever they are held by, and media are left out."""
+    """Messages are read in any container, and media are left out."""
     answer = {"messages": [AIMessage("A picture.")], "count": 1}
     app = graph_of(state, look=lambda _: answer).compile()
     with capture() as steps:
@@ -88,7 +88,7 @@ def test_messages_in_a_state(state: Any) -> None:
 
 
 def test_commands() -> None:
-    """Of a command is shown what it says, with its messages as messages."""
+    """A command is recorded by its fields, with its messages as messages."""
     command = Command(update={"messages": [AIMessage("Hi.")]}, goto="next")
 
     said = {"role": "assistant", "parts": [{"type": "text", "content": "Hi."}]}
@@ -169,7 +169,7 @@ def flaky(failures: int) -> Any:
 
 
 def test_what_failed_and_was_tried_again() -> None:
-    """What failed inside a chain that goes on is told by the step around it."""
+    """A failure inside a chain that goes on is logged by the step around it."""
     retried = flaky(2).with_retry(
         stop_after_attempt=3, exponential_jitter_params={"multiplier": 0, "jitter": 0}
     )
@@ -186,7 +186,7 @@ def test_what_failed_and_was_tried_again() -> None:
 
 
 def test_what_failed_and_was_replaced() -> None:
-    """Of an error that passes through several chains, each is told once."""
+    """An error that passes through several chains is logged once for each."""
     broken = RunnableLambda(str, name="first") | flaky(1)
     chain = RunnableLambda(str) | broken.with_fallbacks([RunnableLambda(str.title)])
     with capture() as steps:
@@ -199,7 +199,7 @@ def test_what_failed_and_was_replaced() -> None:
 
 
 def test_what_failed_and_was_told_below() -> None:
-    """An error that a step below tells is not told by the step above too."""
+    """An error recorded by a step below is not logged by the step above."""
 
     @tool
     def fails() -> None:

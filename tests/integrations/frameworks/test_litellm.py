@@ -140,7 +140,7 @@ def test_an_id_used_again(
 def test_an_id_used_at_the_same_time(
     server: LlmServer, recorded: tuple[CapturedSteps, Told]
 ) -> None:
-    """Calls that overlap are told apart, though the program gives all one id."""
+    """Overlapping calls are kept apart, even if they all have the same id."""
     steps, _ = recorded
     may_go_on = threading.Event()
     server.will(waits(may_go_on), chat.TELLS)
@@ -180,7 +180,7 @@ def test_tool_call(server: LlmServer, recorded: tuple[CapturedSteps, Told]) -> N
 
 
 def test_async(server: LlmServer, recorded: tuple[CapturedSteps, Told]) -> None:
-    """Calls at the same time stand where they were made."""
+    """Concurrent calls are below the steps that made them."""
     steps, told = recorded
 
     async def one(number: int) -> None:
@@ -256,7 +256,7 @@ def test_errors(
 def test_the_loop_ends_with_the_call(
     server: LlmServer, recorded: tuple[CapturedSteps, Told]
 ) -> None:
-    """A call that is awaited has ended when it returns, be it the last of its loop."""
+    """An awaited call has ended when it returns, even as the loop's last."""
     steps, _ = recorded
     asyncio.run(litellm.acompletion(**asked(server)))
 
@@ -266,7 +266,7 @@ def test_the_loop_ends_with_the_call(
 
 
 def test_told_of_twice(recorded: tuple[CapturedSteps, Told]) -> None:
-    """A call that is awaited is recorded once, though LiteLLM tells of it again."""
+    """An awaited call is recorded once, though LiteLLM reports it again."""
     steps, _ = recorded
     hooks = LiteLLMSteps()
     call = {"litellm_call_id": str(uuid4()), "call_type": "acompletion"}
@@ -397,7 +397,7 @@ def test_embeddings(server: LlmServer, recorded: tuple[CapturedSteps, Told]) -> 
 
 
 def test_never_begun(recorded: tuple[CapturedSteps, Told]) -> None:
-    """A call of which the end alone is told, as from a cache, is recorded once."""
+    """A call of which only the end is reported is recorded once."""
     from datetime import datetime
 
     steps, _ = recorded
@@ -438,7 +438,7 @@ def test_other_calls(recorded: tuple[CapturedSteps, Told]) -> None:
 
 
 def test_streams_that_nobody_reads(recorded: tuple[CapturedSteps, Told]) -> None:
-    """Of calls whose end is never told no more than a thousand are kept."""
+    """At most a thousand calls are kept whose end is never reported."""
     steps, _ = recorded
     hooks = LiteLLMSteps()
     for _ in range(1_100):

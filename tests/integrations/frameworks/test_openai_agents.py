@@ -92,7 +92,7 @@ def weather_agent(server: LlmServer, **more: Any) -> Agent[Any]:
 
 
 def test_one_tool(server: LlmServer) -> None:
-    """A run is a tree of agent, calls and tool; steps of ours stand where they ran."""
+    """A run is a tree of agent, calls and tool; our steps are where they ran."""
     with capture() as steps, step("question"):
         (found,) = run(Runner.run(weather_agent(server), chat.QUESTION))
 

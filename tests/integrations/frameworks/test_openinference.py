@@ -137,7 +137,7 @@ def test_call(tracer: otel.Tracer) -> None:
 
 
 def test_blocks_of_anthropic(tracer: otel.Tracer) -> None:
-    """A call that is told twice is there once; thoughts are there, their mark not."""
+    """A repeated call is recorded once; thoughts are, without their signature."""
     answer = "llm.output_messages.0.message."
     tool = {"name": "get_weather", "input_schema": {"type": "object"}}
     found = made_of(
@@ -187,7 +187,7 @@ def test_blocks_of_anthropic(tracer: otel.Tracer) -> None:
 
 
 def test_call_without_messages(tracer: otel.Tracer) -> None:
-    """Where only the whole of it is told, that is recorded, without its media."""
+    """A call without messages keeps its raw input and output, without media."""
     given = {"image": "data:image/png;base64,aGVsbG8="}
     found = made_of(
         tracer,
@@ -218,7 +218,7 @@ def test_legacy_completion(tracer: otel.Tracer) -> None:
 
 
 def test_cost(tracer: otel.Tracer) -> None:
-    """A cost that is told is taken over; none is found out, as no server is told."""
+    """A given cost is kept; none is computed, as the server is unknown."""
     cost = {
         "llm.cost.total": 0.3,
         "llm.cost.prompt": 0.1,

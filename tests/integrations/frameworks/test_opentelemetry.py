@@ -93,7 +93,7 @@ def test_parents_both_ways(tracer: otel.Tracer) -> None:
 
 
 def test_not_current(tracer: otel.Tracer) -> None:
-    """A span that is open but not current is no parent."""
+    """A span that is open but not current is not a parent."""
     with capture() as steps, step("a"):
         span = tracer.start_span("b")
         with step("c"):
@@ -104,7 +104,7 @@ def test_not_current(tracer: otel.Tracer) -> None:
 
 
 def test_tasks(tracer: otel.Tracer) -> None:
-    """Tasks that run at once stand below the span that they were made in."""
+    """Concurrent tasks are below the span that they were made in."""
 
     async def work(name: str) -> None:
         with tracer.start_as_current_span(f"span {name}"):
@@ -219,7 +219,7 @@ def test_error(tracer: otel.Tracer) -> None:
 
 
 def test_error_without_exception(tracer: otel.Tracer) -> None:
-    """An error that only the status tells is told with its type."""
+    """An error that is only in the status is recorded with its type."""
     with capture() as steps:
         span = tracer.start_span("a", attributes={"error.type": "timeout"})
         span.set_status(Status(StatusCode.ERROR, "no answer"))
@@ -388,7 +388,7 @@ def test_cost(tracer: otel.Tracer) -> None:
 
 
 def test_events_that_say_nothing(tracer: otel.Tracer) -> None:
-    """Of events in a row that say no more than their name, there is one entry."""
+    """Events in a row that have only a name become one entry."""
     with capture() as steps, tracer.start_as_current_span("a") as span:
         span.add_event("chunk", timestamp=10**18)
         for _ in range(99):
@@ -408,7 +408,7 @@ def test_events_that_say_nothing(tracer: otel.Tracer) -> None:
 
 
 def test_reasons_as_text(tracer: otel.Tracer) -> None:
-    """Reasons are read though they are told as JSON text, as Logfire tells them."""
+    """Reasons are read even as JSON text, which Logfire sends."""
     said = {"gen_ai.operation.name": "chat"}
     reasons = {"gen_ai.response.finish_reasons": '["tool_calls"]'}
     with capture() as steps:
@@ -577,6 +577,20 @@ def test_without_a_tracer(tracer: otel.Tracer) -> None:
 
     assert [("late", "unfinished")] == [(r.name, r.outcome) for r in steps]
     assert steps_of.force_flush()
+
+
+def test_media_in_any_attribute(tracer: otel.Tracer) -> None:
+    """What is inline in an attribute without a place of its own is not kept, either."""
+    with capture() as steps:
+        tracer.start_span(
+            "a",
+            attributes={
+                "gen_ai.operation.name": "chat",
+                "app.picture": "data:image/png;base64,iVBORw==",
+            },
+        ).end()
+
+    assert "blob" == steps[0].context["attributes"]["app.picture"]["type"]
 
 
 def test_media_anywhere() -> None:
