@@ -25,11 +25,11 @@ _args: Any = BaseException.__dict__["args"]
 
 class Told:
     """
-    Recognises the exceptions that were recorded last.
+    Recognizes the exceptions that were recorded last.
 
     By identity, which may be another's once an exception is freed, and by the place
     it had come to: whatever was raised at that place was raised in that same step. One
-    that had not been raised is recognised by the texts that it was made of: while these
+    that had not been raised is recognized by the texts that it was made of: while these
     are kept, hardly any other exception of its class has the very same ones.
     """
 
