@@ -275,8 +275,8 @@ class TestWidth:
     def test_more_columns_than_there_can_be(self, here: Path) -> None:
         """A number of COLUMNS that no terminal can have is ignored."""
         plain = run("view", cwd=here).stdout
-        for columns in ("9" * 5_000, "0", "\u0660"):
-            done = run("view", cwd=here, env=environment(COLUMNS=columns))
+        for wide in ("9" * 5_000, "0", "\u0660"):
+            done = run("view", cwd=here, env=environment(COLUMNS=wide))
 
             assert plain == done.stdout
 
