@@ -166,9 +166,9 @@ def _wants_colour(is_terminal: bool) -> bool:
 
 def _find_width(stream: TextIO, is_terminal: bool) -> int | None:
     columns = os.environ.get("COLUMNS", "")
-    if columns.isdecimal() and columns.strip("0"):
-        # Python refuses to read a number of thousands of digits.
-        return int(columns) if len(columns) < _DIGITS else None
+    # Python refuses to read a number of thousands of digits.
+    if columns.isdecimal() and len(columns) < _DIGITS and int(columns) > 0:
+        return int(columns)
     if not is_terminal:
         return None
     try:

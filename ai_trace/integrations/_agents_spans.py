@@ -7,14 +7,14 @@ from __future__ import annotations
 from typing import Any, Callable
 
 from ai_trace.integrations._fields import field, plain
-from ai_trace.integrations._hooked_calls import Told, server_of, with_cost
+from ai_trace.integrations._hooked_calls import SpanContent, server_of, with_cost
 from ai_trace.integrations._media import blob
 from ai_trace.integrations._messages import arguments_of
 from ai_trace.integrations._openai_messages import chat_message, chat_messages
 from ai_trace.integrations._openai_responses import output_messages
 from ai_trace.integrations._openai_wires import WIRES
 from ai_trace.integrations._usage import openai_usage
-from ai_trace.integrations._wire import answer, told
+from ai_trace.integrations._wire import answer, present
 
 
 _RESPONSES = WIRES["/responses"]
@@ -22,7 +22,7 @@ _RESPONSES = WIRES["/responses"]
 FOLDED = ("task", "turn")
 
 
-def told_of(data: Any) -> Told:
+def content_of(data: Any) -> SpanContent:
     """
     Return what a span is about, as far as its data tell so far.
 
@@ -36,17 +36,19 @@ def told_of(data: Any) -> Told:
     rest = data.export()
     facts = rest if type(rest) is dict else {"data": rest}
     name = field(data, "name") or kind
-    return Told(
-        name, "step", told(**{key: facts[key] for key in facts if key != "type"})
+    return SpanContent(
+        name,
+        "step",
+        present(**{key: facts[key] for key in facts if key != "type"}),
     )
 
 
-def _generation(data: Any) -> Told:
+def _generation(data: Any) -> SpanContent:
     model = data.model
-    config = told(**(data.model_config or {}))
+    config = present(**(data.model_config or {}))
     server = server_of(config.pop("base_url", None))
     parameters = config or None
-    context = told(
+    context = present(
         **server,
         operation="chat",
         model=model,
@@ -56,7 +58,7 @@ def _generation(data: Any) -> Told:
     messages = [_answer(one) for one in data.output or ()]
     result = answer(None, messages, openai_usage(data.usage), data.usage)
     is_there = data.output is not None or data.usage is not None
-    return Told(
+    return SpanContent(
         _call_name(model),
         "llm",
         context,
@@ -77,7 +79,7 @@ def _answer(given: Any) -> Any:
     return chat_message(given)
 
 
-def _response(data: Any) -> Told:
+def _response(data: Any) -> SpanContent:
     response = data.response
     asked = {
         "model": field(response, "model"),
@@ -86,16 +88,16 @@ def _response(data: Any) -> Told:
         "tools": [plain(tool) for tool in field(response, "tools") or ()] or None,
         **{name: field(response, name) for name in _ASKED if field(response, name)},
     }
-    context = told(
+    context = present(
         **server_of(None),
         operation="chat",
         model=asked["model"],
-        **_RESPONSES.asked(told(**asked)),
+        **_RESPONSES.asked(present(**asked)),
     )
     result = None if response is None else _RESPONSES.answered(response)
     if result is None and data.usage is not None:
-        result = told(usage=openai_usage(data.usage), raw_usage=data.usage)
-    return Told(_call_name(asked["model"]), "llm", context, result)
+        result = present(usage=openai_usage(data.usage), raw_usage=data.usage)
+    return SpanContent(_call_name(asked["model"]), "llm", context, result)
 
 
 # A response repeats the whole request; these are the parameters of interest.
@@ -115,61 +117,63 @@ def _call_name(model: Any) -> str:
     return f"chat {model}" if model else "chat"
 
 
-def _function(data: Any) -> Told:
-    context = told(arguments=arguments_of(data.input), mcp=data.mcp_data)
-    return Told(data.name, "tool", context, data.output)
+def _function(data: Any) -> SpanContent:
+    context = present(arguments=arguments_of(data.input), mcp=data.mcp_data)
+    return SpanContent(data.name, "tool", context, data.output)
 
 
-def _agent(data: Any) -> Told:
-    context = told(
+def _agent(data: Any) -> SpanContent:
+    context = present(
         handoffs=data.handoffs or None,
         tools=data.tools or None,
         output_type=data.output_type,
         metadata=field(data, "metadata"),
     )
-    return Told(data.name, "agent", context)
+    return SpanContent(data.name, "agent", context)
 
 
-def _guardrail(data: Any) -> Told:
-    return Told(data.name, "guardrail", {}, {"triggered": data.triggered})
+def _guardrail(data: Any) -> SpanContent:
+    return SpanContent(data.name, "guardrail", {}, {"triggered": data.triggered})
 
 
-def _handoff(data: Any) -> Told:
-    context = told(from_agent=data.from_agent, to_agent=data.to_agent)
-    return Told(f"handoff to {data.to_agent}", "step", context)
+def _handoff(data: Any) -> SpanContent:
+    context = present(from_agent=data.from_agent, to_agent=data.to_agent)
+    return SpanContent(f"handoff to {data.to_agent}", "step", context)
 
 
-def _mcp_tools(data: Any) -> Told:
-    return Told("mcp_tools", "step", told(server=data.server), data.result)
+def _mcp_tools(data: Any) -> SpanContent:
+    return SpanContent("mcp_tools", "step", present(server=data.server), data.result)
 
 
-def _custom(data: Any) -> Told:
+def _custom(data: Any) -> SpanContent:
     given = data.data
-    return Told(
-        data.name, "step", dict(given) if type(given) is dict else told(data=given)
+    return SpanContent(
+        data.name,
+        "step",
+        dict(given) if type(given) is dict else present(data=given),
     )
 
 
-def _transcription(data: Any) -> Told:
-    context = told(
+def _transcription(data: Any) -> SpanContent:
+    context = present(
         model=data.model,
         input=_audio(data.input, data.input_format),
         parameters=data.model_config,
     )
-    return Told(f"transcription {data.model}", "step", context, data.output)
+    return SpanContent(f"transcription {data.model}", "step", context, data.output)
 
 
-def _speech(data: Any) -> Told:
-    context = told(model=data.model, input=data.input, parameters=data.model_config)
+def _speech(data: Any) -> SpanContent:
+    context = present(model=data.model, input=data.input, parameters=data.model_config)
     result = _audio(data.output, data.output_format)
-    return Told(f"speech {data.model}", "step", context, result)
+    return SpanContent(f"speech {data.model}", "step", context, result)
 
 
 def _audio(data: Any, audio_format: Any) -> Any:
     return blob("audio", f"audio/{audio_format}", data) if data else None
 
 
-_TELLERS: dict[str, Callable[[Any], Told]] = {
+_TELLERS: dict[str, Callable[[Any], SpanContent]] = {
     "agent": _agent,
     "custom": _custom,
     "function": _function,

@@ -14,7 +14,7 @@ from typing import Any, Callable
 
 from ai_trace.integrations import _media, _messages
 from ai_trace.integrations._fields import items
-from ai_trace.integrations._hooked_calls import Told, server_of, with_cost
+from ai_trace.integrations._hooked_calls import SpanContent, server_of, with_cost
 from ai_trace.integrations._messages import Message, Part
 from ai_trace.integrations._servers import provider_at
 from ai_trace.integrations._usage import usage
@@ -48,7 +48,7 @@ Attributes = dict[str, Any]
 Teller = Callable[[Attributes], tuple[dict[str, Any], Any]]
 
 
-def told(name: str, attributes: Mapping[str, Any]) -> Told:
+def content_of(name: str, attributes: Mapping[str, Any]) -> SpanContent:
     """
     Return what a span is about, as far as its attributes tell so far.
 
@@ -59,12 +59,12 @@ def told(name: str, attributes: Mapping[str, Any]) -> Told:
     left = dict(attributes)
     operation = left.get(OPERATION)
     if operation not in KINDS:
-        return Told(name, "step", left)
+        return SpanContent(name, "step", left)
     kind = KINDS[operation]
-    return told_by(_TELLERS.get(kind, _tell_others), name, kind, left)
+    return content_by(_TELLERS.get(kind, _tell_others), name, kind, left)
 
 
-def told_by(tell: Teller, name: str, kind: str, left: Attributes) -> Told:
+def content_by(tell: Teller, name: str, kind: str, left: Attributes) -> SpanContent:
     """
     Return the content of a step, with the attributes that have no place of their own.
 
@@ -79,7 +79,7 @@ def told_by(tell: Teller, name: str, kind: str, left: Attributes) -> Told:
         context["attributes"] = _media.without_media(left)
     if kind in ("tool", "agent"):
         name = context.pop(kind, name)
-    return Told(name, kind, context, result)
+    return SpanContent(name, kind, context, result)
 
 
 # -- one teller a kind -------------------------------------------------------------

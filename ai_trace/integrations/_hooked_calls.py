@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from ai_trace.integrations import _prices
 from ai_trace.integrations._foreign_step import report
 from ai_trace.integrations._servers import provider_at
-from ai_trace.integrations._wire import Facts, told
+from ai_trace.integrations._wire import Facts, present
 
 
 _URLS = ("OPENAI_BASE_URL", "OPENAI_API_BASE")
@@ -29,7 +29,7 @@ _PROVIDERS = {
 }
 
 
-class Told(NamedTuple):
+class SpanContent(NamedTuple):
     """
     The content of a step that stands for a span.
     """
@@ -57,7 +57,7 @@ def server_of(url: Any, provider: str = "openai") -> Facts:
         known, server = provider_at(parts.hostname, parts.port, provider)
     except ValueError:
         known, server = provider, str(url)
-    return told(provider=known, server=server)
+    return present(provider=known, server=server)
 
 
 def without_use(result: Facts) -> Facts:

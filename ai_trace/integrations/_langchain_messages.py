@@ -31,7 +31,7 @@ from ai_trace.integrations._messages import (
     tool_call_response,
 )
 from ai_trace.integrations._usage import Usage, usage
-from ai_trace.integrations._wire import Facts, told
+from ai_trace.integrations._wire import Facts, present
 
 
 _ROLES = {"human": "user", "ai": "assistant", "AIMessageChunk": "assistant"}
@@ -202,7 +202,7 @@ def answer_of(response: Any) -> Facts:
     reasons = finish_reasons(messages)
     counted = field(last, "usage_metadata")
     raw = about.get("token_usage") or about.get("usage")
-    found = told(
+    found = present(
         model=about.get("model_name") or about.get("model"),
         id=about.get("id"),
         messages=messages,

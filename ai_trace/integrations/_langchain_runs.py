@@ -15,7 +15,7 @@ from ai_trace.integrations._hooked_calls import server_of, with_cost
 from ai_trace.integrations._langchain_messages import answer_of, readable
 from ai_trace.integrations._openai_messages import tools
 from ai_trace.integrations._time_open import seconds_open
-from ai_trace.integrations._wire import Facts, told
+from ai_trace.integrations._wire import Facts, present
 
 
 _NODE = "graph:step:"
@@ -160,7 +160,7 @@ def _is_failure(error: BaseException) -> bool:
 
 def _log(step: ForeignStep, event: str, **facts: Any) -> None:
     if step.is_open():
-        step.log(event=event, **told(**facts))
+        step.log(event=event, **present(**facts))
 
 
 def _give_why_it_stopped(
@@ -198,8 +198,8 @@ def call_context(
     named = field(metadata, "ls_provider") or "unknown"
     built = field(serialized, "kwargs") or {}
     url = next((built[name] for name in _URLS if built.get(name)), None)
-    parameters = told(**{k: asked[k] for k in asked if k not in _NO_PARAMETERS})
-    return told(
+    parameters = present(**{k: asked[k] for k in asked if k not in _NO_PARAMETERS})
+    return present(
         **server_of(url, named),
         operation=operation,
         model=_model(metadata, asked),
@@ -242,13 +242,13 @@ def count_chunk(step: ForeignStep, *, says_something: bool) -> None:
 
 def answered(step: ForeignStep, response: Any) -> Facts:
     """Return the result of a call."""
-    result = {**answer_of(response), **told(**step.facts.get("seen", {}))}
+    result = {**answer_of(response), **present(**step.facts.get("seen", {}))}
     return with_cost(result, step.facts.get("asked", {}))
 
 
 def document(given: Any) -> Facts:
     """Return a document that was found."""
-    return told(
+    return present(
         id=field(given, "id"),
         content=field(given, "page_content"),
         metadata=field(given, "metadata") or None,

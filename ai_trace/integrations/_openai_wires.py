@@ -27,7 +27,7 @@ from ai_trace.integrations._openai_streams import (
     ResponseFold,
 )
 from ai_trace.integrations._usage import openai_usage
-from ai_trace.integrations._wire import Facts, Wire, answer, parameters, told
+from ai_trace.integrations._wire import Facts, Wire, answer, parameters, present
 
 
 def chat_asked(body: Facts) -> Facts:
@@ -61,7 +61,7 @@ def _completion_asked(body: Facts) -> Facts:
     texts = [message("user", [text(one)]) for one in prompts if type(one) is str]
     # Prompts may also be lists of tokens, which stay as they are.
     asked = texts if prompts and len(texts) == len(prompts) else prompt
-    return told(messages=asked, parameters=parameters(body, "model", "prompt"))
+    return present(messages=asked, parameters=parameters(body, "model", "prompt"))
 
 
 def _completion_answered(response: Any) -> Facts | None:
@@ -74,7 +74,7 @@ def _completion_answered(response: Any) -> Facts | None:
 
 def _response_asked(body: Facts) -> Facts:
     taken = ("model", "input", "instructions", "tools")
-    return told(
+    return present(
         system=content_parts(body.get("instructions")) or None,
         messages=input_messages(body.get("input")),
         tools=tools(body.get("tools")),
@@ -97,7 +97,7 @@ def _embedding_asked(body: Facts) -> Facts:
     given = body.get("input")
     texts = items(given) or [given]
     is_tokens = all(type(one) is int for one in texts)
-    return told(
+    return present(
         input=texts,
         count=1 if is_tokens else len(texts),
         parameters=parameters(body, "model", "input"),
@@ -109,7 +109,7 @@ def _embedding_answered(response: Any) -> Facts | None:
     if type(data) is not list:
         return None
     usage = field(response, "usage")
-    return told(
+    return present(
         model=field(response, "model"),
         count=len(data),
         dimensions=_dimensions(data),

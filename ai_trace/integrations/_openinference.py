@@ -14,8 +14,8 @@ from typing import Any
 
 from ai_trace.integrations._anthropic_messages import anthropic_tools
 from ai_trace.integrations._fields import fields, items
-from ai_trace.integrations._genai import Attributes, Teller, parsed, told_by
-from ai_trace.integrations._hooked_calls import Told, server_of
+from ai_trace.integrations._genai import Attributes, Teller, content_by, parsed
+from ai_trace.integrations._hooked_calls import SpanContent, server_of
 from ai_trace.integrations._media import as_it_is, beside, from_url, without_media
 from ai_trace.integrations._messages import (
     Message,
@@ -30,8 +30,7 @@ from ai_trace.integrations._messages import (
 )
 from ai_trace.integrations._openai_messages import tools
 from ai_trace.integrations._usage import usage
-from ai_trace.integrations._wire import Facts
-from ai_trace.integrations._wire import told as known
+from ai_trace.integrations._wire import Facts, present
 
 
 KIND = "openinference.span.kind"
@@ -69,7 +68,7 @@ _PROVIDERS = {
 }
 
 
-def told(name: str, attributes: Mapping[str, Any]) -> Told:
+def content_of(name: str, attributes: Mapping[str, Any]) -> SpanContent:
     """
     Return what a span is about, as far as its attributes tell so far.
 
@@ -79,7 +78,7 @@ def told(name: str, attributes: Mapping[str, Any]) -> Told:
     """
     left = dict(attributes)
     kind = _KINDS.get(str(left.pop(KIND, None)), "step")
-    return told_by(_TELLERS.get(kind, _tell_others), name, kind, left)
+    return content_by(_TELLERS.get(kind, _tell_others), name, kind, left)
 
 
 # -- one teller a kind -------------------------------------------------------------
@@ -91,12 +90,12 @@ def _tell_llm(left: Attributes) -> tuple[Facts, Any]:
         message("user", [text(one.get("text"))]) for one in prompts
     ]
     context = _asked(left, "llm", "text_completion" if prompts else "chat")
-    context.update(known(messages=messages or None, tools=_tools(left) or None))
+    context.update(present(messages=messages or None, tools=_tools(left) or None))
     _give(left, context, "input", is_told=bool(messages))
     answers = _answers(left)
     reasons = finish_reasons(answers)
     result = _answered(left, "llm")
-    result.update(known(messages=answers or None, finish_reasons=reasons or None))
+    result.update(present(messages=answers or None, finish_reasons=reasons or None))
     _give(left, result, "output", is_told=bool(answers))
     return context, {**result, **_counted(left)} or None
 
@@ -106,7 +105,7 @@ def _tell_embedding(left: Attributes) -> tuple[Facts, Any]:
     texts = [one["text"] for one in rows if "text" in one]
     vectors = [items(one["vector"]) for one in rows if "vector" in one]
     context = _asked(left, "embedding", "embeddings")
-    context.update(known(input=texts or None, count=len(texts) or None))
+    context.update(present(input=texts or None, count=len(texts) or None))
     _give(left, context, "input", is_told=bool(texts))
     result = _answered(left, "embedding")
     if vectors:
@@ -117,7 +116,7 @@ def _tell_embedding(left: Attributes) -> tuple[Facts, Any]:
 
 def _tell_tool(left: Attributes) -> tuple[Facts, Any]:
     given, parameters = _value(left, "input"), left.pop("tool.parameters", None)
-    context = known(
+    context = present(
         tool=left.pop("tool.name", None),
         call_id=left.pop("tool.id", None),
         description=left.pop("tool.description", None),
@@ -127,18 +126,18 @@ def _tell_tool(left: Attributes) -> tuple[Facts, Any]:
 
 
 def _tell_retrieval(left: Attributes) -> tuple[Facts, Any]:
-    context = known(query=_value(left, "input"))
+    context = present(query=_value(left, "input"))
     documents = [
-        {**one, **known(metadata=parsed(one.get("metadata")))}
+        {**one, **present(metadata=parsed(one.get("metadata")))}
         for one in _rows(left, "retrieval.documents.", "document.")
     ]
-    result: Facts = known(documents=documents or None)
+    result: Facts = present(documents=documents or None)
     _give(left, result, "output", is_told=bool(documents))
     return context, result or None
 
 
 def _tell_others(left: Attributes) -> tuple[Facts, Any]:
-    context = known(agent=left.pop("agent.name", None), input=_value(left, "input"))
+    context = present(agent=left.pop("agent.name", None), input=_value(left, "input"))
     if "input" in context:
         # Some instrumentations repeat its messages.
         _rows(left, "llm.input_messages.", "message.")
@@ -196,13 +195,13 @@ def _asked(left: Attributes, prefix: str, operation: str) -> Facts:
         named = _PROVIDERS.get(provider, provider)
         context = {**server_of(None, str(named)), **context}
     given = parsed(left.pop(f"{prefix}.invocation_parameters", None))
-    parameters = given if type(given) is dict else known(given=given)
+    parameters = given if type(given) is dict else present(given=given)
     model = left.pop(f"{prefix}.request.model_name", parameters.get("model"))
     # If there is only one name, it may be that of the model that answered.
     rest = {key: parameters[key] for key in parameters if key not in _NO_PARAMETERS}
     return {
         **context,
-        **known(
+        **present(
             model=left.get(f"{prefix}.model_name") if model is None else model,
             parameters=without_media(rest) or None,
         ),
@@ -211,7 +210,7 @@ def _asked(left: Attributes, prefix: str, operation: str) -> Facts:
 
 def _answered(left: Attributes, prefix: str) -> Facts:
     model = left.pop(f"{prefix}.model_name", None)
-    return known(model=left.pop(f"{prefix}.response.model_name", model))
+    return present(model=left.pop(f"{prefix}.response.model_name", model))
 
 
 def _answers(left: Attributes) -> list[Message]:
@@ -232,9 +231,9 @@ def _counted(left: Attributes) -> Facts:
     # Spans do not say which server answered, so we cannot know the cost ourselves.
     cost = {}
     if "llm.cost.total" in left:
-        cost = known(**{ours: left.pop(name, None) for name, ours in _COSTS})
+        cost = present(**{ours: left.pop(name, None) for name, ours in _COSTS})
     counts = usage(*(raw.get(name) for name in _COUNTS))
-    return known(usage=counts or None, raw_usage=raw or None, cost=cost or None)
+    return present(usage=counts or None, raw_usage=raw or None, cost=cost or None)
 
 
 def _tools(left: Attributes) -> list[Any]:
@@ -286,7 +285,7 @@ def _part(given: Facts) -> Part:
     elif f"{kind}.{kind}.url" in given:
         part = from_url(str(kind), given.pop(f"{kind}.{kind}.url"))
     else:
-        return as_it_is(known(type=kind, **given))
+        return as_it_is(present(type=kind, **given))
     # Signatures are useful only to the provider.
     return {**part, **beside(given, _SIGNATURE)}
 

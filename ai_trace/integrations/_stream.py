@@ -15,7 +15,7 @@ from typing_extensions import Self
 
 from ai_trace.integrations._call import Call
 from ai_trace.integrations._time_open import seconds_open
-from ai_trace.integrations._wire import Facts, Fold, told
+from ai_trace.integrations._wire import Facts, Fold, present
 from ai_trace.typing import Outcome
 
 
@@ -108,7 +108,7 @@ class Passing:
         return True
 
     def _result(self) -> Facts:
-        times = told(
+        times = present(
             time_to_first_chunk=self._first_chunk,
             time_to_first_content=self._first_content,
         )

@@ -51,7 +51,7 @@ class Wire(NamedTuple):
     fold: Callable[[], Fold] | None = None
 
 
-def told(**facts: Any) -> Facts:
+def present(**facts: Any) -> Facts:
     """Return the facts that are not ``None``."""
     return {key: value for key, value in facts.items() if value is not None}
 

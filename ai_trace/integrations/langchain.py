@@ -21,7 +21,7 @@ from ai_trace.integrations._langchain_messages import (
     readable,
 )
 from ai_trace.integrations._messages import message, text
-from ai_trace.integrations._wire import told
+from ai_trace.integrations._wire import present
 
 
 try:
@@ -180,7 +180,7 @@ class LangChainSteps(BaseCallbackHandler):
         **kwargs: Any,
     ) -> None:
         """Start a ``tool`` step; called by LangChain."""
-        context = told(
+        context = present(
             call_id=kwargs.get("tool_call_id"),
             description=field(serialized, "description") or None,
             arguments=input_str if inputs is None else readable(inputs),

@@ -19,7 +19,7 @@ from ai_trace.integrations._hooked_calls import server_of, with_cost, without_us
 from ai_trace.integrations._installed import check_version, missing
 from ai_trace.integrations._media import without_media
 from ai_trace.integrations._openai_wires import WIRES
-from ai_trace.integrations._wire import Facts, Wire, told
+from ai_trace.integrations._wire import Facts, Wire, present
 
 
 try:
@@ -244,7 +244,7 @@ def _asked(
     body = {key: given[key] for key in given if given[key] not in (None, {}, [])}
     body[_INPUT.get(kind, "messages")] = messages
     asked = wire.asked(body) if wire is not None else {"asked": body}
-    return told(
+    return present(
         **server_of(settings.get("api_base"), str(provider or "unknown")),
         operation=wire.operation if wire is not None else kind,
         model=model,

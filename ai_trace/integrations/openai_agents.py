@@ -11,10 +11,10 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from ai_trace.integrations import _prices
-from ai_trace.integrations._agents_spans import FOLDED, told_of
+from ai_trace.integrations._agents_spans import FOLDED, content_of
 from ai_trace.integrations._foreign_step import ForeignStep, begin, hook, look_for
 from ai_trace.integrations._installed import check_version, missing
-from ai_trace.integrations._wire import told
+from ai_trace.integrations._wire import present
 
 
 try:
@@ -71,7 +71,7 @@ class OpenAIAgentsSteps(TracingProcessor):
             return
         facts = trace.export() or {}
         found = _TRACE_ID.fullmatch(trace.trace_id)
-        context = told(
+        context = present(
             trace_id=trace.trace_id,
             group_id=facts.get("group_id"),
             metadata=facts.get("metadata"),
@@ -97,7 +97,7 @@ class OpenAIAgentsSteps(TracingProcessor):
         if span.span_data.type in FOLDED:
             step = above
         else:
-            what = told_of(span.span_data)
+            what = content_of(span.span_data)
             step = begin(what.name, what.kind, what.context, below=above)
         if step is not None:
             _open[span.span_id] = step
@@ -110,7 +110,7 @@ class OpenAIAgentsSteps(TracingProcessor):
             return
         passing = step.left_by()
         try:
-            what = told_of(span.span_data)
+            what = content_of(span.span_data)
             step.retell(what.name, what.kind, what.context)
             if what.result is not None:
                 step.set_result(what.result)

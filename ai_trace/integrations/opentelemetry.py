@@ -14,7 +14,7 @@ from weakref import WeakValueDictionary
 from ai_trace._outcome import outcome_of
 from ai_trace.integrations import _genai, _openinference, _prices
 from ai_trace.integrations._foreign_step import ForeignStep, begin, hook, look_for
-from ai_trace.integrations._hooked_calls import Told
+from ai_trace.integrations._hooked_calls import SpanContent
 from ai_trace.integrations._installed import check_version, missing
 
 
@@ -69,7 +69,7 @@ class OpenTelemetrySteps(SpanProcessor):
         if own.span_id in _open:
             return
         parent = span.parent
-        what = _told_by(span)
+        what = _content_of(span)
         step = begin(
             what.name,
             what.kind,
@@ -117,13 +117,13 @@ def _current() -> ForeignStep | None:
     return _open.get(get_current_span().get_span_context().span_id)
 
 
-def _told_by(span: ReadableSpan) -> Told:
+def _content_of(span: ReadableSpan) -> SpanContent:
     """Return the content of a span, in whichever convention it is written."""
     attributes = span.attributes or {}
     is_genai = attributes.get(_genai.OPERATION) in _genai.KINDS
     if _openinference.KIND in attributes and not is_genai:
-        return _openinference.told(span.name, attributes)
-    return _genai.told(span.name, attributes)
+        return _openinference.content_of(span.name, attributes)
+    return _genai.content_of(span.name, attributes)
 
 
 def _origin(span: ReadableSpan) -> dict[str, Any]:
@@ -149,7 +149,7 @@ def _ids(context: SpanContext) -> dict[str, str]:
 
 
 def _tell(step: ForeignStep, span: ReadableSpan) -> None:
-    what = _told_by(span)
+    what = _content_of(span)
     step.retell(what.name, what.kind, {**what.context, **_origin(span)})
     if what.result is not None:
         step.set_result(what.result)

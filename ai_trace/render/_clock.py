@@ -58,7 +58,7 @@ class Clock:
             yield f"{column}{line}" if line else ""
             column = self._blank
 
-    def beneath(self, line: str) -> str:
+    def indent(self, line: str) -> str:
         """
         Indent a line that does not belong to a step.
 

@@ -250,7 +250,7 @@ def _tree_lines(
 
     def more() -> str:
         line = guides.more(beyond)
-        return clock.beneath(line) if clock else line
+        return clock.indent(line) if clock else line
 
     for session, place, shown in steps:
         if depth is not None and place.depth >= depth:
