@@ -21,7 +21,7 @@ from ai_trace._journal import SUFFIXES
 from ai_trace._record import FORMAT, WITHOUT_END, StepRecord
 from ai_trace._tree import Problem, Session, Writer
 from ai_trace.render._processes import busy, idle, process
-from ai_trace.render._values import local_time
+from ai_trace.render._values import counted, local_time
 
 
 __all__ = ["Diagnosis", "Finding", "diagnose", "examine"]
@@ -227,12 +227,12 @@ def _of(problems: Mapping[str, list[str]], *kinds: str) -> list[str]:
 def _lines(session: Session, problems: Mapping[str, list[str]]) -> Finding:
     opened = sum(writer.open for writer in session.writers)
     count = sum(session.outcomes.values()) - opened
-    read = f"{_count(count, 'line')} can be read"
+    read = f"{counted(count, 'line')} can be read"
     bad, more = _of(problems, "damaged", "torn", "file"), _of(problems, "more")
     odd = _of(problems, "odd")
     if bad or more:
         least = "more than " if more else ""
-        says = f"{read}; {least}{_count(len(bad), 'problem')} in the file."
+        says = f"{read}; {least}{counted(len(bad), 'problem')} in the file."
         return Finding("lines", BAD, says, bad + more + odd)
     return Finding("lines", ODD if odd else GOOD, f"{read}, none is damaged.", odd)
 
@@ -279,7 +279,7 @@ def _tree(problems: Mapping[str, list[str]]) -> Finding:
     details = _of(problems, "missing", "twin", "circle")
     if not details:
         return Finding("tree", GOOD, "Every step's parent is there.")
-    says = f"{_count(len(details), 'contradiction')} in the tree of steps."
+    says = f"{counted(len(details), 'contradiction')} in the tree of steps."
     return Finding("tree", BAD, says, details)
 
 
@@ -348,12 +348,8 @@ def _format(session: Session, problems: Mapping[str, list[str]]) -> Finding:
     return Finding("format", GOOD, f"Format {header.format} of {FORMAT}{by}.")
 
 
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
-
-
 def _are(number: int, thing: str) -> str:
-    return f"{_count(number, thing)} {'is' if number == 1 else 'are'}"
+    return f"{counted(number, thing)} {'is' if number == 1 else 'are'}"
 
 
 def _modes(path: Path) -> dict[Path, int]:
