@@ -379,15 +379,11 @@ class Copy(Leaves):
             self._say(path, "replaced", what="keys", type=kind, count=count)
 
 
-def _no_text(_value: object) -> Any:
+def _no_leaf(_value: object) -> Any:
     return _OTHER
 
 
-_NO_TEXT = (_no_text, False)
-
-
-def _no_leaf(_value: Any) -> Any:
-    return _OTHER
+_NO_TEXT = (_no_leaf, False)
 
 
 def _told(items: Any, count: int) -> Iterator[object]:

@@ -9,6 +9,7 @@ memory, the name of the type is recorded.
 from __future__ import annotations
 
 import sys
+from operator import attrgetter, methodcaller
 from typing import Any, Callable
 
 from ai_trace._arrays import (
@@ -54,9 +55,7 @@ def _plain(value: Any, name: str, stored: str, made: str) -> Any:
     return getattr(base, made)(inside) if is_own else None
 
 
-def _polars_size(items: Any) -> int:
-    size: int = items.estimated_size()
-    return size
+_polars_size: Callable[[Any], int] = methodcaller("estimated_size")
 
 
 def _gathered(items: Any, count: int) -> Any:
@@ -94,9 +93,7 @@ def _is_arrow(value: Any) -> bool:
     return known_name(type(value)).startswith("pyarrow.lib.")
 
 
-def _arrow_size(items: Any) -> int:
-    size: int = items.nbytes
-    return size
+_arrow_size: Callable[[Any], int] = attrgetter("nbytes")
 
 
 def _sliced(items: Any, count: int) -> Any:
@@ -126,7 +123,12 @@ def labelled_array(value: Any) -> Any:
     if variable is None:
         return UNKNOWN
     name, coords = held(value, "_name"), held(value, "_coords")
-    return {"type": type_of(value), "name": name, **_data(variable), "coords": coords}
+    return {
+        "type": type_of(value),
+        "name": name,
+        **labelled_variable(variable),
+        "coords": coords,
+    }
 
 
 def labelled_arrays(value: Any) -> Any:
@@ -143,12 +145,8 @@ def labelled_arrays(value: Any) -> Any:
     }
 
 
-def labelled_variable(value: Any) -> Any:
+def labelled_variable(variable: Any) -> dict[str, Any]:
     """Show an xarray Variable, as it stands among coordinates."""
-    return _data(value)
-
-
-def _data(variable: Any) -> dict[str, Any]:
     data = held(variable, "_data")
     # A wrapper around an index of pandas; others are around what is not loaded.
     inside = held(data, "array")

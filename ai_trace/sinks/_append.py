@@ -267,11 +267,6 @@ class AppendFile:
         self._torn = not whole
         return stranded
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether nothing was written to the file so far."""
-        return self.size == 0
-
     def _stranded(self) -> bytes:
         status = _system.fstat(self._descriptor)
         if status.st_nlink > 0:

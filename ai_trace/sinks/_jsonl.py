@@ -10,7 +10,7 @@ import threading
 import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Union
 
 from ai_trace._header import SessionHeader
 from ai_trace._interruption import interrupts
@@ -22,31 +22,14 @@ from ai_trace.sinks._append import AppendFile
 from ai_trace.sinks._journal import Journal
 from ai_trace.sinks._parts import Parts
 from ai_trace.sinks._writing import Writing
-from ai_trace.typing import Durability
+from ai_trace.typing import Durability, OpenStep
 
 
 _INTERVAL_SECONDS = 1.0
 
 
-class Finished(Protocol):
-    """
-    What has to be known of a step besides its line; steps and records tell it.
-    """
-
-    @property
-    def id(self) -> str:
-        """16 hex digits."""
-        ...
-
-    @property
-    def parent_id(self) -> str | None:
-        """The step that it was made in."""
-        ...
-
-    @property
-    def header(self) -> SessionHeader | None:
-        """The session that it belongs to."""
-        ...
+Finished = Union[OpenStep, StepRecord]
+"""What tells the id, the parent and the session that a line belongs to."""
 
 
 class JSONLSink:
@@ -230,7 +213,7 @@ class JSONLSink:
         file = self._file
         if file is None:
             file = self._file = self._parts.open()
-        if file.is_empty or file.size + len(line) <= file.room:
+        if file.size == 0 or file.size + len(line) <= file.room:
             return file
         if self._syncs:
             self._sync_now()
@@ -294,7 +277,7 @@ class JSONLSink:
             stranded = file.reopen()
             file.share()
             self._notes.append({"note": "reopened"})
-            self._needs_header = file.is_empty
+            self._needs_header = file.size == 0
             self._named = False
             self._write_again(stranded)
 

@@ -465,6 +465,7 @@ def test_a_child_that_is_killed_is_named(tmp_path: Path) -> None:
                 with step("child"):
                     os.kill(os.getpid(), signal.SIGKILL)
             os.waitpid(child, 0)
+        print(child)
         """,
         cwd=tmp_path,
     )

@@ -69,7 +69,7 @@ def test_workers_that_are_ended_lose_nothing(tmp_path: Path) -> None:
     programs.run(
         """
         import multiprocessing
-        from ai_trace import MemorySink, Tracer, reading, traced
+        from ai_trace import Tracer, reading, traced
 
         @traced
         def decide(number):
