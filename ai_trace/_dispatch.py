@@ -16,10 +16,7 @@ from typing import Any, Callable, TypeVar
 
 from ai_trace._context import Unrecorded
 from ai_trace._interruption import interrupts
-from ai_trace._losses import Losses, PartError
-from ai_trace._losses import cause_of as cause_of
-from ai_trace._losses import say as say
-from ai_trace._losses import warn as warn
+from ai_trace._losses import Losses, PartError, cause_of, say
 from ai_trace._outcome import message_of
 from ai_trace._record import StepRecord
 from ai_trace.exceptions import TraceConfigError

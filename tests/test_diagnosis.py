@@ -101,7 +101,7 @@ def test_much_damage_is_not_said_to_be_less(traces):
     lines = [first_line(0), *[line(5)] * 1_500, b"hello\n" * 800]
     says = finding(examine(write_private(traces, *lines)), "lines")
 
-    assert "1501 lines can be read; more than 800 problems in the file." in says
+    assert "1,501 lines can be read; more than 800 problems in the file." in says
     assert "1299 more problems are not listed." in says
 
 

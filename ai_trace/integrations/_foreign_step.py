@@ -16,10 +16,10 @@ from typing import Any, Callable, TypeVar, cast
 from ai_trace import _context
 from ai_trace._context import Place, Unrecorded, get_current
 from ai_trace._current import call_is_orphan
-from ai_trace._dispatch import cause_of, say
 from ai_trace._draft import text_of
 from ai_trace._interruption import interrupts
 from ai_trace._live_step import LiveStep
+from ai_trace._losses import cause_of, say
 from ai_trace._recorder import Recorder
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from importlib import metadata
 
-from ai_trace._dispatch import warn
+from ai_trace._losses import warn
 from ai_trace.exceptions import TraceConfigError
 
 
