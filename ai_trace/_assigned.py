@@ -16,11 +16,11 @@ from ai_trace._patterns import compiled
 from ai_trace._secret_names import OPEN, TOKEN, Names, looks_drawn
 from ai_trace._stand_ins import (
     is_code,
+    is_elsewhere,
     is_name,
     is_place,
     is_placeholder,
     is_prompt,
-    is_reference,
 )
 
 
@@ -120,8 +120,7 @@ def flagged(text: str) -> Iterator[Span]:
     done = 0
     for flag in compiled(FLAG).finditer(text):
         start = flag.end()
-        is_known = is_placeholder(text, start) or is_reference(text, start, start)
-        if start < done or is_known:
+        if start < done or is_elsewhere(text, start, start):
             continue
         if text[start] in "\"'":
             span = start + 1, end_of_quoted(text, start + 1, text[start])
@@ -237,8 +236,7 @@ def _value_after(text: str, at: int, says: int, names: Names) -> Span | None:
     scheme = compiled(SCHEME).match(text, start) if is_header else None
     if scheme:
         start = scheme.end()
-    is_known = is_placeholder(text, start) or is_reference(text, at, start)
-    if is_known or is_prompt(text, at, opening.quote):
+    if is_elsewhere(text, at, start) or is_prompt(text, at, opening.quote):
         return None
     if opening.quote:
         return _quoted_value(text, start, opening.quote, said, says)

@@ -26,7 +26,6 @@ RULE = r"\n[ \t]{0,16}[|+]?[ :]?--[-:|+ ]{1,512}(?=[\r\n])"
 # The first head of CSV: no space follows its comma, as one does in a sentence.
 FIRST = r"[^{\[(<\n,\t|][^\n,\t|]{0,63}[,\t|](?=[^\s|])"
 
-
 # In SQL: INSERT INTO users (name, password) VALUES ('ann', 'x'), ('bob', 'y')
 INSERT = r"\(([^()]{1,1024})\)\s{1,16}(?:VALUES|values)\b"
 ROW = r",?\s{0,16}\(([^()]{1,1024})\)"

@@ -47,7 +47,19 @@ def is_placeholder(text: str, start: int = 0) -> bool:
     return compiled(PLACEHOLDER).match(text, start) is not None
 
 
-def is_reference(text: str, at: int, start: int) -> bool:
+def is_elsewhere(text: str, at: int, start: int) -> bool:
+    """
+    Tell whether a value only stands for a secret, as a placeholder or by its name.
+
+    Args:
+        text: The text.
+        at: Where the name before the value ends.
+        start: Where the value begins.
+    """
+    return is_placeholder(text, start) or _is_reference(text, at, start)
+
+
+def _is_reference(text: str, at: int, start: int) -> bool:
     """Tell whether an option of gcloud or docker names a secret of theirs."""
     option = text[max(0, at - 256) : at].rstrip(" ")
     is_of_docker = option.endswith("--secret") and text.startswith("id=", start)

@@ -16,6 +16,7 @@ import tempfile
 import time
 from contextlib import ExitStack
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Callable
 
@@ -44,16 +45,9 @@ ASKED: dict[str, Any] = {
 }
 
 
-def chat(client: Any) -> Any:
-    """Wait for the first chunk of a chat completion; return the stream."""
-    stream = client.chat.completions.create(**ASKED)
-    next(stream)
-    return stream
-
-
-def message(client: Any) -> Any:
-    """Wait for the first event of a message; return the stream."""
-    stream = client.messages.create(**ASKED)
+def first_chunk(resource: str, client: Any) -> Any:
+    """Wait for the first chunk of an answer from one of a client's resources."""
+    stream = attrgetter(resource)(client).create(**ASKED)
     next(stream)
     return stream
 
@@ -68,12 +62,13 @@ def until_first_chunk(
     name: str,
     make: Callable[[], Any],
     wrap: Callable[[Any], Any],
-    ask: Callable[[Any], Any],
+    resource: str,
 ) -> Row:
     """Measure one library."""
     with ExitStack() as stack:
         plain, other, wrapped = (stack.enter_context(make()) for _ in range(3))
         clients = Clients(plain, other, wrap(wrapped))
+        ask = partial(first_chunk, resource)
         times = clients.times(ask, ROUNDS, clock=time.perf_counter, after=exhaust)
     return compared(f"{name}: until the first chunk of a real model", times)
 
@@ -90,8 +85,8 @@ def main() -> None:
         openais = partial(openai.OpenAI, base_url=f"{address}/v1", api_key="x")
         anthropics = partial(anthropic.Anthropic, base_url=address, api_key="x")
         rows = [
-            until_first_chunk("OpenAI", openais, wrap_openai, chat),
-            until_first_chunk("Anthropic", anthropics, wrap_anthropic, message),
+            until_first_chunk("OpenAI", openais, wrap_openai, "chat.completions"),
+            until_first_chunk("Anthropic", anthropics, wrap_anthropic, "messages"),
         ]
     print("\n".join(table(rows)))
 

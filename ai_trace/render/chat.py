@@ -47,8 +47,7 @@ def chat(
         full: Whether to show reasoning, instead of only its length.
         times: Whether to say when each call began, in local time.
         only: Tells whether a step is wanted; a conversation is shown if any of its
-        calls
-            is.
+            calls is.
 
     Yields:
         Lines, without their newlines; none if there is no conversation. An empty line
