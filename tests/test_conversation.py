@@ -315,6 +315,17 @@ def test_what_else_was_seen_is_compared():
     assert (False, {"provider", "model", "parameters"}) == third[2:4]
 
 
+def test_an_answer_that_is_sent_back_with_a_name():
+    """A program may name its agent in what it sends back; it is the answer still."""
+    asked = [text("user", "Where?")]
+    first = call(1, asked, text("assistant", "Here."))
+    named = {**text("assistant", "Here."), "name": "guide"}
+    second = call(2, [*asked, named, text("user", "When?")])
+    other = call(3, [{**asked[0], "name": "ann"}])
+
+    assert [0, 2, 0] == [known.messages for known in knowns(first, second, other)]
+
+
 def test_memory_is_bounded():
     """Of a million conversations the last few thousand are kept in mind."""
     met = Conversations(memory=20)
