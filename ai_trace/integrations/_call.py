@@ -14,7 +14,7 @@ from typing import Any, Callable, TypeVar
 from ai_trace._live_step import LiveStep
 from ai_trace._recorder import Recorder
 from ai_trace.integrations import _prices
-from ai_trace.integrations._fields import plain
+from ai_trace.integrations._fields import as_sent, plain
 from ai_trace.integrations._media import without_media
 from ai_trace.integrations._wire import Facts, Wire
 
@@ -162,6 +162,8 @@ def begin(
     given = body if type(body) is dict else {"body": body}
     name = operation = wire.operation
     model = given.get("model")
+    if type(model) is not str:
+        model = as_sent(model)
     if type(model) is str:
         name = f"{operation} {model}"
     context: Facts = {"provider": provider, "operation": operation}
