@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 from ai_trace._outcome import error_text, outcome_of
 from ai_trace.integrations._awaited import outlives_its_task, watch
 from ai_trace.integrations._fields import field, items
-from ai_trace.integrations._foreign_step import ForeignStep, begin
+from ai_trace.integrations._foreign_step import ForeignStep, begin, report_call
 from ai_trace.integrations._hooked_calls import server_of, with_cost
 from ai_trace.integrations._langchain_messages import answer_of, readable
 from ai_trace.integrations._openai_messages import tools
@@ -229,6 +229,7 @@ def begin_call(run_id: UUID, parent_id: UUID | None, context: Facts) -> None:
     begin_run(run_id, parent_id, name, "llm", context)
     step = _open.get(run_id)
     if step is not None:
+        report_call(step)
         step.facts["asked"] = {
             key: context[key]
             for key in ("provider", "server", "model")

@@ -33,6 +33,7 @@ from ai_trace import current_step, step, traced
 from ai_trace.integrations import _langchain_runs
 from ai_trace.integrations._langchain_messages import message_of, readable
 from ai_trace.integrations.langchain import LangChainSteps
+from ai_trace.integrations.openai import wrap_openai
 from ai_trace.testing import capture
 
 
@@ -161,6 +162,21 @@ def test_stream_closed_early(server: LlmServer) -> None:
     (call,) = steps
     assert "closed" == call.outcome
     assert "It is " == chat.texts(call.result["messages"][0])[0]
+
+
+@pytest.mark.parametrize("streams", [False, True])
+def test_wrapped_client(server: LlmServer, streams: bool) -> None:
+    """A call that its client records too is counted there, and not twice."""
+    server.will(chat.STREAMS if streams else chat.TELLS)
+    asked = model(server, streaming=streams)
+    wrap_openai(asked.root_client)
+    with capture() as steps:
+        asked.invoke("Weather?", CONFIG)
+
+    outer, inner = sorted(steps, key=lambda one: one.seq)
+    assert chat.COUNTED == inner.result["usage"] == outer.result["total_usage"]
+    assert "usage" not in outer.result
+    assert [chat.ANSWER] == chat.texts(outer.result["messages"][0])
 
 
 def test_async(server: LlmServer) -> None:
