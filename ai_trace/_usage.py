@@ -63,11 +63,15 @@ def usage_of(record: Glance) -> Usage | None:
         record: Any step; its result may have any shape.
 
     Returns:
-        The figures of the one call; ``None`` for a step that is no call.
+        The figures of the one call; ``None`` for a step that is no call, or that only
+        repeats those of a call below it.
     """
     if record.kind not in CALL_KINDS:
         return None
     result = _object(record.result)
+    if "total_usage" in result and "usage" not in result:
+        # The report of a call that its client has recorded in the step below.
+        return None
     usage = _object(result.get("usage"))
     cost = _amount(_object(result.get("cost")).get("usd"))
     sent = _count(usage.get("input_tokens"))

@@ -315,6 +315,28 @@ def test_what_else_was_seen_is_compared():
     assert (False, {"provider", "model", "parameters"}) == third[2:4]
 
 
+def test_an_answer_that_is_sent_back_with_a_name():
+    """A program may name its agent in what it sends back; it is the answer still."""
+    asked = [text("user", "Where?")]
+    first = call(1, asked, text("assistant", "Here."))
+    named = {**text("assistant", "Here."), "name": "guide"}
+    second = call(2, [*asked, named, text("user", "When?")])
+    other = call(3, [{**asked[0], "name": "ann"}])
+
+    assert [0, 2, 0] == [known.messages for known in knowns(first, second, other)]
+
+
+def test_a_call_that_is_recorded_twice_is_shown_once():
+    """What a framework reports of a call is no answer beside that of the client."""
+    asked, said = [text("user", "Where?")], text("assistant", "Here.")
+    outer = chat(1, asked, said, result={"total_usage": {"input_tokens": 5}})
+    inner = chat(2, asked, said, parent=1, usage={"input_tokens": 5})
+    shown = talk(session_of(outer, inner))
+
+    assert 1 == shown.count("  Here.")
+    assert 1 == session_of(outer, inner).usage.calls
+
+
 def test_memory_is_bounded():
     """Of a million conversations the last few thousand are kept in mind."""
     met = Conversations(memory=20)
@@ -724,6 +746,8 @@ def test_the_page_folds_reasoning():
         ({"usage": {"reasoning_output_tokens": 4}}, Usage(1, reasoning=4)),
         ({}, Usage(1)),
         (None, Usage(1)),
+        ({"total_usage": {"input_tokens": 5}}, None),
+        ({"total_usage": 1, "usage": {"input_tokens": 5}}, Usage(1, 5, metered=1)),
         ([{"usage": 1}], Usage(1)),
         ({"usage": [1], "cost": "free"}, Usage(1)),
         (

@@ -67,6 +67,33 @@ def test_parents_both_ways() -> None:
     assert 1 == len({record.trace_id for record in steps})
 
 
+@pytest.mark.parametrize(
+    ("counted_below", "expected"),
+    [
+        ([], {"usage", "cost"}),
+        ([(5, 2)], {"total_usage", "total_cost"}),
+        ([(9, 9), (5, 2)], {"total_usage", "total_cost"}),
+        # Another call, which the program made meanwhile.
+        ([(5, 3)], {"usage", "cost"}),
+    ],
+)
+def test_what_a_call_below_has_counted(
+    counted_below: list[tuple[int, int]], expected: set[str]
+) -> None:
+    """Where a client has recorded the same call, its figures are counted there."""
+    with capture() as steps:
+        opened = begin("chat", "llm", {})
+        assert opened is not None
+        for sent, came in counted_below:
+            opened.is_counted_below({"input_tokens": sent, "output_tokens": came})
+        usage = {"input_tokens": 5, "output_tokens": 2}
+        opened.set_result({"usage": usage, "cost": {"usd": 1.0}})
+        opened.end()
+
+    (found,) = steps
+    assert expected == set(found.result)
+
+
 def test_beside_each_other() -> None:
     """What ended before is no parent of what comes after."""
     with capture() as steps:

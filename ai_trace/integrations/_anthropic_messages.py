@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ai_trace.integrations._fields import field, fields, plain
+from ai_trace.integrations._fields import as_sent, field, fields, plain
 from ai_trace.integrations._media import (
     as_it_is,
     beside,
@@ -35,7 +35,7 @@ def anthropic_messages(given: Any) -> Any:
     for one in given:
         facts = one if type(one) is dict else fields(one)
         role, content = facts.get("role"), facts.get("content")
-        if type(content) is str:
+        if type(role) is type(content) is str:
             # A quick way: most messages are like that, and a history has many.
             made.append({"role": role, "parts": [{"type": "text", "content": content}]})
         elif one and not facts:
@@ -50,10 +50,9 @@ def block_parts(content: Any) -> list[Part]:
     """Return the parts of a content: a text, or a list of blocks."""
     if content is None:
         return []
-    if type(content) is str:
-        return [text(content)]
     if type(content) not in (list, tuple):
-        return [as_it_is(content)]
+        said = as_sent(content)
+        return [text(said) if type(said) is str else as_it_is(content)]
     parts: list[Part] = []
     for one in content:
         facts = one if type(one) is dict else fields(one)

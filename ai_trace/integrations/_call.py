@@ -11,10 +11,12 @@ import json
 from contextvars import ContextVar
 from typing import Any, Callable, TypeVar
 
+from ai_trace import _context
 from ai_trace._live_step import LiveStep
 from ai_trace._recorder import Recorder
 from ai_trace.integrations import _prices
-from ai_trace.integrations._fields import plain
+from ai_trace.integrations._fields import as_sent, plain
+from ai_trace.integrations._foreign_step import reporter_of
 from ai_trace.integrations._media import without_media
 from ai_trace.integrations._wire import Facts, Wire
 
@@ -108,6 +110,11 @@ class Call(LiveStep):
         if self.attempts > 1:
             result["retries"] = self.attempts - 1
         usage = result.get("usage")
+        if usage and _context.inner is not None:
+            # A framework is recorded, too, and may report this very call.
+            reporter = reporter_of(self)
+            if reporter is not None:
+                reporter.is_counted_below(usage)
         if usage and self.priced:
             model = result.get("model") or self.model
             about = (
@@ -162,6 +169,8 @@ def begin(
     given = body if type(body) is dict else {"body": body}
     name = operation = wire.operation
     model = given.get("model")
+    if type(model) is not str:
+        model = as_sent(model)
     if type(model) is str:
         name = f"{operation} {model}"
     context: Facts = {"provider": provider, "operation": operation}

@@ -35,6 +35,12 @@ def fields(owner: Any) -> Facts:
     return {**own, **more} if more else own
 
 
+def as_sent(value: Any) -> Any:
+    """Return a text as JSON has it: that of an enum of texts, not its name."""
+    is_exact = type(value) is str or not issubclass(type(value), str)
+    return value if is_exact else str.__str__(value)
+
+
 def items(value: Any) -> list[Any]:
     """
     Return the items of a list or tuple; none of anything else.

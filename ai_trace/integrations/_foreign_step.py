@@ -11,7 +11,11 @@ from __future__ import annotations
 
 import functools
 import sys
+import weakref
+from contextvars import ContextVar
 from typing import Any, Callable, TypeVar, cast
+
+from typing_extensions import Self
 
 from ai_trace import _context
 from ai_trace._context import Place, Unrecorded, get_current
@@ -26,7 +30,15 @@ from ai_trace._recorder import Recorder
 Hook = TypeVar("Hook", bound=Callable[..., Any])
 
 _MAX_DEPTH = 1000
+_COUNTED = "counted_below"
+# A framework's report of a call that its client has recorded is named as a total is.
+_TOTALS = {"usage": "total_usage", "cost": "total_cost"}
 _said: set[tuple[str, str]] = set()
+
+_reported: ContextVar[weakref.ref[ForeignStep] | None] = ContextVar(
+    "ai_trace_reported", default=None
+)
+"""The step that reports the call made here, if a framework has named one."""
 
 
 class ForeignStep(LiveStep):
@@ -79,6 +91,22 @@ class ForeignStep(LiveStep):
         self.name, self.kind = name, kind
         self.see(context)
         self.write_start()
+
+    def is_counted_below(self, usage: dict[str, Any]) -> None:
+        """
+        Remember that a call made inside this step was recorded, too.
+
+        Args:
+            usage: What that call used.
+        """
+        self.facts.setdefault(_COUNTED, []).append(_tokens(usage))
+
+    def set_result(self, value: Any) -> Self:
+        """Record a result; what a call below has counted is not counted again."""
+        below = self.facts.get(_COUNTED)
+        if below and type(value) is dict and _tokens(value.get("usage")) in below:
+            value = {_TOTALS.get(key, key): value[key] for key in value}
+        return super().set_result(value)
 
     def log_at(self, at: float, fields: dict[str, Any]) -> None:
         """
@@ -202,6 +230,38 @@ def _is_inside(place: Place | None, outer: LiveStep) -> bool:
             break
         place = steps.get(place.parent_id or "")
     return place is outer
+
+
+def report_call(step: ForeignStep) -> None:
+    """
+    Say that a step reports the call that is made next in this context.
+
+    Args:
+        step: The step of a framework that does not let us ask what call is current.
+    """
+    _reported.set(weakref.ref(step))
+
+
+def reporter_of(call: LiveStep) -> ForeignStep | None:
+    """
+    Return the open step in which a framework reports the call of a client, if any does.
+
+    Args:
+        call: The call that the client makes.
+    """
+    above = call.recorder.open_steps.get(call.parent_id or "")
+    if isinstance(above, ForeignStep) and above.kind == call.kind:
+        return above
+    held = _reported.get()
+    step = None if held is None else held()
+    is_same = step is not None and step.is_open() and step.kind == call.kind
+    return step if is_same else None
+
+
+def _tokens(usage: Any) -> tuple[Any, Any]:
+    """Return the two counts that every framework passes on as the client has them."""
+    given = usage if type(usage) is dict else {}
+    return given.get("input_tokens"), given.get("output_tokens")
 
 
 def _is_of_context(note: dict[str, Any]) -> bool:

@@ -12,6 +12,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Callable
 
+from ai_trace._usage import CALL_KINDS
 from ai_trace.integrations import _media, _messages
 from ai_trace.integrations._fields import items
 from ai_trace.integrations._hooked_calls import SpanContent, server_of, with_cost
@@ -36,6 +37,8 @@ _REQUEST = "gen_ai.request."
 _USAGE = ("gen_ai.usage.", "gen_ai.aggregated_usage.")
 # Sent by opentelemetry-instrumentation-openai, instead of the server's address.
 _API_BASE = "gen_ai.openai.api_base"
+# Logfire names its spans by templates: "Message with {request_data[model]!r}".
+_TEMPLATE = "logfire.msg_template"
 _COUNTS = (
     ("input_tokens", "prompt_tokens"),
     ("output_tokens", "completion_tokens"),
@@ -61,6 +64,9 @@ def content_of(name: str, attributes: Mapping[str, Any]) -> SpanContent:
     if operation not in KINDS:
         return SpanContent(name, "step", left)
     kind = KINDS[operation]
+    model = left.get("gen_ai.request.model")
+    if kind in CALL_KINDS and model and left.get(_TEMPLATE) == name:
+        name = f"{operation} {model}"
     return content_by(_TELLERS.get(kind, _tell_others), name, kind, left)
 
 
@@ -94,6 +100,7 @@ def _tell_llm(left: Attributes) -> tuple[dict[str, Any], Any]:
     result = _answered(left)
     _move(left, result, messages="gen_ai.output.messages", change=messages)
     _move(left, result, finish_reasons="gen_ai.response.finish_reasons", change=_why)
+    _give_reasons(result)
     _move(left, result, time_to_first_chunk="gen_ai.response.time_to_first_chunk")
     _count(left, result, context)
     return context, result or None
@@ -223,7 +230,7 @@ def _usage_of(left: Attributes) -> tuple[dict[str, int], dict[str, Any]]:
     raw: dict[str, Any] = {}
     for prefix in _USAGE:
         for name in [name for name in left if name.startswith(prefix)]:
-            raw[name[len(prefix) :]] = left.pop(name)
+            raw[name[len(prefix) :]] = parsed(left.pop(name))
     counts = [
         next((raw[name] for name in names if name in raw), None) for names in _COUNTS
     ]
@@ -233,6 +240,14 @@ def _usage_of(left: Attributes) -> tuple[dict[str, int], dict[str, Any]]:
 def _why(reasons: Any) -> list[Any] | None:
     given = items(parsed(reasons))
     return [_messages.finish_reason_of(reason) for reason in given] or None
+
+
+def _give_reasons(result: dict[str, Any]) -> None:
+    """Give answers their reasons, where a span has them only beside the answers."""
+    answers, reasons = (result.get(key, []) for key in ("messages", "finish_reasons"))
+    if len(answers) == len(reasons):
+        for answer, reason in zip(answers, reasons):
+            answer.setdefault("finish_reason", reason)
 
 
 def parsed(value: Any) -> Any:

@@ -9,8 +9,9 @@ from uuid import UUID
 from weakref import WeakValueDictionary
 
 from ai_trace._outcome import error_text, outcome_of
+from ai_trace.integrations._awaited import outlives_its_task, watch
 from ai_trace.integrations._fields import field, items
-from ai_trace.integrations._foreign_step import ForeignStep, begin
+from ai_trace.integrations._foreign_step import ForeignStep, begin, report_call
 from ai_trace.integrations._hooked_calls import server_of, with_cost
 from ai_trace.integrations._langchain_messages import answer_of, readable
 from ai_trace.integrations._openai_messages import tools
@@ -19,6 +20,8 @@ from ai_trace.integrations._wire import Facts, present
 
 
 _NODE = "graph:step:"
+# Of these, LangChain does not report that they were cancelled.
+_NOT_REPORTED = ("llm", "retrieval")
 _GRAPHS = ("langgraph", "langchain_create_agent")
 # Parameters that are elsewhere in the step, or internal to LangChain.
 _NO_PARAMETERS = ("_type", "functions", "model", "model_name", "tools")
@@ -57,8 +60,11 @@ def begin_run(
     step = begin(
         name, kind, context, below=step_of(parent_id), trace_id=UUID(str(run_id)).hex
     )
-    if step is not None:
-        _open[run_id] = step
+    if step is None:
+        return
+    _open[run_id] = step
+    if kind in _NOT_REPORTED:
+        watch(step)
 
 
 def begin_chain(
@@ -223,6 +229,7 @@ def begin_call(run_id: UUID, parent_id: UUID | None, context: Facts) -> None:
     begin_run(run_id, parent_id, name, "llm", context)
     step = _open.get(run_id)
     if step is not None:
+        report_call(step)
         step.facts["asked"] = {
             key: context[key]
             for key in ("provider", "server", "model")
@@ -236,6 +243,8 @@ def count_chunk(step: ForeignStep, *, says_something: bool) -> None:
     seen["chunks"] += 1
     if seen["chunks"] == 1:
         seen["time_to_first_chunk"] = seconds_open(step)
+        # Told where the call began, the program reads the stream itself, in any task.
+        outlives_its_task(step)
     if says_something and "time_to_first_content" not in seen:
         seen["time_to_first_content"] = seconds_open(step)
 

@@ -12,6 +12,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from ai_trace.integrations._fields import as_sent
+
 
 Part = dict[str, Any]
 Message = dict[str, Any]
@@ -89,6 +91,8 @@ def message(
         finish_reason: Why the model stopped, in the provider's words; for answers.
     """
     made: Message = {"role": role, "parts": parts}
+    if type(role) is not str:
+        made["role"] = as_sent(role)
     if name is not None:
         made["name"] = name
     if finish_reason is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ai_trace.integrations._fields import Facts, field, fields, items, plain
+from ai_trace.integrations._fields import Facts, as_sent, field, fields, items, plain
 from ai_trace.integrations._media import (
     as_it_is,
     beside,
@@ -52,9 +52,9 @@ def chat_message(given: Any, finish_reason: Any = None) -> Message:
     role, content = facts.get("role"), facts.get("content")
     is_of_tool = role in _TOOL_ROLES
     if (
-        role
+        type(role) is type(content) is str
+        and role
         and content
-        and type(content) is str
         and not is_of_tool
         and (len(facts) == 2 or _is_all(facts))
     ):
@@ -146,11 +146,10 @@ def content_parts(content: Any) -> list[Part]:
     """Return the parts of a message's content; empty text has none."""
     if content is None or content == "":
         return []
-    if type(content) is str:
-        return [text(content)]
     if type(content) in (list, tuple):
         return [content_part(one) for one in content]
-    return [as_it_is(content)]
+    said = as_sent(content)
+    return [text(said) if type(said) is str else as_it_is(content)]
 
 
 def content_part(given: Any) -> Part:

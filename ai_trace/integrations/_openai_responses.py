@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ai_trace.integrations._fields import field, items, plain
+from ai_trace.integrations._fields import as_sent, field, items, plain
 from ai_trace.integrations._media import as_it_is
 from ai_trace.integrations._messages import (
     Message,
@@ -22,6 +22,7 @@ from ai_trace.integrations._openai_messages import content_parts
 
 def input_messages(given: Any) -> Any:
     """Return the messages in the input of a response: text or a list of items."""
+    given = as_sent(given)
     if type(given) is str:
         return [message("user", [text(given)])]
     if type(given) not in (list, tuple):

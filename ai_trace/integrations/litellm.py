@@ -6,13 +6,13 @@ Needs the extra ``litellm``: ``pip install 'ai-decision-tracer[litellm]'``.
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from datetime import datetime
 from typing import Any
-from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
+from weakref import WeakValueDictionary
 
 from ai_trace.integrations import _prices
+from ai_trace.integrations._awaited import watch
 from ai_trace.integrations._fields import plain
 from ai_trace.integrations._foreign_step import ForeignStep, begin, hook
 from ai_trace.integrations._hooked_calls import server_of, with_cost, without_use
@@ -51,9 +51,6 @@ _open: WeakValueDictionary[_Key, ForeignStep] = WeakValueDictionary()
 # LiteLLM may report the end of a call several times: if the call is awaited, through
 # its plain and its async callbacks.
 _ended: deque[_Key] = deque(maxlen=_MAX_OPEN)
-_awaited: WeakKeyDictionary[asyncio.Task[Any], WeakSet[ForeignStep]] = (
-    WeakKeyDictionary()
-)
 
 
 class LiteLLMSteps(CustomLogger):  # pyright: ignore[reportUntypedBaseClass]
@@ -88,7 +85,8 @@ class LiteLLMSteps(CustomLogger):  # pyright: ignore[reportUntypedBaseClass]
                 _ended.remove(key)
             step = _begin(key, kwargs, kwargs.get("input") or messages, model=model)
             if step is not None and _is_awaited(kwargs):
-                _watch(key, step)
+                step.facts["key"] = key
+                watch(step, _is_left)
 
     @hook
     def log_success_event(
@@ -169,30 +167,12 @@ def _is_awaited(call: Facts) -> bool:
     return kind[:1] == "a" and kind[1:] in _WIRES and not call.get("stream")
 
 
-def _watch(key: _Key, step: ForeignStep) -> None:
-    """End a step with the task that awaits its call, if nothing else ends it."""
-    step.facts["key"] = key
-    try:
-        task = asyncio.current_task()
-    except RuntimeError:
-        return
-    if task is None:
-        return
-    steps = _awaited.get(task)
-    if steps is None:
-        # One callback for all calls of a task, which may run as long as the program.
-        steps = _awaited[task] = WeakSet()
-        task.add_done_callback(_leave)
-    steps.add(step)
-
-
-@hook
-def _leave(task: asyncio.Task[Any]) -> None:
-    """End the calls that a task no longer awaits; LiteLLM does not report them."""
-    for step in list(_awaited.pop(task, ())):
-        if step.is_open() and not step.facts.get("is_answered"):
-            _ended.append(step.facts["key"])
-            step.end("cancelled" if task.cancelled() else "closed")
+def _is_left(step: ForeignStep) -> bool:
+    """Tell whether LiteLLM will not report the end of a call whose task has ended."""
+    if step.facts.get("is_answered"):
+        return False
+    _ended.append(step.facts["key"])
+    return True
 
 
 def _begin(

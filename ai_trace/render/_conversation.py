@@ -296,14 +296,15 @@ def _canonical(value: Any, call: int) -> bytes:
 
 def _comparable(message: Message) -> list[Any]:
     # An answer has to be equal to the message by which it is sent back: reasoning,
-    # empty texts and what only answers have are left out, as programs do not send them.
+    # empty texts, what only answers have and names that programs give are left out.
+    name = message.name if message.role != "assistant" else ""
     parts = [
-        [message.role, message.name, *_comparable_part(part)]
+        [message.role, name, *_comparable_part(part)]
         for part in message.parts
         if part.what != "reasoning" and (part.what != "text" or part.value)
     ]
     if not parts and message.rest:
-        parts.append([message.role, message.name, message.rest])
+        parts.append([message.role, name, message.rest])
     return parts
 
 
@@ -332,8 +333,7 @@ def _message(value: Any, names: Mapping[str, str]) -> Message:
     if not _is_message(value):
         return Message("", [Part("value", value)])
     rest = dict(value)
-    role = rest.pop("role")
-    said = rest.pop("parts" if "parts" in rest else "content")
+    role, said = rest.pop("role"), rest.pop("parts" if "parts" in rest else "content")
     return Message(
         role,
         _parts([said] if isinstance(said, str) else said or [], names),

@@ -56,7 +56,7 @@ def chat(
     talks = _Talks()
     for number, record in enumerate(steps):
         call = read_call(record)
-        if call is not None:
+        if call is not None and usage_of(record) is not None:
             talks.add(number, call, wanted=only is None or only(record))
     chosen = [talk for talk in range(len(talks.first)) if talks.wanted[talk]]
     for talk in chosen:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+from enum import Enum
 from typing import Any
 
 import anthropic
@@ -184,6 +185,22 @@ def test_media(server: LlmServer, claude: anthropic.Anthropic) -> None:
         {"type": "uri", "modality": "image", "uri": "https://a.example/b.png"},
     ] == record.context["messages"][0]["parts"]
     assert encoded not in str(record.to_dict())
+
+
+class Words(str, Enum):
+    """Texts that a program has names for."""
+
+    USER = "user"
+    SAID = "Where?"
+
+
+def test_texts_of_subclasses(server: LlmServer, claude: anthropic.Anthropic) -> None:
+    """An enum of texts is recorded as it is sent."""
+    server.will(answer(message(block())))
+    record = recorded(claude, messages=[{"role": Words.USER, "content": Words.SAID}])
+
+    said = {"role": "user", "parts": [{"type": "text", "content": "Where?"}]}
+    assert [said] == record.context["messages"]
 
 
 def test_refusal(server: LlmServer, claude: anthropic.Anthropic) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from enum import Enum
 from typing import Any
 
 import openai
@@ -183,6 +184,32 @@ def test_messages_are_recorded_as_they_were(
     (part,) = steps[0].context["messages"][0]["parts"]
     assert "What is the capital of France?" == part["content"]
     QUESTION[0]["content"] = part["content"]
+
+
+class Words(str, Enum):
+    """Texts that a program has names for."""
+
+    MODEL = "gpt-5-mini"
+    USER = "user"
+    SAID = "Where?"
+
+
+def test_texts_of_subclasses(server: LlmServer, client: openai.OpenAI) -> None:
+    """An enum of texts is recorded as it is sent."""
+    server.will(answer(completion(choice())))
+    asked: Any = [
+        {"role": Words.USER, "content": Words.SAID},
+        {"role": Words.USER, "content": [{"type": "text", "text": "Where?"}]},
+    ]
+
+    record = recorded(client, model=Words.MODEL, messages=asked)
+
+    assert ("chat gpt-5-mini", "gpt-5-mini") == (record.name, record.context["model"])
+    said = {"role": "user", "parts": [{"type": "text", "content": "Where?"}]}
+    assert [said, said] == record.context["messages"]
+    assert ["user", "user"] == [
+        one["role"] for one in server.requests[-1].body["messages"]
+    ]
 
 
 def test_several_choices(server: LlmServer, client: openai.OpenAI) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import base64
 import struct
+from enum import Enum
 from typing import Any
 
 import openai
@@ -121,6 +122,28 @@ def test_input_items(server: LlmServer, client: openai.OpenAI) -> None:
         "parts": [{"type": "tool_call_response", "response": "sunny", "id": "call_0"}],
     } == given_back
     assert [tool, {"type": "web_search"}] == record.context["tools"]
+
+
+class Words(str, Enum):
+    """Texts that a program has names for."""
+
+    USER = "user"
+    SAID = "Where?"
+
+
+@pytest.mark.parametrize(
+    "given", [Words.SAID, [{"role": Words.USER, "content": Words.SAID}]]
+)
+def test_texts_of_subclasses(
+    server: LlmServer, client: openai.OpenAI, given: Any
+) -> None:
+    """An enum of texts is recorded as it is sent."""
+    server.will(answer(response(said("Sunny."))))
+
+    record = recorded(client, input=given)
+
+    parts = [{"type": "text", "content": "Where?"}]
+    assert [{"role": "user", "parts": parts}] == record.context["messages"]
 
 
 class Capital(pydantic.BaseModel):

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Coroutine, Iterator
 from typing import Any
 from uuid import uuid4
 
@@ -24,7 +25,7 @@ from langchain_openai import ChatOpenAI
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Command, interrupt
-from llm_server import LlmServer, serving
+from llm_server import LlmServer, Reply, serving
 from openai import AuthenticationError
 from typing_extensions import TypedDict
 
@@ -32,6 +33,7 @@ from ai_trace import current_step, step, traced
 from ai_trace.integrations import _langchain_runs
 from ai_trace.integrations._langchain_messages import message_of, readable
 from ai_trace.integrations.langchain import LangChainSteps
+from ai_trace.integrations.openai import wrap_openai
 from ai_trace.testing import capture
 
 
@@ -162,6 +164,21 @@ def test_stream_closed_early(server: LlmServer) -> None:
     assert "It is " == chat.texts(call.result["messages"][0])[0]
 
 
+@pytest.mark.parametrize("streams", [False, True])
+def test_wrapped_client(server: LlmServer, streams: bool) -> None:
+    """A call that its client records too is counted there, and not twice."""
+    server.will(chat.STREAMS if streams else chat.TELLS)
+    asked = model(server, streaming=streams)
+    wrap_openai(asked.root_client)
+    with capture() as steps:
+        asked.invoke("Weather?", CONFIG)
+
+    outer, inner = sorted(steps, key=lambda one: one.seq)
+    assert chat.COUNTED == inner.result["usage"] == outer.result["total_usage"]
+    assert "usage" not in outer.result
+    assert [chat.ANSWER] == chat.texts(outer.result["messages"][0])
+
+
 def test_async(server: LlmServer) -> None:
     """Runs at the same time keep to themselves."""
     server.will(chat.TELLS)
@@ -182,6 +199,105 @@ def test_async(server: LlmServer) -> None:
     for question in questions:
         same = [r for r in steps if r.trace_id == question.trace_id]
         assert ["step", "agent", "step", "llm"] == [k for k, _, _ in chat.parents(same)]
+
+
+def waits(until: threading.Event) -> Reply:
+    """Return a reply that comes when an event does."""
+    return chat.TELLS._replace(pieces=(until, *chat.TELLS.pieces))
+
+
+async def cancel(begun: threading.Event, ask: Coroutine[Any, Any, Any]) -> None:
+    """Cancel a task as soon as it has begun to wait."""
+    begun.clear()
+    task = asyncio.create_task(ask)
+    await asyncio.to_thread(begun.wait, 20)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_cancelled_call(server: LlmServer, streaming: bool) -> None:
+    """A call whose task is cancelled has ended; LangChain does not report it."""
+    never = threading.Event()
+    server.will(waits(never))
+    asked = model(server, streaming=streaming)
+    with capture() as steps:
+        asyncio.run(cancel(server.asked, asked.ainvoke("Weather?", CONFIG)))
+        outcomes = [one.outcome for one in steps]
+    never.set()
+
+    assert ["cancelled"] == outcomes
+
+
+def test_call_that_is_given_up(server: LlmServer) -> None:
+    """A call that its task gives up, as at a timeout, ends with the task."""
+    never = threading.Event()
+    server.will(waits(never))
+
+    async def main() -> None:
+        task: Any = asyncio.current_task()
+        seen = asyncio.get_running_loop().run_in_executor(None, server.asked.wait, 20)
+        seen.add_done_callback(lambda _: task.cancel())
+        with pytest.raises(asyncio.CancelledError):
+            await model(server).ainvoke("Weather?", CONFIG)
+
+    with capture() as steps:
+        asyncio.run(main())
+        outcomes = [one.outcome for one in steps]
+    never.set()
+
+    assert ["closed"] == outcomes
+
+
+def test_cancelled_tool_and_retriever() -> None:
+    """A tool or a retriever whose task is cancelled has ended, too."""
+    begun = threading.Event()
+
+    async def forever() -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    @tool
+    async def waiting(city: str) -> None:
+        """Wait for the weather."""
+        await forever()
+
+    class Waiting(BaseRetriever):
+        async def _aget_relevant_documents(self, query: str, **_: Any) -> Any:
+            await forever()
+
+        def _get_relevant_documents(self, query: str, **_: Any) -> Any:
+            raise NotImplementedError
+
+    with capture() as steps:
+        asyncio.run(cancel(begun, waiting.ainvoke({"city": "Paris"}, CONFIG)))
+        asyncio.run(cancel(begun, Waiting().ainvoke("Paris", CONFIG)))
+        found = [(one.kind, one.outcome) for one in steps]
+
+    assert [("tool", "cancelled"), ("retrieval", "cancelled")] == found
+
+
+def test_stream_that_outlives_a_task(server: LlmServer) -> None:
+    """A stream whose first chunk was read by a task of its own goes on after that."""
+    server.will(chat.STREAMS)
+
+    async def main() -> list[str]:
+        chunks = model(server).astream("Weather?", CONFIG)
+
+        async def first() -> Any:
+            return await chunks.__anext__()
+
+        begun = await asyncio.create_task(first())
+        return [str(one.content) for one in (begun, *[each async for each in chunks])]
+
+    with capture() as steps:
+        pieces = asyncio.run(main())
+
+    (call,) = steps
+    assert "ok" == call.outcome
+    assert chat.ANSWER == "".join(pieces)
+    assert [chat.ANSWER] == chat.texts(call.result["messages"][0])
 
 
 def test_sequence(server: LlmServer) -> None:

@@ -418,6 +418,27 @@ def test_reasons_as_text(tracer: otel.Tracer) -> None:
     assert ["tool_call"] == found.result["finish_reasons"]
 
 
+def test_call_of_logfire(tracer: otel.Tracer) -> None:
+    """Logfire names calls by templates, and tells usage and reasons as JSON text."""
+    template = "Responses API with {gen_ai.request.model!r}"
+    said = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.request.model": "gpt-5-mini",
+        "logfire.msg_template": template,
+        "gen_ai.usage.raw": '{"total_tokens": 28}',
+        "gen_ai.response.finish_reasons": '["tool_calls"]',
+        "gen_ai.output.messages": '[{"role": "assistant", "parts": []}]',
+    }
+    with capture() as steps:
+        tracer.start_span(template, attributes=said).end()
+        tracer.start_span("{a}", attributes={"logfire.msg_template": "{a}"}).end()
+
+    call, other = steps
+    assert ("chat gpt-5-mini", "{a}") == (call.name, other.name)
+    assert {"raw": {"total_tokens": 28}} == call.result["raw_usage"]
+    assert ["tool_call"] == [one["finish_reason"] for one in call.result["messages"]]
+
+
 def test_names_of_counts(tracer: otel.Tracer) -> None:
     """Counts are found by their older names, and by those that others gave them."""
     counts = {"prompt_tokens": 10, "completion_tokens": 5, "reasoning_tokens": 3}
