@@ -149,6 +149,62 @@ def test_steps_at_the_very_end(tmp_path: Path, ending: str) -> None:
     assert "Exception ignored" not in done.stderr
 
 
+LATE = """
+import atexit, sys, threading, warnings
+
+warnings.simplefilter("error" if "error" in sys.argv else "default")
+
+closed, told = threading.Event(), threading.Event()
+
+def last():
+    # Runs after the tracer was closed, since it was registered before.
+    closed.set()
+    assert told.wait(20)
+    if "main" in sys.argv:
+        tracer.step("late").start()
+
+atexit.register(last)
+from ai_trace import Tracer, step, traced
+
+@traced
+def beat():
+    pass
+
+def watch():
+    with step("watch"):
+        started.set()
+        closed.wait()
+        for _ in range(3):
+            beat()
+            with step("rest"):
+                pass
+    told.set()
+
+started = threading.Event()
+tracer = Tracer("agent").activate()
+threading.Thread(target=watch, daemon=True).start()
+started.wait()
+"""
+
+
+@pytest.mark.parametrize("warnings", ["shown", "error"])
+def test_daemon_threads_go_on_to_the_very_end(tmp_path: Path, warnings: str) -> None:
+    """F35: what they do when the tracer has ended with the program prints nothing."""
+    done = programs.run(LATE, warnings, cwd=tmp_path)
+
+    assert ["watch"] == names(tmp_path)
+    assert "" == done.stderr
+
+
+def test_a_late_step_of_the_thread_that_ends(tmp_path: Path) -> None:
+    """F35: a step that the program itself makes too late is told, as always."""
+    done = programs.run(LATE, "main", cwd=tmp_path)
+
+    assert ["watch"] == names(tmp_path)
+    assert 1 == done.stderr.count("is not recorded")
+    assert "'late'" in done.stderr
+
+
 STUCK = """
 import atexit, logging, signal, sys, threading, time
 from ai_trace import Tracer, step
