@@ -5,6 +5,7 @@ The interpreter ends, or memory does: no noise, no waiting, no other exit status
 from __future__ import annotations
 
 import json
+import os
 import signal
 from contextlib import suppress
 from pathlib import Path
@@ -367,6 +368,52 @@ def test_a_tracer_that_is_forgotten(tmp_path: Path) -> None:
 
     assert 0 == json.loads(done.stdout)
     assert [f"step {n}" for n in range(5)] == names(tmp_path)
+
+
+FORGOTTEN = """
+import gc, os, sys
+from ai_trace import Tracer, step
+
+def work():
+    tracer = Tracer("agent")
+    with tracer.step("scan"):
+        pass
+    if "open" in sys.argv:
+        tracer.step("never ended").start()
+    if "forked" in sys.argv:
+        if os.fork() == 0:
+            del tracer
+            gc.collect()
+            os._exit(0)
+        os.wait()
+        print(len(os.listdir("traces")))
+
+work()
+gc.collect()
+print(sorted(path.rpartition(".")[2] for path in os.listdir("traces")))
+"""
+
+
+@pytest.mark.parametrize(
+    ("case", "printed"),
+    [
+        ("closed by nobody", ["['jsonl']"]),
+        ("open", ["['jsonl', 'open']"]),
+        pytest.param(
+            "forked",
+            ["2", "['jsonl']"],
+            marks=pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork"),
+        ),
+    ],
+)
+def test_a_forgotten_tracer_does_not_look_like_a_death(
+    tmp_path: Path, case: str, printed: list[str]
+) -> None:
+    """F34: its process lives, so its journal goes with it, unless a step is open."""
+    done = programs.run(FORGOTTEN, case, cwd=tmp_path)
+
+    assert printed == done.stdout.splitlines()
+    assert "" == done.stderr
 
 
 def test_a_tracer_of_the_programs_own_that_fails_to_close(tmp_path: Path) -> None:
