@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from ai_trace._losses import program_ends
 from ai_trace._uncaught import uncaught
 from ai_trace.sinks._patience import Patience
 
@@ -42,6 +43,7 @@ def remember(recorder: Recorder) -> None:
 
 
 def _close_all() -> None:
+    program_ends()
     patience = Patience(_EXIT_SECONDS)
     exc = uncaught()
     with ExitStack() as last_things:

@@ -17,6 +17,8 @@ from ai_trace._interruption import interrupts
 
 _errno: Any = OSError.__dict__["errno"]
 
+_ends_in: int | None = None
+
 
 class LossError(OSError):
     """
@@ -137,6 +139,17 @@ def _log(message: str) -> None:
     logging.getLogger("ai_trace").warning(message)
 
 
+def program_ends() -> None:
+    """
+    Say no more of what other threads do wrong: the program ends in this one.
+
+    They are daemon threads, which go on until the interpreter stops them. Nothing tells
+    them that the tracers are closed, so their late steps are no mistake of anybody.
+    """
+    global _ends_in
+    _ends_in = threading.get_ident()
+
+
 def warn(message: str) -> None:
     """
     Warn the user about a wrong use of a step, at the line of the program.
@@ -144,6 +157,8 @@ def warn(message: str) -> None:
     Where warnings are turned into errors, the error is logged instead: a wrong
     use of the recorder must not end the program that it watches.
     """
+    if _ends_in not in (None, threading.get_ident()):
+        return
     try:
         warnings.warn(message, RuntimeWarning, stacklevel=_level_of_program())
     except Exception as exc:

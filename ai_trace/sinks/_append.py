@@ -8,6 +8,7 @@ import errno
 import os
 import stat
 import threading
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic
@@ -44,6 +45,8 @@ class AppendFile:
 
     Attributes:
         path: The file's path.
+        kept_for: What the file is of use for. If it is forgotten and this is empty, the
+            file is removed; with ``None`` it stays.
         room: How many bytes it may grow to; whoever writes to it sees to that.
         size: How many bytes it has, as far as is known: where the descriptor stands.
     """
@@ -56,6 +59,7 @@ class AppendFile:
         "_name",
         "_seen",
         "_torn",
+        "kept_for",
         "path",
         "room",
         "size",
@@ -66,6 +70,7 @@ class AppendFile:
         # A path composes its text again for each use: 1 µs.
         self._name = os.fspath(path)
         self.room = _ENDLESS
+        self.kept_for: Collection[str] | None = None
         self._torn = self._goes = False
         self._identity = (-1, -1)
         self._take(descriptor)
@@ -342,6 +347,9 @@ class AppendFile:
         would have no room.
         """
         if getattr(self, "_descriptor", -1) >= 0:
+            with suppress(OSError):
+                if self.kept_for is not None and not self.kept_for:
+                    self.remove()
             with suppress(OSError):
                 self._close()
 

@@ -140,6 +140,9 @@ class Journal:
 
     def _new_file(self, first_line: bytes = b"") -> AppendFile:
         file = make_file(self._paths[len(self._files)])
+        # If it stayed when nobody holds the tracer any more, a reader would take the
+        # process for dead.
+        file.kept_for = self.open_steps
         try:
             file.lock()
             if first_line:
@@ -239,6 +242,7 @@ class Journal:
         """Leave the parent's journal, in a forked child, for one of its own."""
         files, self._files = self._files, []
         for file in files:
+            file.kept_for = None
             file.close()
         self._begin(trace)
 

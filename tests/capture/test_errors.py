@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 import tracemalloc
 
@@ -9,6 +10,7 @@ import pytest
 from nasty_classes import TOUCHED, HostileStr, Rows, Unprintable, hostile_class
 
 from ai_trace import current_step, step, traced
+from ai_trace._outcome import traceback_text
 
 
 if sys.version_info < (3, 11):
@@ -219,6 +221,32 @@ def test_the_innermost_frames_are_kept(recording, kind, kept):
     assert told.endswith(
         f'in ping\n    raise kind("bottom")\n{kind.__name__}: bottom\n'
     )
+
+
+@pytest.mark.parametrize("kind", [ValueError, RecursionError])
+def test_the_other_frames_cost_nothing(kind):
+    """A long stack is no more work than one of 100 frames; a recursion tells many."""
+
+    def ping(n):
+        if n == 0:
+            raise kind("bottom")
+        ping(n - 1)
+
+    def work(frames):
+        events = itertools.count()
+        with pytest.raises(kind) as caught:
+            ping(frames)
+        sys.setprofile(lambda *_: next(events))
+        try:
+            traceback_text(caught.value)
+        finally:
+            sys.setprofile(None)
+        return next(events)
+
+    # The source is read first.
+    work(1)
+
+    assert work(100) == work(600)
 
 
 def test_groups_of_a_thousand(recording, show):

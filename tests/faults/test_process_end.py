@@ -5,6 +5,7 @@ The interpreter ends, or memory does: no noise, no waiting, no other exit status
 from __future__ import annotations
 
 import json
+import os
 import signal
 from contextlib import suppress
 from pathlib import Path
@@ -147,6 +148,62 @@ def test_steps_at_the_very_end(tmp_path: Path, ending: str) -> None:
     assert "late" in names(tmp_path)
     assert "Traceback" not in done.stderr
     assert "Exception ignored" not in done.stderr
+
+
+LATE = """
+import atexit, sys, threading, warnings
+
+warnings.simplefilter("error" if "error" in sys.argv else "default")
+
+closed, told = threading.Event(), threading.Event()
+
+def last():
+    # Runs after the tracer was closed, since it was registered before.
+    closed.set()
+    assert told.wait(20)
+    if "main" in sys.argv:
+        tracer.step("late").start()
+
+atexit.register(last)
+from ai_trace import Tracer, step, traced
+
+@traced
+def beat():
+    pass
+
+def watch():
+    with step("watch"):
+        started.set()
+        closed.wait()
+        for _ in range(3):
+            beat()
+            with step("rest"):
+                pass
+    told.set()
+
+started = threading.Event()
+tracer = Tracer("agent").activate()
+threading.Thread(target=watch, daemon=True).start()
+started.wait()
+"""
+
+
+@pytest.mark.parametrize("warnings", ["shown", "error"])
+def test_daemon_threads_go_on_to_the_very_end(tmp_path: Path, warnings: str) -> None:
+    """F35: what they do when the tracer has ended with the program prints nothing."""
+    done = programs.run(LATE, warnings, cwd=tmp_path)
+
+    assert ["watch"] == names(tmp_path)
+    assert "" == done.stderr
+
+
+def test_a_late_step_of_the_thread_that_ends(tmp_path: Path) -> None:
+    """F35: a step that the program itself makes too late is told, as always."""
+    done = programs.run(LATE, "main", cwd=tmp_path)
+
+    assert ["watch"] == names(tmp_path)
+    assert 1 == done.stderr.count("is not recorded")
+    assert "'late'" in done.stderr
 
 
 STUCK = """
@@ -311,6 +368,52 @@ def test_a_tracer_that_is_forgotten(tmp_path: Path) -> None:
 
     assert 0 == json.loads(done.stdout)
     assert [f"step {n}" for n in range(5)] == names(tmp_path)
+
+
+FORGOTTEN = """
+import gc, os, sys
+from ai_trace import Tracer, step
+
+def work():
+    tracer = Tracer("agent")
+    with tracer.step("scan"):
+        pass
+    if "open" in sys.argv:
+        tracer.step("never ended").start()
+    if "forked" in sys.argv:
+        if os.fork() == 0:
+            del tracer
+            gc.collect()
+            os._exit(0)
+        os.wait()
+        print(len(os.listdir("traces")))
+
+work()
+gc.collect()
+print(sorted(path.rpartition(".")[2] for path in os.listdir("traces")))
+"""
+
+
+@pytest.mark.parametrize(
+    ("case", "printed"),
+    [
+        ("closed by nobody", ["['jsonl']"]),
+        ("open", ["['jsonl', 'open']"]),
+        pytest.param(
+            "forked",
+            ["2", "['jsonl']"],
+            marks=pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork"),
+        ),
+    ],
+)
+def test_a_forgotten_tracer_does_not_look_like_a_death(
+    tmp_path: Path, case: str, printed: list[str]
+) -> None:
+    """F34: its process lives, so its journal goes with it, unless a step is open."""
+    done = programs.run(FORGOTTEN, case, cwd=tmp_path)
+
+    assert printed == done.stdout.splitlines()
+    assert "" == done.stderr
 
 
 def test_a_tracer_of_the_programs_own_that_fails_to_close(tmp_path: Path) -> None:
