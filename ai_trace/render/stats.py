@@ -16,9 +16,9 @@ from ai_trace._glance import Glance
 from ai_trace._record import WITHOUT_END
 from ai_trace._tree import Problem
 from ai_trace._usage import CALL_KINDS
-from ai_trace.render._columns import NOT_OK, figures, not_ok
+from ai_trace.render._columns import figures, not_ok
 from ai_trace.render._model_stats import ModelStats, ModelTally, model_table
-from ai_trace.render._style import Span, Style, columns
+from ai_trace.render._style import NOT_OK, Span, Style, columns
 from ai_trace.render._values import counted, duration
 
 
