@@ -455,6 +455,11 @@ def test_what_is_not_asked_for_is_not_decoded(
     assert len(loaded_lines) <= 6
 
 
+def glances(path, since=None):
+    """Return what each step of a session says at a glance, and each problem."""
+    return itertools.chain.from_iterable(reading.batches(path, since))
+
+
 def test_what_was_before_is_not_decoded(tmp_path, monkeypatch):
     """``stats --since`` looks at no block of lines that are all of steps before it."""
     path = write(tmp_path, *plain_lines(3_000))
@@ -466,19 +471,19 @@ def test_what_was_before_is_not_decoded(tmp_path, monkeypatch):
         return look(data, lines)
 
     monkeypatch.setattr(reading, "worth_a_look", lambda size: counting)
-    every = [seen.seq for seen in reading.glances(path)]
+    every = [seen.seq for seen in glances(path)]
     assert list(range(3_000)) == every
     total, block = sum(looked), max(looked)
     looked.clear()
     moment = fields(2_500)["started_at"]
-    since = [seen.seq for seen in reading.glances(path, moment)]
+    since = [seen.seq for seen in glances(path, moment)]
 
     assert list(range(2_500, 3_000)) == [seq for seq in since if seq >= 2_500]
     # The block with the header, and those from the moment on.
     assert sum(looked) <= 500 + 2 * block < total
     # What began at the moment itself is among them.
     moment = fields(2_999)["started_at"]
-    assert 2_999 in [seen.seq for seen in reading.glances(path, moment)]
+    assert 2_999 in [seen.seq for seen in glances(path, moment)]
 
 
 @pytest.mark.parametrize(
@@ -496,10 +501,10 @@ def test_what_began_when_is_told_by_the_line(tmp_path, odd):
     lines = plain_lines(1_000)
     lines[500] = odd
     path = write(tmp_path, *lines)
-    since = list(reading.glances(path, 8e9))
+    since = list(glances(path, 8e9))
 
     assert [item for item in since if isinstance(item, Problem)] == [
-        item for item in reading.glances(path) if isinstance(item, Problem)
+        item for item in glances(path) if isinstance(item, Problem)
     ]
     found = [step.seq for step in since if not isinstance(step, Problem)]
     assert isinstance(decoded_or_problem(odd), Problem) or 10 in found

@@ -100,8 +100,8 @@ def collect(sessions: Iterable[Iterable[Glance | Problem]]) -> Stats:
     Add up sessions, reading each once, in bounded memory.
 
     Args:
-        sessions: The records of each session, as ``reading.records``,
-            ``reading.glances`` or ``Session.steps`` gives them.
+        sessions: The records of each session, as ``reading.records`` or
+            ``Session.steps`` gives them.
 
     Returns:
         The figures. Beyond 10,000 names, steps are counted as ``(other names)``.
