@@ -32,10 +32,10 @@ from ai_trace._lines_back import read_last
 from ai_trace._meant import LATEST, resolve
 from ai_trace._open_steps import Journals
 from ai_trace._parts import by_process, place_of
-from ai_trace._passed import began_before
 from ai_trace._problem import in_file
 from ai_trace._record import StepRecord
 from ai_trace._session_info import SessionInfo, journals_of, parts_of
+from ai_trace._skipped import began_before
 from ai_trace._tree import Problem, Said, Session, Writer
 from ai_trace._unfolding import Unfolding, whole
 from ai_trace._walk import Walk, worth_a_look
@@ -157,8 +157,8 @@ def batches(
         TraceReadError: If the file is missing, unreadable or not a regular file.
     """
     walk = Walk(parts_of(path), Journals(journals_of(path)))
-    passes = None if since is None else began_before(since)
-    return walk.batches(worth_a_look(walk.size), passes)
+    skip = None if since is None else began_before(since)
+    return walk.batches(worth_a_look(walk.size), skip)
 
 
 def tail(
