@@ -118,28 +118,24 @@ class Draft(Step):
 
     # -- what goes in --------------------------------------------------------
 
-    def captured(self, value: Any, path: str, room: int) -> str:
-        """Capture one value as JSON text; its notes are kept."""
+    def captured(self, value: Any, path: str, room: int) -> tuple[str, list[Note]]:
+        """Capture one value as JSON text; return it and the notes on it."""
         capture = self.recorder.capture
         room = min(room, capture.result_room - self._used)
         text = capture.plain(value, room)
-        return self._in_full(value, path, room) if text is None else text
+        return self._in_full(value, path, room) if text is None else (text, [])
 
-    def _in_full(self, value: Any, path: str, room: int) -> str:
-        """Capture one value the long way; its notes are kept."""
+    def _in_full(self, value: Any, path: str, room: int) -> tuple[str, list[Note]]:
+        """Capture one value the long way."""
         try:
-            text, notes = self.recorder.capture.full(value, path, room)
+            return self.recorder.capture.full(value, path, room)
         except Exception as exc:
             if interrupts(exc):
                 raise
-            return self._failed(path, exc, "null")
-        self._add_notes(notes)
-        return text
+            return "null", [_failure(path, exc)]
 
     def _failed(self, path: str, exc: Exception, instead: str) -> str:
-        """Note that capture failed as a whole: out of memory, or by our own fault."""
-        note = {"path": path, "note": "failed", "error": type(exc).__name__}
-        self._add_notes([note])
+        self._add_notes([_failure(path, exc)])
         return instead
 
     def _long_way(self, given: dict[str, Any], path: str) -> str:
@@ -204,7 +200,8 @@ class Draft(Step):
         room = capture.result_room - self._used
         text = capture.plain(value, room)
         if text is None:
-            text = self._in_full(value, "$.result", room)
+            text, notes = self._in_full(value, "$.result", room)
+            self._add_notes(notes)
         self._result = text
         self._used += len(text)
 
@@ -359,6 +356,11 @@ class Draft(Step):
         encoded = encode_text(shown)
         self._used += len(encoded)
         return encoded
+
+
+def _failure(path: str, exc: Exception) -> Note:
+    """Note that capture failed as a whole: out of memory, or by our own fault."""
+    return {"path": path, "note": "failed", "error": type(exc).__name__}
 
 
 def text_of(value: object) -> str:
