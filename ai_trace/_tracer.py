@@ -213,7 +213,8 @@ class Tracer:
 
         Returns:
             ``agent``, ``session_id``, ``steps``, ``ok``, ``errors``, the count of
-            each other outcome, and ``avg_duration_ms``.
+            each other outcome, and ``avg_duration_ms``. Each process counts its own
+            steps, a forked child from the fork on.
         """
         counts, milliseconds = self._recorder.tally.fold()
         steps = sum(counts.values())
