@@ -132,11 +132,9 @@ class Draft(Step):
         except Exception as exc:
             if interrupts(exc):
                 raise
-            return "null", [_failure(path, exc)]
-
-    def _failed(self, path: str, exc: Exception, instead: str) -> str:
-        self._add_notes([_failure(path, exc)])
-        return instead
+            # As a whole: out of memory, or by our own fault.
+            note = {"path": path, "note": "failed", "error": type(exc).__name__}
+            return "null", [note]
 
     def _long_way(self, given: dict[str, Any], path: str) -> str:
         """Capture named values as one JSON object; their notes are kept."""
@@ -146,7 +144,8 @@ class Draft(Step):
         except Exception as exc:
             if interrupts(exc):
                 raise
-            return self._failed(path, exc, "{}")
+            self.note(path, "failed", error=type(exc).__name__)
+            return "{}"
         self._add_notes(notes)
         return text
 
@@ -311,7 +310,8 @@ class Draft(Step):
 
     def write_bare_start(self, exc: Exception) -> None:
         """Write the start without what the step saw: there is no memory for that."""
-        self._context = self._failed("$.context", exc, "{}")
+        self.note("$.context", "failed", error=type(exc).__name__)
+        self._context = "{}"
         self._used = 0
         self.write_start()
 
@@ -356,11 +356,6 @@ class Draft(Step):
         encoded = encode_text(shown)
         self._used += len(encoded)
         return encoded
-
-
-def _failure(path: str, exc: Exception) -> Note:
-    """Note that capture failed as a whole: out of memory, or by our own fault."""
-    return {"path": path, "note": "failed", "error": type(exc).__name__}
 
 
 def text_of(value: object) -> str:

@@ -147,8 +147,7 @@ class Tracer:
                 MutedStep if muted else LiveStep,
                 muted=muted,
             )
-            for sink in (own, *given_sinks):
-                self._recorder.dispatch.add(sink)
+            self._recorder.add(own, *given_sinks)
             unless_made.pop_all()
         self._recorder.tracer = self
         remember(self._recorder)
@@ -204,7 +203,7 @@ class Tracer:
         Raises:
             TraceConfigError: If it is not a sink.
         """
-        self._recorder.dispatch.add(sink)
+        self._recorder.add(sink)
         return self
 
     def summary(self) -> dict[str, Any]:
