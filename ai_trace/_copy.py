@@ -256,7 +256,10 @@ class Copy(Leaves):
         by_name = {key: child for key, child in items if type(key) is str}
         rooms = self._rooms_of(by_name)
         leaf = self._leaf if self._replace is None else _no_leaf
-        told = told_value(by_name)
+        words = by_name
+        if len(by_name) < len(items):
+            words = {_word(key) or "": child for key, child in items}
+        told = told_value(words)
         if told:
             rooms = {**rooms, **dict.fromkeys(told, 0)}
         names = None
@@ -274,8 +277,8 @@ class Copy(Leaves):
                 names = names or Names(set(by_name))
                 self._room = room - 2
                 name = self._key(key, path, names)
-                is_text = type(key) is str or type(key) is bytes
-                said = told.get(name) or (key if is_text else name)
+                word = _word(key) or name
+                said = told.get(word) or word
                 shown = self._unless_secret(said, child, below(path, name))
             if self._room < 0:
                 self._room = min(room, 0)
@@ -288,10 +291,9 @@ class Copy(Leaves):
 
     def _unless_secret(self, key: Any, value: Any, path: str) -> Any:
         """Copy a value, unless what names it says that it is a secret."""
-        if type(key) is bytes:
-            key = key[:_MAX_NAME].decode("latin-1")
-        if self._redaction is not None and type(key) is str:
-            kind = self._redaction.key_kind(key, value)
+        word = _word(key)
+        if self._redaction is not None and word is not None:
+            kind = self._redaction.key_kind(word, value)
             if kind is not None:
                 self._say(path, "redacted", kind=kind)
                 return self._placeholder(f"[redacted:{kind}]")
@@ -377,6 +379,13 @@ class Copy(Leaves):
                 kinds[kind] = kinds.get(kind, 0) + 1
         for kind, count in kinds.items():
             self._say(path, "replaced", what="keys", type=kind, count=count)
+
+
+def _word(key: object) -> str | None:
+    """Return a key of text or bytes as text, by which a secret is known."""
+    if type(key) is bytes:
+        return key[-_MAX_NAME:].decode("latin-1")
+    return key if type(key) is str else None
 
 
 def _no_leaf(_value: object) -> Any:

@@ -118,29 +118,23 @@ class Draft(Step):
 
     # -- what goes in --------------------------------------------------------
 
-    def captured(self, value: Any, path: str, room: int) -> str:
-        """Capture one value as JSON text; its notes are kept."""
+    def captured(self, value: Any, path: str, room: int) -> tuple[str, list[Note]]:
+        """Capture one value as JSON text; return it and the notes on it."""
         capture = self.recorder.capture
         room = min(room, capture.result_room - self._used)
         text = capture.plain(value, room)
-        return self._in_full(value, path, room) if text is None else text
+        return self._in_full(value, path, room) if text is None else (text, [])
 
-    def _in_full(self, value: Any, path: str, room: int) -> str:
-        """Capture one value the long way; its notes are kept."""
+    def _in_full(self, value: Any, path: str, room: int) -> tuple[str, list[Note]]:
+        """Capture one value the long way."""
         try:
-            text, notes = self.recorder.capture.full(value, path, room)
+            return self.recorder.capture.full(value, path, room)
         except Exception as exc:
             if interrupts(exc):
                 raise
-            return self._failed(path, exc, "null")
-        self._add_notes(notes)
-        return text
-
-    def _failed(self, path: str, exc: Exception, instead: str) -> str:
-        """Note that capture failed as a whole: out of memory, or by our own fault."""
-        note = {"path": path, "note": "failed", "error": type(exc).__name__}
-        self._add_notes([note])
-        return instead
+            # As a whole: out of memory, or by our own fault.
+            note = {"path": path, "note": "failed", "error": type(exc).__name__}
+            return "null", [note]
 
     def _long_way(self, given: dict[str, Any], path: str) -> str:
         """Capture named values as one JSON object; their notes are kept."""
@@ -150,7 +144,8 @@ class Draft(Step):
         except Exception as exc:
             if interrupts(exc):
                 raise
-            return self._failed(path, exc, "{}")
+            self.note(path, "failed", error=type(exc).__name__)
+            return "{}"
         self._add_notes(notes)
         return text
 
@@ -204,7 +199,8 @@ class Draft(Step):
         room = capture.result_room - self._used
         text = capture.plain(value, room)
         if text is None:
-            text = self._in_full(value, "$.result", room)
+            text, notes = self._in_full(value, "$.result", room)
+            self._add_notes(notes)
         self._result = text
         self._used += len(text)
 
@@ -314,7 +310,8 @@ class Draft(Step):
 
     def write_bare_start(self, exc: Exception) -> None:
         """Write the start without what the step saw: there is no memory for that."""
-        self._context = self._failed("$.context", exc, "{}")
+        self.note("$.context", "failed", error=type(exc).__name__)
+        self._context = "{}"
         self._used = 0
         self.write_start()
 

@@ -69,7 +69,7 @@ class FileWalk:
         named: Whether problems begin with the name of the file.
         look: What looks at lines; without it they are decoded.
         before: What the file before it said of the session, for one that does not say.
-        passes: Given where a block of lines begins, and the block, returns how many of
+        skip: Given where a block of lines begins, and the block, returns how many of
             the lines are skipped: all, or 0.
         block: About how many bytes a block has.
 
@@ -83,12 +83,12 @@ class FileWalk:
         named: bool,
         look: Look | None,
         before: SessionHeader | None,
-        passes: Callable[[int, bytes], int] | None = None,
+        skip: Callable[[int, bytes], int] | None = None,
         block: int = BATCH,
     ) -> None:
         self._path = path
         self._before = before
-        self._passes = passes
+        self._skip = skip
         self._block = block
         self._prefix = f"{os.path.basename(path)}, " if named else ""
         self._look = look or _look_nowhere
@@ -186,9 +186,9 @@ class FileWalk:
         return f"{self._prefix}line {line}, offset {offset}"
 
     def _judged(self, data: bytes, begin: int) -> Batch:
-        passed = self._passes(begin, data) if self._passes else 0
-        if passed:
-            self._count += passed
+        skipped = self._skip(begin, data) if self._skip else 0
+        if skipped:
+            self._count += skipped
             return (), (), ()
         if data.isspace():
             # A small compressed file may hold a billion empty lines.
@@ -305,11 +305,16 @@ class FileWalk:
             yield Problem(where, newer(stated), "newer")
         if self.header is None or not self._is_stated:
             self.header, self._is_stated = stated, True
-        elif stated.session_id != self.header.session_id:
+        elif not _is_same(stated, self.header):
             what = (
                 "Another session begins in this file; all its steps are in this tree."
             )
             yield Problem(where, what, "odd")
+
+
+def _is_same(one: SessionHeader, other: SessionHeader) -> bool:
+    # An id tells the second; tracers that share a file may have begun in the same one.
+    return one[:2] == other[:2] and one.started_at == other.started_at
 
 
 def _listed(found: Iterable[Item]) -> Batch:

@@ -25,6 +25,8 @@ NOBODY = -1
 _KEY_LENGTH = 64
 _LEAST, _MOST = -(2**63), 2**63 - 1
 _SAYINGS = 255
+# Room is left for what is known without the name, where there are more names than this.
+_NAMED = 200
 _SAID_LENGTH = 1_000
 # Room for so many steps is made at once.
 _ROOM = 1_024
@@ -39,10 +41,12 @@ class Said(NamedTuple):
     Attributes:
         kind: What sort of step it is.
         outcome: How it ended.
+        name: What it is called; ``None`` if the session has many different names.
     """
 
     kind: str
     outcome: str
+    name: str | None = None
 
 
 class Growth:
@@ -72,7 +76,7 @@ class Growth:
         self.said: list[Said] = []
         # By number: which of those a step is, from 1; 0 for one that has to be loaded.
         self.saying = bytearray()
-        self._sayings: dict[tuple[str, str], int] = {}
+        self._sayings: dict[tuple[str, str, str | None], int] = {}
         self._seq = array("q")
         self._started = array("d")
         self._pid = array("q")
@@ -89,8 +93,8 @@ class Growth:
             number = self._number_for(record.id)
             entry[number] = self._count
             self._count += 1
-            said = record.kind, record.outcome
-            saying[number] = sayings.get(said) or self._saying(said)
+            said = record.kind, record.outcome, record.name
+            saying[number] = sayings.get(said) or self._saying(*said)
             above = record.parent_id
             if above:
                 parent[number] = self._number(above)
@@ -141,10 +145,18 @@ class Growth:
             del column[self._open :]
         del self.saying[self._open :]
 
-    def _saying(self, said: tuple[str, str]) -> int:
-        if len(self.said) >= _SAYINGS or sum(map(len, said)) > _SAID_LENGTH:
+    def _saying(self, kind: str, outcome: str, name: str) -> int:
+        nameless = self._sayings.get((kind, outcome, None))
+        if nameless is not None:
+            return nameless
+        room = _SAID_LENGTH - len(kind) - len(outcome)
+        if len(self.said) < _NAMED and len(name) <= room:
+            said = Said(kind, outcome, name)
+        elif len(self.said) < _SAYINGS and room >= 0:
+            said = Said(kind, outcome)
+        else:
             return 0
-        self.said.append(Said(*said))
+        self.said.append(said)
         self._sayings[said] = len(self.said)
         return len(self.said)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from ai_trace._live_step import LiveStep
+from ai_trace._notes import Note
 from ai_trace._outcome import outcome_of
 
 
@@ -24,13 +25,15 @@ class Items:
         shown: Whether items are kept, or only counted.
     """
 
-    __slots__ = ("_closing", "_count", "_kept", "_room", "_shown", "_step")
+    __slots__ = ("_closing", "_count", "_kept", "_notes", "_room", "_shown", "_step")
 
     def __init__(self, step: LiveStep, *, shown: bool) -> None:
         self._step = step
         self._shown = shown
         self._count = 0
         self._kept: list[str] = []
+        # On each of those. The record has none on an item that it does not hold.
+        self._notes: list[list[Note]] = []
         self._room = step.recorder.capture.limits.value_bytes
         self._closing = False
 
@@ -40,13 +43,14 @@ class Items:
         if self._shown and self._room > 0 and len(self._kept) < _MAX_KEPT:
             try:
                 path = f"$.result.items[{self._count - 1}]"
-                text = self._step.captured(item, path, self._room)
+                text, notes = self._step.captured(item, path, self._room)
             except RecursionError:
                 # The items before it are kept, and that there are more is said.
                 self._room = 0
                 return
             self._room -= len(text)
             self._kept.append(text)
+            self._notes.append(notes)
 
     def thrown(self, exc: BaseException, *, in_loop: bool = False) -> None:
         """
@@ -93,8 +97,11 @@ class Items:
             if self._count > len(self._kept):
                 cut = {"items": self._count, "kept": len(self._kept)}
                 self._step.note("$.result.items", "truncated", **cut)
+            for notes in self._notes[: len(self._kept)]:
+                self._step._add_notes(notes)
             if returned is not None:
                 room = self._step.result_room() - sum(map(len, parts)) - _FIXED
-                text = self._step.captured(returned, "$.result.returned", room)
+                text, notes = self._step.captured(returned, "$.result.returned", room)
+                self._step._add_notes(notes)
                 parts.append(f'"returned":{text}')
         self._step.give_result_text("{" + ",".join(parts) + "}")

@@ -23,7 +23,8 @@ from ai_trace._losses import Losses
 from ai_trace._moments import Moments
 from ai_trace._tally import Tally
 from ai_trace._told_exceptions import Told
-from ai_trace.typing import Clock, Ids
+from ai_trace.sinks._jsonl import JSONLSink
+from ai_trace.typing import Clock, Ids, Sink
 
 
 class SystemClock:
@@ -95,6 +96,19 @@ class Recorder:
         self.split = Moments().split
         self.heads: dict[tuple[str, str, str | None], tuple[str, list[Any]]] = {}
 
+    def add(self, *sinks: Sink) -> None:
+        """
+        Subscribe sinks to the events of the session.
+
+        Raises:
+            TraceConfigError: If one is not a sink; then the session begins in none.
+        """
+        for sink in sinks:
+            self.dispatch.add(sink)
+        for sink in sinks:
+            if isinstance(sink, JSONLSink):
+                sink.begin(self.header)
+
     def new_head(
         self, name: str, kind: str, function: str | None
     ) -> tuple[str, list[Any]]:
@@ -135,6 +149,9 @@ class Recorder:
         # Each of these is done, even if Ctrl-C comes in the middle of another.
         with ExitStack() as last_things:
             last_things.callback(self.dispatch.close)
+            for sink in self.dispatch.sinks:
+                if isinstance(sink, JSONLSink):
+                    last_things.callback(sink.end, self.header)
             for step in reversed(list(self.open_steps.values())):
                 last_things.callback(step.abandon)
             self.end_deferred()

@@ -27,15 +27,16 @@ class Tally:
     __slots__ = ("_counts", "_lock", "_microseconds", "_new")
 
     def __init__(self) -> None:
+        self.after_fork()
+
+    def after_fork(self) -> None:
+        """Count from nothing: what was counted before the fork is the parent's."""
         self._new: dict[str, deque[int]] = {
             outcome: deque() for outcome in (*OUTCOMES, "unfinished")
         }
         self._counts: dict[str, int] = dict.fromkeys(self._new, 0)
         self._microseconds = 0
-        self.after_fork()
-
-    def after_fork(self) -> None:
-        """Make the lock anew: another thread may have held it at the fork."""
+        # Another thread may have held the one of the parent.
         self._lock = threading.RLock()
 
     def add(self, outcome: str, microseconds: int) -> None:

@@ -147,8 +147,7 @@ class Tracer:
                 MutedStep if muted else LiveStep,
                 muted=muted,
             )
-            for sink in (own, *given_sinks):
-                self._recorder.dispatch.add(sink)
+            self._recorder.add(own, *given_sinks)
             unless_made.pop_all()
         self._recorder.tracer = self
         remember(self._recorder)
@@ -204,7 +203,7 @@ class Tracer:
         Raises:
             TraceConfigError: If it is not a sink.
         """
-        self._recorder.dispatch.add(sink)
+        self._recorder.add(sink)
         return self
 
     def summary(self) -> dict[str, Any]:
@@ -213,7 +212,8 @@ class Tracer:
 
         Returns:
             ``agent``, ``session_id``, ``steps``, ``ok``, ``errors``, the count of
-            each other outcome, and ``avg_duration_ms``.
+            each other outcome, and ``avg_duration_ms``. Each process counts its own
+            steps, a forked child from the fork on.
         """
         counts, milliseconds = self._recorder.tally.fold()
         steps = sum(counts.values())

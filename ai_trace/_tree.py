@@ -150,7 +150,7 @@ class Session:
 
     def said(self, number: int) -> Said | None:
         """
-        Tell of what kind a step is and how it ended.
+        Tell of what kind a step is, how it ended and what it is called.
 
         Args:
             number: The step's number, from ``outline``.
@@ -172,6 +172,13 @@ class Session:
         saying = [True, *map(might, self._said)]
         chosen = array("i", (n for n in self._order if saying[self._saying[n]]))
         return Records(chosen, self.record)
+
+    @property
+    def names(self) -> set[str]:
+        """What the steps are called; only those are loaded that have to be."""
+        told = {said.name for said in self._said if said.name is not None}
+        loaded = self.among(lambda said: said.name is None)
+        return told.union(step.name for step in loaded)
 
     @property
     def roots(self) -> Records:

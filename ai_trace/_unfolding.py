@@ -19,9 +19,9 @@ from ai_trace._glance import Glance
 from ai_trace._growth import NOBODY
 from ai_trace._header import SessionHeader
 from ai_trace._line_store import LineStore
-from ai_trace._passed import Block, Later
 from ai_trace._problem import Problem
 from ai_trace._record import StepRecord
+from ai_trace._skipped import Block, Later
 from ai_trace._tree import Place, Session, fold
 from ai_trace._walk import NOWHERE, Walk
 from ai_trace.exceptions import TraceReadError
@@ -215,7 +215,7 @@ class _FirstSteps:
         return _Early(session, self._store, list(_certain(session, unended)))
 
     def _steps(self) -> Iterator[Glance]:
-        for part, batch in self._walk.places(self._later.passes, _BLOCK):
+        for part, batch in self._walk.places(self._later.skip, _BLOCK):
             self._check_looks()
             for offset, size, item in zip(*batch):
                 if not isinstance(item, Problem) and self._is_first(item):

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from ai_trace._file_walk import Batch
     from ai_trace._glance import Glance, Look
     from ai_trace._open_steps import Journals
-    from ai_trace._passed import Passes
     from ai_trace._record import SessionHeader
+    from ai_trace._skipped import Skip
 
     Found = tuple[int, Batch]
 
@@ -94,28 +94,26 @@ class Walk:
                     yield item
 
     def batches(
-        self, look: Look | None, passes: Passes | None = None
+        self, look: Look | None, skip: Skip | None = None
     ) -> Iterator[Sequence[Glance | Problem]]:
         """
         Do what ``records`` does, and decode no more of each line than has to be.
 
         Args:
             look: What looks at lines; without it they are decoded.
-            passes: What skips blocks of lines, as for ``places``.
+            skip: What skips blocks of lines, as for ``places``.
 
         Returns:
             An iterator over lists of what steps say at a glance, and what is wrong.
         """
-        return (items for _, (_, _, items) in self._found(look, passes))
+        return (items for _, (_, _, items) in self._found(look, skip))
 
-    def places(
-        self, passes: Passes | None = None, block: int = BATCH
-    ) -> Iterator[Found]:
+    def places(self, skip: Skip | None = None, block: int = BATCH) -> Iterator[Found]:
         """
         Tell where the steps are.
 
         Args:
-            passes: Asked about each block of lines, before it is split or decoded, how
+            skip: Asked about each block of lines, before it is split or decoded, how
                 many of them are skipped: all, or 0.
             block: About how many bytes a block has.
 
@@ -126,7 +124,7 @@ class Walk:
         Raises:
             TraceReadError: If the first file cannot be read.
         """
-        return self._found(worth_a_look(self.size), passes, block)
+        return self._found(worth_a_look(self.size), skip, block)
 
     def between(self, number: int, begin: int, end: int) -> Iterator[Batch]:
         """
@@ -147,7 +145,7 @@ class Walk:
         return part.batches(end, begin)
 
     def _found(
-        self, look: Look | None, passes: Passes | None = None, block: int = BATCH
+        self, look: Look | None, skip: Skip | None = None, block: int = BATCH
     ) -> Iterator[Found]:
         several = len(self._parts) > 1
         for name, what in missing(self._parts) if several else ():
@@ -155,8 +153,8 @@ class Walk:
         headers: dict[int, SessionHeader | None] = {}
         for number, path in enumerate(self._parts):
             pid = place_of(path)[0] if several else 0
-            passing = partial(passes, number) if passes else None
-            part = FileWalk(path, several, look, headers.get(pid), passing, block)
+            of_file = partial(skip, number) if skip else None
+            part = FileWalk(path, several, look, headers.get(pid), of_file, block)
             yield from self._batches(number, part)
             headers[pid] = part.header or headers.get(pid)
         if self._journals:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,10 +32,10 @@ from ai_trace._lines_back import read_last
 from ai_trace._meant import LATEST, resolve
 from ai_trace._open_steps import Journals
 from ai_trace._parts import by_process, place_of
-from ai_trace._passed import began_before
 from ai_trace._problem import in_file
 from ai_trace._record import StepRecord
 from ai_trace._session_info import SessionInfo, journals_of, parts_of
+from ai_trace._skipped import began_before
 from ai_trace._tree import Problem, Said, Session, Writer
 from ai_trace._unfolding import Unfolding, whole
 from ai_trace._walk import Walk, worth_a_look
@@ -139,7 +138,9 @@ def records(path: Trace) -> Iterator[StepRecord | Problem]:
     return Walk(parts_of(path), Journals(journals_of(path))).records()
 
 
-def glances(path: Trace, since: float | None = None) -> Iterator[Glance | Problem]:
+def batches(
+    path: Trace, since: float | None = None
+) -> Iterator[Sequence[Glance | Problem]]:
     """
     Do what ``records`` does, without decoding the steps in full: enough to count.
 
@@ -149,34 +150,15 @@ def glances(path: Trace, since: float | None = None) -> Iterator[Glance | Proble
             are yielded all the same, others are skipped unread.
 
     Returns:
-        An iterator over what each step says at a glance, and a problem for each
-        damaged line.
-
-    Raises:
-        TraceReadError: If the file is missing, unreadable or not a regular file.
-    """
-    return chain.from_iterable(batches(path, since))
-
-
-def batches(
-    path: Trace, since: float | None = None
-) -> Iterator[Sequence[Glance | Problem]]:
-    """
-    Do what ``glances`` does, many at once.
-
-    Args:
-        path: Any file of the session, or what ``find`` said of it.
-        since: As of ``glances``.
-
-    Returns:
-        An iterator over lists of what ``glances`` yields.
+        An iterator over lists, of what each step says at a glance and a problem for
+        each damaged line.
 
     Raises:
         TraceReadError: If the file is missing, unreadable or not a regular file.
     """
     walk = Walk(parts_of(path), Journals(journals_of(path)))
-    passes = None if since is None else began_before(since)
-    return walk.batches(worth_a_look(walk.size), passes)
+    skip = None if since is None else began_before(since)
+    return walk.batches(worth_a_look(walk.size), skip)
 
 
 def tail(

@@ -91,7 +91,7 @@ def recording(directory: str, steps: int) -> Iterator[Row]:
     yield Row(row, last, "the first of a new session, in turns", first, TIME)
     yield Row(f"{steps:,} steps: more memory, MB", grown, target=MEMORY)
     (session,) = reading.find(directory)
-    lines = sum(1 for _ in reading.glances(session))
+    lines = sum(map(len, reading.batches(session)))
     yield Row(
         f"{steps:,} steps: lost",
         steps // STRETCHES * STRETCHES + WARM_UP - lines,

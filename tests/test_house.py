@@ -90,7 +90,7 @@ FLOORS = {
         "_find",
         "_meant",
         "_open_steps",
-        "_passed",
+        "_skipped",
         "_file_walk",
         "_ends",
         "_walk",

@@ -48,7 +48,7 @@ def test_a_large_tree(tmp_path, lines, steps, depth):
     page = "".join(markdown.session(session))
     assert f"step {steps - 1}" in page
     assert steps == "".join(json.session(session, 0.0)).count('"outcome"')
-    assert steps == len(list(reading.glances(session.path)))
+    assert steps == sum(map(len, reading.batches(session.path)))
 
 
 SHAPES = pytest.mark.parametrize(

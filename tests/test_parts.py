@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from itertools import chain
 
 import pytest
 from cli_runs import run
@@ -119,7 +120,8 @@ def test_parts_are_one_session(three, tmp_path):
         assert [0] == seqs(session.roots)
         assert [] == session.problems
         assert [1, 2, 3, 4, 7, 8, 0, 5, 6] == seqs(reading.records(path))
-        assert [1, 2, 3, 4, 7, 8, 0, 5, 6] == seqs(reading.glances(path))
+        seen = chain.from_iterable(reading.batches(path))
+        assert [1, 2, 3, 4, 7, 8, 0, 5, 6] == seqs(seen)
 
 
 @pytest.mark.parametrize(

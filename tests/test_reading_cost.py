@@ -455,6 +455,51 @@ def test_what_is_not_asked_for_is_not_decoded(
     assert len(loaded_lines) <= 6
 
 
+def named_lines(count, rare):
+    """Return lines of steps of two names, and some of another at these places."""
+    lines = plain_lines(count, name="poll")
+    for n in rare:
+        lines[n] = lines[n].replace(b'"poll"', b'"fetch_quote"')
+    return lines
+
+
+@pytest.mark.parametrize("output", [[], ["--json"]])
+def test_steps_of_other_names_are_not_decoded(tmp_path, loaded_lines, capsys, output):
+    """``view --name`` decodes the steps of that name, and no others."""
+    write(tmp_path, *named_lines(900, (400, 800)))
+
+    assert 0 == main(["--dir", str(tmp_path), "view", "--name", "QUOTE", *output])
+    out = capsys.readouterr().out
+    assert 2 == out.count("fetch_quote")
+    assert "poll" not in out
+    assert len(loaded_lines) <= 6
+
+
+def test_a_mistyped_name_decodes_nothing(tmp_path, loaded_lines, capsys):
+    """What a name may have meant is told without a look at any step."""
+    write(tmp_path, *named_lines(900, (400,)))
+
+    assert 1 == main(["--dir", str(tmp_path), "view", "--name", "fetch_qoute"])
+    assert "Did you mean 'fetch_quote'?" in capsys.readouterr().err
+    assert [] == loaded_lines
+
+
+def test_names_beyond_those_that_are_kept(tmp_path, capsys):
+    """Of more names than are kept, each is found and suggested all the same."""
+    path = write(tmp_path, *plain_lines(900))
+
+    assert 0 == main(["--dir", str(tmp_path), "view", "--name", "step 89?"])
+    assert 10 == len(set(re.findall(r"step 89\d", capsys.readouterr().out)))
+    assert {f"step {n}" for n in range(900)} == reading.read(path).names
+    assert 1 == main(["--dir", str(tmp_path), "view", "--name", "setp 899"])
+    assert "Did you mean 'step 899'?" in capsys.readouterr().err
+
+
+def glances(path, since=None):
+    """Return what each step of a session says at a glance, and each problem."""
+    return itertools.chain.from_iterable(reading.batches(path, since))
+
+
 def test_what_was_before_is_not_decoded(tmp_path, monkeypatch):
     """``stats --since`` looks at no block of lines that are all of steps before it."""
     path = write(tmp_path, *plain_lines(3_000))
@@ -466,19 +511,19 @@ def test_what_was_before_is_not_decoded(tmp_path, monkeypatch):
         return look(data, lines)
 
     monkeypatch.setattr(reading, "worth_a_look", lambda size: counting)
-    every = [seen.seq for seen in reading.glances(path)]
+    every = [seen.seq for seen in glances(path)]
     assert list(range(3_000)) == every
     total, block = sum(looked), max(looked)
     looked.clear()
     moment = fields(2_500)["started_at"]
-    since = [seen.seq for seen in reading.glances(path, moment)]
+    since = [seen.seq for seen in glances(path, moment)]
 
     assert list(range(2_500, 3_000)) == [seq for seq in since if seq >= 2_500]
     # The block with the header, and those from the moment on.
     assert sum(looked) <= 500 + 2 * block < total
     # What began at the moment itself is among them.
     moment = fields(2_999)["started_at"]
-    assert 2_999 in [seen.seq for seen in reading.glances(path, moment)]
+    assert 2_999 in [seen.seq for seen in glances(path, moment)]
 
 
 @pytest.mark.parametrize(
@@ -496,10 +541,10 @@ def test_what_began_when_is_told_by_the_line(tmp_path, odd):
     lines = plain_lines(1_000)
     lines[500] = odd
     path = write(tmp_path, *lines)
-    since = list(reading.glances(path, 8e9))
+    since = list(glances(path, 8e9))
 
     assert [item for item in since if isinstance(item, Problem)] == [
-        item for item in reading.glances(path) if isinstance(item, Problem)
+        item for item in glances(path) if isinstance(item, Problem)
     ]
     found = [step.seq for step in since if not isinstance(step, Problem)]
     assert isinstance(decoded_or_problem(odd), Problem) or 10 in found

@@ -1075,6 +1075,26 @@ def test_options_of_command_lines(option):
     assert ["run", option, "[redacted:key]", "--verbose", "x"] == value
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        {b"name": b"password", b"value": "hunter2-9"},
+        {b"name": "password", b"value": "hunter2-9"},
+        {"name": b"password", b"value": "hunter2-9"},
+        {b"Key": b"db_password", b"Value": b"hunter2-9"},
+        {b"httpOnly": True, b"value": "hunter2-9"},
+        {"kind": "Secret", b"data": {"a": "hunter2-9"}},
+    ],
+)
+def test_objects_with_keys_of_bytes(given):
+    """Keys of bytes say what the value beside them is, as keys of text do."""
+    value, notes = redacted(given)
+
+    assert "[redacted:key]" in value.values()
+    assert "hunter2" not in str(value)
+    assert ["key"] == kinds(notes)
+
+
 def test_keys_of_bytes():
     """A key of bytes says as much as one of text."""
     value, notes = redacted({b"authorization": b"opaque"})

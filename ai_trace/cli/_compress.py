@@ -27,8 +27,9 @@ size, and every verb reads them as before. An original is deleted only when its
 compressed file is complete, has been read back, and is safely on the disk.
 
 A session that is being written is never touched, nor is one whose process died
-(recover it first), nor a directory that holds anything but traces. Unfinished
-files that a killed command left behind are removed after an hour."""
+(recover it first). A directory that holds anything but traces and hidden files
+is refused. Unfinished files that a killed command left behind (.ai_trace-*.tmp)
+are removed after an hour, too."""
 
 EXAMPLES = """\
 examples:

@@ -11,7 +11,7 @@ from ai_trace.cli._counted import DIED, RUNNING, UNFINISHED, Counted, count_all
 from ai_trace.cli._sessions import add_agent, find_sessions
 from ai_trace.cli._style import fitting
 from ai_trace.cli._words import FOUND, NOTHING_FOUND
-from ai_trace.render._style import Span, Style, columns
+from ai_trace.render._style import NOT_OK, Span, Style, columns
 from ai_trace.render._values import duration, size
 
 
@@ -63,7 +63,8 @@ _DISPENSABLE = (_SIZE, _STARTED, _STEPS, _AGENT)
 _LEAST = {_AGENT: 8, _ALSO: 12}
 # All rows are as wide as the widest, and a hostile file may name its agent anything.
 _WIDEST = 1_000
-_NOT_OK = ("interrupted", "cancelled", "unfinished", "closed")
+# A column of its own tells which sessions are running.
+_TOLD = tuple(outcome for outcome in NOT_OK if outcome != RUNNING)
 _ROLES = {RUNNING: "good", DIED: "bad", UNFINISHED: "odd"}
 _GAP = "  "
 _BOUNDLESS = sys.maxsize
@@ -209,7 +210,7 @@ def _fit(widths: dict[str, int], most: int) -> dict[str, int]:
 
 def _row(session: Counted, style: Style) -> tuple[str, ...]:
     header, outcomes = session.header, session.outcomes
-    also = [f"{outcomes[each]} {each}" for each in _NOT_OK if each in outcomes]
+    also = [f"{outcomes[each]} {each}" for each in _TOLD if each in outcomes]
     return (
         style.clean(session.label),
         style.clean(header.agent),

@@ -30,9 +30,10 @@ ones first, and asks before it deletes them; with --dry-run, it only says which
 ones. Where nobody can be asked, as in a cron job or with --json, give --yes.
 
 The newest N of --keep-last are kept, whatever the other options say. A session
-that is being written is never touched, nor is a directory that holds anything
-but traces. Unfinished files that a killed command left behind are removed after
-an hour."""
+that is being written is never touched; one whose process died goes like any
+other, with the steps that it died in. A directory that holds anything but
+traces and hidden files is refused. Unfinished files that a killed command left
+behind (.ai_trace-*.tmp) are removed after an hour, too."""
 
 EXAMPLES = """\
 examples:

@@ -73,12 +73,13 @@ class Selection:
         return any(given) or self._since is not None or self._until is not None
 
     def might(self, said: Said) -> bool:
-        """Tell whether a step of this kind and outcome may be wanted."""
+        """Tell whether a step of which this is known may be wanted."""
         return (
             said.outcome != "missing"
             and (not self._errors or said.outcome in WENT_WRONG)
             and (not self._outcome or said.outcome == self._outcome)
             and (not self._kind or said.kind == self._kind)
+            and (not self._name or said.name is None or is_named(said.name, self._name))
         )
 
     def __call__(self, step: StepRecord) -> bool:
@@ -88,10 +89,9 @@ class Selection:
     def takes(self, step: Glance) -> bool:
         """Tell whether a step meets all conditions but the text."""
         return (
-            self.might(Said(step.kind, step.outcome))
+            self.might(Said(step.kind, step.outcome, step.name))
             and (self._since is None or step.started_at >= self._since)
             and (self._until is None or step.started_at < self._until)
-            and (not self._name or is_named(step.name, self._name))
         )
 
 

@@ -155,8 +155,7 @@ def _nothing_matches(session: Session, options: argparse.Namespace) -> str:
     if not hint and options.errors and "cancelled" in session.outcomes:
         hint = " Cancelled steps are not errors: --outcome cancelled shows them."
     elif not hint and options.name:
-        # Last, since it loads every step, of which there may be a million.
-        names = {step.name for step in session.steps}
+        names = session.names
         pattern = options.name.casefold()
         if not any(is_named(name, pattern) for name in names):
             hint = did_you_mean(options.name, sorted(names))

@@ -20,6 +20,17 @@ from ai_trace.integrations._wire import answer, present
 _RESPONSES = WIRES["/responses"]
 # Spans that only structure the SDK's traces: each run, and each turn in it.
 FOLDED = ("task", "turn")
+# A response repeats the whole request; these are the parameters of interest.
+_ASKED = (
+    "max_output_tokens",
+    "previous_response_id",
+    "reasoning",
+    "temperature",
+    "text",
+    "tool_choice",
+    "top_p",
+    "truncation",
+)
 
 
 def content_of(data: Any) -> SpanContent:
@@ -98,19 +109,6 @@ def _response(data: Any) -> SpanContent:
     if result is None and data.usage is not None:
         result = present(usage=openai_usage(data.usage), raw_usage=data.usage)
     return SpanContent(_call_name(asked["model"]), "llm", context, result)
-
-
-# A response repeats the whole request; these are the parameters of interest.
-_ASKED = (
-    "max_output_tokens",
-    "previous_response_id",
-    "reasoning",
-    "temperature",
-    "text",
-    "tool_choice",
-    "top_p",
-    "truncation",
-)
 
 
 def _call_name(model: Any) -> str:

@@ -27,6 +27,15 @@ from ai_trace.integrations._messages import (
 )
 
 
+# Signatures are useful only to the provider; "parsed_output" is what the library made
+# of the text.
+_TAKEN = frozenset(
+    "type text thinking signature name input id content tool_use_id is_error source "
+    "title parsed_output arguments response modality".split()
+)
+_TAKEN_OF_TOOL = frozenset(("type", "name", "description", "input_schema"))
+
+
 def anthropic_messages(given: Any) -> Any:
     """Return the messages of a request; anything but a list stays as it is."""
     if type(given) not in (list, tuple):
@@ -65,14 +74,6 @@ def block_parts(content: Any) -> list[Part]:
     return parts
 
 
-# Signatures are useful only to the provider; "parsed_output" is what the library made
-# of the text.
-_TAKEN = frozenset(
-    "type text thinking signature name input id content tool_use_id is_error source "
-    "title parsed_output arguments response modality".split()
-)
-
-
 def answer_message(content: Any, stop_reason: Any) -> list[Message]:
     """Return the only answer of a call; none if nothing came."""
     parts = block_parts(content)
@@ -95,9 +96,6 @@ def _tool(given: Any) -> Any:
         field(given, "name"), field(given, "description"), field(given, "input_schema")
     )
     return {**made, **beside(fields(given), _TAKEN_OF_TOOL)}
-
-
-_TAKEN_OF_TOOL = frozenset(("type", "name", "description", "input_schema"))
 
 
 def _text(given: Any) -> Part:

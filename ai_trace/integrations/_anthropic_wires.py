@@ -20,6 +20,15 @@ from ai_trace.integrations._wire import Facts, Wire, answer, parameters
 
 
 _TAKEN = ("model", "messages", "system", "tools")
+_TAKEN_OF_ANSWER = frozenset(
+    ("id", "type", "role", "model", "content", "stop_reason", "usage")
+)
+_TAKEN_OF_DELTA = frozenset(("type", "delta", "usage"))
+_PIECES = {
+    "text_delta": "text",
+    "thinking_delta": "thinking",
+    "input_json_delta": "partial_json",
+}
 
 
 def _asked(body: Facts) -> Facts:
@@ -49,11 +58,6 @@ def _answered(response: Any) -> Facts | None:
     usage = counts(given.get("usage"))
     messages = answer_message(content, given.get("stop_reason"))
     return answer(given, messages, anthropic_usage(usage), usage, _TAKEN_OF_ANSWER)
-
-
-_TAKEN_OF_ANSWER = frozenset(
-    ("id", "type", "role", "model", "content", "stop_reason", "usage")
-)
 
 
 def _counted(response: Any) -> Facts | None:
@@ -143,13 +147,6 @@ class MessageFold:
                 block = {**block, name: (block.get(name) or "") + whole}
         return block
 
-
-_TAKEN_OF_DELTA = frozenset(("type", "delta", "usage"))
-_PIECES = {
-    "text_delta": "text",
-    "thinking_delta": "thinking",
-    "input_json_delta": "partial_json",
-}
 
 WIRES = {
     "/v1/messages": Wire("chat", "llm", _asked, _answered, MessageFold),

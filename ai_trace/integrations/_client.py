@@ -27,6 +27,13 @@ from ai_trace.integrations._stream import AsyncFollowed, Followed, Passing
 from ai_trace.integrations._wire import Wire
 
 
+_MARK = "_ai_trace_before"
+_NOTHING: dict[str, Any] = {}
+
+_LEFT_OUT = ("Omit", "NotGiven")
+"""The names of the classes that stand for parameters that were not given."""
+
+
 class Library(NamedTuple):
     """
     A library whose clients are recorded.
@@ -46,14 +53,6 @@ class Library(NamedTuple):
     clients: tuple[str, ...]
     async_clients: tuple[str, ...]
     wires: dict[str, Wire]
-
-
-_MARK = "_ai_trace_before"
-
-_NOTHING: dict[str, Any] = {}
-
-_LEFT_OUT = ("Omit", "NotGiven")
-"""The names of the classes that stand for parameters that were not given."""
 
 
 def wrap(client: Any, library: Library) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 
 Facts = dict[str, Any]
+_LEAVES = (int, type(None), str, float, bool)
 
 
 def field(owner: Any, name: str) -> Any:
@@ -61,9 +62,6 @@ def plain(value: Any) -> Any:
 def plain_within(value: Any) -> Any:
     """Return the same of each item, if the value is a list."""
     return [plain(item) for item in value] if type(value) is list else plain(value)
-
-
-_LEAVES = (int, type(None), str, float, bool)
 
 
 def counts(value: Any) -> Any:

@@ -36,6 +36,8 @@ from ai_trace.integrations._wire import Facts, present
 
 _ROLES = {"human": "user", "ai": "assistant", "AIMessageChunk": "assistant"}
 _MEDIA = ("image", "audio", "video", "file")
+# The numbers of a block are LangChain's own.
+_TAKEN_OF_TEXT = frozenset(("type", "text", "id", "index", "content"))
 
 
 def is_message(value: Any) -> bool:
@@ -154,10 +156,6 @@ def _part(block: Any) -> Part:
 
 def _text(block: Any) -> Part:
     return {**text(field(block, "text")), **beside(fields(block), _TAKEN_OF_TEXT)}
-
-
-# The numbers of a block are LangChain's own.
-_TAKEN_OF_TEXT = frozenset(("type", "text", "id", "index", "content"))
 
 
 def _reasoning(block: Any) -> Part:

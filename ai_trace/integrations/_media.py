@@ -15,6 +15,7 @@ from ai_trace.integrations._messages import Part
 _DATA = "data:"
 _BASE64 = ";base64"
 _MAX_PREFIX = 200
+_SIZED = (list, dict, str)
 
 
 def blob(modality: str, mime_type: Any, data: Any) -> Part:
@@ -142,9 +143,6 @@ def beside(facts: dict[str, Any], known: frozenset[str]) -> dict[str, Any]:
         for name, one in facts.items()
         if name not in known and not (one is None or (type(one) in _SIZED and not one))
     }
-
-
-_SIZED = (list, dict, str)
 
 
 Read = Callable[[Any, Callable[[Any], Any]], Any]

@@ -31,6 +31,20 @@ from ai_trace.integrations._messages import (
 
 
 _TOOL_ROLES = ("tool", "function")
+# What is recorded elsewhere; "parsed" is what the library made of the content.
+_TAKEN = frozenset(
+    "role content name tool_call_id tool_calls function_call refusal audio images "
+    "reasoning_content reasoning parsed parts finish_reason".split()
+)
+_TAKEN_OF_PART = frozenset(
+    "type text refusal image_url input_audio file file_id file_data file_url filename "
+    "parsed content modality".split()
+)
+_URL = frozenset(("url",))
+_TAKEN_OF_TOOL = frozenset(("type", "name", "description", "parameters"))
+TAKEN_OF_CHOICE = frozenset(
+    ("index", "message", "delta", "text", "finish_reason", "role", "parts", "name")
+)
 
 
 def chat_messages(given: Any) -> Any:
@@ -74,13 +88,6 @@ def chat_message(given: Any, finish_reason: Any = None) -> Message:
         parts = _thoughts(facts) + content_parts(content) + _asked(facts)
     made = message(role, parts, name=name, finish_reason=finish_reason)
     return {**made, **beside(facts, _TAKEN)}
-
-
-# What is recorded elsewhere; "parsed" is what the library made of the content.
-_TAKEN = frozenset(
-    "role content name tool_call_id tool_calls function_call refusal audio images "
-    "reasoning_content reasoning parsed parts finish_reason".split()
-)
 
 
 def _is_all(facts: Facts) -> bool:
@@ -162,12 +169,6 @@ def content_part(given: Any) -> Part:
     return {**read(given), **beside(fields(given), _TAKEN_OF_PART)}
 
 
-_TAKEN_OF_PART = frozenset(
-    "type text refusal image_url input_audio file file_id file_data file_url filename "
-    "parsed content modality".split()
-)
-
-
 def _image(given: Any) -> Part:
     url = field(given, "image_url")
     more: Facts = {}
@@ -177,9 +178,6 @@ def _image(given: Any) -> Part:
     if url is None:
         return {**from_file("image", field(given, "file_id")), **more}
     return {**from_url("image", url), **more}
-
-
-_URL = frozenset(("url",))
 
 
 def _audio(given: Any) -> Part:
@@ -243,9 +241,6 @@ def _tool(given: Any) -> Any:
     return {**made, **beside(fields(function), _TAKEN_OF_TOOL)}
 
 
-_TAKEN_OF_TOOL = frozenset(("type", "name", "description", "parameters"))
-
-
 def choices(given: Any) -> list[Message]:
     """Return the answers of a chat completion, one for each choice."""
     said: list[Message] = []
@@ -256,11 +251,6 @@ def choices(given: Any) -> list[Message]:
             made = {**made, **beside(facts, TAKEN_OF_CHOICE)}
         said.append(made)
     return said
-
-
-TAKEN_OF_CHOICE = frozenset(
-    ("index", "message", "delta", "text", "finish_reason", "role", "parts", "name")
-)
 
 
 def completion_choices(given: Any) -> list[Message]:

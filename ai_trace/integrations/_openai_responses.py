@@ -20,6 +20,10 @@ from ai_trace.integrations._messages import (
 from ai_trace.integrations._openai_messages import content_parts
 
 
+# With any other status, even an empty answer is recorded.
+_SAYS_NOTHING = (None, "completed")
+
+
 def input_messages(given: Any) -> Any:
     """Return the messages in the input of a response: text or a list of items."""
     given = as_sent(given)
@@ -84,10 +88,6 @@ def beside_output(response: Any) -> dict[str, Any]:
     """Return why a response failed, and what the provider's tools used."""
     found = {name: field(response, name) for name in ("error", "tool_usage")}
     return {name: plain(one) for name, one in found.items() if one is not None}
-
-
-# With any other status, even an empty answer is recorded.
-_SAYS_NOTHING = (None, "completed")
 
 
 def _reason(parts: list[Part], status: Any, incomplete: Any) -> Any:

@@ -42,6 +42,14 @@ from ai_trace.integrations._usage import openai_usage
 from ai_trace.integrations._wire import Facts, answer
 
 
+_TAKEN_OF_DELTA = ("role", "parts", "name", "finish_reason")
+_ABOUT = ("model", "id", "service_tier")
+TAKEN_OF_ANSWER = frozenset((*_ABOUT, "object", "created", "choices", "usage"))
+"""The fields of an answer that are recorded under other names, or not at all."""
+
+_LAST_EVENTS = ("response.completed", "response.incomplete", "response.failed")
+
+
 class _PiecedCall:
     """
     One call of a tool, whose arguments come in pieces.
@@ -188,9 +196,6 @@ _TAKES: dict[str, Callable[[_Choice, Any], None]] = {
 }
 
 
-_TAKEN_OF_DELTA = ("role", "parts", "name", "finish_reason")
-
-
 def _joined(pieces: Iterable[tuple[str, Any]]) -> Facts:
     """Return the pieces joined by name, as far as they can be joined."""
     by_name: dict[str, list[Any]] = {}
@@ -209,11 +214,6 @@ def _join(pieces: list[Any]) -> Any:
     if kinds == {dict}:
         return _joined(chain.from_iterable(piece.items() for piece in pieces))
     return pieces[-1]
-
-
-_ABOUT = ("model", "id", "service_tier")
-TAKEN_OF_ANSWER = frozenset((*_ABOUT, "object", "created", "choices", "usage"))
-"""The fields of an answer that are recorded under other names, or not at all."""
 
 
 class ChatFold:
@@ -368,6 +368,3 @@ class ResponseFold:
             else:
                 parts.append(text(piece))
         return parts
-
-
-_LAST_EVENTS = ("response.completed", "response.incomplete", "response.failed")

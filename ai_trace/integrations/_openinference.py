@@ -66,6 +66,7 @@ _PROVIDERS = {
     "moonshot": "moonshot_ai",
     "vertexai": "gcp.vertex_ai",
 }
+_SIGNATURE = frozenset(("signature",))
 
 
 def content_of(name: str, attributes: Mapping[str, Any]) -> SpanContent:
@@ -288,9 +289,6 @@ def _part(given: Facts) -> Part:
         return as_it_is(present(type=kind, **given))
     # Signatures are useful only to the provider.
     return {**part, **beside(given, _SIGNATURE)}
-
-
-_SIGNATURE = frozenset(("signature",))
 
 
 def _call(given: Facts, prefix: str) -> Part:

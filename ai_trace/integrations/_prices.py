@@ -51,6 +51,7 @@ _NAMES = {
     "gcp.gen_ai": "google",
     "x_ai": "x-ai",
 }
+_PLAIN = ("text", "reasoning", "tool_call", "refusal")
 
 
 def load() -> None:
@@ -130,9 +131,6 @@ def cost(
         "output_usd": came_out,
         "prices": _label,
     }
-
-
-_PLAIN = ("text", "reasoning", "tool_call", "refusal")
 
 
 def _runs_a_tool(kind: Any, part: dict[str, Any]) -> bool:

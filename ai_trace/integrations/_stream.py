@@ -19,6 +19,9 @@ from ai_trace.integrations._wire import Facts, Fold, present
 from ai_trace.typing import Outcome
 
 
+_REPLACED = ("close", "aclose", "iter_bytes", "aiter_bytes")
+
+
 class Passing:
     """
     Records one stream, and ends its step.
@@ -113,9 +116,6 @@ class Passing:
             time_to_first_content=self._first_content,
         )
         return {**self._fold.result(), "chunks": self._chunks, **times}
-
-
-_REPLACED = ("close", "aclose", "iter_bytes", "aiter_bytes")
 
 
 class _Closing:

@@ -36,6 +36,13 @@ if TYPE_CHECKING:
 __all__ = ["unwrap", "wrap_anthropic"]
 
 Client = TypeVar("Client", bound="AnyAnthropic")
+# The clients for further clouds are subclasses of Anthropic.
+_CLIENTS = (
+    "Anthropic",
+    "AnthropicBedrock",
+    "AnthropicBedrockMantle",
+    "AnthropicVertex",
+)
 
 
 def _load() -> Any:
@@ -44,13 +51,6 @@ def _load() -> Any:
     return anthropic
 
 
-# The clients for further clouds are subclasses of Anthropic.
-_CLIENTS = (
-    "Anthropic",
-    "AnthropicBedrock",
-    "AnthropicBedrockMantle",
-    "AnthropicVertex",
-)
 _LIBRARY = _client.Library(
     name="anthropic",
     load=_load,

@@ -6,10 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from ai_trace.render._style import Span, Style, columns
+from ai_trace.render._style import NOT_OK, Span, Style, columns
 
-
-NOT_OK = ("cancelled", "interrupted", "unfinished", "running", "closed")
 
 _NARROWEST_NAME = 12
 _GAP = 2

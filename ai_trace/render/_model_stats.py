@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from ai_trace._glance import Glance
 from ai_trace._usage import Usage, model_of, usage_of
-from ai_trace.render._columns import NOT_OK, figures, not_ok
-from ai_trace.render._style import Style
+from ai_trace.render._columns import figures, not_ok
+from ai_trace.render._style import NOT_OK, Style
 from ai_trace.render._used import dollars, of_some
 
 

@@ -33,6 +33,9 @@ _MARKS = {
     "missing": ("?", "?", "odd"),
 }
 _UNKNOWN_MARK = ("?", "?", "odd")
+NOT_OK = ("cancelled", "interrupted", "unfinished", "running", "closed")
+"""How else than well or in an error steps end, in the order in which it is told."""
+
 _ASCII = {
     "…": "...",
     "⏎": "\\n",

@@ -16,9 +16,9 @@ from ai_trace._glance import Glance
 from ai_trace._record import WITHOUT_END
 from ai_trace._tree import Problem
 from ai_trace._usage import CALL_KINDS
-from ai_trace.render._columns import NOT_OK, figures, not_ok
+from ai_trace.render._columns import figures, not_ok
 from ai_trace.render._model_stats import ModelStats, ModelTally, model_table
-from ai_trace.render._style import Span, Style, columns
+from ai_trace.render._style import NOT_OK, Span, Style, columns
 from ai_trace.render._values import counted, duration
 
 
@@ -100,8 +100,8 @@ def collect(sessions: Iterable[Iterable[Glance | Problem]]) -> Stats:
     Add up sessions, reading each once, in bounded memory.
 
     Args:
-        sessions: The records of each session, as ``reading.records``,
-            ``reading.glances`` or ``Session.steps`` gives them.
+        sessions: The records of each session, as ``reading.records`` or
+            ``Session.steps`` gives them.
 
     Returns:
         The figures. Beyond 10,000 names, steps are counted as ``(other names)``.

@@ -41,6 +41,10 @@ class JSONLSink:
     What is lost all the same, because a disk is full, is said in the next line
     that can be written.
 
+    Several tracers may have one sink, one after the other or at the same time. The
+    first line of each session then says whose it is; readers show all steps in one
+    tree, and say that another session begins.
+
     Args:
         path: The file; if it exists, the session is appended to it.
         durability: What survives a power loss. ``cache``: what the system has written
@@ -112,12 +116,28 @@ class JSONLSink:
         # Whether the next line needs more than to be written as it is.
         self._special = True
         self._needs_header = True
+        # How many sessions are written here, and which are to say whose they are.
+        self._sessions = 0
+        self._untold: list[SessionHeader] = []
         self._journal = Journal(self._parts.first) if writing.journal else None
         if self._journal is not None:
             # The journal's own methods: two calls a step less, 0.2 µs.
             self.on_start = self._journal.start
             self.on_log = self._journal.log
             self.on_log_lost = self._journal.lose_log
+
+    def begin(self, header: SessionHeader) -> None:
+        """Have the first line of another session say whose it is."""
+        with self._lock:
+            self._sessions += 1
+            self._untold.append(header)
+            self._special = True
+
+    def end(self, header: SessionHeader) -> None:
+        """Take note that a session is over; the next call closes what nobody needs."""
+        with self._lock:
+            self._sessions -= 1
+            self._untold = [each for each in self._untold if each is not header]
 
     # -- events --------------------------------------------------------------
 
@@ -226,6 +246,7 @@ class JSONLSink:
         return next_file
 
     def _append_dressed(self, file: AppendFile, line: bytes) -> None:
+        header = self._header
         line, lost, notes = self._dressed(line), self._lost, self._notes
         # Before the write: a signal handler that traces in the middle of it must not
         # say these again. The header it does say, since its line may come first.
@@ -234,15 +255,16 @@ class JSONLSink:
             file.append(line)
         except BaseException as exc:
             if interrupts(exc) or not isinstance(exc, OSError):
-                self._end_special()
+                self._end_special(header)
             else:
                 self._lost, self._notes = self._lost + lost, notes + self._notes
             raise
-        self._end_special()
+        self._end_special(header)
 
-    def _end_special(self) -> None:
+    def _end_special(self, told: SessionHeader | None) -> None:
         self._needs_header = False
-        self._special = bool(self._lost or self._notes)
+        self._untold = [header for header in self._untold if header is not told]
+        self._special = bool(self._lost or self._notes or self._untold)
 
     def _dressed(self, line: bytes) -> bytes:
         notes = list(self._notes)
@@ -251,7 +273,8 @@ class JSONLSink:
         if notes:
             data = StepRecord(line).to_dict()
             line = encode_line({**data, "notes": [*data.get("notes", ()), *notes]})
-        if not self._needs_header or self._header is None:
+        is_told = all(header is not self._header for header in self._untold)
+        if self._header is None or (is_told and not self._needs_header):
             return line
         header = encode_line(self._described(self._header))
         return line[:-2] + b',"session":' + header[:-1] + b"}\n"
@@ -341,15 +364,16 @@ class JSONLSink:
 
     def close(self) -> None:
         """
-        Close the file and remove the journal; called once by the tracer.
+        Close the file and remove the journal, unless another session goes on in them.
 
         Raises:
             OSError: If the last sync or the removal fails; the tracer counts it.
         """
         with ExitStack() as last_things:
-            if self._journal is not None:
+            if self._journal is not None and not self._sessions:
                 last_things.callback(self._journal.close)
-            last_things.callback(self._let_go)
+            if not self._sessions:
+                last_things.callback(self._let_go)
             self._last_look()
 
     def _last_look(self) -> None:
@@ -357,7 +381,7 @@ class JSONLSink:
             self._recover(self._file.look())
         if self._syncs:
             self._sync_now()
-        if self._notes:
+        if self._notes and not self._sessions:
             msg = f"not said in the file: {self._notes[-1]['note']}"
             raise LossError(msg)
 

@@ -9,7 +9,7 @@ import tracemalloc
 import pytest
 from nasty_classes import TOUCHED, HostileStr, Rows, Unprintable, hostile_class
 
-from ai_trace import current_step, step, traced
+from ai_trace import Limits, Tracer, current_step, step, traced
 from ai_trace._outcome import traceback_text
 
 
@@ -178,6 +178,19 @@ def test_long_chains_are_cut(recording):
     assert line["traceback"].endswith("ValueError: number 9999\n")
     while error is not None:
         error.__context__, error = None, error.__context__
+
+
+def test_a_long_message_says_how_long_it_was(tmp_path):
+    """Of a message so many characters are kept in any case, and the length of it."""
+    limits = Limits(string=2_000_000, value_bytes=3_000_000, step_bytes=8_000_000)
+    with Tracer("agent", tmp_path, limits=limits) as tracer:
+        for length in (1_048_576, 1_500_000):
+            with pytest.raises(ValueError), tracer.step("decide"):
+                raise ValueError("m" * length)
+    whole, cut = (record.error for record in tracer.steps)
+
+    assert whole == f"ValueError: {'m' * 1_048_576}"
+    assert cut == f"{whole}… of 1500000 characters"
 
 
 def test_suppressed_contexts_are_left_out(recording):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from recorded import parse_line
 
-from ai_trace import Limits, Tracer, step, traced
+from ai_trace import Limits, Tracer, current_step, step, traced
 
 
 BIG = "x" * 200_000
@@ -119,6 +119,31 @@ def test_a_result_that_is_replaced_takes_its_notes_along(recorder_of):
     assert "BUY" == line["result"]
     assert ["$.context.api_key", "$.logs[0].api_key"] == [
         note["path"] for note in line["notes"]
+    ]
+
+
+def test_notes_on_items_are_those_of_the_items_that_are_kept(recorder_of):
+    """What is dropped for want of room in the step is spoken of as a cut alone."""
+    recording = recorder_of(limits=Limits(step_bytes=20_000))
+
+    @traced(name="scan")
+    def scan():
+        for n in range(60):
+            yield {"filler": "x" * 200, "what": object()} if n else "first"
+        current_step().log(text="x" * 13_000)
+
+    for _ in scan():
+        pass
+
+    line = recording.one("scan")
+    kept = len(line["result"]["items"])
+    assert 2 < kept < 60
+    cut, *others = line["notes"]
+    assert {"path": "$.result.items", "note": "truncated", "items": 60} == {
+        key: cut[key] for key in cut if key != "kept"
+    }
+    assert [note["path"] for note in others] == [
+        f"$.result.items[{n}].what" for n in range(1, kept)
     ]
 
 

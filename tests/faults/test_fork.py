@@ -56,6 +56,38 @@ def test_documents_of_a_child(tmp_path: Path) -> None:
         assert [True, True] == [name in page for name in (names[0], names[-1])]
 
 
+def test_the_counts_of_a_child(tmp_path: Path) -> None:
+    """F37: what a child sums up are its own steps; the parent counts no others."""
+    done = programs.run(
+        """
+        import os
+        from ai_trace import Tracer, step
+
+        def summed_up():
+            summary = tracer.summary()
+            return [summary["steps"], summary["ok"], summary["avg_duration_ms"] > 0]
+
+        with Tracer("agent") as tracer:
+            for number in range(600):
+                with step("in the parent"):
+                    pass
+            child = os.fork()
+            if child == 0:
+                print(summed_up())
+                with step("in the child"):
+                    sum(range(10_000))
+                print(summed_up(), flush=True)
+                os._exit(0)
+            os.waitpid(child, 0)
+            print(summed_up())
+        """,
+        cwd=tmp_path,
+    )
+
+    expected = ["[0, 0, False]", "[1, 1, True]", "[600, 600, True]"]
+    assert expected == done.stdout.splitlines()
+
+
 def test_a_child_while_a_sink_is_busy(tmp_path: Path) -> None:
     """F37: a fork while another thread is inside a sink leaves the child unhindered."""
     done = programs.run(

@@ -436,6 +436,41 @@ def test_items_are_bounded_and_counted(recording):
     assert [] != line["notes"]
 
 
+def test_notes_on_items_go_with_them(recording):
+    """Where the body sets the result, only what it has set is spoken of."""
+
+    @traced(name="scan")
+    def scan():
+        yield object()
+        current_step().set_result({"items": [1, object()]})
+        yield object()
+
+    for _ in scan():
+        pass
+
+    line = recording.one("scan")
+    assert {"items": [1, "<object>"]} == line["result"]
+    (note,) = line["notes"]
+    assert ("$.result.items[1]", "opaque") == (note["path"], note["note"])
+
+
+def test_an_open_generator_has_no_notes_on_items(recording):
+    """A step that ends with its session has no items yet, and no notes on any."""
+
+    @traced(name="scan")
+    def scan():
+        yield object()
+
+    generator = scan()
+    next(generator)
+    recording.tracer.close()
+
+    line = recording.one("scan")
+    assert "unfinished" == line["outcome"]
+    assert "notes" not in line
+    generator.close()
+
+
 @pytest.mark.parametrize("value", ["returned", None])
 def test_generator_objects_stay_generators(recording, value):
     """What a traced generator function returns is a generator, named as before."""

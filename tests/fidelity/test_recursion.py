@@ -177,6 +177,74 @@ def test_depth_is_no_less_than_under_the_floor(run_script, kind):
     assert [] == failed
 
 
+# How many frames each use of a step by hand needs beyond those of a plain method.
+BY_HAND = """
+import json, sys, threading
+from ai_trace import Tracer
+
+class Plain:
+    def step(self, name, **context):
+        return self
+    def __enter__(self, *_, **__):
+        return self
+    def __exit__(self, *_):
+        pass
+    log = set_result = start = finish = fail = __enter__
+
+def dive(levels, act):
+    return dive(levels - 1, act) if levels else act()
+
+def deepest(prepare):
+    for levels in range(100, 200):
+        act = prepare()
+        try:
+            dive(levels, act)
+        except RecursionError:
+            return levels
+
+def block(tracer):
+    with tracer.step("scan", value=[{"inner": object()}]) as scan:
+        scan.log(value=object())
+
+USES = {
+    "block": lambda tracer: lambda: block(tracer),
+    "start": lambda tracer: tracer.step("scan").start,
+    "log": lambda tracer: lambda of=tracer.step("scan").start(): of.log(a=object()),
+    "set_result": lambda tracer: (
+        lambda of=tracer.step("scan").start(): of.set_result([{"a": object()}])
+    ),
+    "finish": lambda tracer: tracer.step("scan").start().finish,
+    "fail": lambda tracer: lambda of=tracer.step("scan").start(): of.fail(ValueError()),
+}
+
+def measure():
+    with Tracer("agent", trace_dir="out") as tracer:
+        # Everything that is made once is made before.
+        for use in USES.values():
+            use(tracer)()
+        for name, use in USES.items():
+            plain, ours = (deepest(lambda: use(who)) for who in (Plain(), tracer))
+            more[name] = plain - ours
+
+more = {}
+sys.setrecursionlimit(200)
+thread = threading.Thread(target=measure)
+thread.start()
+thread.join()
+print(json.dumps(more))
+"""
+
+
+def test_steps_by_hand_need_little_more_stack(run_script):
+    """What is used by hand is at most eight frames from a plain method's depth."""
+    ended = run_script(BY_HAND)
+
+    assert (0, "") == (ended.returncode, ended.stderr)
+    more = json.loads(ended.stdout)
+    assert {"block", "start", "log", "set_result", "finish", "fail"} == set(more)
+    assert max(more.values()) <= 8, more
+
+
 FORGOTTEN_AT_THE_BOTTOM = """
 import gc, sys
 from ai_trace import Tracer

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     # Takes the index of the file, where the block begins, and its lines; returns how
     # many lines are skipped: all of them, or 0.
-    Passes = Callable[[int, int, bytes], int]
+    Skip = Callable[[int, int, bytes], int]
 
 _STARTED_AT = b'"started_at":'
 # What the beginnings of lines do not show: another header, and a whole step inside a
@@ -35,7 +35,7 @@ _ID_LENGTH = 16
 _MOST_DIGITS = 15
 
 
-def began_before(moment: float) -> Passes:
+def began_before(moment: float) -> Skip:
     """
     Skip steps that began earlier.
 
@@ -46,7 +46,7 @@ def began_before(moment: float) -> Passes:
         A function that tells whether all steps of a block began before.
     """
 
-    def passes(_: int, __: int, data: bytes) -> int:
+    def skip(_: int, __: int, data: bytes) -> int:
         # The last line is tried first: steps stand in the order of their ends.
         if not _began_before(moment, data[data.rfind(b"\n", 0, -1) + 1 :]):
             return 0
@@ -54,7 +54,7 @@ def began_before(moment: float) -> Passes:
         all_did = all(_began_before(moment, line) for line in reversed(lines))
         return len(lines) if all_did else 0
 
-    return passes
+    return skip
 
 
 def _began_before(moment: float, line: bytes) -> bool:
@@ -124,7 +124,7 @@ class Later:
         self.looked = 0
         self._found = _plain_lines(digits).findall
 
-    def passes(self, part: int, begin: int, data: bytes) -> int:
+    def skip(self, part: int, begin: int, data: bytes) -> int:
         """
         Check whether all lines of a block are plain and of later steps.
 
