@@ -23,7 +23,7 @@ from ai_trace._losses import Losses
 from ai_trace._moments import Moments
 from ai_trace._tally import Tally
 from ai_trace._told_exceptions import Told
-from ai_trace.sinks._jsonl import JSONLSink
+from ai_trace.sinks._jsonl import shareable
 from ai_trace.typing import Clock, Ids, Sink
 
 
@@ -105,9 +105,8 @@ class Recorder:
         """
         for sink in sinks:
             self.dispatch.add(sink)
-        for sink in sinks:
-            if isinstance(sink, JSONLSink):
-                sink.begin(self.header)
+        for sink in shareable(sinks):
+            sink.begin(self.header)
 
     def new_head(
         self, name: str, kind: str, function: str | None
@@ -149,9 +148,8 @@ class Recorder:
         # Each of these is done, even if Ctrl-C comes in the middle of another.
         with ExitStack() as last_things:
             last_things.callback(self.dispatch.close)
-            for sink in self.dispatch.sinks:
-                if isinstance(sink, JSONLSink):
-                    last_things.callback(sink.end, self.header)
+            for sink in shareable(self.dispatch.sinks):
+                last_things.callback(sink.end, self.header)
             for step in reversed(list(self.open_steps.values())):
                 last_things.callback(step.abandon)
             self.end_deferred()

@@ -8,6 +8,7 @@ import errno
 import os
 import threading
 import time
+from collections.abc import Iterable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Union
@@ -389,3 +390,8 @@ class JSONLSink:
         file, self._file = self._file, None
         if file is not None:
             file.close()
+
+
+def shareable(sinks: Iterable[object]) -> list[JSONLSink]:
+    """Return those sinks that several sessions may have at the same time."""
+    return [sink for sink in sinks if isinstance(sink, JSONLSink)]
