@@ -57,12 +57,13 @@ class Losses:
     def __init__(self) -> None:
         self.at_limit = itertools.count().__next__
         self._at_limit = 0
-        self._counts: dict[str, dict[str, int]] = {}
         self._said: set[tuple[str, str]] = set()
         self.after_fork()
 
     def after_fork(self) -> None:
-        """Make the lock anew: another thread may have held it at the fork."""
+        """Count from nothing: what was lost before the fork, its parent has lost."""
+        self._counts: dict[str, dict[str, int]] = {}
+        # Another thread may have held the one of the parent.
         self._lock = threading.RLock()
 
     def count(self, where: str, cause: str, *, lost: int = 1) -> bool:

@@ -40,6 +40,8 @@ _MAX_FRAMES_OF_RECURSION = 20
 _MAX_TOLD = 100
 _MAX_MEMBERS = 15
 _MAX_MESSAGE = 1_048_576
+_LONG_WORD = 4_096
+_OF_A_WORD = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+-./=_"
 
 _cause: Any = BaseException.__dict__["__cause__"]
 _context: Any = BaseException.__dict__["__context__"]
@@ -122,8 +124,15 @@ def message_of(exc: BaseException) -> str:
             raise
         return f"<message cannot be shown: {short_name(type(broken))}>"
     if len(message) > _MAX_MESSAGE:
-        return f"{message[:_MAX_MESSAGE]}… of {len(message)} characters"
+        return f"{_beginning(message)}… of {len(message)} characters"
     return message
+
+
+def _beginning(message: str) -> str:
+    """Cut a message, but between words: half a secret could not be told from text."""
+    kept = message[:_MAX_MESSAGE]
+    whole = kept.rstrip(_OF_A_WORD)
+    return whole if len(kept) - len(whole) < _LONG_WORD else kept
 
 
 def error_text(exc: BaseException) -> str:

@@ -231,6 +231,8 @@ class Tracer:
         """
         Return what was lost, by sink and cause; empty when nothing was.
 
+        Each process counts what it has lost itself, a forked child from the fork on.
+
         Example:
             >>> Tracer("agent", auto_save=False).health()
             {}

@@ -23,14 +23,11 @@ import starting
 from _page import machine, put, versions
 from _runs import Row, table
 from _timing import pin
-from table import against, measure, microseconds, pace
+from table import against, measure, microseconds
 
 
 RUNS = 7
 QUICK = reading.Scale(steps=5_000, sessions=50, runs=1, quick_runs=1)
-CLIENTS = """\
-What recording adds. Aims in microseconds are those of a machine on which the limit
-takes 1.6 µs; here they are longer by as much as the limit is."""
 READING = """\
 Seconds of the processor, or megabytes; medians of runs in turns. Targets in seconds are
 those of a machine on which 0.2.0 takes 3.6 s for the first row."""
@@ -52,8 +49,7 @@ def main() -> None:
     times = measure(fast, standard, peers, 1 if options.quick else RUNS)
     put(page, "Recording, against others", against(times))
     put(page, "Recording, in microseconds", microseconds(times))
-    clients = printed(fast, "clients.py", f"--pace={pace(times)}")
-    put(page, "Clients of models", [*CLIENTS.splitlines(), "", *clients])
+    put(page, "Clients of models", printed(fast, "clients.py"))
     put(page, "A real model", printed(fast, "model.py"))
     pin()
     scale = QUICK if options.quick else reading.Scale()
@@ -75,9 +71,9 @@ def environments(fast: str, standard: str, peers: str) -> list[str]:
     ]
 
 
-def printed(python: str, program: str, *options: str) -> list[str]:
+def printed(python: str, program: str) -> list[str]:
     """Return the lines that another program of this directory prints."""
-    command = [python, str(Path(__file__).parent / program), *options]
+    command = [python, str(Path(__file__).parent / program)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     return done.stdout.splitlines()
 

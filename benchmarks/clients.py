@@ -1,7 +1,7 @@
 """
 What recording adds to the calls of clients: one Markdown table.
 
-    python benchmarks/clients.py [--unchecked] [--pace TIMES]
+    python benchmarks/clients.py [--unchecked]
 
 Compared are clients of one library that differ in nothing but that the calls of one
 are recorded. They ask the same server, which is that of the tests, in a process and on
@@ -15,9 +15,6 @@ which that median lies with 95 % certainty. A third client, which is not recorde
 either, says how much two calls differ of which nothing differs: the noise. What
 recording adds until the first chunk is within the noise if all of its interval is.
 
-What it may add is meant for one machine. ``--pace`` says how many times as long as that
-one this one takes for the same work.
-
 With ``--unchecked`` no value is looked at for secrets and limits, and no file for what
 others did to it: how near to the aim that would come, and what the looks cost.
 
@@ -27,7 +24,6 @@ each row the one is told in which the client that is not recorded was fastest.
 
 from __future__ import annotations
 
-import argparse
 import gc
 import json
 import math
@@ -114,8 +110,7 @@ class Row(NamedTuple):
         low: What it adds at least, with 95 % certainty.
         high: What it adds at most, likewise.
         noise: How much two calls differ that are not recorded.
-        limit: What it may add on the machine that is meant; ``None`` stands for the
-            noise.
+        limit: What it may add; ``None`` stands for the noise.
     """
 
     name: str
@@ -373,29 +368,21 @@ def measured(how: str) -> list[Row]:
     return [min(column, key=lambda row: row.plain) for column in zip(*runs)]
 
 
-def judged(row: Row, pace: float) -> str:
+def judged(row: Row) -> str:
     """Return what was aimed at, and whether it was met."""
     if row.limit is None:
         return f"the noise: {'met' if row.high <= row.noise else 'missed'}"
-    most = row.limit * pace
-    return f"{most:.1f}: {'met' if row.more <= most else 'missed'}"
+    return f"{row.limit:.0f}: {'met' if row.more <= row.limit else 'missed'}"
 
 
-def table(found: list[Row], pace: float = 1.0) -> list[str]:
-    """
-    Return the lines of the table.
-
-    Args:
-        found: The rows.
-        pace: How many times as long this machine takes as the one that is meant.
-    """
+def table(found: list[Row]) -> list[str]:
+    """Return the lines of the table."""
     return [
         "| µs | not recorded | recording adds | 95 % | noise | at most |",
         "|---|---|---|---|---|---|",
         *(
             f"| {row.name} | {row.plain:.1f} | {row.more:+.1f} "
-            f"| {row.low:+.1f} to {row.high:+.1f} | {row.noise:.1f} "
-            f"| {judged(row, pace)} |"
+            f"| {row.low:+.1f} to {row.high:+.1f} | {row.noise:.1f} | {judged(row)} |"
             for row in found
         ),
     ]
@@ -403,12 +390,8 @@ def table(found: list[Row], pace: float = 1.0) -> list[str]:
 
 def main() -> None:
     """Measure, and print the table with the versions that it is of."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--unchecked", action="store_true")
-    parser.add_argument("--pace", type=float, default=1.0)
-    options = parser.parse_args()
-    how = "--measure-unchecked" if options.unchecked else "--measure"
-    print("\n".join(table(measured(how), options.pace)))
+    how = "--measure-unchecked" if "--unchecked" in sys.argv else "--measure"
+    print("\n".join(table(measured(how))))
     names = ("anthropic", "genai-prices", "openai")
     print("\n" + ", ".join(f"{name} {metadata.version(name)}" for name in names))
 

@@ -36,7 +36,7 @@ from ai_trace.integrations.anthropic import wrap_anthropic
 from ai_trace.integrations.openai import wrap_openai
 
 
-ROUNDS = 60
+ROUNDS = 240
 ASKED: dict[str, Any] = {
     "model": NAME,
     "messages": [{"role": "user", "content": "What is the capital of France?"}],

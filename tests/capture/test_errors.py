@@ -193,6 +193,18 @@ def test_a_long_message_says_how_long_it_was(tmp_path):
     assert cut == f"{whole}… of 1500000 characters"
 
 
+def test_a_long_message_ends_before_a_secret_that_it_would_cut(tmp_path):
+    """The first half of a key could not be told from any other word."""
+    limits = Limits(string=2_000_000, value_bytes=3_000_000, step_bytes=8_000_000)
+    with Tracer("agent", tmp_path, limits=limits) as tracer:
+        with pytest.raises(ValueError), tracer.step("decide"):
+            raise ValueError("e " * 524_283 + "sk-ant-api03-" + "kEy5" * 20)
+        (record,) = tracer.steps
+
+    assert "sk-ant" not in record.error
+    assert record.error.endswith("e … of 1048659 characters")
+
+
 def test_suppressed_contexts_are_left_out(recording):
     """A context that ``from None`` has set aside is not told."""
     error = ValueError("shown")

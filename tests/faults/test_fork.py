@@ -88,6 +88,37 @@ def test_the_counts_of_a_child(tmp_path: Path) -> None:
     assert expected == done.stdout.splitlines()
 
 
+def test_the_losses_of_a_child(tmp_path: Path) -> None:
+    """F37: what was lost before the fork, the child does not count once more."""
+    done = programs.run(
+        """
+        import os
+        from ai_trace import Tracer
+
+        class Broken:
+            def on_finish(self, record):
+                raise ValueError
+
+        def lost():
+            return sum(sum(each.values()) for each in tracer.health().values())
+
+        with Tracer("agent", sinks=[Broken()]) as tracer:
+            tracer.step("in the parent").start().finish()
+            child = os.fork()
+            if child == 0:
+                before = lost()
+                tracer.step("in the child").start().finish()
+                print(before, lost(), flush=True)
+                os._exit(0)
+            os.waitpid(child, 0)
+            print(lost())
+        """,
+        cwd=tmp_path,
+    )
+
+    assert ["0 1", "1"] == done.stdout.splitlines()
+
+
 def test_a_child_while_a_sink_is_busy(tmp_path: Path) -> None:
     """F37: a fork while another thread is inside a sink leaves the child unhindered."""
     done = programs.run(
