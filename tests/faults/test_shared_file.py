@@ -12,6 +12,7 @@ import pytest
 from faults import programs
 
 from ai_trace import JSONLSink, Tracer, reading
+from ai_trace.render.stats import collect
 
 
 pytestmark = pytest.mark.timeout(30)
@@ -47,6 +48,7 @@ def test_one_after_the_other(tmp_path: Path) -> None:
     assert ["Another session begins in this file"] == [
         problem.what.split(";")[0] for problem in session.problems
     ]
+    assert 0 == collect([reading.records(path)]).problems
 
 
 def test_at_the_same_time(tmp_path: Path) -> None:
