@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from ai_trace._capture import Captured
 from ai_trace._context import Place, Unrecorded
 from ai_trace._encode import encode_text
 from ai_trace._header import SessionHeader
@@ -118,14 +119,14 @@ class Draft(Step):
 
     # -- what goes in --------------------------------------------------------
 
-    def captured(self, value: Any, path: str, room: int) -> tuple[str, list[Note]]:
-        """Capture one value as JSON text; return it and the notes on it."""
+    def captured(self, value: Any, path: str, room: int) -> Captured:
+        """Capture one value; its notes are not kept yet."""
         capture = self.recorder.capture
         room = min(room, capture.result_room - self._used)
         text = capture.plain(value, room)
-        return self._in_full(value, path, room) if text is None else (text, [])
+        return self._in_full(value, path, room) if text is None else Captured(text, [])
 
-    def _in_full(self, value: Any, path: str, room: int) -> tuple[str, list[Note]]:
+    def _in_full(self, value: Any, path: str, room: int) -> Captured:
         """Capture one value the long way."""
         try:
             return self.recorder.capture.full(value, path, room)
@@ -134,7 +135,7 @@ class Draft(Step):
                 raise
             # As a whole: out of memory, or by our own fault.
             note = {"path": path, "note": "failed", "error": type(exc).__name__}
-            return "null", [note]
+            return Captured("null", [note])
 
     def _long_way(self, given: dict[str, Any], path: str) -> str:
         """Capture named values as one JSON object; their notes are kept."""
@@ -146,7 +147,7 @@ class Draft(Step):
                 raise
             self.note(path, "failed", error=type(exc).__name__)
             return "{}"
-        self._add_notes(notes)
+        self.add_notes(notes)
         return text
 
     def see(self, context: dict[str, Any]) -> None:
@@ -200,7 +201,7 @@ class Draft(Step):
         text = capture.plain(value, room)
         if text is None:
             text, notes = self._in_full(value, "$.result", room)
-            self._add_notes(notes)
+            self.add_notes(notes)
         self._result = text
         self._used += len(text)
 
@@ -215,9 +216,9 @@ class Draft(Step):
 
     def note(self, path: str, note: str, **more: Any) -> None:
         """Say in the record what was done to it."""
-        self._add_notes([{"path": path, "note": note, **more}])
+        self.add_notes([{"path": path, "note": note, **more}])
 
-    def _add_notes(self, notes: list[Note]) -> None:
+    def add_notes(self, notes: list[Note]) -> None:
         if not notes:
             return
         try:
@@ -352,7 +353,7 @@ class Draft(Step):
         capture = self.recorder.capture
         room = (capture.error_room - self._used) // share
         shown, notes = capture.text(text, path, room=room)
-        self._add_notes(notes)
+        self.add_notes(notes)
         encoded = encode_text(shown)
         self._used += len(encoded)
         return encoded

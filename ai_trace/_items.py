@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ai_trace._capture import Captured
 from ai_trace._live_step import LiveStep
-from ai_trace._notes import Note
 from ai_trace._outcome import outcome_of
 
 
@@ -25,15 +25,14 @@ class Items:
         shown: Whether items are kept, or only counted.
     """
 
-    __slots__ = ("_closing", "_count", "_kept", "_notes", "_room", "_shown", "_step")
+    __slots__ = ("_closing", "_count", "_kept", "_room", "_shown", "_step")
 
     def __init__(self, step: LiveStep, *, shown: bool) -> None:
         self._step = step
         self._shown = shown
         self._count = 0
-        self._kept: list[str] = []
-        # On each of those. The record has none on an item that it does not hold.
-        self._notes: list[list[Note]] = []
+        # With its notes: the record has none on an item that it does not hold.
+        self._kept: list[Captured] = []
         self._room = step.recorder.capture.limits.value_bytes
         self._closing = False
 
@@ -43,14 +42,13 @@ class Items:
         if self._shown and self._room > 0 and len(self._kept) < _MAX_KEPT:
             try:
                 path = f"$.result.items[{self._count - 1}]"
-                text, notes = self._step.captured(item, path, self._room)
+                captured = self._step.captured(item, path, self._room)
             except RecursionError:
                 # The items before it are kept, and that there are more is said.
                 self._room = 0
                 return
-            self._room -= len(text)
-            self._kept.append(text)
-            self._notes.append(notes)
+            self._room -= len(captured.text)
+            self._kept.append(captured)
 
     def thrown(self, exc: BaseException, *, in_loop: bool = False) -> None:
         """
@@ -91,17 +89,18 @@ class Items:
         parts = [f'"count":{self._count}']
         if self._shown:
             room = self._step.result_room() - _FIXED
-            while self._kept and sum(map(len, self._kept)) + len(self._kept) > room:
-                self._kept.pop()
-            parts.append(f'"items":[{",".join(self._kept)}]')
-            if self._count > len(self._kept):
-                cut = {"items": self._count, "kept": len(self._kept)}
+            texts = [each.text for each in self._kept]
+            while texts and sum(map(len, texts)) + len(texts) > room:
+                texts.pop()
+            parts.append(f'"items":[{",".join(texts)}]')
+            if self._count > len(texts):
+                cut = {"items": self._count, "kept": len(texts)}
                 self._step.note("$.result.items", "truncated", **cut)
-            for notes in self._notes[: len(self._kept)]:
-                self._step._add_notes(notes)
+            for each in self._kept[: len(texts)]:
+                self._step.add_notes(each.notes)
             if returned is not None:
                 room = self._step.result_room() - sum(map(len, parts)) - _FIXED
                 text, notes = self._step.captured(returned, "$.result.returned", room)
-                self._step._add_notes(notes)
+                self._step.add_notes(notes)
                 parts.append(f'"returned":{text}')
         self._step.give_result_text("{" + ",".join(parts) + "}")

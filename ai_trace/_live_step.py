@@ -196,7 +196,7 @@ class LiveStep(Draft):
             capture = self.recorder.capture
             was, notes = capture.text(text_of(given), "$.outcome", limit=100)
             self.note("$.outcome", "replaced", was=was)
-            self._add_notes(notes)
+            self.add_notes(notes)
             outcome = "ok"
         self._end(outcome)
         return self

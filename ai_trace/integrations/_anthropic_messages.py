@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ai_trace.integrations._fields import as_sent, field, fields, plain
+from ai_trace.integrations._fields import field, fields, plain
 from ai_trace.integrations._media import (
     as_it_is,
     beside,
@@ -14,6 +14,7 @@ from ai_trace.integrations._media import (
     from_file,
     from_url,
     modality_of,
+    text_or_as_it_is,
 )
 from ai_trace.integrations._messages import (
     Message,
@@ -60,8 +61,7 @@ def block_parts(content: Any) -> list[Part]:
     if content is None:
         return []
     if type(content) not in (list, tuple):
-        said = as_sent(content)
-        return [text(said) if type(said) is str else as_it_is(content)]
+        return [text_or_as_it_is(content)]
     parts: list[Part] = []
     for one in content:
         facts = one if type(one) is dict else fields(one)

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ai_trace._objects import plain_text
+
 
 Facts = dict[str, Any]
 _LEAVES = (int, type(None), str, float, bool)
@@ -38,8 +40,7 @@ def fields(owner: Any) -> Facts:
 
 def as_sent(value: Any) -> Any:
     """Return a text as JSON has it: that of an enum of texts, not its name."""
-    is_exact = type(value) is str or not issubclass(type(value), str)
-    return value if is_exact else str.__str__(value)
+    return plain_text(value) if issubclass(type(value), str) else value
 
 
 def items(value: Any) -> list[Any]:

@@ -8,8 +8,8 @@ import binascii
 import hashlib
 from typing import Any, Callable
 
-from ai_trace.integrations._fields import plain, plain_within
-from ai_trace.integrations._messages import Part
+from ai_trace.integrations._fields import as_sent, plain, plain_within
+from ai_trace.integrations._messages import Part, text
 
 
 _DATA = "data:"
@@ -125,6 +125,12 @@ def as_it_is(given: Any) -> Part:
     if type(part) is dict and "type" in part:
         return part
     return {"type": "unknown", "content": part}
+
+
+def text_or_as_it_is(content: Any) -> Part:
+    """Return the one part of a content that is no list."""
+    said = as_sent(content)
+    return text(said) if type(said) is str else as_it_is(content)
 
 
 def beside(facts: dict[str, Any], known: frozenset[str]) -> dict[str, Any]:

@@ -91,6 +91,7 @@ def message(
         finish_reason: Why the model stopped, in the provider's words; for answers.
     """
     made: Message = {"role": role, "parts": parts}
+    # A call of each answer's is saved: nearly every role is plain text.
     if type(role) is not str:
         made["role"] = as_sent(role)
     if name is not None:

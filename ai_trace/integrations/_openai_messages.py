@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from ai_trace.integrations._fields import Facts, as_sent, field, fields, items, plain
+from ai_trace.integrations._fields import Facts, field, fields, items, plain
 from ai_trace.integrations._media import (
     as_it_is,
     beside,
     blob,
     from_file,
     from_url,
+    text_or_as_it_is,
 )
 from ai_trace.integrations._messages import (
     Message,
@@ -155,8 +156,7 @@ def content_parts(content: Any) -> list[Part]:
         return []
     if type(content) in (list, tuple):
         return [content_part(one) for one in content]
-    said = as_sent(content)
-    return [text(said) if type(said) is str else as_it_is(content)]
+    return [text_or_as_it_is(content)]
 
 
 def content_part(given: Any) -> Part:

@@ -371,9 +371,9 @@ class JSONLSink:
             OSError: If the last sync or the removal fails; the tracer counts it.
         """
         with ExitStack() as last_things:
-            if self._journal is not None and not self._sessions:
-                last_things.callback(self._journal.close)
             if not self._sessions:
+                if self._journal is not None:
+                    last_things.callback(self._journal.close)
                 last_things.callback(self._let_go)
             self._last_look()
 
