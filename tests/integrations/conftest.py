@@ -9,6 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from ai_trace import _context
+
 
 @pytest.fixture(scope="session", autouse=True)
 def few_authorities(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
@@ -32,3 +34,9 @@ def no_other_server(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take out of the environment where clients ask that are told no server."""
     for name in ("OPENAI_BASE_URL", "OPENAI_API_BASE", "ANTHROPIC_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def orphans_unsaid(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget that a call without a tracer was warned of, which is done once."""
+    monkeypatch.setattr(_context, "_orphans_said", False)

@@ -180,6 +180,7 @@ def test_without_a_tracer(server: LlmServer, client: openai.OpenAI) -> None:
     assert "Paris." == ask(client).choices[0].message.content
 
 
+@pytest.mark.usefixtures("orphans_unsaid")
 def test_a_tracer_that_is_not_current(server: LlmServer, client: openai.OpenAI) -> None:
     """A call that finds no current tracer, though one exists, is warned of once."""
     server.will(answer(completion(choice())))

@@ -20,7 +20,6 @@ from langgraph.graph.message import add_messages
 from langgraph.types import Command, interrupt
 from pydantic import BaseModel
 
-from ai_trace import _context
 from ai_trace.integrations._langchain_messages import readable
 from ai_trace.integrations.langchain import LangChainSteps
 from ai_trace.testing import capture
@@ -215,10 +214,9 @@ def test_what_failed_and_was_told_below() -> None:
     assert [] == [log for record in steps for log in record.logs]
 
 
-def test_thread_without_a_tracer(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("orphans_unsaid")
+def test_thread_without_a_tracer() -> None:
     """It is said once that a call is not recorded for want of a tracer."""
-    # Another test may have been told already.
-    monkeypatch.setattr(_context, "_orphans_said", False)
     app = graph_of(Plain, node=lambda _: {}).compile()
 
     def run_in_threads() -> None:
