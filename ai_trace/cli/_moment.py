@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _AGO = re.compile(r"(\d{1,9})([smhdw])", re.ASCII)
-_TIME_OF_DAY = re.compile(r"\d{1,2}:\d\d(?::\d\d)?", re.ASCII)
+# The hour is looked at here: Python 3.14 takes 24:00 for the beginning of the same day.
+_TIME_OF_DAY = re.compile(r"(?:[01]?\d|2[0-3]):\d\d(?::\d\d)?", re.ASCII)
 _SESSION_ID = re.compile(r"\d{8}_\d{6}", re.ASCII)
 
 FORMS = (

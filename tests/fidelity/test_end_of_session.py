@@ -373,6 +373,8 @@ def test_disabled(tmp_path, monkeypatch):
     assert isinstance(came, PriceError)
 
 
+# What runs the tests has a thread of its own; Python 3.15 warns of it.
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_in_a_forked_child(tmp_path):
     """A child that leaves the block by an error says so in its own file."""
