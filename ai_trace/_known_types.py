@@ -126,10 +126,12 @@ def _frozen_dict(value: Any) -> dict[Any, Any]:
 
 def _template(value: Any) -> list[Any]:
     """Return the parts of a template string, which Python has from 3.14."""
+    return [part if type(part) is str else _interpolation(part) for part in value]
+
+
+def _interpolation(value: Any) -> dict[str, Any]:
     # By the expression that was filled in: its name may say that it is a secret.
-    return [
-        part if type(part) is str else {part.expression: part.value} for part in value
-    ]
+    return {value.expression: value.value}
 
 
 def _bytes(value: Any) -> Summary:
@@ -273,8 +275,9 @@ _BY_TYPE: dict[int, Reader] = {
 }
 
 if sys.version_info >= (3, 14):
-    from string.templatelib import Template
+    from string.templatelib import Interpolation, Template
 
+    _BY_TYPE[id(Interpolation)] = _interpolation
     _BY_TYPE[id(Template)] = _template
 
 _BY_BASE: dict[int, Reader | ByClass] = {

@@ -55,6 +55,7 @@ def _masked(_value: Any) -> Summary:
 
 # Shown by their text, if the class is exactly this one.
 _WITH_TEXT = (
+    "builtins.sentinel",
     "datetime.timezone",
     "ipaddress.IPv4Address",
     "ipaddress.IPv4Interface",
@@ -73,6 +74,8 @@ _WITH_TEXT = (
     "pandas._libs.tslibs.timedeltas.Timedelta",
     "pandas.api.typing.NAType",
     "pandas.api.typing.NaTType",
+    "typing_extensions.Sentinel",
+    "typing_extensions.sentinel",
     "yarl.URL",
     "yarl._url.URL",
     "zoneinfo.ZoneInfo",

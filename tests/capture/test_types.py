@@ -34,6 +34,7 @@ import zoneinfo
 
 import attrs
 import pytest
+import typing_extensions
 from nasty_classes import TOUCHED, Colour, Hostile, Level, Point, Rights, Word
 
 from ai_trace import Tracer, step, traced
@@ -199,6 +200,24 @@ def test_a_template_string(show):
         {"1 + 1": 2},
     ] == seen.value
     assert ["redacted"] == [note["note"] for note in seen.notes]
+    assert [{"1 + 1": 2}] == show(template.interpolations[2:]).value
+
+
+@python(3, 15, "sentinels")
+def test_a_sentinel(show):
+    """By its name: that says what was not given."""
+    seen = show({"limit": builtins.sentinel("NO_LIMIT")})
+
+    assert ({"limit": "NO_LIMIT"}, []) == (seen.value, seen.notes)
+
+
+@pytest.mark.skipif(
+    not hasattr(typing_extensions, "Sentinel"),
+    reason="NOT TRIED: typing_extensions has sentinels from 4.14",
+)
+def test_a_sentinel_of_an_older_python(show):
+    """The one of typing_extensions, by its name, too."""
+    assert "NO_LIMIT" in show(typing_extensions.Sentinel("NO_LIMIT")).value
 
 
 @python(3, 15, "frozen dictionaries")
