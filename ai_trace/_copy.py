@@ -5,12 +5,14 @@ The long way of a value into the record: a bounded copy that says what it did.
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import islice, repeat
 from typing import Any, Callable
 
 from ai_trace._arrays import Summary
+from ai_trace._checked import Checked
 from ai_trace._encode import encode_strict, encode_text
 from ai_trace._field_types import UNKNOWN, Sequence, Thing
 from ai_trace._interruption import interrupts
@@ -119,6 +121,8 @@ class Copy(Leaves):
             return self.text_of(value, path)
         if kind is int or kind is float:
             return self._number(value, path)
+        if kind is Checked:
+            value, kind = dict(value), dict
         if kind is dict:
             return self._guarded(value, path, partial(self._mapping, value))
         if kind is list or kind is tuple:
@@ -372,12 +376,8 @@ class Copy(Leaves):
             self._notes.say_cut(path, items=count, kept=copied)
 
     def _say_renamed(self, keys: Iterable[Any], path: str) -> None:
-        kinds: dict[str, int] = {}
-        for key in keys:
-            if not issubclass(type(key), str):
-                kind = type_of(key)
-                kinds[kind] = kinds.get(kind, 0) + 1
-        for kind, count in kinds.items():
+        others = (key for key in keys if not issubclass(type(key), str))
+        for kind, count in Counter(map(type_of, others)).items():
             self._say(path, "replaced", what="keys", type=kind, count=count)
 
 

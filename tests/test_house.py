@@ -57,6 +57,7 @@ FLOORS = {
         "_notes",
         "_plain_words",
         "_leaves",
+        "_checked",
         "_copy",
         "_capture",
     ],

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import functools
 import sys
+from itertools import compress
+from operator import not_
 from typing import Any, Callable, NamedTuple
 
 from ai_trace import _context
@@ -301,7 +303,9 @@ def _body(asked: dict[str, Any], left_out: frozenset[type]) -> Any:
     whole = {**body, **more} if type(more) is dict else body
     if left_out.isdisjoint(map(type, whole.values())):
         return whole
-    return {key: one for key, one in whole.items() if type(one) not in left_out}
+    # In C: of the parameters of Anthropic's client, most are not given.
+    is_given = map(not_, map(left_out.__contains__, map(type, whole.values())))
+    return dict(compress(whole.items(), is_given))
 
 
 def _left_out(library: str) -> frozenset[type]:

@@ -4,18 +4,24 @@ Reads what a library gave, whether a model of its own or a plain dictionary.
 
 from __future__ import annotations
 
+from itertools import compress
 from typing import Any
 
+from ai_trace._checked import Checked
 from ai_trace._objects import plain_text
 
 
 Facts = dict[str, Any]
-_LEAVES = (int, type(None), str, float, bool)
+DICTS = (dict, Checked)
+"""What a part of an answer is that was read already."""
+_LEAVES = (str, float, bool, int)
+BIG_COUNT = 1 << 63
+"""A number of such a size counts no tokens; JSON may not hold it."""
 
 
 def field(owner: Any, name: str) -> Any:
     """Return what an object or a dictionary holds under a name; ``None`` if nothing."""
-    if type(owner) is dict:
+    if type(owner) in DICTS:
         return owner.get(name)
     return getattr(owner, name, None)
 
@@ -27,10 +33,12 @@ def fields(owner: Any) -> Facts:
     Looking for several names in a model that has few of them takes as long as all the
     rest of reading it, so this looks once.
     """
-    if type(owner) is dict:
-        return owner
+    own: Facts
+    if type(owner) in DICTS:
+        own = owner
+        return own
     try:
-        own: Facts = owner.__dict__
+        own = owner.__dict__
     except AttributeError:
         return {}
     # Fields that the provider sent and its library does not know.
@@ -81,18 +89,20 @@ def counts(value: Any) -> Any:
         return plain(value)
     if more:
         return plain(value)
-    made: Facts = {}
-    for name, one in own.items():
-        if name not in was_set:
+    # In C, as most fields were not set.
+    made = dict(compress(own.items(), map(was_set.__contains__, own)))
+    are_numbers = len(made) <= Checked.SMALL
+    for name, one in made.items():
+        kind = type(one)
+        if one is None or (kind is int and -BIG_COUNT < one < BIG_COUNT):
             continue
-        if type(one) in _LEAVES:
-            made[name] = one
-            continue
-        inner = None if type(one) is dict else counts(one)
-        if type(inner) is not dict:
-            return plain(value)
-        made[name] = inner
-    return made
+        if kind not in _LEAVES:
+            made[name] = inner = None if kind is dict else counts(one)
+            kind = type(inner)
+            if kind not in DICTS:
+                return plain(value)
+        are_numbers = are_numbers and kind is Checked
+    return Checked(made) if are_numbers else made
 
 
 def extra(owner: Any, name: str) -> Any:

@@ -25,6 +25,7 @@ from ai_trace._interruption import interrupts
 from ai_trace._live_step import LiveStep
 from ai_trace._losses import cause_of, say
 from ai_trace._recorder import Recorder
+from ai_trace.integrations._fields import fields
 
 
 Hook = TypeVar("Hook", bound=Callable[..., Any])
@@ -260,7 +261,7 @@ def reporter_of(call: LiveStep) -> ForeignStep | None:
 
 def _tokens(usage: Any) -> tuple[Any, Any]:
     """Return the two counts that every framework passes on as the client has them."""
-    given = usage if type(usage) is dict else {}
+    given = fields(usage)
     return given.get("input_tokens"), given.get("output_tokens")
 
 

@@ -11,7 +11,8 @@ import re
 from functools import partial
 from typing import Any, Callable, NamedTuple, Union
 
-from ai_trace.integrations._fields import field, fields
+from ai_trace._checked import Checked
+from ai_trace.integrations._fields import DICTS, field, fields
 from ai_trace.integrations._usage import Usage
 
 
@@ -23,14 +24,14 @@ _NORMAL_TIERS = (None, "auto", "default", "standard")
 _NORMAL_SPEEDS = (None, "standard")
 _NORMAL_PLACES = (None, "", "global", "not_available")
 _DECIMALS = 12
-_PRICED_APART = (
-    ("cache_creation", "ephemeral_1h_input_tokens"),
-    ("prompt_tokens_details", "audio_tokens"),
-    ("completion_tokens_details", "audio_tokens"),
-    ("server_tool_use", "web_search_requests"),
+_PRICED_APART = {
+    "cache_creation": "ephemeral_1h_input_tokens",
+    "prompt_tokens_details": "audio_tokens",
+    "completion_tokens_details": "audio_tokens",
+    "server_tool_use": "web_search_requests",
     # LangChain's name for the first.
-    ("input_token_details", "ephemeral_1h_input_tokens"),
-)
+    "input_token_details": "ephemeral_1h_input_tokens",
+}
 # Tools that the provider runs are charged by call, session or size, at prices that the
 # answer does not tell. OpenAI names all tools "..._call"; those in _BY_TOKENS cost only
 # tokens.
@@ -125,12 +126,7 @@ def cost(
     if paid is None:
         return None
     total, went_in, came_out = paid
-    return {
-        "usd": total,
-        "input_usd": went_in,
-        "output_usd": came_out,
-        "prices": _label,
-    }
+    return Checked(usd=total, input_usd=went_in, output_usd=came_out, prices=_label)
 
 
 def _runs_a_tool(kind: Any, part: dict[str, Any]) -> bool:
@@ -285,15 +281,14 @@ def _rates(provider: str, model: str) -> _Rates | None:
 
 def _is_priced_apart(raw: Any) -> bool:
     """Tell whether there are tokens that have prices of their own."""
-    given = raw if type(raw) is dict else fields(raw)
+    given = raw if type(raw) in DICTS else fields(raw)
     if given.get("service_tier") not in _NORMAL_TIERS:
         return True
     if given.get("speed") not in _NORMAL_SPEEDS:
         return True
     if given.get("inference_geo") not in _NORMAL_PLACES:
         return True
-    for name, count in _PRICED_APART:
-        details = given.get(name)
-        if details is not None and field(details, count):
+    for name in _PRICED_APART.keys() & given.keys():
+        if field(given[name], _PRICED_APART[name]):
             return True
     return False

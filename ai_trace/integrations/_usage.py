@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ai_trace.integrations._fields import fields
+from ai_trace._checked import Checked
+from ai_trace.integrations._fields import BIG_COUNT, DICTS, fields
 
 
 Usage = dict[str, int]
@@ -44,12 +45,13 @@ def usage(
         found["cache_creation_input_tokens"] = cache_creation
     if type(reasoning) is int:
         found["reasoning_output_tokens"] = reasoning
-    return found
+    is_sound = sum(map(abs, found.values())) < BIG_COUNT
+    return Checked(found) if is_sound else found
 
 
 def openai_usage(raw: Any) -> Usage:
     """Return the counts in OpenAI's usage of chat, responses or embeddings."""
-    given = raw if type(raw) is dict else fields(raw)
+    given = raw if type(raw) in DICTS else fields(raw)
     went_in = given.get("prompt_tokens")
     if went_in is not None:
         came_out = given.get("completion_tokens")
