@@ -218,12 +218,20 @@ class TestTail:
 
         assert names == [json.loads(row)["name"] for row in done.stdout.splitlines()]
 
-    def test_nothing_chosen(self, here: Path) -> None:
-        """Where no step is asked for, that is said."""
-        done = run("tail", "--no-follow", "--outcome", "cancelled", cwd=here)
+    @pytest.mark.parametrize(
+        ("words", "hint"),
+        [
+            (["--outcome", "cancelled"], ""),
+            (["--name", "fetch_pirces"], " Did you mean 'fetch_prices'?"),
+            (["--kind", "tols"], " Did you mean 'tool'?"),
+        ],
+    )
+    def test_nothing_chosen(self, here: Path, words: list[str], hint: str) -> None:
+        """Where no step is asked for, that is said, with what may have been meant."""
+        done = run("tail", "--no-follow", *words, cwd=here)
 
         assert (1, "") == (done.returncode, done.stdout)
-        assert done.stderr.endswith(" matches.\n")
+        assert done.stderr.endswith(f" matches.{hint}\n")
 
     def test_live_choice(self, here: Path) -> None:
         """What is followed is chosen, too."""
@@ -390,12 +398,20 @@ class TestStats:
 
         assert names == sorted(figure["name"] for figure in found)
 
-    def test_nothing_chosen(self, here: Path) -> None:
+    @pytest.mark.parametrize(
+        ("words", "hint"),
+        [
+            (["--kind", "tols"], " Did you mean 'tool'?"),
+            (["--name", "fetch_pirces"], " Did you mean 'fetch_prices'?"),
+            (["--name", "fetch_prices", "--kind", "llm"], ""),
+        ],
+    )
+    def test_nothing_chosen(self, here: Path, words: list[str], hint: str) -> None:
         """Where no step is asked for, that is said, with what may have been meant."""
-        done = run("stats", "--kind", "tols", cwd=here)
+        done = run("stats", *words, cwd=here)
 
         assert 1 == done.returncode
-        assert "No step matches. Did you mean 'tool'?" in done.stderr
+        assert done.stderr.endswith(f"No step matches.{hint}\n")
 
     def test_since_is_local(self, here: Path) -> None:
         """A time without a zone is one of the machine's own zone."""

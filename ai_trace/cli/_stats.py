@@ -17,7 +17,7 @@ from ai_trace._meant import resolve
 from ai_trace._tree import Problem
 from ai_trace.cli._arguments import add_json
 from ai_trace.cli._criteria import add_names, add_outcomes, add_times
-from ai_trace.cli._selection import Selection, meant_kind
+from ai_trace.cli._selection import Selection
 from ai_trace.cli._sessions import add_agent, add_sessions, find_sessions
 from ai_trace.cli._style import fitting
 from ai_trace.cli._terminal import Terminal
@@ -83,7 +83,7 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
     if figures.sessions:
         return FOUND
     if only:
-        terminal.complain(f"No step matches.{meant_kind(options.kind)}")
+        terminal.complain(f"No step matches.{only.meant()}")
     return NOTHING_FOUND
 
 

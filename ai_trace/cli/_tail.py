@@ -122,7 +122,7 @@ def _show_last(options: argparse.Namespace, output: _Output, terminal: Terminal)
         terminal.complain(f"No step has finished in {path} yet.")
     else:
         looked_at = "that was looked at " if problems else ""
-        terminal.complain(f"No step {looked_at}of {path} matches.")
+        terminal.complain(f"No step {looked_at}of {path} matches.{only.meant()}")
     return NOTHING_FOUND
 
 

@@ -17,11 +17,11 @@ from ai_trace._tree import Session
 from ai_trace._unfolding import ContradictionError, Step, Unfolding
 from ai_trace.cli._arguments import add_json, positive
 from ai_trace.cli._criteria import add_selection
-from ai_trace.cli._selection import Selection, is_named, meant_kind
+from ai_trace.cli._selection import Selection
 from ai_trace.cli._sessions import add_session, name_damage, read_found
 from ai_trace.cli._style import fitting
 from ai_trace.cli._terminal import Terminal
-from ai_trace.cli._words import FOUND, NOTHING_FOUND, UsageError, did_you_mean
+from ai_trace.cli._words import FOUND, NOTHING_FOUND, UsageError
 from ai_trace.exceptions import TraceReadError
 from ai_trace.render import chat, json, text
 
@@ -122,7 +122,7 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
         return _print_chat(session, top, only, options, terminal)
     # A session without steps is shown, too.
     if only and next(_chosen(session, top, options.depth, only), None) is None:
-        terminal.complain(_nothing_matches(session, options))
+        terminal.complain(_nothing_matches(session, only, options))
         return NOTHING_FOUND
     if options.json:
         steps = _chosen(session, top, options.depth, only)
@@ -150,15 +150,12 @@ def _find_step(session: Session, step_id: str) -> StepRecord:
     raise TraceReadError(msg)
 
 
-def _nothing_matches(session: Session, options: argparse.Namespace) -> str:
-    hint = meant_kind(options.kind)
+def _nothing_matches(
+    session: Session, only: Selection, options: argparse.Namespace
+) -> str:
+    hint = only.meant()
     if not hint and options.errors and "cancelled" in session.outcomes:
         hint = " Cancelled steps are not errors: --outcome cancelled shows them."
-    elif not hint and options.name:
-        names = session.names
-        pattern = options.name.casefold()
-        if not any(is_named(name, pattern) for name in names):
-            hint = did_you_mean(options.name, sorted(names))
     return f"No step of {session.path} matches.{hint}"
 
 
@@ -239,7 +236,8 @@ def _print_chat(
     )
     first = next(lines, None)
     if first is None:
-        terminal.complain(f"{session.path} holds no conversation that matches.")
+        hint = only.meant()
+        terminal.complain(f"{session.path} holds no conversation that matches.{hint}")
         return NOTHING_FOUND
     terminal.write_all(text.header(session, style))
     terminal.write_all(chain([first], lines))
