@@ -623,6 +623,7 @@ def test_the_page_looks_like_the_old_one():
 ## Metadata
 
 - Started: 2024-03-01 14:30:22Z
+- Took: 500.0 ms
 - `run`: 'night'
 
 ## Steps
