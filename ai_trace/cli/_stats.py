@@ -31,13 +31,15 @@ DESCRIPTION = """\
 Add up all sessions, or the named ones: how many sessions and steps there are,
 how the steps ended, and for each step name how often it ran, how many errors it
 had (and other outcomes than ok, if any), and its median, p95, longest and total
-time."""
+time. LLM calls are added up for each model: tokens, and cost where it was
+recorded."""
 
 EXAMPLES = """\
 examples:
   ai-trace stats                              all sessions of the directory
   ai-trace stats latest                       the newest session alone
   ai-trace stats --agent trading_agent        of one agent
+  ai-trace stats --kind llm                   tokens and cost by model
   ai-trace stats --errors                     what went wrong, and how often
   ai-trace stats --since 2h                   steps of the last two hours
   ai-trace stats --since 2024-03-01T14:30     steps since a local time
