@@ -110,9 +110,10 @@ class Directory:
 
     @property
     def stems(self) -> list[str]:
-        """The names of the sessions, the newest first, as far as seconds tell."""
+        """The names of the sessions, the newest first, as far as names tell."""
         seconds = sorted(self._by_second.items(), reverse=True)
-        return list(chain.from_iterable(sorted(s, reverse=True) for _, s in seconds))
+        inside = (sorted(s, key=_numbered, reverse=True) for _, s in seconds)
+        return list(chain.from_iterable(inside))
 
     def look(self, stem: str) -> SessionInfo | None:
         """
@@ -202,6 +203,12 @@ def no_sessions(directory: PathLike) -> TraceReadError:
         What to raise.
     """
     return TraceReadError(f"There are no sessions in {os.fspath(directory)}. {_NEXT}")
+
+
+def _numbered(stem: str) -> tuple[int, str, str]:
+    # The second session of one second ends in _2: the tenth comes after the ninth.
+    session_id = id_in(stem)
+    return len(session_id), session_id, stem
 
 
 def _second(info: SessionInfo) -> str:

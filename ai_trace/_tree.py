@@ -94,6 +94,7 @@ class Session:
         started_at: Epoch seconds of the session's start, 0.0 where unknown.
         finished_at: Epoch seconds at which the last step finished, or until which one
             that was cut off is known to have gone on; or ``None``.
+        duration_ms: Milliseconds from the one to the other, or ``None``.
         average_ms: Mean duration of the finished steps, or ``None``.
         usage: Tokens and cost of the LLM calls, as far as they were recorded.
         writers: The processes that are still at work on the session, or died of it.
@@ -116,6 +117,10 @@ class Session:
         self.outcomes: Mapping[str, int] = grown.outcomes
         self.started_at = begun(header, grown.earliest)
         self.finished_at = grown.latest
+        self.duration_ms = None
+        if grown.latest is not None and self.started_at:
+            took = max(0.0, grown.latest - self.started_at)
+            self.duration_ms = round(took * 1_000, 3)
         self.average_ms = grown.total_ms / grown.timed if grown.timed else None
         self.usage = grown.usage
         self._numbers = grown.numbers

@@ -429,6 +429,12 @@ class TestList:
             (["--since", "20240301_143027"], ["researcher", "trading_agent"]),
             (["--since", "20240301_143028"], ["researcher"]),
             (["--errors", "--agent", "trading_agent"], ["trading_agent"]),
+            (["--grep", "btcusdt"], ["trading_agent"]),
+            (["--name", "fetch_*"], ["trading_agent"]),
+            (["--kind", "tool", "--until", "2024-03-01T14:00Z"], []),
+            (["--name", "risk", "--errors"], ["trading_agent"]),
+            (["--name", "market_scan", "--errors"], []),
+            (["--name", "market_scan", "--outcome", "ok"], ["trading_agent"]),
         ],
     )
     def test_choosing(
@@ -438,6 +444,25 @@ class TestList:
         done = run("list", "--json", *words, cwd=two_sessions)
 
         assert agents == [each["agent"] for each in json.loads(done.stdout)["sessions"]]
+
+    def test_choosing_by_a_step_that_does_not_exist(self, two_sessions: Path) -> None:
+        """Where no session has such a step, the name that was meant is suggested."""
+        done = run("list", "--name", "fetch_pirces", cwd=two_sessions)
+
+        assert (1, "") == (done.returncode, done.stdout)
+        assert done.stderr.endswith(" matches. Did you mean 'fetch_prices'?\n")
+
+    def test_choosing_by_a_step_of_a_damaged_session(self, two_sessions: Path) -> None:
+        """What can still be read of a session is looked at; the rest is named."""
+        traces = two_sessions / "traces"
+        damaged = traces / f"trading_agent_{SESSION_ID}.jsonl"
+        damaged.write_bytes(b"garbage\n" + damaged.read_bytes())
+        (traces / "lost_20240302_143022.jsonl").write_bytes(b"garbage\n")
+        done = run("list", "--json", "--grep", "BTCUSDT", cwd=two_sessions)
+
+        (found,) = json.loads(done.stdout)["sessions"]
+        assert ("trading_agent", 0) == (found["agent"], done.returncode)
+        assert 2 == done.stderr.count("has 1 problem")
 
     @pytest.mark.parametrize("words", [["--json"], []])
     def test_nothing_chosen(self, two_sessions: Path, words: list[str]) -> None:

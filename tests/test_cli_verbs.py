@@ -28,6 +28,7 @@ from cli_runs import (
 from llm_steps import weather
 
 from ai_trace import _lines_back
+from ai_trace.cli._tail import Newest
 
 
 SESSION_ID = "20240301_143022"
@@ -177,6 +178,37 @@ class TestTail:
         assert "session" not in two
         assert "Following newer_20240301_153022.jsonl." in complaints
 
+    def test_follows_an_agent(self, here: Path) -> None:
+        """Of an agent that was named, its next session is followed, no other one."""
+        traces = here / "traces"
+        with start("tail", "-n", "1", "--json", "trading_agent", cwd=here) as process:
+            assert "decision" == next_step(process)["name"]
+            sessions = (
+                ("other", "20240301_153022"),
+                ("trading_agent", "20240301_163022"),
+            )
+            for agent, session_id in sessions:
+                write_session(traces, agent, session_id, [step(f"of {agent}", 1)])
+            after = next_step(process)
+            printed, complaints = interrupt(process)
+
+        assert ("of trading_agent", "") == (after["name"], printed)
+        assert [
+            f"ai-trace: Following {STEM}.jsonl. Ctrl-C ends.",
+            "ai-trace: Following trading_agent_20240301_163022.jsonl. Ctrl-C ends.",
+        ] == complaints.splitlines()
+
+    def test_an_agent_whose_sessions_are_gone(self, here: Path) -> None:
+        """Where an agent has no session left, its last one remains the newest."""
+        traces = here / "traces"
+        path = traces / f"{STEM}.jsonl"
+        newest = Newest(str(traces), "trading_agent")
+        found = newest.changed()
+        path.unlink()
+        write_session(traces, "other", "20240301_153022", [step("other", 1)])
+
+        assert (True, False, path) == (found, newest.changed(), newest.path)
+
     def test_waits_for_the_first_session(self, tmp_path: Path) -> None:
         """Before there is any session, tail says that it waits, and shows the first."""
         with start("tail", cwd=tmp_path) as process:
@@ -218,12 +250,20 @@ class TestTail:
 
         assert names == [json.loads(row)["name"] for row in done.stdout.splitlines()]
 
-    def test_nothing_chosen(self, here: Path) -> None:
-        """Where no step is asked for, that is said."""
-        done = run("tail", "--no-follow", "--outcome", "cancelled", cwd=here)
+    @pytest.mark.parametrize(
+        ("words", "hint"),
+        [
+            (["--outcome", "cancelled"], ""),
+            (["--name", "fetch_pirces"], " Did you mean 'fetch_prices'?"),
+            (["--kind", "tols"], " Did you mean 'tool'?"),
+        ],
+    )
+    def test_nothing_chosen(self, here: Path, words: list[str], hint: str) -> None:
+        """Where no step is asked for, that is said, with what may have been meant."""
+        done = run("tail", "--no-follow", *words, cwd=here)
 
         assert (1, "") == (done.returncode, done.stdout)
-        assert done.stderr.endswith(" matches.\n")
+        assert done.stderr.endswith(f" matches.{hint}\n")
 
     def test_live_choice(self, here: Path) -> None:
         """What is followed is chosen, too."""
@@ -390,12 +430,20 @@ class TestStats:
 
         assert names == sorted(figure["name"] for figure in found)
 
-    def test_nothing_chosen(self, here: Path) -> None:
+    @pytest.mark.parametrize(
+        ("words", "hint"),
+        [
+            (["--kind", "tols"], " Did you mean 'tool'?"),
+            (["--name", "fetch_pirces"], " Did you mean 'fetch_prices'?"),
+            (["--name", "fetch_prices", "--kind", "llm"], ""),
+        ],
+    )
+    def test_nothing_chosen(self, here: Path, words: list[str], hint: str) -> None:
         """Where no step is asked for, that is said, with what may have been meant."""
-        done = run("stats", "--kind", "tols", cwd=here)
+        done = run("stats", *words, cwd=here)
 
         assert 1 == done.returncode
-        assert "No step matches. Did you mean 'tool'?" in done.stderr
+        assert done.stderr.endswith(f"No step matches.{hint}\n")
 
     def test_since_is_local(self, here: Path) -> None:
         """A time without a zone is one of the machine's own zone."""

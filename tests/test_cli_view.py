@@ -203,6 +203,14 @@ class TestTree:
         assert (0, "") == (person.returncode, person.stderr)
         assert [] == [name for name in expected.split() if name not in person.stdout]
 
+    def test_chosen_steps_that_are_deeper(self, here: Path) -> None:
+        """Of chosen steps below the levels that are shown, it is told that they are."""
+        done = run("view", "trading", "--errors", "--depth", "1", cwd=here)
+        *_, step, below = done.stdout.splitlines()
+
+        assert 0 == done.returncode
+        assert ("✔ market_scan 250 ms", "└─ … 1 more below") == (step, below)
+
     def test_chosen_steps_keep_their_parents(self, here: Path) -> None:
         """A step is shown below those that it was made in, and not beside others."""
         done = run("view", "trading", "--errors", cwd=here)

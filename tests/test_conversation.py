@@ -502,6 +502,18 @@ def test_a_step_alone_shows_the_last_words():
     )
 
 
+def test_a_step_alone_that_failed_has_room_for_its_question():
+    """On one line, a call without an answer leaves no room for one."""
+    failed = chat(1, WEATHER[:2], outcome="error", error="RateLimitError")
+    del failed["result"]
+    refused = record_of(failed)
+    whole, _ = text_render.step(refused, PLAIN)
+    fitting = PLAIN._replace(width=columns(whole))
+
+    assert whole.endswith("user: Is it warm in Paris?")
+    assert whole == next(text_render.step(refused, fitting))
+
+
 def test_the_header_sums_up():
     """A session with calls tells how many, their cost and their tokens."""
     unpriced = chat(9, WEATHER[:2], usage={"input_tokens": 1})

@@ -153,8 +153,8 @@ def test_a_session_that_was_recovered_is_whole(traces):
     assert {"steps": "odd"} == states(after)
     assert (
         "1 step is unfinished, recovered after the process died: step 2.\n"
-        f"process 7 on here died: last heard of {local_time(START + 2)}, "
-        "inside `step 2`."
+        "process 7 on here died inside `step 2`, "
+        f"last heard of {local_time(START + 2)}."
     ) == finding(after, "steps")
     assert {"recovered": 1} == after.notes
 

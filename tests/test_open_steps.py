@@ -478,9 +478,16 @@ def test_the_tree_names_the_dead_process(dead):
     shown = list(text.tree(reading.read(dead), PLAIN))
 
     when = local_time(START + 4.25)
-    said = f"process 7 on here died: last heard of {when}, inside `order`"
+    said = f"process 7 on here died inside `order`, last heard of {when}"
     assert said in shown
     assert "? market_scan unfinished after at least 3.25 s" in "\n".join(shown)
+
+
+def test_a_narrow_terminal_tells_where_a_process_died(dead):
+    """Of the line on a dead process, the time of its death is cut before the step."""
+    shown = text.tree(reading.read(dead), PLAIN._replace(width=50))
+
+    assert "process 7 on here died inside `order`, last heard…" in list(shown)
 
 
 def test_the_tree_names_the_living_process(dead):
@@ -499,8 +506,8 @@ def test_between_steps(tmp_path):
 
     when = local_time(START + 1.5)
     assert (
-        "a process ended without closing its session: "
-        f"last heard of {when}, between steps"
+        "a process ended between steps without closing its session, "
+        f"last heard of {when}"
     ) == text.writer(session.writers[0], PLAIN)
 
 
@@ -508,8 +515,8 @@ def test_the_page_names_the_process(dead):
     """The report names the process in its metadata, and what is unfinished as that."""
     page = "".join(markdown.session(reading.read(dead)))
 
-    said = "- Process 7 on here died: last heard of 2024-03-01 14:30:26Z"
-    assert f"{said}, inside `order`\n" in page
+    said = "- Process 7 on here died inside `order`, last heard of 2024-03-01 14:30:26Z"
+    assert f"{said}\n" in page
     assert "`market_scan` (unfinished, after at least 3.25 s)" in page
     assert "not in the file" not in page
 

@@ -833,6 +833,16 @@ def test_resolve_helps_with_a_wrong_name(traces, wanted, said):
     assert said in str(caught.value)
 
 
+def test_resolve_names_the_newest_of_one_second_first(tmp_path):
+    """Of many sessions that one second began, the last numbers are the newest."""
+    for number in ("", *(f"_{n}" for n in range(2, 12))):
+        write(tmp_path, first_line(0), stem=f"bot_20240301_143022{number}")
+
+    newest = ", ".join(f"bot_20240301_143022_{n}" for n in (11, 10, 9, 8, 7))
+    with pytest.raises(TraceReadError, match=f"newest first: {newest} and 6 more"):
+        reading.resolve(tmp_path, "bot_2024")
+
+
 @pytest.mark.parametrize("directory", ["traces", "missing"])
 def test_resolve_names_a_path_that_is_not_there(traces, directory):
     """A path that leads nowhere is named, whatever is in the directory."""

@@ -475,6 +475,16 @@ def test_steps_of_other_names_are_not_decoded(tmp_path, loaded_lines, capsys, ou
     assert len(loaded_lines) <= 6
 
 
+@pytest.mark.parametrize("output", [[], ["--json"]])
+def test_no_step_is_searched_twice(tmp_path, loaded_lines, capsys, output):
+    """``view --grep`` decodes each step once, and those that it shows once more."""
+    write(tmp_path, *named_lines(900, (899,)))
+
+    assert 0 == main(["--dir", str(tmp_path), "view", "--grep", "QUOTE", *output])
+    assert 1 == capsys.readouterr().out.count("fetch_quote")
+    assert 900 <= len(loaded_lines) <= 902
+
+
 def test_a_mistyped_name_decodes_nothing(tmp_path, loaded_lines, capsys):
     """What a name may have meant is told without a look at any step."""
     write(tmp_path, *named_lines(900, (400,)))

@@ -27,9 +27,7 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
     """
     add_outcomes(parser)
     add_names(parser)
-    parser.add_argument(
-        "--grep", metavar="TEXT", help="only steps that recorded this text anywhere"
-    )
+    add_text(parser)
     add_times(parser)
 
 
@@ -54,20 +52,34 @@ def add_outcomes(parser: argparse.ArgumentParser, what: str = "steps") -> None:
     )
 
 
-def add_names(parser: argparse.ArgumentParser) -> None:
+def add_names(parser: argparse.ArgumentParser, what: str = "steps") -> None:
     """
-    Add the options that choose steps by their names and kinds.
+    Add the options that choose by the names and kinds of steps.
 
     Args:
         parser: The parser of a verb.
+        what: What is chosen.
     """
     parser.add_argument(
         "--name",
         metavar="PATTERN",
-        help="only steps of this name: a shell pattern ('fetch_*') or a part of it",
+        help=f"only {what} of this name: a shell pattern ('fetch_*') or a part of it",
     )
     parser.add_argument(
-        "--kind", metavar="K", help="only steps of this kind: llm, tool, agent, ..."
+        "--kind", metavar="K", help=f"only {what} of this kind: llm, tool, agent, ..."
+    )
+
+
+def add_text(parser: argparse.ArgumentParser, what: str = "steps") -> None:
+    """
+    Add the option that chooses by what steps recorded.
+
+    Args:
+        parser: The parser of a verb.
+        what: What is chosen.
+    """
+    parser.add_argument(
+        "--grep", metavar="TEXT", help=f"only {what} that recorded this text anywhere"
     )
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterator, Sequence
 
+    from ai_trace.cli._selection import Selection
     from ai_trace.cli._terminal import Terminal
 
 
@@ -28,13 +29,17 @@ DESCRIPTION = """\
 List the sessions, newest first: session, agent, when it started, how long it
 took (or that it is running, died, or has unfinished steps), how many steps it
 has, how many of them ended in an error, the size of its trace files, and how
-many steps were cancelled, interrupted, left unfinished or closed, if any."""
+many steps were cancelled, interrupted, left unfinished or closed, if any.
+
+--errors, --outcome, --name, --kind and --grep choose the sessions that have one
+step that matches all of them."""
 
 EXAMPLES = """\
 examples:
   ai-trace list                                on a terminal: the newest 20
   ai-trace list --all                          all of them
   ai-trace list --errors                       those where something failed
+  ai-trace list --grep BTCUSDT                 those where a step recorded this
   ai-trace list --since 03:00 --until 03:30    those active in this half hour
   ai-trace list -n 5 --agent trading_agent     the newest five of one agent
   ai-trace --dir /var/log/agent/traces list    in another directory
@@ -46,11 +51,15 @@ DEFAULTS = {
     "agent": None,
     "errors": False,
     "outcome": None,
+    "name": None,
+    "kind": None,
+    "grep": None,
     "since": None,
     "until": None,
     "json": False,
 }
 
+_WITH_STEPS = "sessions with steps"
 _SCREENFUL = 20
 _SESSION, _AGENT, _STARTED, _TOOK = "SESSION", "AGENT", "STARTED", "TOOK"
 _STEPS, _ERRORS, _SIZE, _ALSO = "STEPS", "ERRORS", "SIZE", "ALSO"
@@ -73,7 +82,7 @@ _BOUNDLESS = sys.maxsize
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the words that the verb takes."""
     from ai_trace.cli._arguments import add_json, positive
-    from ai_trace.cli._criteria import add_outcomes, add_times
+    from ai_trace.cli._criteria import add_names, add_outcomes, add_text, add_times
 
     how_many = parser.add_mutually_exclusive_group()
     how_many.add_argument(
@@ -84,7 +93,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     how_many.add_argument("--all", action="store_true", help="all sessions")
     add_agent(parser)
-    add_outcomes(parser, "sessions with steps")
+    add_outcomes(parser, _WITH_STEPS)
+    add_names(parser, _WITH_STEPS)
+    add_text(parser, _WITH_STEPS)
     add_times(parser, "sessions", "were active")
     add_json(parser, 'one object, {"sessions": [{...}, ...]}')
 
@@ -100,7 +111,8 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
     Returns:
         The exit status.
     """
-    limit, wanted = _how_many(options, terminal), _choice(options)
+    only = _chosen_steps(options)
+    limit, wanted = _how_many(options, terminal), _choice(options, only)
     found = find_sessions(options.dir, options.agent)
     infos = found.first(None if wanted else limit)
     if options.since is not None:
@@ -119,7 +131,8 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
         # All at once: without a buffer, each line would take a call of its own.
         terminal.write("\n".join(_table(sessions, fitting(terminal))))
     if not sessions:
-        terminal.complain(f"No session in {options.dir} matches.")
+        hint = only.meant() if only else ""
+        terminal.complain(f"No session in {options.dir} matches.{hint}")
         return NOTHING_FOUND
     if limit and not (options.n or options.json):
         rest = 0 if wanted else len(found) - limit
@@ -136,10 +149,28 @@ def _how_many(options: argparse.Namespace, terminal: Terminal) -> int | None:
     return limit
 
 
-def _choice(options: argparse.Namespace) -> Callable[[Counted], bool] | None:
+def _chosen_steps(options: argparse.Namespace) -> Selection | None:
+    """Return which steps have to be looked for; ``None`` if counts tell enough."""
+    if not (options.name or options.kind or options.grep):
+        return None
+    from ai_trace.cli._selection import Selection
+
+    return Selection(
+        errors=options.errors,
+        outcome=options.outcome,
+        name=options.name,
+        kind=options.kind,
+        text=options.grep,
+    )
+
+
+def _choice(
+    options: argparse.Namespace, only: Selection | None
+) -> Callable[[Counted], bool] | None:
     """Return what tells which sessions are wanted; ``None`` if all are."""
     errors, outcome = options.errors, options.outcome
-    if not (errors or outcome) and options.since is None and options.until is None:
+    has_time = options.since is not None or options.until is not None
+    if not (errors or outcome or only or has_time):
         return None
     from ai_trace.cli._criteria import WENT_WRONG, times
 
@@ -151,9 +182,17 @@ def _choice(options: argparse.Namespace) -> Callable[[Counted], bool] | None:
             and (not outcome or outcome in session.outcomes)
             and (since is None or session.heard_at >= since)
             and (until is None or session.started_at < until)
+            and (only is None or (session.is_readable and _has_step(session, only)))
         )
 
     return is_wanted
+
+
+def _has_step(session: Counted, only: Selection) -> bool:
+    from ai_trace import reading
+
+    found = reading.records(session.info)
+    return any(only(one) for one in found if not isinstance(one, reading.Problem))
 
 
 def _first(

@@ -16,6 +16,8 @@ from ai_trace.cli._words import did_you_mean
 
 
 _WILD = "*?["
+# A suggestion compares what was typed with each of the names.
+_NAMES = 10_000
 
 
 class Selection:
@@ -52,6 +54,8 @@ class Selection:
         self._text = (text or "").casefold()
         self._since = since
         self._until = until
+        self._is_met = False
+        self._other_names: set[str] = set()
 
     @classmethod
     def from_options(cls, options: argparse.Namespace) -> Selection:
@@ -76,10 +80,10 @@ class Selection:
         """Tell whether a step of which this is known may be wanted."""
         return (
             said.outcome != "missing"
+            and (not self._name or said.name is None or self._takes_name(said.name))
             and (not self._errors or said.outcome in WENT_WRONG)
             and (not self._outcome or said.outcome == self._outcome)
             and (not self._kind or said.kind == self._kind)
-            and (not self._name or said.name is None or is_named(said.name, self._name))
         )
 
     def __call__(self, step: StepRecord) -> bool:
@@ -94,21 +98,30 @@ class Selection:
             and (self._until is None or step.started_at < self._until)
         )
 
+    def meant(self) -> str:
+        """
+        Suggest what may have been meant, if no step is wanted.
 
-def meant_kind(kind: str | None) -> str:
-    """
-    Suggest a kind for one that does not exist.
+        Returns:
+            A question to be put after a sentence; empty where the kind exists and a
+            step that was looked at has the name.
+        """
+        kind = self._kind
+        if kind and kind not in KINDS:
+            return did_you_mean(kind.lower(), KINDS)
+        is_unknown = self._name and not self._is_met
+        return did_you_mean(self._name, sorted(self._other_names)) if is_unknown else ""
 
-    Args:
-        kind: The kind that was given.
+    def _takes_name(self, name: str) -> bool:
+        if _is_named(name, self._name):
+            self._is_met = True
+            return True
+        if len(self._other_names) < _NAMES:
+            self._other_names.add(name)
+        return False
 
-    Returns:
-        A question to be put after a sentence, or nothing.
-    """
-    return "" if not kind or kind in KINDS else did_you_mean(kind.lower(), KINDS)
 
-
-def is_named(name: str, pattern: str) -> bool:
+def _is_named(name: str, pattern: str) -> bool:
     """
     Tell whether a name matches a shell pattern, or contains it.
 

@@ -17,7 +17,7 @@ from ai_trace._meant import resolve
 from ai_trace._tree import Problem
 from ai_trace.cli._arguments import add_json
 from ai_trace.cli._criteria import add_names, add_outcomes, add_times
-from ai_trace.cli._selection import Selection, meant_kind
+from ai_trace.cli._selection import Selection
 from ai_trace.cli._sessions import add_agent, add_sessions, find_sessions
 from ai_trace.cli._style import fitting
 from ai_trace.cli._terminal import Terminal
@@ -31,13 +31,15 @@ DESCRIPTION = """\
 Add up all sessions, or the named ones: how many sessions and steps there are,
 how the steps ended, and for each step name how often it ran, how many errors it
 had (and other outcomes than ok, if any), and its median, p95, longest and total
-time."""
+time. LLM calls are added up for each model: tokens, and cost where it was
+recorded."""
 
 EXAMPLES = """\
 examples:
   ai-trace stats                              all sessions of the directory
   ai-trace stats latest                       the newest session alone
   ai-trace stats --agent trading_agent        of one agent
+  ai-trace stats --kind llm                   tokens and cost by model
   ai-trace stats --errors                     what went wrong, and how often
   ai-trace stats --since 2h                   steps of the last two hours
   ai-trace stats --since 2024-03-01T14:30     steps since a local time
@@ -83,7 +85,7 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
     if figures.sessions:
         return FOUND
     if only:
-        terminal.complain(f"No step matches.{meant_kind(options.kind)}")
+        terminal.complain(f"No step matches.{only.meant()}")
     return NOTHING_FOUND
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ai_trace import reading
+from ai_trace._files import header_for
 from ai_trace._header import SessionHeader, newer
 from ai_trace._record import StepRecord
 from ai_trace._tree import Problem, Writer
@@ -40,12 +41,14 @@ With --errors, --outcome, --name, --kind, --grep, --since or --until, only the
 matching steps are shown: the last of them, then each new one.
 
 Unless a session is named, the newest one is followed. When another one starts,
-tail says so and follows that; when there is none yet, it waits for the first."""
+tail says so and follows that; when there is none yet, it waits for the first.
+The name of an agent means its newest session, also after a restart."""
 
 EXAMPLES = """\
 examples:
   ai-trace tail                       the newest session, live
-  ai-trace tail -n 20 --no-follow     its last 20 steps, no more
+  ai-trace tail trading_agent         this agent, from one run to the next
+  ai-trace tail -n 20 --no-follow     the last 20 steps, no more
   ai-trace tail --errors              what goes wrong, as it happens
   ai-trace tail -n 0 20240301_143022  what finishes from now on in that one
   ai-trace tail --json | jq .name     for machines: one JSON object per line
@@ -94,11 +97,14 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
     output = _Output(options, terminal)
     if options.no_follow:
         return _show_last(options, output, terminal)
-    if options.session in (None, "latest"):
-        _follow_newest(options, output, terminal)
+    if options.session in (None, reading.LATEST):
+        newest = Newest(options.dir)
     else:
         path = reading.resolve(options.dir, options.session)
-        output.follow(path, last=options.n)
+        if header_for(path).agent != options.session:
+            output.follow(path, last=options.n)
+        newest = Newest(options.dir, options.session)
+    _follow_newest(newest, options, output, terminal)
     return FOUND
 
 
@@ -122,14 +128,13 @@ def _show_last(options: argparse.Namespace, output: _Output, terminal: Terminal)
         terminal.complain(f"No step has finished in {path} yet.")
     else:
         looked_at = "that was looked at " if problems else ""
-        terminal.complain(f"No step {looked_at}of {path} matches.")
+        terminal.complain(f"No step {looked_at}of {path} matches.{only.meant()}")
     return NOTHING_FOUND
 
 
 def _follow_newest(
-    options: argparse.Namespace, output: _Output, terminal: Terminal
+    newest: Newest, options: argparse.Namespace, output: _Output, terminal: Terminal
 ) -> None:
-    newest = _Newest(options.dir)
     last = options.n
     if not newest.changed():
         terminal.complain(
@@ -144,17 +149,22 @@ def _follow_newest(
         last = _ALL
 
 
-class _Newest:
+class Newest:
     """
     The newest session of a directory.
+
+    Args:
+        directory: The directory.
+        agent: The agent whose sessions are meant; ``None`` for all.
 
     Attributes:
         path: Its file; ``None`` while there is none.
     """
 
-    def __init__(self, directory: str) -> None:
+    def __init__(self, directory: str, agent: str | None = None) -> None:
         self.path: Path | None = None
         self._directory = directory
+        self._agent = agent
         self._names: frozenset[str] = frozenset()
 
     def changed(self) -> bool:
@@ -163,9 +173,18 @@ class _Newest:
         known, self._names = self._names, _names(self._directory)
         if self._names <= known:
             return False
-        infos = reading.find(self._directory, limit=1)
-        before, self.path = self.path, infos[0].path if infos else None
+        before, self.path = self.path, self._look()
         return self.path not in (None, before)
+
+    def _look(self) -> Path | None:
+        if self._agent is None:
+            infos = reading.find(self._directory, limit=1)
+            return infos[0].path if infos else None
+        try:
+            return reading.resolve(self._directory, self._agent)
+        except TraceReadError:
+            # All sessions of the agent may have been deleted.
+            return self.path
 
 
 def _names(directory: str) -> frozenset[str]:

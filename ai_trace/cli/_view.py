@@ -17,11 +17,11 @@ from ai_trace._tree import Session
 from ai_trace._unfolding import ContradictionError, Step, Unfolding
 from ai_trace.cli._arguments import add_json, positive
 from ai_trace.cli._criteria import add_selection
-from ai_trace.cli._selection import Selection, is_named, meant_kind
+from ai_trace.cli._selection import Selection
 from ai_trace.cli._sessions import add_session, name_damage, read_found
 from ai_trace.cli._style import fitting
 from ai_trace.cli._terminal import Terminal
-from ai_trace.cli._words import FOUND, NOTHING_FOUND, UsageError, did_you_mean
+from ai_trace.cli._words import FOUND, NOTHING_FOUND, UsageError
 from ai_trace.exceptions import TraceReadError
 from ai_trace.render import chat, json, text
 
@@ -120,17 +120,12 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
     top = _find_step(session, options.step) if options.step else None
     if options.chat:
         return _print_chat(session, top, only, options, terminal)
-    # A session without steps is shown, too.
-    if only and next(_chosen(session, top, options.depth, only), None) is None:
-        terminal.complain(_nothing_matches(session, options))
+    show = _print_json if options.json else _print_tree
+    if not show(session, top, only, options, terminal):
+        terminal.complain(_nothing_matches(session, only, options))
         return NOTHING_FOUND
-    if options.json:
-        steps = _chosen(session, top, options.depth, only)
-        _print_json(session, steps, terminal)
-    else:
-        _print_tree(session, top, only, options, terminal)
-        if not session.outcomes:
-            terminal.complain(_NO_STEP)
+    if not (session.outcomes or options.json):
+        terminal.complain(_NO_STEP)
     return FOUND
 
 
@@ -150,15 +145,12 @@ def _find_step(session: Session, step_id: str) -> StepRecord:
     raise TraceReadError(msg)
 
 
-def _nothing_matches(session: Session, options: argparse.Namespace) -> str:
-    hint = meant_kind(options.kind)
+def _nothing_matches(
+    session: Session, only: Selection, options: argparse.Namespace
+) -> str:
+    hint = only.meant()
     if not hint and options.errors and "cancelled" in session.outcomes:
         hint = " Cancelled steps are not errors: --outcome cancelled shows them."
-    elif not hint and options.name:
-        names = session.names
-        pattern = options.name.casefold()
-        if not any(is_named(name, pattern) for name in names):
-            hint = did_you_mean(options.name, sorted(names))
     return f"No step of {session.path} matches.{hint}"
 
 
@@ -168,7 +160,7 @@ def _print_tree(
     only: Selection,
     options: argparse.Namespace,
     terminal: Terminal,
-) -> None:
+) -> bool:
     # A single step is shown to see it whole; its children are not meant.
     depth = options.depth or (None if top is None else 1)
     lines = text.tree(
@@ -181,7 +173,12 @@ def _print_tree(
         top=top,
         times=_times(options),
     )
-    terminal.write_all(lines)
+    # Whether a step is chosen is known once there is a line: none is looked at twice.
+    first = next(lines, None)
+    if first is None:
+        return False
+    terminal.write_all(chain([first], lines))
+    return True
 
 
 def _times(options: argparse.Namespace) -> bool:
@@ -239,7 +236,8 @@ def _print_chat(
     )
     first = next(lines, None)
     if first is None:
-        terminal.complain(f"{session.path} holds no conversation that matches.")
+        hint = only.meant()
+        terminal.complain(f"{session.path} holds no conversation that matches.{hint}")
         return NOTHING_FOUND
     terminal.write_all(text.header(session, style))
     terminal.write_all(chain([first], lines))
@@ -255,12 +253,23 @@ def _part(
 
 
 def _print_json(
-    session: Session, steps: Iterable[StepRecord], terminal: Terminal
-) -> None:
+    session: Session,
+    top: StepRecord | None,
+    only: Selection,
+    options: argparse.Namespace,
+    terminal: Terminal,
+) -> bool:
+    steps = _chosen(session, top, options.depth, only)
+    first = next(steps, None)
+    # A session without steps is shown, too.
+    if only and first is None:
+        return False
+    found = chain([] if first is None else [first], steps)
     header = json.encode(session.header.to_dict())
     terminal.write_pieces([f'{{"session": {header}, "steps": ['])
-    terminal.write_pieces(_listed(map(json.line, steps)))
+    terminal.write_pieces(_listed(map(json.line, found)))
     terminal.write("\n]}")
+    return True
 
 
 def _listed(lines: Iterable[str]) -> Iterator[str]:

@@ -103,9 +103,8 @@ def _quiet(text: str, style: Style) -> str:
 
 
 def _took(session: Session) -> Iterator[str]:
-    if session.finished_at is not None and session.started_at:
-        took = max(0.0, session.finished_at - session.started_at)
-        yield f"took {duration(took * 1_000)}"
+    if session.duration_ms is not None:
+        yield f"took {duration(session.duration_ms)}"
 
 
 def _came_of_it(session: Session, style: Style) -> Iterator[str]:

@@ -58,15 +58,15 @@ def preview(call: Call, room: int) -> str:
         call: The call.
         room: Columns to show.
     """
-    half = max(0, room // 2)
     sides = [
-        f"{message.role}: {part_at_a_glance(said[which], half)}"
+        (message.role, said[which])
         for messages, which in ((call.messages[-1:], -1), (call.answers[:1], 0))
         for message in messages
         for said in [[part for part in message.parts if part.what != "reasoning"]]
         if said
     ]
-    return " → ".join(sides)
+    most = max(0, room // (len(sides) or 1))
+    return " → ".join(f"{role}: {part_at_a_glance(part, most)}" for role, part in sides)
 
 
 def summary(known: int, new: int, shown: int) -> str:

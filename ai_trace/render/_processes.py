@@ -68,9 +68,11 @@ def process(
     who = f"process {writer.pid}" if writer.pid else "a process"
     if writer.host:
         who += f" on {host(writer.host[:_SHOWN])}"
-    place, ended = "between steps", "ended without closing its session"
+    place, ended = "between steps", "ended between steps without closing its session"
     if writer.inside is not None:
-        place, ended = f"inside {step(writer.inside[:_SHOWN])}", "died"
+        place = f"inside {step(writer.inside[:_SHOWN])}"
+        ended = f"died {place}"
     if writer.alive:
         return f"{who} is running, {place}"
-    return f"{who} {ended}: last heard of {when}, {place}"
+    # The time comes last, as a narrow terminal cuts what does not fit.
+    return f"{who} {ended}, last heard of {when}"

@@ -102,6 +102,8 @@ def _metadata(session: Session) -> Iterator[str]:
     yield "## Metadata\n\n"
     if started is not None:
         yield f"- Started: {_utc(session.started_at)}\n"
+    if session.duration_ms is not None:
+        yield f"- Took: {_duration(session.duration_ms)}\n"
     for each in processes:
         words = process(each, _utc(each.heard_at), host=word, step=md_inline)
         yield f"- {words[:1].upper()}{words[1:]}\n"

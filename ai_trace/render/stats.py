@@ -271,7 +271,9 @@ def _name_table(names: Sequence[NameStats], style: Style) -> Iterator[str]:
 
 
 def _cells(each: NameStats, ends: Sequence[str], style: Style) -> tuple[str, ...]:
-    figures = (each.median_ms, each.p95_ms, each.max_ms, each.total_ms)
+    # Without any duration there is no sum, either.
+    total = None if each.max_ms is None else each.total_ms
+    figures = (each.median_ms, each.p95_ms, each.max_ms, total)
     times = (style.signs(duration(figure)) or "-" for figure in figures)
     counts = (str(each.outcomes.get(end, 0)) for end in ends)
     return str(each.count), str(each.errors), *counts, *times

@@ -84,11 +84,8 @@ def tree(
         times: Whether to put the local time at which each step began before it.
 
     Yields:
-        Lines, without their newlines.
+        Lines, without their newlines; none if steps are chosen and there is no such.
     """
-    if top is None:
-        yield from header(session, style)
-        yield ""
     number = None if top is None else session.number_of(top)
     if top is not None and number is None:
         yield from step(top, style, full=full)
@@ -102,7 +99,16 @@ def tree(
         for place, above in chosen
     )
     clock = Clock(style) if times else None
-    yield from _tree_lines(steps, style, depth, talks, clock)
+    lines = _tree_lines(steps, style, depth, talks, clock)
+    first = next(lines, None)
+    if first is None and only is not None:
+        return
+    if top is None:
+        yield from header(session, style)
+        yield ""
+    if first is not None:
+        yield first
+    yield from lines
 
 
 def unfolding(
