@@ -34,7 +34,8 @@ _PRICED_APART = (
 # Tools that the provider runs are charged by call, session or size, at prices that the
 # answer does not tell. OpenAI names all tools "..._call"; those in _BY_TOKENS cost only
 # tokens.
-_HOSTED = re.compile(r"server_tool_(use|call)|program|.+_call")
+# A fallback stands where another model was asked before, whose tokens are not counted.
+_HOSTED = re.compile(r"server_tool_(use|call)|program|fallback|.+_call")
 _BY_TOKENS = frozenset(
     "apply_patch_call computer_call custom_tool_call function_call local_shell_call "
     "mcp_call tool_call tool_search_call".split()
@@ -292,8 +293,24 @@ def _is_priced_apart(raw: Any) -> bool:
         return True
     if given.get("inference_geo") not in _NORMAL_PLACES:
         return True
+    if given.get("fallback_credit") is not None:
+        return True
+    turns = given.get("iterations")
+    if turns is not None and not _are_counted(turns):
+        return True
     for name, count in _PRICED_APART:
         details = given.get(name)
         if details is not None and field(details, count):
             return True
     return False
+
+
+def _are_counted(turns: Any) -> bool:
+    """
+    Tell whether a usage covers all requests that a call of Anthropic's became.
+
+    It does not cover a compaction, an advisor, or what another model refused to answer.
+    """
+    if type(turns) is not list or {field(one, "type") for one in turns} - {"message"}:
+        return False
+    return len({field(one, "model") for one in turns}) <= 1

@@ -286,6 +286,58 @@ def test_tools_on_a_server(name: str, is_known: bool) -> None:
     assert is_known == (paid is not None)
 
 
+def turn(model: str | None = None, kind: str = "message") -> dict[str, Any]:
+    """Return the usage of one of the requests that a call of Anthropic's became."""
+    about = {"type": kind, "input_tokens": 9, "output_tokens": 9}
+    return about if model is None else {**about, "model": model}
+
+
+@pytest.mark.parametrize(
+    ("turns", "is_known"),
+    [
+        ([turn()], True),
+        ([turn(), turn()], True),
+        ([turn("claude-haiku-4-5"), turn("claude-haiku-4-5")], True),
+        # The tokens of a compaction are in no count but its own.
+        ([turn(kind="compaction"), turn()], False),
+        ([turn(kind="advisor_message"), turn()], False),
+        # One model refused, and another answered.
+        ([turn("claude-opus-4-5"), turn(kind="fallback_message")], False),
+        ([turn("claude-opus-4-5"), turn("claude-haiku-4-5")], False),
+        ("some", False),
+    ],
+)
+def test_calls_that_became_several(
+    server: LlmServer, claude: anthropic.Anthropic, turns: Any, is_known: bool
+) -> None:
+    """Where the one count does not cover all that was asked, the cost is not known."""
+    used = {"input_tokens": 9, "output_tokens": 9, "iterations": turns}
+    server.will(answer(message(block(), usage=used)))
+    with capture() as steps:
+        claude.beta.messages.create(model="m", max_tokens=9, messages=ASKED["messages"])
+    result = steps[0].result
+    found = (result["usage"], result["raw_usage"])
+
+    assert used == result["raw_usage"]
+    assert is_known == (cost("anthropic", "claude-haiku-4-5", *found) is not None)
+
+
+@pytest.mark.parametrize(
+    ("raw", "parts"),
+    [
+        ({"fallback_credit": {"status": "redeemed"}}, []),
+        ({}, [{"type": "fallback", "from": {"model": "claude-opus-4-5"}}]),
+    ],
+)
+def test_fallback(raw: dict[str, Any], parts: list[dict[str, Any]]) -> None:
+    """What was tried before another model answered is in no count."""
+    used = {"input_tokens": 9, "output_tokens": 9}
+    asked = ("anthropic", "claude-haiku-4-5", used)
+
+    assert cost(*asked) is not None
+    assert cost(*asked, raw, messages=[{"parts": parts}]) is None
+
+
 @pytest.mark.parametrize(
     "messages", ["Hi.", ["Hi."], [{"parts": 3}], [{"parts": ["Hi.", {"type": []}]}]]
 )
