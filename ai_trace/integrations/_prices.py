@@ -31,6 +31,11 @@ _PRICED_APART = (
     # LangChain's name for the first.
     ("input_token_details", "ephemeral_1h_input_tokens"),
 )
+# What the spans of Anthropic's client call them.
+_PRICED_APART_IN_SPANS = (
+    "cache_creation.ephemeral_1h_input_tokens",
+    "compaction.input_tokens",
+)
 # Tools that the provider runs are charged by call, session or size, at prices that the
 # answer does not tell. OpenAI names all tools "..._call"; those in _BY_TOKENS cost only
 # tokens.
@@ -297,6 +302,8 @@ def _is_priced_apart(raw: Any) -> bool:
         return True
     turns = given.get("iterations")
     if turns is not None and not _are_counted(turns):
+        return True
+    if any(map(given.get, _PRICED_APART_IN_SPANS)):
         return True
     for name, count in _PRICED_APART:
         details = given.get(name)
