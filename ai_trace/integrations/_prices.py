@@ -31,10 +31,13 @@ _PRICED_APART = (
     # LangChain's name for the first.
     ("input_token_details", "ephemeral_1h_input_tokens"),
 )
-# What the spans of Anthropic's client call them.
-_PRICED_APART_IN_SPANS = (
+_PRICED_APART_AND_FLAT = (
+    # In the spans of Anthropic's client.
     "cache_creation.ephemeral_1h_input_tokens",
     "compaction.input_tokens",
+    # What xAI has searched or run.
+    "num_sources_used",
+    "num_server_side_tools_used",
 )
 # Tools that the provider runs are charged by call, session or size, at prices that the
 # answer does not tell. OpenAI names all tools "..._call"; those in _BY_TOKENS cost only
@@ -48,8 +51,9 @@ _BY_TOKENS = frozenset(
 _BY_TOKENS_ON_A_SERVER = ("tool_search", "web_fetch")
 # Models that search the web without saying so.
 _SEARCHES = re.compile(r"-search(-|$)")
-# Tokens that have a price of their own, but are not counted in any usage.
-_NOT_TOLD = ("_citation_", "_image_", "_reasoning_", "_video_")
+# What has a price of its own, but is not counted in any usage; or, as the requests of
+# Perplexity, has one that depends on more.
+_NOT_TOLD = ("_citation_", "_image_", "_reasoning_", "_video_", "requests_")
 # Providers that have other names in the table than in the conventions.
 _NAMES = {
     "azure.ai.openai": "azure",
@@ -109,7 +113,7 @@ def cost(
         load()
     if not _prices or type(model) is not str or "input_tokens" not in usage:
         return None
-    if service_tier not in _NORMAL_TIERS or _is_priced_apart(raw_usage):
+    if service_tier not in _NORMAL_TIERS or _is_priced_apart(raw_usage, usage):
         return None
     for one in messages if type(messages) is list else ():
         # Messages from other instrumentations may have any shape.
@@ -289,9 +293,14 @@ def _rates(provider: str, model: str) -> _Rates | None:
     return rates if list(rates) == exact else None
 
 
-def _is_priced_apart(raw: Any) -> bool:
-    """Tell whether there are tokens that have prices of their own."""
+def _is_priced_apart(raw: Any, usage: Usage) -> bool:
+    """Tell whether there are tokens that have prices of their own, or are not told."""
     given = raw if type(raw) is dict else fields(raw)
+    total = given.get("total_tokens")
+    if type(total) is int and total > usage["input_tokens"] + usage.get(
+        "output_tokens", 0
+    ):
+        return True
     if given.get("service_tier") not in _NORMAL_TIERS:
         return True
     if given.get("speed") not in _NORMAL_SPEEDS:
@@ -303,7 +312,7 @@ def _is_priced_apart(raw: Any) -> bool:
     turns = given.get("iterations")
     if turns is not None and not _are_counted(turns):
         return True
-    if any(map(given.get, _PRICED_APART_IN_SPANS)):
+    if any(map(given.get, _PRICED_APART_AND_FLAT)):
         return True
     for name, count in _PRICED_APART:
         details = given.get(name)

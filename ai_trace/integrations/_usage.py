@@ -60,12 +60,19 @@ def openai_usage(raw: Any) -> Usage:
         read = given.get("input_tokens_details")
         thought = given.get("output_tokens_details")
     details = {} if read is None else fields(read)
+    cached = details.get("cached_tokens")
+    if cached is None:
+        # DeepSeek's name for it, and Moonshot's.
+        cached = given.get("prompt_cache_hit_tokens", given.get("cached_tokens"))
+    reasoning = None if thought is None else fields(thought).get("reasoning_tokens")
+    if (
+        type(reasoning) is type(went_in) is type(came_out) is int
+        and given.get("total_tokens") == went_in + came_out + reasoning
+    ):
+        # xAI counts reasoning beside the rest of the output.
+        came_out += reasoning
     return usage(
-        went_in,
-        came_out,
-        details.get("cached_tokens"),
-        details.get("cache_write_tokens"),
-        None if thought is None else fields(thought).get("reasoning_tokens"),
+        went_in, came_out, cached, details.get("cache_write_tokens"), reasoning
     )
 
 

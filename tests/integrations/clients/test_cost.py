@@ -154,7 +154,11 @@ def test_without_the_extra(
     ("host", "provider", "server"),
     [
         ("api.openai.com", "openai", None),
-        ("eu.api.openai.com", "openai", None),
+        ("eu.api.openai.com", "openai", "itself"),
+        ("us-east-1.api.x.ai", "x_ai", "itself"),
+        ("mine.openai.azure.com", "azure.ai.openai", None),
+        ("mine.cognitiveservices.azure.com", "azure.ai.openai", None),
+        ("mine.services.ai.azure.com", "azure.ai.inference", None),
         ("bedrock-runtime.us-east-1.amazonaws.com", "aws.bedrock", None),
         ("bedrock-mantle.us-east-1.api.aws", "aws.bedrock", None),
         ("aiplatform.googleapis.com", "gcp.vertex_ai", None),
@@ -353,6 +357,8 @@ def test_messages_of_unknown_shape(messages: Any) -> None:
     [
         ("openai", "gpt-4o-search-preview"),
         ("perplexity", "sonar-deep-research"),
+        # Each request has a price, which depends on how much is searched.
+        ("perplexity", "sonar"),
         ("google", "gemini-2.5-flash-image"),
     ],
 )
@@ -366,7 +372,7 @@ COUNTS = [(9, 1, 0, 0), (9_000, 700, 4_000, 0), (2_000_000, 9, 1_000_000, 500_00
 
 
 # Sorts of tokens of which no usage tells, as the table says their prices.
-MORE = ("citation", "image", "reasoning", "video")
+MORE = ("citation", "image", "reasoning", "requests", "video")
 
 
 def told_by_the_table(
@@ -379,7 +385,7 @@ def told_by_the_table(
         price = genai_prices.calc_price(usage, model, provider_id=provider)
     except LookupError:
         return None
-    if "-search" in model or any(sort in str(price.model.prices) for sort in MORE):
+    if "-search" in model or any(sort in repr(price.model.prices) for sort in MORE):
         return None
     amounts = (price.total_price, price.input_price, price.output_price)
     return [float(round(amount, 12)) for amount in amounts]
@@ -450,6 +456,52 @@ def test_counts_that_contradict_each_other() -> None:
         "cache_read_input_tokens": 5,
     } == usage
     assert cost("openai", "gpt-4o", usage, raw) is None
+
+
+def used(total: int | None, thought: int | None = None, **more: Any) -> dict[str, Any]:
+    """Return a usage in which 10 tokens went in and 5 came out."""
+    details = {"completion_tokens_details": {"reasoning_tokens": thought}}
+    counted = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": total}
+    return {**counted, **({} if thought is None else details), **more}
+
+
+@pytest.mark.parametrize(
+    ("raw", "came_out", "is_known"),
+    [
+        (used(15), 5, True),
+        (used(None), 5, True),
+        (used(15, 4), 5, True),
+        # xAI counts reasoning beside the answer.
+        (used(22, 7), 12, True),
+        # Gemini says only in the total that there was some.
+        (used(22), 5, False),
+        (used(22, 4), 5, False),
+        (used(15, num_sources_used=0), 5, True),
+        (used(15, num_sources_used=3), 5, False),
+        (used(15, num_server_side_tools_used=1), 5, False),
+    ],
+)
+def test_totals_of_other_servers(
+    raw: dict[str, Any], came_out: int, is_known: bool
+) -> None:
+    """Reasoning is part of the output; where the total says more, there is no cost."""
+    usage = openai_usage(raw)
+
+    assert came_out == usage["output_tokens"]
+    assert is_known == (cost("x_ai", "grok-4", usage, raw) is not None)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"prompt_tokens_details": {"cached_tokens": 4}},
+        {"prompt_tokens_details": None, "prompt_cache_hit_tokens": 4},
+        {"cached_tokens": 4},
+    ],
+)
+def test_cached_tokens_of_other_servers(more: dict[str, Any]) -> None:
+    """DeepSeek and Moonshot have names of their own for what came from a cache."""
+    assert 4 == openai_usage(used(15, **more))["cache_read_input_tokens"]
 
 
 MODELS = [
