@@ -389,6 +389,28 @@ def test_cost(tracer: otel.Tracer) -> None:
 
 
 @pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ("STOP", "stop"),
+        ("COMPLETE", "stop"),
+        ("MAX_TOKENS", "length"),
+        ("SAFETY", "content_filter"),
+        ("RECITATION", "RECITATION"),
+    ],
+)
+def test_finish_reasons(tracer: otel.Tracer, told: str, expected: str) -> None:
+    """Why a model stopped is said in one language, as far as there is a word for it."""
+    said = {
+        "gen_ai.operation.name": "generate_content",
+        "gen_ai.response.finish_reasons": [told],
+    }
+    with capture() as steps:
+        tracer.start_span("a", attributes=said).end()
+
+    assert [expected] == steps[0].result["finish_reasons"]
+
+
+@pytest.mark.parametrize(
     ("name", "normal", "other"),
     [
         ("openai.response.service_tier", "default", "priority"),
