@@ -65,10 +65,8 @@ def openai_usage(raw: Any) -> Usage:
         # DeepSeek's name for it, and Moonshot's.
         cached = given.get("prompt_cache_hit_tokens", given.get("cached_tokens"))
     reasoning = None if thought is None else fields(thought).get("reasoning_tokens")
-    if (
-        type(reasoning) is type(went_in) is type(came_out) is int
-        and given.get("total_tokens") == went_in + came_out + reasoning
-    ):
+    told = (went_in, came_out, reasoning)
+    if set(map(type, told)) == {int} and given.get("total_tokens") == sum(told):
         # xAI counts reasoning beside the rest of the output.
         came_out += reasoning
     return usage(
