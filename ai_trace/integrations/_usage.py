@@ -50,7 +50,8 @@ def usage(
 def openai_usage(raw: Any) -> Usage:
     """Return the counts in OpenAI's usage of chat, responses or embeddings."""
     given = raw if type(raw) is dict else fields(raw)
-    went_in = given.get("prompt_tokens")
+    came_out: Any
+    went_in: Any = given.get("prompt_tokens")
     if went_in is not None:
         came_out = given.get("completion_tokens")
         read = given.get("prompt_tokens_details")
@@ -65,10 +66,10 @@ def openai_usage(raw: Any) -> Usage:
         # DeepSeek's name for it, and Moonshot's.
         cached = given.get("prompt_cache_hit_tokens", given.get("cached_tokens"))
     reasoning = None if thought is None else fields(thought).get("reasoning_tokens")
-    told = (went_in, came_out, reasoning)
+    told: list[Any] = [went_in, came_out, reasoning]
     if set(map(type, told)) == {int} and given.get("total_tokens") == sum(told):
         # xAI counts reasoning beside the rest of the output.
-        came_out += reasoning
+        came_out = sum(told[1:])
     return usage(
         went_in, came_out, cached, details.get("cache_write_tokens"), reasoning
     )
