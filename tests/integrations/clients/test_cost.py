@@ -473,7 +473,7 @@ def used(total: int | None, thought: int | None = None, **more: Any) -> dict[str
         (used(15, 4), 5, True),
         # xAI counts reasoning beside the answer.
         (used(22, 7), 12, True),
-        # Gemini says only in the total that there was some.
+        # Some servers have it in the total alone.
         (used(22), 5, False),
         (used(22, 4), 5, False),
         (used(15, num_sources_used=0), 5, True),
