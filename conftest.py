@@ -69,6 +69,7 @@ def model() -> Iterator[None]:
         patch.setenv("OPENAI_API_KEY", "sk-of-the-pages")
         patch.setenv("ANTHROPIC_BASE_URL", address)
         patch.setenv("ANTHROPIC_API_KEY", "sk-of-the-pages")
+        patch.setenv("OLLAMA_HOST", address)
         patch.setenv("LITELLM_LOCAL_MODEL_COST_MAP", "True")
         yield
 

@@ -113,7 +113,7 @@ TABLES = "tests/capture/test_arrays.py"
 # These need the libraries that agents are made with.
 REAL_PARTS = ["tests/integrations", "tests/e2e"]
 FRAMEWORKS = "tests/integrations/frameworks"
-FRAMEWORK_PAGES = ["langchain", "openai-agents", "opentelemetry"]
+FRAMEWORK_PAGES = ["langchain", "mcp", "openai-agents", "opentelemetry"]
 FRAMEWORK_CLASSES = [
     "langchain.LangChainSteps",
     "openai_agents.OpenAIAgentsSteps",

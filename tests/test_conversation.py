@@ -434,6 +434,40 @@ def test_a_failed_call_shows_what_it_was_asked():
     )[2:]
 
 
+@pytest.mark.parametrize(
+    ("result", "line"),
+    [
+        ("It is warm.", "→ It is warm."),
+        ({"messages": "It is warm."}, "→ messages='It is warm.'"),
+        (
+            {"message": {"role": "assistant", "content": "Warm."}, "model": "toy-1"},
+            "→ message={role: 'assistant', content: 'Warm.'}",
+        ),
+        ({"messages": [], "id": "resp_1", "finish_reasons": ["queued"]}, None),
+        (None, None),
+    ],
+)
+def test_an_answer_of_another_shape_is_shown(result: Any, line: str | None):
+    """What a call gave that is no message stands where its answer would."""
+    told = [] if line is None else [f"  {line}"]
+    session = session_of({**chat(1, WEATHER[:2]), "result": result})
+    asked = ["  system: Be brief.", "  user: Is it warm in Paris?"]
+
+    assert [*asked, *told] == tree(session)[-2 - len(told) :]
+    assert len(told) == sum("arm" in shown for shown in talk(session)[-2:-1])
+
+
+def test_a_message_of_other_fields_is_not_nothing():
+    """A message without a text shows what else it holds."""
+    called = [{"id": "call_1", "function": {"name": "get_weather"}}]
+    answer = {"role": "assistant", "content": None, "tool_calls": called}
+
+    assert (
+        "  → assistant: tool_calls=[{id: 'call_1', function: {name: 'get_weather'}}]"
+        == tree(session_of(chat(1, WEATHER[:2], answer)))[-1]
+    )
+
+
 def test_in_full_a_call_shows_what_is_new():
     """In full stands everything that the call before has not told already."""
     first, second, third = weather()

@@ -52,6 +52,15 @@ STREAMS_ASK = stream(
     chunk(None, "tool_calls"),
     chunk_of(usage=CHAT_USAGE),
 )
+OLLAMA_SAYS = {
+    "model": "llama3.2",
+    "created_at": "2026-11-22T21:25:30Z",
+    "message": {"role": "assistant", "content": "It is sunny in Paris."},
+    "done": True,
+    "done_reason": "stop",
+    "prompt_eval_count": 20,
+    "eval_count": 8,
+}
 CLAUDE_ASKS = answer(message(tool_use(), reason="tool_use"))
 CLAUDE_TELLS = answer(message(block(ANSWER)))
 
@@ -66,6 +75,8 @@ class WeatherServer(LlmServer):
         knows = "sunny" in str(request.body)
         if request.path.endswith("/messages"):
             return CLAUDE_TELLS if knows else CLAUDE_ASKS
+        if request.path.endswith("/api/chat"):
+            return answer(OLLAMA_SAYS)
         if request.path.endswith("/embeddings"):
             return answer(embeddings([0.25, 0.5], [0.5, 0.25]))
         if request.path.endswith("/responses"):

@@ -182,7 +182,7 @@ def begin(
     call.wire = wire
     call.provider = provider
     call.model = model
-    call.priced = server is None
+    call.priced = server is None and wire.is_priced
     call.attempts = 0
     call.unparsed = call.stop = None
     call.start()

@@ -65,7 +65,7 @@ def plain(value: Any) -> Any:
     dump = getattr(type(value), "model_dump", None)
     if dump is None:
         return value
-    return dump(value, exclude_unset=True, warnings=False)
+    return dump(value, by_alias=True, exclude_unset=True, warnings=False)
 
 
 def plain_within(value: Any) -> Any:

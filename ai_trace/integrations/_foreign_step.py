@@ -32,6 +32,7 @@ Hook = TypeVar("Hook", bound=Callable[..., Any])
 
 _MAX_DEPTH = 1000
 _COUNTED = "counted_below"
+_IS_TOLD_BY_CLIENT = "is_told_by_client"
 # A framework's report of a call that its client has recorded is named as a total is.
 _TOTALS = {"usage": "total_usage", "cost": "total_cost"}
 _said: set[tuple[str, str]] = set()
@@ -102,12 +103,19 @@ class ForeignStep(LiveStep):
         """
         self.facts.setdefault(_COUNTED, []).append(_tokens(usage))
 
+    def is_told_by_client(self) -> None:
+        """Remember that the client's own step, still open, will count this call."""
+        self.facts[_IS_TOLD_BY_CLIENT] = True
+
     def set_result(self, value: Any) -> Self:
-        """Record a result; what a call below has counted is not counted again."""
-        below = self.facts.get(_COUNTED)
-        if below and type(value) is dict and _tokens(value.get("usage")) in below:
+        """Record a result; what a client's own step counts is not counted again."""
+        if type(value) is dict and self._is_counted(value.get("usage")):
             value = {_TOTALS.get(key, key): value[key] for key in value}
         return super().set_result(value)
+
+    def _is_counted(self, usage: Any) -> bool:
+        facts = self.facts
+        return _IS_TOLD_BY_CLIENT in facts or _tokens(usage) in facts.get(_COUNTED, ())
 
     def log_at(self, at: float, fields: dict[str, Any]) -> None:
         """

@@ -34,7 +34,12 @@ KINDS = {
     "retrieval": "retrieval",
 }
 _REQUEST = "gen_ai.request."
-_USAGE = ("gen_ai.usage.", "gen_ai.aggregated_usage.")
+_USAGE = ("gen_ai.usage.", "gen_ai.aggregated_usage.", "anthropic.usage.")
+_TIERS = (
+    "openai.response.service_tier",
+    "gen_ai.openai.response.service_tier",
+    "anthropic.response.service_tier",
+)
 # Sent by opentelemetry-instrumentation-openai, instead of the server's address.
 _API_BASE = "gen_ai.openai.api_base"
 # Logfire names its spans by templates: "Message with {request_data[model]!r}".
@@ -208,6 +213,8 @@ def _answered(left: Attributes) -> dict[str, Any]:
 
 def _count(left: Attributes, result: dict[str, Any], context: dict[str, Any]) -> None:
     counts, raw = _usage_of(left)
+    for name in _TIERS:
+        _move(left, result, service_tier=name)
     if not raw:
         return
     result["usage"] = counts

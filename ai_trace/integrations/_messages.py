@@ -35,6 +35,11 @@ _FINISH_REASONS = {
     "function_call": "tool_call",
     "error": "error",
     "failed": "error",
+    # Gemini's and Cohere's.
+    "STOP": "stop",
+    "COMPLETE": "stop",
+    "MAX_TOKENS": "length",
+    "SAFETY": "content_filter",
 }
 
 

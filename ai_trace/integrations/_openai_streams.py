@@ -270,7 +270,11 @@ class ChatFold:
         messages = [
             self._choices[one].message() for one in sorted(self._choices, key=_rank)
         ]
-        found = answer(self._about, messages, openai_usage(self._usage), self._usage)
+        usage = self._usage
+        if usage is None:
+            # Where Groq tells it unasked.
+            usage = field(self._more.get("x_groq"), "usage")
+        found = answer(self._about, messages, openai_usage(usage), usage)
         return {**found, **without_media(self._more)}
 
 

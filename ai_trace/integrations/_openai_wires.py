@@ -1,5 +1,5 @@
 """
-OpenAI's endpoints: chat, responses, embeddings and legacy completions.
+OpenAI's endpoints: chat, responses, decisions, embeddings and legacy completions.
 """
 
 from __future__ import annotations
@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from ai_trace.integrations._fields import counts, field, fields, items
+from ai_trace.integrations._media import as_it_is
 from ai_trace.integrations._messages import message, text
 from ai_trace.integrations._openai_messages import (
     chat_messages,
@@ -93,6 +94,31 @@ def _response_answered(response: Any) -> Facts | None:
     return {**found, **beside_output(response)}
 
 
+def _compacted(response: Any) -> Facts | None:
+    output = field(response, "output")
+    if type(output) is not list:
+        return None
+    usage = counts(field(response, "usage"))
+    # The messages that were kept, and one item for all the others.
+    return answer(response, input_messages(output), openai_usage(usage), usage)
+
+
+def _decision_asked(body: Facts) -> Facts:
+    return present(
+        messages=input_messages(body.get("input")),
+        parameters=parameters(body, "model", "input"),
+    )
+
+
+def _decided(response: Any) -> Facts | None:
+    given = field(response, "answers")
+    if type(given) is not list:
+        return None
+    usage = counts(field(response, "usage"))
+    said = message("assistant", [as_it_is(one) for one in given])
+    return answer(response, [said], openai_usage(usage), usage)
+
+
 def _embedding_asked(body: Facts) -> Facts:
     given = body.get("input")
     texts = items(given) or [given]
@@ -131,6 +157,9 @@ WIRES = {
     "/responses": Wire(
         "chat", "llm", _response_asked, _response_answered, ResponseFold
     ),
+    "/responses/compact": Wire("compact", "llm", _response_asked, _compacted),
+    # The prices of the model's tokens are others there.
+    "/decisions": Wire("decide", "llm", _decision_asked, _decided, is_priced=False),
     "/completions": Wire(
         "text_completion",
         "llm",

@@ -20,22 +20,12 @@ _prices: Any = None
 _snapshot: Callable[[], Any]
 _label = ""
 _NORMAL_TIERS = (None, "auto", "default", "standard")
-# For other speeds and places, Anthropic multiplies its prices.
-_NORMAL_SPEEDS = (None, "standard")
-_NORMAL_PLACES = (None, "", "global", "not_available")
 _DECIMALS = 12
-_PRICED_APART = {
-    "cache_creation": "ephemeral_1h_input_tokens",
-    "prompt_tokens_details": "audio_tokens",
-    "completion_tokens_details": "audio_tokens",
-    "server_tool_use": "web_search_requests",
-    # LangChain's name for the first.
-    "input_token_details": "ephemeral_1h_input_tokens",
-}
 # Tools that the provider runs are charged by call, session or size, at prices that the
 # answer does not tell. OpenAI names all tools "..._call"; those in _BY_TOKENS cost only
 # tokens.
-_HOSTED = re.compile(r"server_tool_(use|call)|program|.+_call")
+# A fallback stands where another model was asked before, whose tokens are not counted.
+_HOSTED = re.compile(r"server_tool_(use|call)|program|fallback|.+_call")
 _BY_TOKENS = frozenset(
     "apply_patch_call computer_call custom_tool_call function_call local_shell_call "
     "mcp_call tool_call tool_search_call".split()
@@ -43,8 +33,9 @@ _BY_TOKENS = frozenset(
 _BY_TOKENS_ON_A_SERVER = ("tool_search", "web_fetch")
 # Models that search the web without saying so.
 _SEARCHES = re.compile(r"-search(-|$)")
-# Tokens that have a price of their own, but are not counted in any usage.
-_NOT_TOLD = ("_citation_", "_image_", "_reasoning_", "_video_")
+# What has a price of its own, but is not counted in any usage; or, as the requests of
+# Perplexity, has one that depends on more.
+_NOT_TOLD = ("_citation_", "_image_", "_reasoning_", "_video_", "requests_")
 # Providers that have other names in the table than in the conventions.
 _NAMES = {
     "azure.ai.openai": "azure",
@@ -104,7 +95,7 @@ def cost(
         load()
     if not _prices or type(model) is not str or "input_tokens" not in usage:
         return None
-    if service_tier not in _NORMAL_TIERS or _is_priced_apart(raw_usage):
+    if service_tier not in _NORMAL_TIERS or _is_priced_apart(raw_usage, usage):
         return None
     for one in messages if type(messages) is list else ():
         # Messages from other instrumentations may have any shape.
@@ -279,16 +270,61 @@ def _rates(provider: str, model: str) -> _Rates | None:
     return rates if list(rates) == exact else None
 
 
-def _is_priced_apart(raw: Any) -> bool:
-    """Tell whether there are tokens that have prices of their own."""
+def _is_priced_apart(raw: Any, usage: Usage) -> bool:
+    """Tell whether there are tokens that have prices of their own, or are not told."""
     given = raw if type(raw) in DICTS else fields(raw)
-    if given.get("service_tier") not in _NORMAL_TIERS:
+    total = given.get("total_tokens")
+    if type(total) is int and total > _in_all(usage):
         return True
-    if given.get("speed") not in _NORMAL_SPEEDS:
-        return True
-    if given.get("inference_geo") not in _NORMAL_PLACES:
-        return True
-    for name in _PRICED_APART.keys() & given.keys():
-        if field(given[name], _PRICED_APART[name]):
+    for name in _TELLS_APART.keys() & given.keys():
+        if _TELLS_APART[name](given[name]):
             return True
     return False
+
+
+def _in_all(usage: Usage) -> int:
+    return usage["input_tokens"] + usage.get("output_tokens", 0)
+
+
+def _has(count: str) -> Callable[[Any], bool]:
+    return lambda details: bool(details is not None and field(details, count))
+
+
+def _is_none_of(*normal: Any) -> Callable[[Any], bool]:
+    return lambda value: value not in normal
+
+
+def _are_not_counted(turns: Any) -> bool:
+    """
+    Tell whether a usage leaves out requests that a call of Anthropic's became.
+
+    It leaves out a compaction, an advisor, or what another model refused to answer.
+    """
+    if turns is None:
+        return False
+    if type(turns) is not list or {field(one, "type") for one in turns} - {"message"}:
+        return True
+    return len({field(one, "model") for one in turns}) > 1
+
+
+# By what a usage may hold: whether other prices apply to the call, or further ones.
+_TELLS_APART: dict[str, Callable[[Any], bool]] = {
+    "service_tier": _is_none_of(*_NORMAL_TIERS),
+    # For other speeds and places, Anthropic multiplies its prices.
+    "speed": _is_none_of(None, "standard"),
+    "inference_geo": _is_none_of(None, "", "global", "not_available"),
+    "fallback_credit": _is_none_of(None),
+    "iterations": _are_not_counted,
+    "cache_creation": _has("ephemeral_1h_input_tokens"),
+    "prompt_tokens_details": _has("audio_tokens"),
+    "completion_tokens_details": _has("audio_tokens"),
+    "server_tool_use": _has("web_search_requests"),
+    # LangChain's name for the first of these.
+    "input_token_details": _has("ephemeral_1h_input_tokens"),
+    # In the spans of Anthropic's client.
+    "cache_creation.ephemeral_1h_input_tokens": bool,
+    "compaction.input_tokens": bool,
+    # What xAI has searched or run.
+    "num_sources_used": bool,
+    "num_server_side_tools_used": bool,
+}

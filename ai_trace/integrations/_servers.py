@@ -21,8 +21,10 @@ _PROVIDERS = {
     "api.openai.com": "openai",
     "api.perplexity.ai": "perplexity",
     "api.x.ai": "x_ai",
+    "cognitiveservices.azure.com": "azure.ai.openai",
     "generativelanguage.googleapis.com": "gcp.gemini",
     "openai.azure.com": "azure.ai.openai",
+    "services.ai.azure.com": "azure.ai.inference",
 }
 
 # Not by the end of the name alone: everything in Amazon's cloud may have that.
@@ -93,7 +95,9 @@ def provider_at(host: Any, port: Any, library: str) -> tuple[str, str | None]:
     for start in range(len(parts)):
         provider = _PROVIDERS.get(".".join(parts[start:]))
         if provider is not None:
-            return provider, None
+            # Before any other name stands a region, which has prices of its own.
+            is_main = not start or provider.startswith("azure.")
+            return provider, None if is_main else host
     if _BEDROCK.fullmatch(host):
         return "aws.bedrock", None
     if host.endswith(_VERTEX_IN_A_REGION):

@@ -52,7 +52,8 @@ def usage(
 def openai_usage(raw: Any) -> Usage:
     """Return the counts in OpenAI's usage of chat, responses or embeddings."""
     given = raw if type(raw) in DICTS else fields(raw)
-    went_in = given.get("prompt_tokens")
+    came_out: Any
+    went_in: Any = given.get("prompt_tokens")
     if went_in is not None:
         came_out = given.get("completion_tokens")
         read = given.get("prompt_tokens_details")
@@ -62,12 +63,17 @@ def openai_usage(raw: Any) -> Usage:
         read = given.get("input_tokens_details")
         thought = given.get("output_tokens_details")
     details = {} if read is None else fields(read)
+    cached = details.get("cached_tokens")
+    if cached is None:
+        # DeepSeek's name for it, and Moonshot's.
+        cached = given.get("prompt_cache_hit_tokens", given.get("cached_tokens"))
+    reasoning = None if thought is None else fields(thought).get("reasoning_tokens")
+    told: list[Any] = [went_in, came_out, reasoning]
+    if set(map(type, told)) == {int} and given.get("total_tokens") == sum(told):
+        # xAI counts reasoning beside the rest of the output.
+        came_out = sum(told[1:])
     return usage(
-        went_in,
-        came_out,
-        details.get("cached_tokens"),
-        details.get("cache_write_tokens"),
-        None if thought is None else fields(thought).get("reasoning_tokens"),
+        went_in, came_out, cached, details.get("cache_write_tokens"), reasoning
     )
 
 

@@ -42,6 +42,7 @@ class Wire(NamedTuple):
         answered: Makes its result from a response, or ``None`` if that has an unknown
             shape.
         fold: Makes the fold of a stream; ``None`` if there are no streams.
+        is_priced: Whether the prices of the model are those of this endpoint.
     """
 
     operation: str
@@ -49,6 +50,7 @@ class Wire(NamedTuple):
     asked: Callable[[Facts], Facts]
     answered: Callable[[Any], Facts | None]
     fold: Callable[[], Fold] | None = None
+    is_priced: bool = True
 
 
 def present(**facts: Any) -> Facts:

@@ -38,11 +38,11 @@ def wrap_openai(client: Client) -> Client:
     """
     Record each call of a client as a step of the current tracer.
 
-    Chat, responses, embeddings and legacy completions are recorded, however they are
-    called: ``create``, ``parse``, ``stream``, streams, ``with_raw_response`` and
-    ``with_streaming_response``. The client is changed in place and returned. Clients
-    made from it by ``with_options`` or ``copy`` are recorded, too; no other client is
-    touched. Wrapping twice is the same as wrapping once.
+    Chat, responses, decisions, embeddings and legacy completions are recorded, however
+    they are called: ``create``, ``parse``, ``stream``, streams, ``with_raw_response``
+    and ``with_streaming_response``. The client is changed in place and returned.
+    Clients made from it by ``with_options`` or ``copy`` are recorded, too; no other
+    client is touched. Wrapping twice is the same as wrapping once.
 
     Args:
         client: An ``OpenAI`` or ``AsyncOpenAI``, or an object of a subclass such as

@@ -13,6 +13,7 @@ from weakref import WeakValueDictionary
 
 from ai_trace._outcome import outcome_of
 from ai_trace.integrations import _genai, _openinference, _prices
+from ai_trace.integrations._call import in_flight
 from ai_trace.integrations._foreign_step import ForeignStep, begin, hook, look_for
 from ai_trace.integrations._hooked_calls import SpanContent
 from ai_trace.integrations._installed import check_version, missing
@@ -81,6 +82,8 @@ class OpenTelemetrySteps(SpanProcessor):
         )
         if step is not None:
             _open[own.span_id] = step
+            if _is_of_wrapped_client(what):
+                step.is_told_by_client()
 
     @hook
     def on_end(self, span: ReadableSpan) -> None:
@@ -115,6 +118,18 @@ def _current() -> ForeignStep | None:
     if not _open:
         return None
     return _open.get(get_current_span().get_span_context().span_id)
+
+
+def _is_of_wrapped_client(what: SpanContent) -> bool:
+    """
+    Tell whether a span begins inside a wrapped client, and is about the same call.
+
+    Anthropic's client makes such spans of its own calls.
+    """
+    call = in_flight.get()
+    if call is None:
+        return False
+    return (call.kind, call.model) == (what.kind, what.context.get("model"))
 
 
 def _content_of(span: ReadableSpan) -> SpanContent:

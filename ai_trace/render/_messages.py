@@ -17,6 +17,11 @@ _SHOWN_MESSAGES = 6
 _SHOWN_PARTS = 6
 _SHOWN_HASH = 12
 _USUAL_ENDS = ("", "stop", "tool_call")
+# What a result holds besides answers; most of it is told in the line of the step.
+_BESIDE_ANSWERS = frozenset(
+    "cache_hit chunks cost finish_reasons id model raw_usage retries service_tier "
+    "time_to_first_chunk time_to_first_content total_cost total_usage usage".split()
+)
 
 
 def glance(call: Call, known: Known, room: int | None) -> Iterator[Span]:
@@ -41,13 +46,39 @@ def glance(call: Call, known: Known, room: int | None) -> Iterator[Span]:
         yield Span(told, "quiet")
     for message in shown:
         quiet = "quiet" if message.role in ("system", "developer") else ""
-        yield from _glances(_speaker(message), message.parts, limit, quiet)
+        speaker = _speaker(message)
+        yield from _glances(speaker, message.parts, limit, quiet, message.rest)
     for answer in call.answers[:_SHOWN_MESSAGES]:
         yield from _glances(
-            f"→ {_speaker(answer, _USUAL_ENDS)}", answer.parts, limit, ""
+            f"→ {_speaker(answer, _USUAL_ENDS)}", answer.parts, limit, "", answer.rest
         )
+    other = unread(call)
+    if other is not None:
+        is_named = isinstance(other, dict)
+        shown_other = brief_fields(other, limit) if is_named else _bare(other, limit)
+        yield Span(f"→ {shown_other}")
     if len(call.answers) > _SHOWN_MESSAGES:
         yield Span(f"… {len(call.answers) - _SHOWN_MESSAGES} more answers", "quiet")
+
+
+def unread(call: Call) -> Any:
+    """
+    Return the result of a call in which no answer could be read.
+
+    Args:
+        call: The call.
+
+    Returns:
+        The result, without what is told elsewhere; ``None`` if nothing else is there.
+    """
+    if call.answers or not isinstance(call.result, dict):
+        return None if call.answers else call.result
+    kept = {
+        name: value
+        for name, value in call.result.items()
+        if name not in _BESIDE_ANSWERS and (value or name != "messages")
+    }
+    return kept or None
 
 
 def preview(call: Call, room: int) -> str:
@@ -182,10 +213,16 @@ def media(fields: Mapping[str, Any]) -> str:
 
 
 def _glances(
-    speaker: str, said: Sequence[Part], room: int, role: str
+    speaker: str,
+    said: Sequence[Part],
+    room: int,
+    role: str,
+    rest: Mapping[str, Any] = {},
 ) -> Iterator[Span]:
     before = f"{speaker}: " if speaker else ""
-    if not said:
+    if not said and rest:
+        yield Span(before + brief_fields(rest, room), role)
+    elif not said:
         yield Span(f"{before}(nothing)", "quiet")
     for part in said[:_SHOWN_PARTS]:
         text = part_at_a_glance(part, room)

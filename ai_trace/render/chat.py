@@ -12,7 +12,13 @@ from ai_trace._record import StepRecord
 from ai_trace._tree import Session
 from ai_trace._usage import model_of, usage_of
 from ai_trace.render import _messages
-from ai_trace.render._conversation import Call, Conversations, Message, read_call
+from ai_trace.render._conversation import (
+    Call,
+    Conversations,
+    Message,
+    Part,
+    read_call,
+)
 from ai_trace.render._fields import INDENT
 from ai_trace.render._style import Span, Style, columns, head
 from ai_trace.render._used import used
@@ -167,6 +173,10 @@ def _turn(
         yield from _lines(spans, style)
     if not call.answers:
         yield ""
+    other = _messages.unread(call)
+    if other is not None:
+        what = "text" if isinstance(other, str) else "value"
+        yield from _lines(_messages.parts([Part(what, other)], 1), style)
     yield from _lines(_facts(record, call, times=times), style)
 
 

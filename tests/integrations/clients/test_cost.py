@@ -154,7 +154,11 @@ def test_without_the_extra(
     ("host", "provider", "server"),
     [
         ("api.openai.com", "openai", None),
-        ("eu.api.openai.com", "openai", None),
+        ("eu.api.openai.com", "openai", "itself"),
+        ("us-east-1.api.x.ai", "x_ai", "itself"),
+        ("mine.openai.azure.com", "azure.ai.openai", None),
+        ("mine.cognitiveservices.azure.com", "azure.ai.openai", None),
+        ("mine.services.ai.azure.com", "azure.ai.inference", None),
         ("bedrock-runtime.us-east-1.amazonaws.com", "aws.bedrock", None),
         ("bedrock-mantle.us-east-1.api.aws", "aws.bedrock", None),
         ("aiplatform.googleapis.com", "gcp.vertex_ai", None),
@@ -286,6 +290,58 @@ def test_tools_on_a_server(name: str, is_known: bool) -> None:
     assert is_known == (paid is not None)
 
 
+def turn(model: str | None = None, kind: str = "message") -> dict[str, Any]:
+    """Return the usage of one of the requests that a call of Anthropic's became."""
+    about = {"type": kind, "input_tokens": 9, "output_tokens": 9}
+    return about if model is None else {**about, "model": model}
+
+
+@pytest.mark.parametrize(
+    ("turns", "is_known"),
+    [
+        ([turn()], True),
+        ([turn(), turn()], True),
+        ([turn("claude-haiku-4-5"), turn("claude-haiku-4-5")], True),
+        # The tokens of a compaction are in no count but its own.
+        ([turn(kind="compaction"), turn()], False),
+        ([turn(kind="advisor_message"), turn()], False),
+        # One model refused, and another answered.
+        ([turn("claude-opus-4-5"), turn(kind="fallback_message")], False),
+        ([turn("claude-opus-4-5"), turn("claude-haiku-4-5")], False),
+        ("some", False),
+    ],
+)
+def test_calls_that_became_several(
+    server: LlmServer, claude: anthropic.Anthropic, turns: Any, is_known: bool
+) -> None:
+    """Where the one count does not cover all that was asked, the cost is not known."""
+    used = {"input_tokens": 9, "output_tokens": 9, "iterations": turns}
+    server.will(answer(message(block(), usage=used)))
+    with capture() as steps:
+        claude.beta.messages.create(model="m", max_tokens=9, messages=ASKED["messages"])
+    result = steps[0].result
+    found = (result["usage"], result["raw_usage"])
+
+    assert used == result["raw_usage"]
+    assert is_known == (cost("anthropic", "claude-haiku-4-5", *found) is not None)
+
+
+@pytest.mark.parametrize(
+    ("raw", "parts"),
+    [
+        ({"fallback_credit": {"status": "redeemed"}}, []),
+        ({}, [{"type": "fallback", "from": {"model": "claude-opus-4-5"}}]),
+    ],
+)
+def test_fallback(raw: dict[str, Any], parts: list[dict[str, Any]]) -> None:
+    """What was tried before another model answered is in no count."""
+    used = {"input_tokens": 9, "output_tokens": 9}
+    asked = ("anthropic", "claude-haiku-4-5", used)
+
+    assert cost(*asked) is not None
+    assert cost(*asked, raw, messages=[{"parts": parts}]) is None
+
+
 @pytest.mark.parametrize(
     "messages", ["Hi.", ["Hi."], [{"parts": 3}], [{"parts": ["Hi.", {"type": []}]}]]
 )
@@ -301,6 +357,8 @@ def test_messages_of_unknown_shape(messages: Any) -> None:
     [
         ("openai", "gpt-4o-search-preview"),
         ("perplexity", "sonar-deep-research"),
+        # Each request has a price, which depends on how much is searched.
+        ("perplexity", "sonar"),
         ("google", "gemini-2.5-flash-image"),
     ],
 )
@@ -314,7 +372,7 @@ COUNTS = [(9, 1, 0, 0), (9_000, 700, 4_000, 0), (2_000_000, 9, 1_000_000, 500_00
 
 
 # Sorts of tokens of which no usage tells, as the table says their prices.
-MORE = ("citation", "image", "reasoning", "video")
+MORE = ("citation", "image", "reasoning", "requests", "video")
 
 
 def told_by_the_table(
@@ -327,7 +385,7 @@ def told_by_the_table(
         price = genai_prices.calc_price(usage, model, provider_id=provider)
     except LookupError:
         return None
-    if "-search" in model or any(sort in str(price.model.prices) for sort in MORE):
+    if "-search" in model or any(sort in repr(price.model.prices) for sort in MORE):
         return None
     amounts = (price.total_price, price.input_price, price.output_price)
     return [float(round(amount, 12)) for amount in amounts]
@@ -398,6 +456,52 @@ def test_counts_that_contradict_each_other() -> None:
         "cache_read_input_tokens": 5,
     } == usage
     assert cost("openai", "gpt-4o", usage, raw) is None
+
+
+def used(total: int | None, thought: int | None = None, **more: Any) -> dict[str, Any]:
+    """Return a usage in which 10 tokens went in and 5 came out."""
+    details = {"completion_tokens_details": {"reasoning_tokens": thought}}
+    counted = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": total}
+    return {**counted, **({} if thought is None else details), **more}
+
+
+@pytest.mark.parametrize(
+    ("raw", "came_out", "is_known"),
+    [
+        (used(15), 5, True),
+        (used(None), 5, True),
+        (used(15, 4), 5, True),
+        # xAI counts reasoning beside the answer.
+        (used(22, 7), 12, True),
+        # Some servers have it in the total alone.
+        (used(22), 5, False),
+        (used(22, 4), 5, False),
+        (used(15, num_sources_used=0), 5, True),
+        (used(15, num_sources_used=3), 5, False),
+        (used(15, num_server_side_tools_used=1), 5, False),
+    ],
+)
+def test_totals_of_other_servers(
+    raw: dict[str, Any], came_out: int, is_known: bool
+) -> None:
+    """Reasoning is part of the output; where the total says more, there is no cost."""
+    usage = openai_usage(raw)
+
+    assert came_out == usage["output_tokens"]
+    assert is_known == (cost("x_ai", "grok-4", usage, raw) is not None)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"prompt_tokens_details": {"cached_tokens": 4}},
+        {"prompt_tokens_details": None, "prompt_cache_hit_tokens": 4},
+        {"cached_tokens": 4},
+    ],
+)
+def test_cached_tokens_of_other_servers(more: dict[str, Any]) -> None:
+    """DeepSeek and Moonshot have names of their own for what came from a cache."""
+    assert 4 == openai_usage(used(15, **more))["cache_read_input_tokens"]
 
 
 MODELS = [

@@ -29,6 +29,23 @@ def result_of(server: LlmServer, client: openai.OpenAI, *events: Any) -> Any:
     return record.result
 
 
+@pytest.mark.parametrize("beside", [None, {"prompt_tokens": 3, "completion_tokens": 1}])
+def test_usage_of_groq(server: LlmServer, client: openai.OpenAI, beside: Any) -> None:
+    """Groq counts in a field of its own, where it is not asked for a usage."""
+    counted = {"prompt_tokens": 3, "completion_tokens": 1, "total_tokens": 4}
+    last = {"id": "req_1", "usage": {**counted, "total_time": 0.1}}
+    found = result_of(
+        server,
+        client,
+        {**chunk("Paris."), "x_groq": {"id": "req_1"}},
+        {**chunk(None, "stop"), "x_groq": last},
+        *([] if beside is None else [chunk_of(usage=beside)]),
+    )
+
+    assert {"input_tokens": 3, "output_tokens": 1} == found["usage"]
+    assert (last["usage"] if beside is None else beside) == found["raw_usage"]
+
+
 def test_first_chunk_of_azure(server: LlmServer, client: openai.OpenAI) -> None:
     """Who answered is found in later chunks where the first one does not say."""
     first = {"id": "", "created": 0, "model": "", "object": "", "choices": []}

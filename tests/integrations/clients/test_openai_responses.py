@@ -22,6 +22,7 @@ from llm_replies import (
 from llm_server import LlmServer, answer
 
 from ai_trace import StepRecord
+from ai_trace.integrations.openai import wrap_openai
 from ai_trace.testing import capture
 
 
@@ -194,3 +195,80 @@ def test_embeddings(server: LlmServer, client: openai.OpenAI, given: Any) -> Non
         "usage": {"input_tokens": 7},
         "raw_usage": {"prompt_tokens": 7, "total_tokens": 7},
     } == record.result
+
+
+needs_decisions = pytest.mark.skipif(
+    not hasattr(openai.OpenAI, "decisions"), reason="from version 3 of the client on"
+)
+
+
+@needs_decisions
+def test_decisions(server: LlmServer, openai_options: dict[str, Any]) -> None:
+    """What a model decided is its answer; its tokens have prices of their own."""
+    choice = {
+        "type": "choice",
+        "name": "action",
+        "choice": "hold",
+        "confidence": 0.9,
+        "probabilities": [{"value": "hold", "probability": 0.9}],
+    }
+    given = [choice, {"type": "refusal", "name": "why"}]
+    server.will(
+        answer({"answers": given, "model": "gpt-6-luna", "usage": RESPONSE_USAGE})
+    )
+    http = openai.DefaultHttpxClient(proxy=server.address)
+    options = {**openai_options, "base_url": "http://api.openai.com/v1"}
+    choices: Any = [{"value": "buy"}, {"value": "hold"}]
+    question: Any = {"type": "choice", "instructions": "Act.", "choices": choices}
+    with wrap_openai(openai.OpenAI(**options, http_client=http)) as client:
+        with capture() as steps:
+            found = client.decisions.create(
+                model="gpt-6-luna", input="The quote is old.", questions=[question]
+            )
+
+    (record,) = steps
+    assert "hold" == found.answers[0].choice
+    assert ("decide gpt-6-luna", "llm") == (record.name, record.kind)
+    assert {
+        "provider": "openai",
+        "operation": "decide",
+        "model": "gpt-6-luna",
+        "messages": [
+            {
+                "role": "user",
+                "parts": [{"type": "text", "content": "The quote is old."}],
+            }
+        ],
+        "parameters": {"questions": [question]},
+    } == record.context
+    assert [{"role": "assistant", "parts": given}] == record.result["messages"]
+    assert 20 == record.result["usage"]["input_tokens"]
+    assert "cost" not in record.result
+
+
+def test_compaction(server: LlmServer, client: openai.OpenAI) -> None:
+    """A conversation that the model made shorter is what it answered."""
+    asked = {"type": "message", "role": "user", "content": "Where is Paris?"}
+    short = {"type": "compaction", "id": "cmp_1", "encrypted_content": "opaque"}
+    server.will(
+        answer(
+            {
+                "id": "resp_1",
+                "created_at": 1,
+                "object": "response.compaction",
+                "output": [asked, short],
+                "usage": RESPONSE_USAGE,
+            }
+        )
+    )
+    with capture() as steps:
+        client.responses.compact(model="gpt-5-mini", input=[asked])  # type: ignore[list-item]
+
+    (record,) = steps
+    assert ("compact gpt-5-mini", "llm") == (record.name, record.kind)
+    assert [
+        {"role": "user", "parts": [{"type": "text", "content": "Where is Paris?"}]},
+        {"role": "assistant", "parts": [short]},
+    ] == record.result["messages"]
+    assert record.context["messages"] == record.result["messages"][:1]
+    assert 8 == record.result["usage"]["output_tokens"]

@@ -271,3 +271,18 @@ def test_calls_that_are_no_list(server: LlmServer, client: openai.OpenAI) -> Non
     assert [{"type": "unknown", "content": {"of": 1}}] == (
         steps[0].context["messages"][0]["parts"]
     )
+
+
+def test_names_are_those_of_the_provider(
+    server: LlmServer, claude: anthropic.Anthropic
+) -> None:
+    """A part is kept as it came, not under the names that the library gave its own."""
+    other = {"type": "fallback", "from": {"model": "a"}, "to": {"model": "b"}}
+    server.will(answer(claude_says(other)))
+    with capture() as steps:
+        claude.beta.messages.create(
+            model="a", max_tokens=9, messages=[{"role": "user", "content": "Hi."}]
+        )
+    (message,) = steps[0].result["messages"]
+
+    assert [other] == message["parts"]

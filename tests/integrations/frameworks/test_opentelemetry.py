@@ -13,6 +13,7 @@ import weakref
 from collections.abc import Iterator
 from contextvars import copy_context
 from pathlib import Path
+from typing import Any
 
 import pytest
 from opentelemetry import trace as otel
@@ -385,6 +386,61 @@ def test_cost(tracer: otel.Tracer) -> None:
     assert 2.5 == a.result["cost"]["usd"] == d.result["cost"]["usd"]
     assert not any("cost" in untold.result for untold in (b, c, e))
     assert "127.0.0.1:8000" == c.context["server"]
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ("STOP", "stop"),
+        ("COMPLETE", "stop"),
+        ("MAX_TOKENS", "length"),
+        ("SAFETY", "content_filter"),
+        ("RECITATION", "RECITATION"),
+    ],
+)
+def test_finish_reasons(tracer: otel.Tracer, told: str, expected: str) -> None:
+    """Why a model stopped is said in one language, as far as there is a word for it."""
+    said = {
+        "gen_ai.operation.name": "generate_content",
+        "gen_ai.response.finish_reasons": [told],
+    }
+    with capture() as steps:
+        tracer.start_span("a", attributes=said).end()
+
+    assert [expected] == steps[0].result["finish_reasons"]
+
+
+@pytest.mark.parametrize(
+    ("name", "normal", "other"),
+    [
+        ("openai.response.service_tier", "default", "priority"),
+        ("gen_ai.openai.response.service_tier", "default", "flex"),
+        ("anthropic.response.service_tier", "standard", "batch"),
+        ("anthropic.usage.cache_creation.ephemeral_1h_input_tokens", 0, 9),
+        ("anthropic.usage.compaction.input_tokens", 0, 9),
+    ],
+)
+def test_other_prices(tracer: otel.Tracer, name: str, normal: Any, other: Any) -> None:
+    """Where a span says that prices of their own apply, the cost is not known."""
+    provider = "anthropic" if name.startswith("anthropic") else "openai"
+    model = {"anthropic": "claude-haiku-4-5", "openai": "gpt-4o"}[provider]
+    asked = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": provider,
+        "gen_ai.request.model": model,
+        "gen_ai.usage.input_tokens": 9,
+        "server.address": f"api.{provider}.com",
+    }
+    with capture() as steps:
+        for said in (normal, other):
+            tracer.start_span("a", attributes={**asked, name: said}).end()
+
+    assert [True, False] == ["cost" in one.result for one in steps]
+    if name.endswith("tier"):
+        assert [normal, other] == [one.result["service_tier"] for one in steps]
+    else:
+        told = name[len("anthropic.usage.") :]
+        assert [normal, other] == [one.result["raw_usage"][told] for one in steps]
 
 
 def test_events_that_say_nothing(tracer: otel.Tracer) -> None:
