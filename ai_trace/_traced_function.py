@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import copy
 import importlib
+import sys
 from types import FunctionType, MethodType
 from typing import Any, Callable
 
@@ -25,6 +26,12 @@ _ABILITIES = frozenset(
         "getitem index int invert iter len neg pos reversed round setitem trunc"
     ).split()
 )
+
+
+# What the abstract classes and protocols of the standard library look for in a class.
+_LOOKED_FOR = (
+    "enter aenter len contains iter int float complex bytes index abs round"
+).split()
 
 
 class _Absent:
@@ -65,8 +72,7 @@ def _take_away() -> None:
     for name in _OPERATORS:
         for side in ("", "r", "i"):
             setattr(_OnlyCalled, f"__{side}{name}__", _left_to_the_other)
-    for name in ("enter", "aenter", "len", "contains", "iter"):
-        # This is what the abstract classes of the standard library look for.
+    for name in _LOOKED_FOR:
         setattr(_OnlyCalled, f"__{name}__", None)
     for name in ("exit", "aexit"):
         # An exit stack asks the class.
@@ -150,10 +156,17 @@ class TracedFunction(wrapt.FunctionWrapper):  # type: ignore[type-arg]  # pyrigh
         return found is self
 
     def __copy__(self) -> Any:
-        return self
+        return self._self_around(copy.copy(self.__wrapped__))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        return self
+        return self._self_around(copy.deepcopy(self.__wrapped__, memo))
+
+    def _self_around(self, copied: Any) -> Any:
+        # A function is its own copy; an object that is called may keep something.
+        if copied is self.__wrapped__:
+            return self
+        trace, options = self._self_again
+        return trace(copied, *options)
 
 
 class _BoundTracedPlainFunction(_OnlyCalled, _BoundTracedFunction):
@@ -180,6 +193,33 @@ class TracedMethod(TracedPlainFunction):
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else MethodType(self, instance)
+
+
+def _keep_annotations() -> None:
+    """
+    Let no class have annotations of its own.
+
+    Up to Python 3.13 a class that is asked for its annotations, as protocols ask every
+    class that is checked against them, keeps an empty dictionary of them from then on.
+    In ours it would stand before what wrapt finds, the annotations of the function.
+    """
+    bases = reversed(wrapt.FunctionWrapper.__mro__)
+    found = [vars(each)[_ANNOTATIONS] for each in bases if _ANNOTATIONS in vars(each)]
+    for kind in (
+        TracedFunction,
+        TracedPlainFunction,
+        TracedMethod,
+        _BoundTracedFunction,
+        _BoundTracedPlainFunction,
+    ):
+        # wrapt without its C extension keeps them in the object, which comes first.
+        if found:
+            setattr(kind, _ANNOTATIONS, found[0])
+
+
+_ANNOTATIONS = "__annotations__"
+if sys.version_info < (3, 14):
+    _keep_annotations()
 
 
 def stand_in(function: Any, body: Any, again: Again, *, takes_itself: bool) -> Any:
