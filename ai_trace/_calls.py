@@ -273,8 +273,10 @@ def _drive_generator(
         inside = get_current()
         set_current(before)
         items.add(item)
+        # What the program lets go of while it waits here is to go: hold nothing of it.
+        sent = None
         try:
-            sent = yield item
+            sent = yield (item, item := None)[0]
             resume = generator.send
         except BaseException as exc:
             resume, sent = generator.throw, exc
@@ -299,7 +301,6 @@ async def _drive_async_generator(
     items = Items(step, shown=definition.result)
     step.start()
     awaitable = _first_of(generator)
-    sent: Any = None
     inside: Place | None = step
     while True:
         before = get_current()
@@ -312,7 +313,7 @@ async def _drive_async_generator(
                 items.returned(None)
             except RecursionError:
                 step.recorder.deferred.append((step, ("ok", None, None)))
-            sent = awaitable = None
+            awaitable = None
             return
         except BaseException as exc:
             set_current(before)
@@ -321,16 +322,16 @@ async def _drive_async_generator(
             except RecursionError:
                 how = ("error", type(exc).__name__, None)
                 step.recorder.deferred.append((step, how))
-            sent = awaitable = None
+            awaitable = None
             raise
         inside = get_current()
         set_current(before)
         items.add(item)
+        # It holds what was sent or thrown in.
+        awaitable = None
         try:
-            sent = yield item
-            awaitable = generator.asend(sent)
+            awaitable = generator.asend((yield (item, item := None)[0]))
         except BaseException as exc:
-            sent = exc
             items.thrown(exc, in_loop=True)
             awaitable = generator.athrow(exc)
 
