@@ -71,7 +71,7 @@ def make(request):
 
 @pytest.mark.usefixtures("recording")
 def test_an_item_is_gone_when_its_consumer_lets_go_of_it(make, decorate):
-    """Also while the generator waits, so that a stream of tables needs one at a time."""
+    """A stream of large tables needs one at a time, whoever is waiting."""
     payloads = [Payload()]
     alive = weakref.ref(payloads[0])
     resume, _ = make(decorate, payloads)
