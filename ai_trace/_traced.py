@@ -134,5 +134,5 @@ def _trace_function(function: Any, name: str | None, kind: str, *chosen: Any) ->
     check_callable(function, kind, name)
     definition = Definition(function, name, kind, *chosen)
     body = BODIES[definition.flavour](definition)
-    again = _trace, (name, kind, *chosen)
+    again = _trace, (definition.name, kind, *chosen)
     return stand_in(function, body, again, takes_itself=definition.takes_itself)
