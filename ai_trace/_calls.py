@@ -243,7 +243,8 @@ def _drive_generator(
     del args, kwargs
     items = Items(step, shown=definition.result)
     step.start()
-    resume, sent = generator.send, None
+    send = generator.send
+    resume, sent = send, None
     inside: Place | None = step
     while True:
         before = get_current()
@@ -277,7 +278,7 @@ def _drive_generator(
         sent = None
         try:
             sent = yield (item, item := None)[0]
-            resume = generator.send
+            resume = send
         except BaseException as exc:
             resume, sent = generator.throw, exc
             items.thrown(exc)
@@ -300,7 +301,7 @@ async def _drive_async_generator(
     del args, kwargs
     items = Items(step, shown=definition.result)
     step.start()
-    awaitable = _first_of(generator)
+    resume, awaitable = generator.asend, _first_of(generator)
     inside: Place | None = step
     while True:
         before = get_current()
@@ -330,7 +331,7 @@ async def _drive_async_generator(
         # It holds what was sent or thrown in.
         awaitable = None
         try:
-            awaitable = generator.asend((yield (item, item := None)[0]))
+            awaitable = resume((yield (item, item := None)[0]))
         except BaseException as exc:
             items.thrown(exc, in_loop=True)
             awaitable = generator.athrow(exc)

@@ -246,7 +246,8 @@ def _abilities(kind: type) -> tuple[str, ...]:
     return tuple(
         name
         for name in _PASSED_ON
-        if any(vars(each).get(name) is not None for each in kind.__mro__)
+        # A class may take away by None what its base has.
+        if next((vars(c)[name] for c in kind.__mro__ if name in vars(c)), None)
     )
 
 
