@@ -243,7 +243,8 @@ def _drive_generator(
     del args, kwargs
     items = Items(step, shown=definition.result)
     step.start()
-    resume, sent = generator.send, None
+    send = generator.send
+    resume, sent = send, None
     inside: Place | None = step
     while True:
         before = get_current()
@@ -273,9 +274,11 @@ def _drive_generator(
         inside = get_current()
         set_current(before)
         items.add(item)
+        # What the program lets go of while it waits here is to go: hold nothing of it.
+        sent = None
         try:
-            sent = yield item
-            resume = generator.send
+            sent = yield (item, item := None)[0]
+            resume = send
         except BaseException as exc:
             resume, sent = generator.throw, exc
             items.thrown(exc)
@@ -298,8 +301,7 @@ async def _drive_async_generator(
     del args, kwargs
     items = Items(step, shown=definition.result)
     step.start()
-    awaitable = _first_of(generator)
-    sent: Any = None
+    resume, awaitable = generator.asend, _first_of(generator)
     inside: Place | None = step
     while True:
         before = get_current()
@@ -312,7 +314,7 @@ async def _drive_async_generator(
                 items.returned(None)
             except RecursionError:
                 step.recorder.deferred.append((step, ("ok", None, None)))
-            sent = awaitable = None
+            awaitable = None
             return
         except BaseException as exc:
             set_current(before)
@@ -321,16 +323,16 @@ async def _drive_async_generator(
             except RecursionError:
                 how = ("error", type(exc).__name__, None)
                 step.recorder.deferred.append((step, how))
-            sent = awaitable = None
+            awaitable = None
             raise
         inside = get_current()
         set_current(before)
         items.add(item)
+        # It holds what was sent or thrown in.
+        awaitable = None
         try:
-            sent = yield item
-            awaitable = generator.asend(sent)
+            awaitable = resume((yield (item, item := None)[0]))
         except BaseException as exc:
-            sent = exc
             items.thrown(exc, in_loop=True)
             awaitable = generator.athrow(exc)
 

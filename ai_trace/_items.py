@@ -33,13 +33,14 @@ class Items:
         self._count = 0
         # With its notes: the record has none on an item that it does not hold.
         self._kept: list[Captured] = []
-        self._room = step.recorder.capture.limits.value_bytes
+        # There is none any more once so many are kept as there may be.
+        self._room = step.recorder.capture.limits.value_bytes if shown else 0
         self._closing = False
 
     def add(self, item: Any) -> None:
         """Count an item, and capture it as it is now while there is room."""
         self._count += 1
-        if self._shown and self._room > 0 and len(self._kept) < _MAX_KEPT:
+        if self._room > 0:
             try:
                 path = f"$.result.items[{self._count - 1}]"
                 captured = self._step.captured(item, path, self._room)
@@ -47,8 +48,9 @@ class Items:
                 # The items before it are kept, and that there are more is said.
                 self._room = 0
                 return
-            self._room -= len(captured.text)
             self._kept.append(captured)
+            is_full = len(self._kept) == _MAX_KEPT
+            self._room = 0 if is_full else self._room - len(captured.text)
 
     def thrown(self, exc: BaseException, *, in_loop: bool = False) -> None:
         """

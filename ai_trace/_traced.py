@@ -13,6 +13,7 @@ from typing_extensions import ParamSpec
 from ai_trace._calls import BODIES
 from ai_trace._definition import Definition, check_callable
 from ai_trace._traced_function import stand_in
+from ai_trace.exceptions import TraceConfigError
 from ai_trace.typing import Kind
 
 
@@ -109,18 +110,29 @@ def _trace(function: Any, *options: Any) -> Any:
 
 def _trace_parts(whole: property, *options: Any) -> property:
     """Trace what a property calls; it stays a property, its documentation as well."""
-    if whole.fget is not None:
-        whole = whole.getter(_trace(whole.fget, *options))
-    if whole.fset is not None:
-        whole = whole.setter(_trace(whole.fset, *options))
-    if whole.fdel is not None:
-        whole = whole.deleter(_trace(whole.fdel, *options))
-    return whole
+    made = whole
+    try:
+        if whole.fget is not None:
+            made = made.getter(_trace(whole.fget, *options))
+        if whole.fset is not None:
+            made = made.setter(_trace(whole.fset, *options))
+        if whole.fdel is not None:
+            made = made.deleter(_trace(whole.fdel, *options))
+    except TypeError as exc:
+        msg = (
+            f"traced({whole!r}): a {type(whole).__name__} cannot be made anew, of "
+            f"traced functions ({exc}). Put traced below it."
+        )
+        raise TraceConfigError(msg) from exc
+    if made is not whole and type(whole) is not property:
+        # A property of a subclass may keep more than its functions.
+        getattr(made, "__dict__", {}).update(getattr(whole, "__dict__", {}))
+    return made
 
 
 def _trace_function(function: Any, name: str | None, kind: str, *chosen: Any) -> Any:
     check_callable(function, kind, name)
     definition = Definition(function, name, kind, *chosen)
     body = BODIES[definition.flavour](definition)
-    again = _trace, (name, kind, *chosen)
+    again = _trace, (definition.name, kind, *chosen)
     return stand_in(function, body, again, takes_itself=definition.takes_itself)

@@ -5,7 +5,12 @@ What stands in for a traced function: the function, in every respect but one.
 from __future__ import annotations
 
 import copy
+import functools
 import importlib
+import inspect
+import operator
+import os
+import sys
 from types import FunctionType, MethodType
 from typing import Any, Callable
 
@@ -25,6 +30,12 @@ _ABILITIES = frozenset(
         "getitem index int invert iter len neg pos reversed round setitem trunc"
     ).split()
 )
+
+
+# What the abstract classes and protocols of the standard library look for in a class.
+_LOOKED_FOR = (
+    "enter aenter len contains iter int float complex bytes index abs round"
+).split()
 
 
 class _Absent:
@@ -65,8 +76,7 @@ def _take_away() -> None:
     for name in _OPERATORS:
         for side in ("", "r", "i"):
             setattr(_OnlyCalled, f"__{side}{name}__", _left_to_the_other)
-    for name in ("enter", "aenter", "len", "contains", "iter"):
-        # This is what the abstract classes of the standard library look for.
+    for name in _LOOKED_FOR:
         setattr(_OnlyCalled, f"__{name}__", None)
     for name in ("exit", "aexit"):
         # An exit stack asks the class.
@@ -150,10 +160,17 @@ class TracedFunction(wrapt.FunctionWrapper):  # type: ignore[type-arg]  # pyrigh
         return found is self
 
     def __copy__(self) -> Any:
-        return self
+        return self._self_around(copy.copy(self.__wrapped__))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        return self
+        return self._self_around(copy.deepcopy(self.__wrapped__, memo))
+
+    def _self_around(self, copied: Any) -> Any:
+        # A function is its own copy; an object that is called may keep something.
+        if copied is self.__wrapped__:
+            return self
+        trace, options = self._self_again
+        return trace(copied, *options)
 
 
 class _BoundTracedPlainFunction(_OnlyCalled, _BoundTracedFunction):
@@ -182,6 +199,87 @@ class TracedMethod(TracedPlainFunction):
         return self if instance is None else MethodType(self, instance)
 
 
+class TracedObject(TracedFunction):
+    """
+    A traced object whose class says how it is called.
+    """
+
+    def __getattribute__(self, name: str) -> Any:
+        if name != "__call__":
+            return super().__getattribute__(name)
+        # Frameworks ask this whether it is a coroutine function, and may call it.
+        trace, options = self._self_again
+        called: Any = self.__wrapped__
+        return trace(called.__call__, *options)
+
+
+# What wrapt's proxies do not pass on, and what stands for it in a class. They do pass
+# on items, but not so that a sequence without a method for iteration can be iterated.
+_PASSED_ON: dict[str, Callable[..., Any]] = {
+    "__getitem__": operator.getitem,
+    "__iter__": iter,
+    "__next__": next,
+    "__fspath__": os.fspath,
+    "__aiter__": operator.methodcaller("__aiter__"),
+    "__anext__": operator.methodcaller("__anext__"),
+    "__await__": operator.methodcaller("__await__"),
+}
+
+
+@functools.cache
+def _class_for(abilities: tuple[str, ...]) -> type[TracedObject]:
+    """Return the class of traced objects that can do this too."""
+    if not abilities:
+        return TracedObject
+
+    def passing_on(ask: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda self, *given: ask(self.__wrapped__, *given)
+
+    body = {name: passing_on(_PASSED_ON[name]) for name in abilities}
+    made = type("TracedObject", (TracedObject,), body)
+    _keep_annotations(made)
+    return made
+
+
+def _abilities(kind: type) -> tuple[str, ...]:
+    """Return what objects of a class can do beside what wrapt passes on."""
+    return tuple(
+        name
+        for name in _PASSED_ON
+        # A class may take away by None what its base has.
+        if next((vars(c)[name] for c in kind.__mro__ if name in vars(c)), None)
+    )
+
+
+def _keep_annotations(*kinds: type) -> None:
+    """
+    Let classes have no annotations of their own.
+
+    Up to Python 3.13 a class that is asked for its annotations, as protocols ask every
+    class that is checked against them, keeps an empty dictionary of them from then on.
+    In ours it would stand before what wrapt finds, the annotations of the function.
+    """
+    if sys.version_info >= (3, 14):
+        return
+    bases = reversed(wrapt.FunctionWrapper.__mro__)
+    found = [vars(each)[_ANNOTATIONS] for each in bases if _ANNOTATIONS in vars(each)]
+    for kind in kinds:
+        # wrapt without its C extension keeps them in the object, which comes first.
+        if found:
+            setattr(kind, _ANNOTATIONS, found[0])
+
+
+_ANNOTATIONS = "__annotations__"
+_keep_annotations(
+    TracedFunction,
+    TracedObject,
+    TracedPlainFunction,
+    TracedMethod,
+    _BoundTracedFunction,
+    _BoundTracedPlainFunction,
+)
+
+
 def stand_in(function: Any, body: Any, again: Again, *, takes_itself: bool) -> Any:
     """
     Return what stands in for a function.
@@ -198,6 +296,8 @@ def stand_in(function: Any, body: Any, again: Again, *, takes_itself: bool) -> A
         inner = stand_in(function.__func__, body, again, takes_itself=takes_itself)
         return kind(inner)
     if not _is_plain(function):
+        if _says_how_it_is_called(function):
+            return _class_for(_abilities(type(function)))(function, body, again)
         # A decorator of wrapt's below has to be told what it is bound to.
         return TracedFunction(function, body, again)
     kind = TracedMethod if takes_itself else TracedPlainFunction
@@ -206,3 +306,9 @@ def stand_in(function: Any, body: Any, again: Again, *, takes_itself: bool) -> A
 
 def _is_plain(function: Any) -> bool:
     return type(function) is FunctionType
+
+
+def _says_how_it_is_called(function: Any) -> bool:
+    return not inspect.isroutine(function) and inspect.isfunction(
+        type(function).__call__
+    )

@@ -67,6 +67,54 @@ def test_a_redactor_may_name_what_is_defined_later():
     assert hide is Redaction(replace=hide).replace
 
 
+ASKED = """
+import inspect
+import typing
+from ai_trace import traced
+
+def decide(symbol: str) -> float:
+    return 1.0
+
+class Desk:
+    @traced
+    def decide(self, symbol: str) -> float:
+        return 1.0
+
+    @traced
+    def odd(desk, symbol: str) -> float:
+        return 1.0
+
+class Caller:
+    def __call__(self, symbol: str) -> float:
+        return 1.0
+
+caller = Caller()
+caller.__annotations__ = decide.__annotations__
+callables = [traced(decide), traced(caller), Desk.decide, Desk().decide, Desk().odd]
+isinstance(traced(decide), typing.SupportsInt)
+for each in callables:
+    for kind in (type(each), *type(each).__mro__):
+        getattr(kind, "__annotations__", None)
+for each in callables:
+    print(each.__annotations__ == decide.__annotations__, inspect.signature(each))
+traced(decide).__annotations__ = {"symbol": bytes}
+print(decide.__annotations__)
+"""
+
+
+def test_who_asks_the_class_changes_nothing(run_script):
+    """As protocols do with all that they check; it is the function that answers."""
+    ended = run_script(ASKED)
+
+    as_before = "True (symbol: str) -> float"
+    of_class = "True (self, symbol: str) -> float"
+    last = "{'symbol': <class 'bytes'>}"
+    assert "" == ended.stderr
+    assert ended.stdout.splitlines() == [
+        *(as_before, as_before, of_class, as_before, as_before, last)
+    ]
+
+
 class Trader:
     """A class whose objects are called."""
 

@@ -21,6 +21,13 @@ ABILITIES = [
     ),
     contextlib.AbstractContextManager,
     contextlib.AbstractAsyncContextManager,
+    typing.SupportsAbs,
+    typing.SupportsBytes,
+    typing.SupportsComplex,
+    typing.SupportsFloat,
+    typing.SupportsIndex,
+    typing.SupportsInt,
+    typing.SupportsRound,
 ]
 NAMES = [
     *("aenter", "aexit", "await", "bytes", "complex", "contains", "delitem", "enter"),
@@ -132,7 +139,8 @@ def test_an_exit_stack_calls_it():
 def test_what_a_function_cannot_do_is_a_type_error():
     """Its length, its items and its number are asked for in vain, as before."""
     by_item = operator.itemgetter(0)
-    for ask in (len, iter, int, float, operator.index, by_item, lambda f: 1 in f):
+    numbers = (int, float, complex, abs, round, operator.index)
+    for ask in (*numbers, len, iter, bytes, by_item, lambda f: 1 in f):
         with pytest.raises(TypeError):
             ask(decide)
 

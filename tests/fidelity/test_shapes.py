@@ -537,6 +537,41 @@ def test_properties_in_either_order(recording):
     assert [{"value": 7}, {}] == [line["context"] for line in recording.lines]
 
 
+class Named(property):
+    """A property that keeps something of its own."""
+
+    def __init__(self, fget=None, fset=None, fdel=None, doc=None, *, unit=None):
+        super().__init__(fget, fset, fdel, doc)
+        self.unit = unit
+
+    def __get__(self, instance, owner=None):
+        if instance is None:
+            return self
+        return f"{super().__get__(instance, owner)} {self.unit}"
+
+
+def test_a_property_of_a_subclass_keeps_what_is_its_own(recording, decorate):
+    """Not only its functions."""
+
+    class Account:
+        balance = decorate(Named(lambda account: 7, unit="USD"))
+
+    assert "7 USD" == Account().balance
+    assert (Named, "USD") == (type(Account.balance), Account.balance.unit)
+    assert decorate is not traced or ["Account.<lambda>"] == recording.names
+
+
+def test_a_property_that_cannot_be_made_anew_is_refused():
+    """Its class takes other arguments; the function below it can be traced."""
+
+    class Lazy(property):
+        def __init__(self, fget):
+            super().__init__(fget)
+
+    with pytest.raises(TraceConfigError, match="a Lazy cannot be made"):
+        traced(Lazy(lambda account: 7))
+
+
 @pytest.mark.parametrize("decorate", [lambda f: f, traced], ids=["plain", "traced"])
 def test_methods_that_python_binds_by_their_names(recording, decorate):
     """``__init_subclass__`` and its likes are bound to their class as ever."""
