@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any, NamedTuple
 
-from ai_trace._checked import Checked
 from ai_trace._copy import Copy
 from ai_trace._encode import encode_strict, encode_text, plain_encoder
 from ai_trace._interruption import interrupts
@@ -62,7 +61,6 @@ class Capture:
     """
 
     __slots__ = (
-        "_checked",
         "_depth",
         "_encode",
         "_items",
@@ -89,10 +87,6 @@ class Capture:
         if redaction is not None and redaction.replace is not None:
             self._most = -1
         self._words = PlainWords(limits, redaction)
-        # What was checked without them is looked at where they may hit it.
-        is_narrow = min(limits.items, limits.string) < Checked.SMALL
-        knows_more = redaction is not None and redaction.knows_more
-        self._checked = None if is_narrow or knows_more else Checked
         # A step that is full still has room for how it ends.
         share = limits.step_bytes // 16
         self.logs_room = 12 * share
@@ -163,7 +157,7 @@ class Capture:
                         if depth == 1:
                             return None
                         waiting.append((child, depth - 1))
-                    elif not (child is None or kind is bool or self._made(kind, depth)):
+                    elif child is not None and kind is not bool:
                         return None
                 if not waiting:
                     break
@@ -176,10 +170,6 @@ class Capture:
                 raise
             return None
         return text if len(text) <= room else None
-
-    def _made(self, kind: type, depth: int) -> bool:
-        """Tell whether integrations have made and checked what is of this type."""
-        return kind is self._checked and depth > 2
 
     def _tells_secret(self, items: Any) -> bool:
         if self.redaction is None or type(items[0]) is not str:

@@ -12,7 +12,6 @@ from itertools import islice, repeat
 from typing import Any, Callable
 
 from ai_trace._arrays import Summary
-from ai_trace._checked import Checked
 from ai_trace._encode import encode_strict, encode_text
 from ai_trace._field_types import UNKNOWN, Sequence, Thing
 from ai_trace._interruption import interrupts
@@ -121,8 +120,6 @@ class Copy(Leaves):
             return self.text_of(value, path)
         if kind is int or kind is float:
             return self._number(value, path)
-        if kind is Checked:
-            value, kind = dict(value), dict
         if kind is dict:
             return self._guarded(value, path, partial(self._mapping, value))
         if kind is list or kind is tuple:

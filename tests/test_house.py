@@ -57,7 +57,6 @@ FLOORS = {
         "_notes",
         "_plain_words",
         "_leaves",
-        "_checked",
         "_copy",
         "_capture",
     ],

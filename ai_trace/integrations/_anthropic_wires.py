@@ -12,7 +12,7 @@ from ai_trace.integrations._anthropic_messages import (
     anthropic_tools,
     block_parts,
 )
-from ai_trace.integrations._fields import DICTS, counts, field, fields, plain
+from ai_trace.integrations._fields import counts, field, fields, plain
 from ai_trace.integrations._media import beside
 from ai_trace.integrations._messages import arguments_of
 from ai_trace.integrations._usage import anthropic_usage
@@ -118,7 +118,7 @@ class MessageFold:
     def _count(self, usage: Any) -> None:
         """Take the counts of an event; they are for the whole message so far."""
         given = counts(usage)
-        if type(given) in DICTS:
+        if type(given) is dict:
             known = {key: n for key, n in given.items() if n is not None}
             self._usage.update(known)
 

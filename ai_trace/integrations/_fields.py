@@ -7,21 +7,16 @@ from __future__ import annotations
 from itertools import compress
 from typing import Any
 
-from ai_trace._checked import Checked
 from ai_trace._objects import plain_text
 
 
 Facts = dict[str, Any]
-DICTS = (dict, Checked)
-"""What a part of an answer is that was read already."""
-_LEAVES = (str, float, bool, int)
-BIG_COUNT = 1 << 63
-"""A number of such a size counts no tokens; JSON may not hold it."""
+_LEAVES = (int, type(None), str, float, bool)
 
 
 def field(owner: Any, name: str) -> Any:
     """Return what an object or a dictionary holds under a name; ``None`` if nothing."""
-    if type(owner) in DICTS:
+    if type(owner) is dict:
         return owner.get(name)
     return getattr(owner, name, None)
 
@@ -33,12 +28,10 @@ def fields(owner: Any) -> Facts:
     Looking for several names in a model that has few of them takes as long as all the
     rest of reading it, so this looks once.
     """
-    own: Facts
-    if type(owner) in DICTS:
-        own = owner
-        return own
+    if type(owner) is dict:
+        return owner
     try:
-        own = owner.__dict__
+        own: Facts = owner.__dict__
     except AttributeError:
         return {}
     # Fields that the provider sent and its library does not know.
@@ -91,18 +84,13 @@ def counts(value: Any) -> Any:
         return plain(value)
     # In C, as most fields were not set.
     made = dict(compress(own.items(), map(was_set.__contains__, own)))
-    are_numbers = len(made) <= Checked.SMALL
     for name, one in made.items():
-        kind = type(one)
-        if one is None or (kind is int and -BIG_COUNT < one < BIG_COUNT):
+        if type(one) in _LEAVES:
             continue
-        if kind not in _LEAVES:
-            made[name] = inner = None if kind is dict else counts(one)
-            kind = type(inner)
-            if kind not in DICTS:
-                return plain(value)
-        are_numbers = are_numbers and kind is Checked
-    return Checked(made) if are_numbers else made
+        made[name] = inner = None if type(one) is dict else counts(one)
+        if type(inner) is not dict:
+            return plain(value)
+    return made
 
 
 def extra(owner: Any, name: str) -> Any:

@@ -25,7 +25,6 @@ from ai_trace._interruption import interrupts
 from ai_trace._live_step import LiveStep
 from ai_trace._losses import cause_of, say
 from ai_trace._recorder import Recorder
-from ai_trace.integrations._fields import fields
 
 
 Hook = TypeVar("Hook", bound=Callable[..., Any])
@@ -269,7 +268,7 @@ def reporter_of(call: LiveStep) -> ForeignStep | None:
 
 def _tokens(usage: Any) -> tuple[Any, Any]:
     """Return the two counts that every framework passes on as the client has them."""
-    given = fields(usage)
+    given = usage if type(usage) is dict else {}
     return given.get("input_tokens"), given.get("output_tokens")
 
 

@@ -11,8 +11,7 @@ import re
 from functools import partial
 from typing import Any, Callable, NamedTuple, Union
 
-from ai_trace._checked import Checked
-from ai_trace.integrations._fields import DICTS, field, fields
+from ai_trace.integrations._fields import field, fields
 from ai_trace.integrations._usage import Usage
 
 
@@ -117,7 +116,12 @@ def cost(
     if paid is None:
         return None
     total, went_in, came_out = paid
-    return Checked(usd=total, input_usd=went_in, output_usd=came_out, prices=_label)
+    return {
+        "usd": total,
+        "input_usd": went_in,
+        "output_usd": came_out,
+        "prices": _label,
+    }
 
 
 def _runs_a_tool(kind: Any, part: dict[str, Any]) -> bool:
@@ -272,7 +276,7 @@ def _rates(provider: str, model: str) -> _Rates | None:
 
 def _is_priced_apart(raw: Any, usage: Usage) -> bool:
     """Tell whether there are tokens that have prices of their own, or are not told."""
-    given = raw if type(raw) in DICTS else fields(raw)
+    given = raw if type(raw) is dict else fields(raw)
     total = given.get("total_tokens")
     if type(total) is int and total > _in_all(usage):
         return True
