@@ -497,6 +497,7 @@ def test_the_tree_names_the_living_process(dead):
 
     assert "process 7 on here is running, inside `order`" in shown
     assert "… market_scan running for " in shown
+    assert "  so far " in shown.splitlines()[1]
 
 
 def test_between_steps(tmp_path):
@@ -519,6 +520,15 @@ def test_the_page_names_the_process(dead):
     assert f"{said}\n" in page
     assert "`market_scan` (unfinished, after at least 3.25 s)" in page
     assert "not in the file" not in page
+
+
+def test_the_page_of_a_session_that_goes_on(dead):
+    """What a session took while it goes on is what it took so far."""
+    assert "- Took: " in "".join(markdown.session(reading.read(dead)))
+    with held(dead.with_suffix(".open")):
+        page = "".join(markdown.session(reading.read(dead)))
+
+    assert ("- So far: " in page, "- Took: " in page) == (True, False)
 
 
 def test_a_page_saved_at_the_end_of_a_run_is_quiet(tmp_path):

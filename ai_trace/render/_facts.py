@@ -104,7 +104,8 @@ def _quiet(text: str, style: Style) -> str:
 
 def _took(session: Session) -> Iterator[str]:
     if session.duration_ms is not None:
-        yield f"took {duration(session.duration_ms)}"
+        goes_on = any(writer.alive for writer in session.writers)
+        yield f"{'so far' if goes_on else 'took'} {duration(session.duration_ms)}"
 
 
 def _came_of_it(session: Session, style: Style) -> Iterator[str]:

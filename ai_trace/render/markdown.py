@@ -103,7 +103,8 @@ def _metadata(session: Session) -> Iterator[str]:
     if started is not None:
         yield f"- Started: {_utc(session.started_at)}\n"
     if session.duration_ms is not None:
-        yield f"- Took: {_duration(session.duration_ms)}\n"
+        took = "So far" if any(each.alive for each in processes) else "Took"
+        yield f"- {took}: {_duration(session.duration_ms)}\n"
     for each in processes:
         words = process(each, _utc(each.heard_at), host=word, step=md_inline)
         yield f"- {words[:1].upper()}{words[1:]}\n"
