@@ -4,7 +4,6 @@ A clean slate for each test.
 
 from __future__ import annotations
 
-import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,12 +17,6 @@ from ai_trace import _context
 # A loaded machine makes no example fail, and a run finds what the one before it found.
 settings.register_profile("steady", deadline=None, derandomize=True, database=None)
 settings.load_profile("steady")
-
-
-def pytest_collection_finish() -> None:
-    """Leave the tests themselves out of what each garbage collection looks through."""
-    gc.collect()
-    gc.freeze()
 
 
 def forget_tracers() -> object:
