@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ai_trace.integrations._fields import Facts, field, fields, items, plain
+from ai_trace.integrations._fields import Facts, counts, field, fields, items, plain
 from ai_trace.integrations._media import (
     as_it_is,
     beside,
@@ -29,6 +29,8 @@ from ai_trace.integrations._messages import (
     tool_call,
     tool_call_response,
 )
+from ai_trace.integrations._usage import openai_usage
+from ai_trace.integrations._wire import answer
 
 
 _TOOL_ROLES = ("tool", "function")
@@ -251,6 +253,12 @@ def choices(given: Any) -> list[Message]:
             made = {**made, **beside(facts, TAKEN_OF_CHOICE)}
         said.append(made)
     return said
+
+
+def answer_with(response: Any, messages: list[Message]) -> Facts:
+    """Return the result of a step: what a response said, and what it counts."""
+    usage = counts(field(response, "usage"))
+    return answer(response, messages, openai_usage(usage), usage)
 
 
 def completion_choices(given: Any) -> list[Message]:

@@ -30,6 +30,7 @@ from ai_trace.integrations._messages import (
 )
 from ai_trace.integrations._openai_messages import (
     TAKEN_OF_CHOICE,
+    answer_with,
     content_part,
     content_parts,
 )
@@ -331,7 +332,6 @@ class ResponseFold:
     def result(self) -> Facts:
         """Return the result so far."""
         response = self._response
-        usage = counts(field(response, "usage"))
         if self._is_whole and type(field(response, "output")) is list:
             output, status = field(response, "output"), field(response, "status")
             why = field(response, "incomplete_details")
@@ -339,8 +339,7 @@ class ResponseFold:
         else:
             parts = self._parts()
             messages = [message("assistant", parts)] if parts else []
-        found = answer(response, messages, openai_usage(usage), usage)
-        return {**found, **beside_output(response)}
+        return {**answer_with(response, messages), **beside_output(response)}
 
     def _parts(self) -> list[Part]:
         """Return the parts of finished items, and the pieces of the others."""

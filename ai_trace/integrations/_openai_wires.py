@@ -10,6 +10,7 @@ from ai_trace.integrations._fields import counts, field, fields, items
 from ai_trace.integrations._media import as_it_is
 from ai_trace.integrations._messages import message, text
 from ai_trace.integrations._openai_messages import (
+    answer_with,
     chat_messages,
     choices,
     completion_choices,
@@ -69,8 +70,7 @@ def _completion_answered(response: Any) -> Facts | None:
     given = field(response, "choices")
     if type(given) is not list:
         return None
-    usage = counts(field(response, "usage"))
-    return answer(response, completion_choices(given), openai_usage(usage), usage)
+    return answer_with(response, completion_choices(given))
 
 
 def _response_asked(body: Facts) -> Facts:
@@ -87,20 +87,17 @@ def _response_answered(response: Any) -> Facts | None:
     output = field(response, "output")
     if type(output) is not list:
         return None
-    usage = counts(field(response, "usage"))
     status, why = field(response, "status"), field(response, "incomplete_details")
     messages = output_messages(output, status, why)
-    found = answer(response, messages, openai_usage(usage), usage)
-    return {**found, **beside_output(response)}
+    return {**answer_with(response, messages), **beside_output(response)}
 
 
 def _compacted(response: Any) -> Facts | None:
     output = field(response, "output")
     if type(output) is not list:
         return None
-    usage = counts(field(response, "usage"))
     # The messages that were kept, and one item for all the others.
-    return answer(response, input_messages(output), openai_usage(usage), usage)
+    return answer_with(response, input_messages(output))
 
 
 def _decision_asked(body: Facts) -> Facts:
@@ -114,9 +111,8 @@ def _decided(response: Any) -> Facts | None:
     given = field(response, "answers")
     if type(given) is not list:
         return None
-    usage = counts(field(response, "usage"))
     said = message("assistant", [as_it_is(one) for one in given])
-    return answer(response, [said], openai_usage(usage), usage)
+    return answer_with(response, [said])
 
 
 def _embedding_asked(body: Facts) -> Facts:

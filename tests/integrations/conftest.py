@@ -8,6 +8,7 @@ import ssl
 from collections.abc import Iterator
 
 import pytest
+from llm_server import LlmServer, serving
 
 from ai_trace import _context
 
@@ -40,3 +41,10 @@ def no_other_server(monkeypatch: pytest.MonkeyPatch) -> None:
 def orphans_unsaid(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forget that a call without a tracer was warned of, which is done once."""
     monkeypatch.setattr(_context, "_orphans_said", False)
+
+
+@pytest.fixture
+def server() -> Iterator[LlmServer]:
+    """Serve what the test says."""
+    with serving() as server:
+        yield server

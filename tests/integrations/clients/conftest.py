@@ -10,17 +10,10 @@ from typing import Any
 import anthropic
 import openai
 import pytest
-from llm_server import LlmServer, serving
+from llm_server import LlmServer
 
 from ai_trace.integrations.anthropic import wrap_anthropic
 from ai_trace.integrations.openai import wrap_openai
-
-
-@pytest.fixture
-def server() -> Iterator[LlmServer]:
-    """Serve what the test says."""
-    with serving() as server:
-        yield server
 
 
 @pytest.fixture

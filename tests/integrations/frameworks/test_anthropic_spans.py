@@ -5,13 +5,12 @@ The spans that Anthropic's client makes of its own calls, beside those of a wrap
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import anthropic
 import pytest
 from llm_replies import QUESTION, block, message, message_stream
-from llm_server import LlmServer, answer, serving
+from llm_server import LlmServer, answer
 from opentelemetry.sdk.trace import TracerProvider
 
 from ai_trace.integrations.anthropic import wrap_anthropic
@@ -21,13 +20,6 @@ from ai_trace.testing import CapturedSteps, capture
 
 ASKED: dict[str, Any] = {"model": "claude-x", "messages": QUESTION, "max_tokens": 9}
 USED = {"input_tokens": 22, "output_tokens": 8}
-
-
-@pytest.fixture
-def server() -> Iterator[LlmServer]:
-    """Serve what the test says."""
-    with serving() as server:
-        yield server
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ What LangChain's models answer and count, told once, whoever the provider is.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,7 +14,7 @@ from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_core.runnables import RunnableLambda
 from langchain_openai import ChatOpenAI
 from llm_replies import choice, completion
-from llm_server import LlmServer, answer, serving
+from llm_server import LlmServer, answer
 from openai import AuthenticationError
 
 from ai_trace.integrations._langchain_messages import message_of, usage_of
@@ -24,13 +23,6 @@ from ai_trace.testing import capture
 
 
 CONFIG: Any = {"callbacks": [LangChainSteps()]}
-
-
-@pytest.fixture
-def server() -> Iterator[LlmServer]:
-    """A model."""
-    with serving() as llm:
-        yield llm
 
 
 def model(server: LlmServer, **more: Any) -> ChatOpenAI:
