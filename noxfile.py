@@ -112,10 +112,10 @@ A_LITTLE = [
 TABLES = "tests/capture/test_arrays.py"
 # These need the libraries that agents are made with.
 REAL_PARTS = ["tests/integrations", "tests/e2e"]
-FRAMEWORKS = "tests/integrations/frameworks"
-FRAMEWORK_PAGES = ["langchain", "mcp", "openai-agents", "opentelemetry"]
+FRAMEWORK_PAGES = ["langchain", "litellm", "mcp", "openai-agents", "opentelemetry"]
 FRAMEWORK_CLASSES = [
     "langchain.LangChainSteps",
+    "litellm.LiteLLMSteps",
     "openai_agents.OpenAIAgentsSteps",
     "opentelemetry.OpenTelemetrySteps",
 ]
@@ -250,19 +250,13 @@ def faults(session: nox.Session) -> None:
 
 
 @nox.session(python=HARDENED, requires=["package"])
-@nox.parametrize("library", ["most", "litellm"])
-def frameworks(session: nox.Session, library: str) -> None:
+def frameworks(session: nox.Session) -> None:
     """Run the real frameworks, and the examples on their pages."""
+    install_wheel(session, *group("tests"), *group("frameworks"))
     shown = "tests/test_docstrings.py::test_example[ai_trace.integrations.{}]"
-    if library == "litellm":
-        install_wheel(session, *group("tests"), *group("litellm"))
-        what = [f"{FRAMEWORKS}/test_litellm.py", "docs/how-to/litellm.md"]
-        what += [shown.format("litellm.LiteLLMSteps")]
-    else:
-        install_wheel(session, *group("tests"), *group("frameworks"))
-        what = [FRAMEWORKS, f"--ignore={FRAMEWORKS}/test_litellm.py"]
-        what += [f"docs/how-to/{name}.md" for name in FRAMEWORK_PAGES]
-        what += [shown.format(name) for name in FRAMEWORK_CLASSES]
+    what = ["tests/integrations/frameworks"]
+    what += [f"docs/how-to/{name}.md" for name in FRAMEWORK_PAGES]
+    what += [shown.format(name) for name in FRAMEWORK_CLASSES]
     session.run("pytest", *what, *PAGES, "-q", *session.posargs)
 
 
@@ -289,9 +283,7 @@ def docs(session: nox.Session) -> None:
     html = Path(session.create_tmp()).resolve() / "html"
     install_wheel(session, *group("docs"))
     session.run("sphinx-build", "-n", "-W", "--keep-going", "-q", "docs", str(html))
-    others = [
-        f"--ignore=docs/how-to/{name}.md" for name in ["litellm", *FRAMEWORK_PAGES]
-    ]
+    others = [f"--ignore=docs/how-to/{name}.md" for name in FRAMEWORK_PAGES]
     what = ["README.md", "docs", *others, *PAGES]
     session.run("pytest", *what, "-q", *session.posargs)
 
