@@ -98,13 +98,16 @@ TEXT = [
         "unfolding",
     )
 ]
-# What values become, what stays in memory and what is read back hangs on the
-# interpreter a little: the oldest and the newest.
+# What values become, what stays in memory, what is imported and what is read back hangs
+# on the interpreter a little: the oldest and the newest.
 A_LITTLE = [
     "tests/capture",
+    "tests/test_demo.py",
     "tests/test_ends.py",
+    "tests/test_examples.py",
     "tests/test_flat_memory.py",
     "tests/test_housekeeping.py",
+    "tests/test_imports.py",
     "tests/test_plain_record.py",
     "tests/test_reading.py",
 ]

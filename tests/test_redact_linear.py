@@ -208,15 +208,12 @@ def test_work_grows_with_the_text(part):
 
 
 def seconds(text):
-    """Return the least time of the processor that redaction takes for a text."""
+    """Return the time of the processor that redaction takes for a text."""
     redaction = Redaction()
-    best = float("inf")
-    for _ in range(3):
-        start = time.thread_time()
-        redaction.suspects(text)
-        redaction.text(text, len(text))
-        best = min(best, time.thread_time() - start)
-    return best
+    start = time.thread_time()
+    redaction.suspects(text)
+    redaction.text(text, len(text))
+    return time.thread_time() - start
 
 
 @pytest.mark.parametrize(
@@ -226,4 +223,5 @@ def test_time_does_not_grow_faster_than_the_text(many):
     """Eight times the text takes nowhere near sixty-four times the time."""
     short = (many * (4_000 // len(many) + 1))[:4_000]
 
-    assert seconds(short * 8) < 24 * seconds(short) + 0.02
+    # What else the machine does may spoil a measurement, but not each of five.
+    assert any(seconds(short * 8) < 24 * seconds(short) + 0.02 for _ in range(5))

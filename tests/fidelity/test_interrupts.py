@@ -27,9 +27,9 @@ INTERRUPTS = [
 ]
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def _collected():
-    """Free what an interrupted loop left, which it logs: not inside another test."""
+    """Free what interrupted loops left, which they log: in none of the tests elsewhere."""
     yield
     gc.collect()
 
