@@ -308,6 +308,16 @@ class TestList:
             "kB",
         ] == row.split()
 
+    def test_large_figures(self, traces: Path) -> None:
+        """Thousands are set off, as they are wherever counts are shown."""
+        ends = ["error"] * 1_001 + ["closed"] * 1_002
+        steps = [step("a", n, outcome=end) for n, end in enumerate(ends)]
+        write_session(traces / "traces", "many", "20240301_153022", steps)
+        _, row, _ = run("list", cwd=traces).stdout.splitlines()
+
+        assert " 2,003   1,001 " in row
+        assert row.endswith("  1,002 closed")
+
     def test_endless_agent(self, traces: Path) -> None:
         """The name of one agent does not make the rows of all others endless."""
         endless = "x" * 100_000

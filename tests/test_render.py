@@ -847,6 +847,23 @@ def test_the_table_shows_the_figures():
     ] == shown
 
 
+def test_large_figures_are_easy_to_read():
+    """Thousands are set off in each count, as they are wherever counts are shown."""
+    steps = [record(n, name="scan", duration_ms=1.0) for n in range(1_234)]
+    steps.append(record(0, name="x", outcome="error", duration_ms=1.0))
+
+    shown = list(stats.table(stats.collect([steps] * 1_000), PLAIN))
+
+    assert [
+        "sessions  1,000",
+        "steps     1,235,000",
+        "  ✔ ok     1,234,000",
+        "  ✘ error      1,000",
+    ] == shown[:4]
+    assert ["scan", "1,234,000", "0"] == shown[-2].split()[:3]
+    assert ["x", "1,000", "1,000"] == shown[-1].split()[:3]
+
+
 @pytest.mark.parametrize("width", [30, 45, 60, 100])
 def test_the_table_fits_the_width(width):
     """On a narrow terminal names are cut and the less needed columns left out."""

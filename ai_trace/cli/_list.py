@@ -249,15 +249,15 @@ def _fit(widths: dict[str, int], most: int) -> dict[str, int]:
 
 def _row(session: Counted, style: Style) -> tuple[str, ...]:
     header, outcomes = session.header, session.outcomes
-    also = [f"{outcomes[each]} {each}" for each in _TOLD if each in outcomes]
+    also = [f"{outcomes[each]:,} {each}" for each in _TOLD if each in outcomes]
     return (
         style.clean(session.label),
         style.clean(header.agent),
         _minute(session.started_at),
         # How long a session takes is known only when it has ended.
         session.state or style.signs(duration(session.duration_ms)) or "?",
-        str(session.steps) if session.is_readable else "?",
-        str(session.errors) if session.is_readable else "?",
+        f"{session.steps:,}" if session.is_readable else "?",
+        f"{session.errors:,}" if session.is_readable else "?",
         size(session.info.size),
         ", ".join(also),
     )

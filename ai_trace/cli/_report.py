@@ -32,6 +32,8 @@ examples:
   ai-trace report latest -o - | less                to standard output"""
 
 _STANDARD_OUTPUT = "-"
+# Names of files that a browser or a program would take for something else.
+_OF_OTHERS = (".htm", ".html", ".json", ".pdf")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -83,6 +85,12 @@ def _beside(trace: Path) -> Path:
 def _write(page: Path, target: Path, pieces: Iterator[str]) -> None:
     if session_stem(page.name) is not None:
         msg = f"{str(page)!r} would be taken for a trace. Give the page another name."
+        raise UsageError(msg)
+    if page.suffix.lower() in _OF_OTHERS:
+        msg = (
+            f"{str(page)!r} is not the name of a Markdown page, which is what a report "
+            f"is. Give -o {page.stem}.md; 'ai-trace view --json' prints JSON."
+        )
         raise UsageError(msg)
     if page.is_dir() or not page.parent.is_dir():
         msg = f"{str(page)!r} is not a file in a directory that exists."

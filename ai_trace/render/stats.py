@@ -134,8 +134,8 @@ def table(stats: Stats, style: Style) -> Iterator[str]:
     Yields:
         Lines, without their newlines.
     """
-    yield style.line([Span(f"sessions  {stats.sessions}")])
-    yield style.line([Span(f"steps     {stats.steps}")])
+    yield style.line([Span(f"sessions  {stats.sessions:,}")])
+    yield style.line([Span(f"steps     {stats.steps:,}")])
     yield from _outcome_table(stats.outcomes, style)
     if stats.problems:
         text = f"damaged   {counted(stats.problems, 'place')} passed over"
@@ -256,10 +256,10 @@ def _outcome_table(outcomes: Mapping[str, int], style: Style) -> Iterator[str]:
     words = {outcome: style.clean(outcome) for outcome in outcomes}
     # So that an endless word in a hostile file does not push the others aside.
     width = min(max(map(columns, words.values()), default=0), _OUTCOME_WIDTH)
-    digits = len(str(max(outcomes.values(), default=0)))
+    digits = len(f"{max(outcomes.values(), default=0):,}")
     for outcome, count in outcomes.items():
         gap = " " * max(0, width - columns(words[outcome]))
-        text = f" {words[outcome]}{gap}  {count:>{digits}}"
+        text = f" {words[outcome]}{gap}  {count:>{digits},}"
         yield style.line([Span("  "), style.mark(outcome), Span(text)])
 
 
@@ -275,5 +275,6 @@ def _cells(each: NameStats, ends: Sequence[str], style: Style) -> tuple[str, ...
     total = None if each.max_ms is None else each.total_ms
     figures = (each.median_ms, each.p95_ms, each.max_ms, total)
     times = (style.signs(duration(figure)) or "-" for figure in figures)
-    counts = (str(each.outcomes.get(end, 0)) for end in ends)
-    return str(each.count), str(each.errors), *counts, *times
+    ended = (each.outcomes.get(end, 0) for end in ends)
+    counts = (f"{count:,}" for count in (each.count, each.errors, *ended))
+    return *counts, *times

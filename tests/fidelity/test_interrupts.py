@@ -29,7 +29,7 @@ INTERRUPTS = [
 
 @pytest.fixture(scope="module", autouse=True)
 def _collected():
-    """Free what interrupted loops left, which they log: in none of the tests elsewhere."""
+    """Free what interrupted loops left, which they log: in no test of another file."""
     yield
     gc.collect()
 
