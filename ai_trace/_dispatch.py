@@ -286,9 +286,9 @@ class Dispatch:
         self.losses.count(exc.where if type(exc) is PartError else sink, cause)
         if self.losses.is_new(sink, cause):
             say(
-                f"{sink} failed: {type(exc).__name__}: {self._said(exc)}. The program "
-                "goes on; further losses of this cause are counted in "
-                "Tracer.health().",
+                f"{sink} failed: {type(exc).__name__}: "
+                f"{self._said(exc).removesuffix('.')}. The program goes on; further "
+                "losses of this cause are counted in Tracer.health().",
             )
 
     def _said(self, exc: BaseException) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ai_trace._record import SessionHeader, StepRecord
-from ai_trace.exceptions import TraceConfigError
+from ai_trace.exceptions import TraceConfigError, TraceError
 from ai_trace.sinks import _files
 
 
@@ -36,7 +36,19 @@ class _DocumentSink:
         self._records: list[StepRecord] = []
 
     def on_finish(self, record: StepRecord) -> None:
-        """Keep the record until the session ends."""
+        """
+        Keep the record until the session ends.
+
+        Raises:
+            TraceError: If it is of another session than the first, under whose header
+                it would stand; the tracer counts that.
+        """
+        if self._records and record.header != self._records[0].header:
+            msg = (
+                f"{str(self.path)!r} is the document of one session; a step of another "
+                f"is not in it. Give each tracer a {type(self).__name__} of its own."
+            )
+            raise TraceError(msg)
         self._records.append(record)
 
     def after_fork(self) -> None:
@@ -72,6 +84,9 @@ class JSONSink(_DocumentSink):
     die, use ``JSONLSink`` and ``Tracer.save()``. A forked child writes a document of
     its own steps beside it, ``<stem>.p<pid>.json``.
 
+    A document holds one session, so each tracer needs a sink of its own: steps of
+    another session are left out, and counted in ``Tracer.health()``.
+
     Args:
         path: The file; it is replaced as a whole, never left half written.
 
@@ -92,6 +107,9 @@ class MarkdownSink(_DocumentSink):
     The records are kept in memory until then. For a session that may be long, or
     die, use ``JSONLSink`` and ``Tracer.save_markdown()``. A forked child writes a
     document of its own steps beside it, ``<stem>.p<pid>.md``.
+
+    A document holds one session, so each tracer needs a sink of its own: steps of
+    another session are left out, and counted in ``Tracer.health()``.
 
     Args:
         path: The file; it is replaced as a whole, never left half written.

@@ -233,3 +233,24 @@ def test_documents_are_synced_before_they_are_named(tracer: Tracer) -> None:
         tracer.save()
 
     assert ["file", "name", "directory"] == order
+
+
+@pytest.mark.parametrize("make", [JSONSink, MarkdownSink])
+def test_a_document_of_two_sessions(
+    tmp_path: Path, make: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A document holds one session: another's steps are not put under its header."""
+    shared = make(tmp_path / "page")
+    with Tracer("first", tmp_path, sinks=[shared]):
+        with step("mine"):
+            pass
+    with Tracer("second", tmp_path, sinks=[shared]) as second:
+        for _ in range(2):
+            with step("foreign"):
+                pass
+
+    assert {make.__name__: {"TraceError": 2}} == second.health()
+    assert 1 == caplog.text.count(f"Give each tracer a {make.__name__} of its own. The")
+    kept = (tmp_path / "page").read_text(encoding="utf-8")
+    assert ("first" in kept, "mine" in kept) == (True, True)
+    assert ("second" in kept, "foreign" in kept) == (False, False)
