@@ -211,6 +211,19 @@ class TestTree:
         assert 0 == done.returncode
         assert ("✔ market_scan 250 ms", "└─ … 1 more below") == (step, below)
 
+    @pytest.mark.parametrize("words", [["--json"], ["--chat"]])
+    def test_what_is_deeper_was_not_looked_at(
+        self, here: Path, words: list[str]
+    ) -> None:
+        """Where nothing is shown for lack of depth, that is said, not that none is."""
+        chosen = ["--errors", "--depth", "1", *words]
+        done = run("view", "trading", *chosen, cwd=here)
+
+        assert (1, "") == (done.returncode, done.stdout)
+        assert "matches within --depth 1; what is deeper was not looked at.\n" in (
+            done.stderr
+        )
+
     def test_chosen_steps_keep_their_parents(self, here: Path) -> None:
         """A step is shown below those that it was made in, and not beside others."""
         done = run("view", "trading", "--errors", cwd=here)

@@ -151,7 +151,14 @@ def _nothing_matches(
     hint = only.meant()
     if not hint and options.errors and "cancelled" in session.outcomes:
         hint = " Cancelled steps are not errors: --outcome cancelled shows them."
-    return f"No step of {session.path} matches.{hint}"
+    return f"No step of {session.path} matches{_within(options)}.{hint}"
+
+
+def _within(options: argparse.Namespace) -> str:
+    # The tree looks deeper, and says how many there are; the others do not.
+    if not (options.depth and (options.json or options.chat)):
+        return ""
+    return f" within --depth {options.depth}; what is deeper was not looked at"
 
 
 def _print_tree(
@@ -237,7 +244,8 @@ def _print_chat(
     first = next(lines, None)
     if first is None:
         hint = only.meant()
-        terminal.complain(f"{session.path} holds no conversation that matches.{hint}")
+        none = f"{session.path} holds no conversation that matches"
+        terminal.complain(f"{none}{_within(options)}.{hint}")
         return NOTHING_FOUND
     terminal.write_all(text.header(session, style))
     terminal.write_all(chain([first], lines))
