@@ -4,6 +4,7 @@ A clean slate for each test.
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -71,3 +72,20 @@ def clean_slate(
 
     left = forget_tracers()
     assert left is None, f"This test left its tracer current: {left!r}"
+
+
+@pytest.fixture
+def current_loop() -> Iterator[None]:
+    """
+    Have an event loop in this thread, and close it.
+
+    Who asks asyncio for one outside of any would be given a new one, that nobody closes:
+    a later test, in which it is collected, would fail by the warning.
+    """
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+
+    yield
+
+    asyncio.set_event_loop(None)
+    loop.close()

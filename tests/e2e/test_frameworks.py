@@ -175,6 +175,7 @@ def test_langgraph(servers: Servers) -> None:
     ] == parents(steps)
 
 
+@pytest.mark.usefixtures("current_loop")
 @pytest.mark.parametrize("is_stream", [False, True])
 def test_litellm(servers: Servers, is_stream: bool) -> None:
     """LiteLLM, by its callbacks, which come after the call."""

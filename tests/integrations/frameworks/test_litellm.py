@@ -31,12 +31,15 @@ from ai_trace.testing import CapturedSteps, capture
 
 
 # What LiteLLM itself warns of, and leaves open.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::pytest.PytestUnraisableExceptionWarning",
-    "ignore::DeprecationWarning",
-    "ignore::ResourceWarning",
-    "ignore::UserWarning",
-)
+pytestmark = [
+    pytest.mark.filterwarnings(
+        "ignore::pytest.PytestUnraisableExceptionWarning",
+        "ignore::DeprecationWarning",
+        "ignore::ResourceWarning",
+        "ignore::UserWarning",
+    ),
+    pytest.mark.usefixtures("current_loop"),
+]
 
 
 class Told:
