@@ -79,7 +79,7 @@ def current_loop() -> Iterator[None]:
     """
     Have an event loop in this thread, and close it.
 
-    Who asks asyncio for one outside of any would be given a new one, that nobody closes:
+    Who asks asyncio for one outside of any would be given a new one that nobody closes:
     a later test, in which it is collected, would fail by the warning.
     """
     loop = asyncio.new_event_loop()
