@@ -639,6 +639,14 @@ def test_the_page_looks_like_the_old_one():
 """ == page_of(session)
 
 
+def test_large_figures_on_the_page():
+    """Thousands are set off in the summary, as they are wherever counts are shown."""
+    ends = ["ok"] * 1_001 + ["error"] * 1_002 + ["closed"] * 1_003
+    steps = [record(number, outcome=end) for number, end in enumerate(ends)]
+
+    assert "| 3,006 | 1,001 | 1,002 | 1,003 |" in page_of(fold(steps, header()))
+
+
 def test_the_page_shows_everything(session):
     """Steps are a numbered tree with context, logs, result, error and notes."""
     page = page_of(session)

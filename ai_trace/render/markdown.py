@@ -74,13 +74,13 @@ def _summary(session: Session) -> Iterator[str]:
     outcomes = dict(session.outcomes)
     total = sum(outcomes.values())
     cells = {
-        "Steps": str(total),
-        "OK": str(outcomes.pop("ok", 0)),
-        "Errors": str(outcomes.pop("error", 0)),
+        "Steps": f"{total:,}",
+        "OK": f"{outcomes.pop('ok', 0):,}",
+        "Errors": f"{outcomes.pop('error', 0):,}",
     }
     for outcome, count in outcomes.items():
         known = outcome in _EMOJI
-        cells[outcome.capitalize() if known else md_cell(outcome)] = str(count)
+        cells[outcome.capitalize() if known else md_cell(outcome)] = f"{count:,}"
     cells["Avg duration"] = _duration(session.average_ms) or "-"
     if used(session.usage):
         cells["LLM calls"] = f"{session.usage.calls:,}"
