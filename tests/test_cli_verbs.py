@@ -487,14 +487,14 @@ class TestReport:
         assert "- **user**: `And in Rome?`\n" in done.stdout
         assert 1 == done.stdout.count("Be brief.")
 
-    @pytest.mark.parametrize("name", ["page.html", "PAGE.HTM", "page.json", "page.pdf"])
+    @pytest.mark.parametrize("name", ["x/page.html", "PAGE.HTM", "page.json", "a.pdf"])
     def test_no_page_of_another_kind(self, here: Path, name: str) -> None:
         """A name that says HTML, JSON or PDF is refused: what comes is Markdown."""
         done = run("report", "-o", name, cwd=here)
 
         assert (2, "") == (done.returncode, done.stdout)
         assert f"{name!r} is not the name of a Markdown page" in done.stderr
-        assert f"-o {Path(name).stem}.md" in done.stderr
+        assert f"-o {Path(name).with_suffix('.md')};" in done.stderr
         assert not (here / name).exists()
 
     def test_named_file(self, here: Path) -> None:

@@ -89,7 +89,8 @@ def _write(page: Path, target: Path, pieces: Iterator[str]) -> None:
     if page.suffix.lower() in _OF_OTHERS:
         msg = (
             f"{str(page)!r} is not the name of a Markdown page, which is what a report "
-            f"is. Give -o {page.stem}.md; 'ai-trace view --json' prints JSON."
+            f"is. Give -o {page.with_suffix('.md')}; "
+            "'ai-trace view --json' prints JSON."
         )
         raise UsageError(msg)
     if page.is_dir() or not page.parent.is_dir():

@@ -30,12 +30,10 @@ from ai_trace.integrations.litellm import LiteLLMSteps
 from ai_trace.testing import CapturedSteps, capture
 
 
-# What LiteLLM itself warns of, and leaves open.
+# What LiteLLM itself warns of.
 pytestmark = [
     pytest.mark.filterwarnings(
-        "ignore::pytest.PytestUnraisableExceptionWarning",
         "ignore::DeprecationWarning",
-        "ignore::ResourceWarning",
         "ignore::UserWarning",
     ),
     pytest.mark.usefixtures("current_loop"),
