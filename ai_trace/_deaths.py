@@ -46,7 +46,7 @@ def deaths(session: Session) -> list[Death]:
         return []
     died: dict[tuple[int, str], Death] = {}
     # In the order of their starts, so that the last one of each process is kept.
-    for step in session.among(_may_be_recovered):
+    for step in session.select(session.possible(_may_be_recovered)):
         heard_at = _heard_at(step)
         if heard_at is not None:
             pid, host = (step.header.pid, step.header.host) if step.header else (0, "")

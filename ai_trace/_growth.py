@@ -62,6 +62,7 @@ class Growth:
         self._open = 0
         self.entry = array("i")
         self.parent = array("i")
+        self.started = array("d")
         self.order = array("i")
         self.twins: dict[int, list[int]] = {}
         self.lost: dict[int, tuple[str, int]] = {}
@@ -78,7 +79,6 @@ class Growth:
         self.saying = bytearray()
         self._sayings: dict[tuple[str, str, str | None], int] = {}
         self._seq = array("q")
-        self._started = array("d")
         self._pid = array("q")
         self._count = 0
 
@@ -87,7 +87,7 @@ class Growth:
         # One loop with all it needs in local variables: of the time that a reader of a
         # million steps spends on its own, this takes most.
         entry, saying, parent = self.entry, self.saying, self.parent
-        seqs, started, pids = self._seq, self._started, self._pid
+        seqs, started, pids = self._seq, self.started, self._pid
         sayings = self._sayings
         for record in records:
             number = self._number_for(record.id)
@@ -117,7 +117,7 @@ class Growth:
         order = self._sorted()
         self._name_lost(order)
         self.order = array("i", self._with_lost(order) if self.lost else order)
-        del self._seq, self._started, self._pid
+        del self._seq, self._pid
 
     def _number(self, step_id: str) -> int:
         if len(step_id) > _KEY_LENGTH:
@@ -137,11 +137,11 @@ class Growth:
             column.extend(_NOBODIES)
         for numbers in (self._seq, self._pid):
             numbers.extend(_ZEROS)
-        self._started.extend(_ZEROS)
+        self.started.extend(_ZEROS)
         self.saying.extend(_ZEROS)
 
     def _take_room_back(self) -> None:
-        for column in (self.entry, self.parent, self._seq, self._pid, self._started):
+        for column in (self.entry, self.parent, self._seq, self._pid, self.started):
             del column[self._open :]
         del self.saying[self._open :]
 
@@ -248,12 +248,14 @@ class Growth:
         # raised to the latest so far where a clock went back.
         order.sort(key=self._pid.__getitem__)
         order.sort(key=self._seq.__getitem__)
+        raised = array("d", self.started)
         latest: dict[int, float] = {}
         for number in order:
             pid = self._pid[number]
-            latest[pid] = max(self._started[number], latest.get(pid, -math.inf))
-            self._started[number] = latest[pid]
-        order.sort(key=self._started.__getitem__)
+            raised[number] = latest[pid] = max(
+                raised[number], latest.get(pid, -math.inf)
+            )
+        order.sort(key=raised.__getitem__)
         return order
 
     def _placed(self) -> Sequence[int] | None:

@@ -8,15 +8,9 @@ and the records themselves are loaded only when they are asked for.
 
 from __future__ import annotations
 
+import math
 from array import array
-from collections.abc import (
-    Callable,
-    Container,
-    Iterable,
-    Iterator,
-    Mapping,
-    Sequence,
-)
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -123,15 +117,8 @@ class Session:
             self.duration_ms = round(took * 1_000, 3)
         self.average_ms = grown.total_ms / grown.timed if grown.timed else None
         self.usage = grown.usage
-        self._numbers = grown.numbers
-        self._twins = grown.twins
-        self._entry = grown.entry
-        self._parent = grown.parent
         self.numbers = len(grown.parent)
-        self._order = grown.order
-        self._lost = grown.lost
-        self._said = grown.said
-        self._saying = grown.saying
+        self._grown = grown
         self._load = load
         self._first, self._next = _link(grown.order, grown.parent)
 
@@ -142,16 +129,18 @@ class Session:
     @property
     def steps(self) -> Records:
         """All steps in the order of their starts, placeholders included."""
-        return Records(self._order, self.record)
+        return Records(self._grown.order, self.record)
 
-    def select(self, numbers: Container[int]) -> Records:
+    def select(self, chosen: Sequence[int]) -> Records:
         """
         Return some steps in the order of their starts.
 
         Args:
-            numbers: Their numbers in this session, as ``outline`` gives them.
+            chosen: By number in this session, as ``outline`` and ``possible`` give it:
+                0 for each step that is left out.
         """
-        return Records([n for n in self._order if n in numbers], self.record)
+        numbers = filter(chosen.__getitem__, self._grown.order)
+        return Records(array("i", numbers), self.record)
 
     def said(self, number: int) -> Said | None:
         """
@@ -163,26 +152,41 @@ class Session:
         Returns:
             That; ``None`` where only the step itself can tell. Nothing is loaded.
         """
-        saying = self._saying[number]
-        return self._said[saying - 1] if saying else None
+        saying = self._grown.saying[number]
+        return self._grown.said[saying - 1] if saying else None
 
-    def among(self, might: Callable[[Said], bool]) -> Records:
+    def possible(
+        self,
+        might: Callable[[Said], bool],
+        since: float = -math.inf,
+        until: float = math.inf,
+    ) -> bytearray:
         """
-        Return the steps that may be asked for, in the order of their starts.
+        Tell which steps may be asked for, without loading any.
 
         Args:
             might: Tells that by what is known of a step. Those of which nothing is
-                known without loading them are returned as well.
+                known without loading them are possible, too.
+            since: Epoch seconds; those started then or later.
+            until: Epoch seconds; those started before.
+
+        Returns:
+            By number: 0 for a step that is not asked for, else 1.
         """
-        saying = [True, *map(might, self._said)]
-        chosen = array("i", (n for n in self._order if saying[self._saying[n]]))
-        return Records(chosen, self.record)
+        # In C, for all steps at once: what each says is one byte.
+        saying = self._grown.saying
+        found = saying.translate(bytes([1, *map(might, self._grown.said)]).ljust(256))
+        if (since, until) != (-math.inf, math.inf):
+            for number, started_at in enumerate(self._grown.started):
+                if saying[number] and not since <= started_at < until:
+                    found[number] = 0
+        return found
 
     @property
     def names(self) -> set[str]:
         """What the steps are called; only those are loaded that have to be."""
-        told = {said.name for said in self._said if said.name is not None}
-        loaded = self.among(lambda said: said.name is None)
+        told = {said.name for said in self._grown.said if said.name is not None}
+        loaded = self.select(self.possible(lambda said: said.name is None))
         return told.union(step.name for step in loaded)
 
     @property
@@ -211,7 +215,7 @@ class Session:
             The parent, which may be a placeholder; ``None`` for a root.
         """
         number = self.number_of(step)
-        above = NOBODY if number is None else self._parent[number]
+        above = NOBODY if number is None else self._grown.parent[number]
         return None if above == NOBODY else self.record(above)
 
     def walk(self) -> Iterator[tuple[int, StepRecord]]:
@@ -227,7 +231,7 @@ class Session:
             top: Number of the step to begin with; only what is below it follows.
         """
         if top is not None:
-            yield Place(top, 0, self._parent[top], True)
+            yield Place(top, 0, self._grown.parent[top], True)
         start = NOBODY if top is None else top
         pending = [self._first[start]]
         depth = 0 if top is None else 1
@@ -237,7 +241,7 @@ class Session:
                 depth -= 1
                 continue
             follower = self._next[number]
-            yield Place(number, depth, self._parent[number], follower == NOBODY)
+            yield Place(number, depth, self._grown.parent[number], follower == NOBODY)
             pending += (follower, self._first[number])
             depth += 1
 
@@ -252,7 +256,7 @@ class Session:
             The step; ``None`` if none or more than one matches.
         """
         ids = self.candidates(step_id)
-        return self.record(self._numbers[ids[0]]) if len(ids) == 1 else None
+        return self.record(self._grown.numbers[ids[0]]) if len(ids) == 1 else None
 
     def candidates(self, step_id: str) -> list[str]:
         """
@@ -263,11 +267,11 @@ class Session:
         """
         if not step_id:
             return []
-        if step_id in self._numbers:
+        if step_id in self._grown.numbers:
             return [step_id]
         return [
             known
-            for known in self._numbers
+            for known in self._grown.numbers
             if known.startswith(step_id) or known.endswith(step_id)
         ]
 
@@ -278,9 +282,9 @@ class Session:
         Args:
             number: The step's number, from ``outline`` or ``number_of``.
         """
-        entry = self._entry[number]
+        entry = self._grown.entry[number]
         if entry == NOBODY:
-            return self._stand_in(*self._lost[number])
+            return self._stand_in(*self._grown.lost[number])
         return self._load(entry)
 
     def number(self, step_id: str) -> int | None:
@@ -290,7 +294,7 @@ class Session:
         Args:
             step_id: The whole id.
         """
-        return self._numbers.get(key_of(step_id))
+        return self._grown.numbers.get(key_of(step_id))
 
     def entry(self, number: int) -> int:
         """
@@ -302,7 +306,7 @@ class Session:
         Returns:
             How many records came before it; -1 for a placeholder.
         """
-        return self._entry[number]
+        return self._grown.entry[number]
 
     def number_of(self, step: StepRecord) -> int | None:
         """
@@ -315,9 +319,9 @@ class Session:
             The number; ``None`` for a step that is not known here or has no id.
         """
         number = self.number(step.id)
-        if number is None or number not in self._twins:
+        if number is None or number not in self._grown.twins:
             return number
-        same = (twin for twin in self._twins[number] if self.record(twin) == step)
+        same = (twin for twin in self._grown.twins[number] if self.record(twin) == step)
         return number if self.record(number) == step else next(same, None)
 
     def _below(self, number: int) -> Sequence[int]:

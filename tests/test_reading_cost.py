@@ -9,10 +9,12 @@ import os
 import re
 import subprocess
 import sys
+from datetime import datetime, timezone
 
 import pytest
 from cli_runs import header, run, write_session
 from cli_runs import step as cli_step
+from llm_steps import text as text_of
 from trace_lines import encoded, fields, first_line, line, step_id, write
 
 from ai_trace import _file_walk, _line_store, _lines, _recent, reading
@@ -414,6 +416,19 @@ def plain_lines(count, **more):
     return [first_line(0), *lines]
 
 
+A_CALL = {
+    "kind": "llm",
+    "context": {"messages": [text_of("user", "Sell?")]},
+    "result": {"messages": [text_of("assistant", "No.")]},
+}
+
+
+def moment(number):
+    """Return when a step of these lines started, as a person writes it."""
+    started_at = datetime.fromtimestamp(fields(number)["started_at"], timezone.utc)
+    return started_at.isoformat()
+
+
 @pytest.fixture
 def loaded_lines(monkeypatch):
     """Note each line that is decoded because its step is looked at."""
@@ -435,13 +450,17 @@ def loaded_lines(monkeypatch):
         (["--kind", "tool"], {"step 800"}),
         (["--errors", "--name", "step 8*"], {"step 800"}),
         (["--errors", "--grep", "btc"], {"step 400", "step 800"}),
+        (["--since", moment(898)], {"step 898", "step 899"}),
+        (["--until", moment(2)], {"step 0", "step 1"}),
+        (["--since", moment(300), "--until", moment(302)], {"step 300", "step 301"}),
+        (["--since", moment(500), "--errors"], {"step 800"}),
     ],
 )
 @pytest.mark.parametrize("output", [[], ["--json"]])
 def test_what_is_not_asked_for_is_not_decoded(
     tmp_path, loaded_lines, capsys, words, expected, output
 ):
-    """``view --errors`` decodes the steps that went wrong, and no others."""
+    """``view`` decodes the steps that went wrong, or began in time, and no others."""
     lines = plain_lines(900)
     for n, more in ((400, {}), (800, {"kind": "tool"})):
         failed = {**fields(n), "outcome": "error", "error": "E: x", **more}
@@ -453,6 +472,29 @@ def test_what_is_not_asked_for_is_not_decoded(
     assert expected == set(re.findall(r"step \d+\b", out))
     # Whether any is, whether it is itself, and to show it; of 900 steps.
     assert len(loaded_lines) <= 6
+
+
+def test_calls_after_the_last_step_are_not_decoded(tmp_path, loaded_lines, capsys):
+    """``view --until`` reads the calls before what it shows, and no others."""
+    write(tmp_path, *plain_lines(900, **A_CALL))
+
+    assert 0 == main(["--dir", str(tmp_path), "view", "--until", moment(2)])
+    assert {"step 0", "step 1"} == set(
+        re.findall(r"step \d+\b", capsys.readouterr().out)
+    )
+    assert len(loaded_lines) <= 6
+
+
+def test_conversations_are_all_that_is_decoded(tmp_path, loaded_lines, capsys):
+    """``view --chat`` decodes the calls of models, and no others."""
+    lines = plain_lines(900)
+    lines[400:402] = plain_lines(402, **A_CALL)[400:]
+    write(tmp_path, *lines)
+
+    assert 0 == main(["--dir", str(tmp_path), "view", "--chat"])
+    assert 2 == capsys.readouterr().out.count("No.")
+    # To find their conversation, and to show it.
+    assert 4 == len(loaded_lines)
 
 
 def named_lines(count, rare):

@@ -5,12 +5,13 @@ Which steps of a session are wanted.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 
 from ai_trace._glance import Glance
 from ai_trace._record import KINDS, StepRecord
-from ai_trace._tree import Said
+from ai_trace._tree import Said, Session
 from ai_trace.cli._criteria import WENT_WRONG, times
 from ai_trace.cli._words import did_you_mean
 
@@ -52,8 +53,10 @@ class Selection:
         self._name = (name or "").casefold()
         self._kind = kind
         self._text = (text or "").casefold()
-        self._since = since
-        self._until = until
+        self._times = (
+            -math.inf if since is None else since,
+            math.inf if until is None else until,
+        )
         self._is_met = False
         self._other_names: set[str] = set()
 
@@ -74,7 +77,11 @@ class Selection:
     def __bool__(self) -> bool:
         """Tell whether there is any condition."""
         given = self._errors, self._outcome, self._name, self._kind, self._text
-        return any(given) or self._since is not None or self._until is not None
+        return any(given) or self._times != (-math.inf, math.inf)
+
+    def possible(self, session: Session) -> Sequence[int]:
+        """Tell which steps of a session may be wanted; see ``Session.possible``."""
+        return session.possible(self.might, *self._times)
 
     def might(self, said: Said) -> bool:
         """Tell whether a step of which this is known may be wanted."""
@@ -92,11 +99,9 @@ class Selection:
 
     def takes(self, step: Glance) -> bool:
         """Tell whether a step meets all conditions but the text."""
-        return (
-            self.might(Said(step.kind, step.outcome, step.name))
-            and (self._since is None or step.started_at >= self._since)
-            and (self._until is None or step.started_at < self._until)
-        )
+        since, until = self._times
+        might = self.might(Said(step.kind, step.outcome, step.name))
+        return might and since <= step.started_at < until
 
     def meant(self) -> str:
         """

@@ -176,7 +176,7 @@ def _print_tree(
         full=options.full or top is not None,
         depth=depth,
         only=only or None,
-        might=only.might if only else None,
+        possible=only.possible(session) if only else None,
         top=top,
         times=_times(options),
     )
@@ -256,7 +256,7 @@ def _part(
     session: Session, top: StepRecord | None, depth: int | None
 ) -> Sequence[StepRecord]:
     if top is None and depth is None:
-        return session.steps
+        return session.select(session.possible(lambda said: said.kind == "llm"))
     return _down_to(session, top, depth or sys.maxsize)
 
 
@@ -291,7 +291,7 @@ def _chosen(
     session: Session, top: StepRecord | None, depth: int | None, only: Selection
 ) -> Iterator[StepRecord]:
     """Yield the wanted steps, in the order of their starts."""
-    steps: Iterable[StepRecord] = session.among(only.might)
+    steps: Iterable[StepRecord] = session.select(only.possible(session))
     if top is not None and depth is None:
         steps = [top]
     elif depth is not None:
@@ -305,4 +305,7 @@ def _down_to(
     session: Session, top: StepRecord | None, depth: int
 ) -> Sequence[StepRecord]:
     places = session.outline(None if top is None else session.number_of(top))
-    return session.select({p.number for p in places if p.depth < depth})
+    chosen = bytearray(session.numbers)
+    for place in places:
+        chosen[place.number] = place.depth < depth
+    return session.select(chosen)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, Optional
 
 from ai_trace._record import StepRecord
-from ai_trace._tree import Place, Said, Session
+from ai_trace._tree import Place, Session
 from ai_trace._usage import usage_of
 from ai_trace.render import _messages
 from ai_trace.render._clock import Clock
@@ -43,10 +43,8 @@ __all__ = [
 ]
 
 _ABOVE, _WANTED = 1, 2
-# Chooses steps; and tells at a glance which ones that may choose.
-_Choice = tuple[
-    Optional[Callable[[StepRecord], bool]], Optional[Callable[[Said], bool]]
-]
+# Chooses steps; and which ones that may choose, by number.
+_Choice = tuple[Optional[Callable[[StepRecord], bool]], Optional[Sequence[int]]]
 
 
 class _Shown(NamedTuple):
@@ -63,7 +61,7 @@ def tree(
     full: bool = False,
     depth: int | None = None,
     only: Callable[[StepRecord], bool] | None = None,
-    might: Callable[[Said], bool] | None = None,
+    possible: Sequence[int] | None = None,
     top: StepRecord | None = None,
     times: bool = False,
 ) -> Iterator[str]:
@@ -78,8 +76,8 @@ def tree(
         depth: How many levels to show; 1 is the roots alone.
         only: Tells which steps to show; called once for each. The steps above them are
             kept, so that it stays a tree.
-        might: Tells at a glance whether ``only`` may choose a step; steps that it
-            cannot choose are not loaded.
+        possible: Which steps ``only`` may choose, from the session; the others are not
+            loaded.
         top: Show only this step and what is below it, without the header.
         times: Whether to put the local time at which each step began before it.
 
@@ -93,7 +91,7 @@ def tree(
     talks = Conversations()
     if top is not None and top.kind == "llm":
         _catch_up(talks, session, top)
-    chosen = _places(session, number, (only, might), talks)
+    chosen = _places(session, number, (only, possible), talks)
     steps = (
         (session, place, _Shown(full, above, earlier=place.number == number))
         for place, above in chosen
@@ -179,7 +177,8 @@ def running(steps: Iterable[StepRecord], now: float, style: Style) -> str:
 
 def _catch_up(talks: Conversations, session: Session, top: StepRecord) -> None:
     # Only the calls that started before it tell what is new in a single step.
-    for record in session.steps:
+    calls = session.possible(lambda said: said.kind == "llm")
+    for record in session.select(calls):
         if record == top:
             return
         call = read_call(record)
@@ -204,8 +203,12 @@ def _places(
     for place in session.outline(top):
         if kept[place.number]:
             last[place.parent] = place.number
+    left = len(kept) - kept.count(0)
     for place in session.outline(top):
+        if not left:
+            return
         if kept[place.number]:
+            left -= 1
             is_last = last[place.parent] == place.number
             yield place._replace(last=is_last), kept[place.number] == _ABOVE
         elif calls[place.number]:
@@ -218,7 +221,7 @@ def _keep(
     session: Session,
     top: int | None,
     only: Callable[[StepRecord], bool] | None,
-    might: Callable[[Said], bool] | None,
+    possible: Sequence[int] | None,
 ) -> tuple[bytearray, bytearray]:
     # Which steps are shown, and which are LLM calls.
     kept = bytearray(session.numbers)
@@ -230,8 +233,8 @@ def _keep(
         said = session.said(place.number)
         if said is not None:
             calls[place.number] = said.kind == "llm"
-            if might is not None and not might(said):
-                continue
+        if possible is not None and not possible[place.number]:
+            continue
         record = session.record(place.number)
         calls[place.number] = record.kind == "llm"
         if only is None or only(record):
