@@ -25,7 +25,7 @@ from llm_replies import (
 )
 from llm_server import LlmServer, Reply, answer
 
-from ai_trace import integrations
+from ai_trace import _context, integrations
 from ai_trace.testing import capture
 
 
@@ -33,6 +33,12 @@ HERE = str(Path(integrations.__file__).parent)
 FEW, MANY = 10, 110
 # What OpenAI sends along with each answer.
 EMPTY: dict[str, Any] = {"refusal": None, "annotations": []}
+
+
+@pytest.fixture(autouse=True)
+def no_framework(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take away a framework that other tests of this process have had recorded."""
+    monkeypatch.setattr(_context, "inner", None)
 
 
 def ask(client: Any, **more: Any) -> Any:
