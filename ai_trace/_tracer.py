@@ -37,7 +37,7 @@ from ai_trace._tracer_arguments import (
     redaction_of,
     with_text_keys,
 )
-from ai_trace.sinks import _files, _system
+from ai_trace.sinks import _files
 from ai_trace.sinks._jsonl import JSONLSink
 from ai_trace.sinks._memory import MemorySink
 from ai_trace.sinks._writing import Writing
@@ -161,10 +161,8 @@ class Tracer:
             self.trace_dir, self._file_agent, wanted
         )
         unless_made.callback(_files.remove_empty, self.path)
-        try:
+        with _files.needed(self.path):
             sink = JSONLSink.on_descriptor(self.path, descriptor, writing)
-        except OSError as exc:
-            raise _files.unusable(self.path, exc) from exc
         unless_made.callback(sink.close)
         return sink
 
@@ -280,7 +278,7 @@ class Tracer:
             return path
 
         def write() -> None:
-            _system.mkdir(self.trace_dir, 0o700, True)
+            _files.make_directory(self.trace_dir)
             _files.write_atomically(path, render(self._session()))
 
         self._recorder.dispatch.fenced(f"save {suffix}", write, None)

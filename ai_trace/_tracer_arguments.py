@@ -11,6 +11,7 @@ import stat
 import sys
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from ai_trace._outcome import message_of
 from ai_trace._redact import Redaction
 from ai_trace._version import __version__
 from ai_trace.exceptions import TraceConfigError
-from ai_trace.sinks._files import unusable
+from ai_trace.sinks._files import needed
 from ai_trace.typing import Clock, Sink
 
 
@@ -162,23 +163,18 @@ def directory_of(given: object) -> Path:
         msg = f"Tracer(trace_dir={given!r}): trace_dir is the path of a directory."
         raise TraceConfigError(msg)
     path = Path(chosen)
-    try:
+    is_other = False
+    with needed(path), suppress(FileNotFoundError):
         is_other = not stat.S_ISDIR(os.stat(path).st_mode)
-    except FileNotFoundError:
-        is_other = False
-    except (OSError, ValueError) as exc:
-        raise unusable(path, exc) from exc
     if is_other:
         msg = (
             f"Tracer(trace_dir={str(path)!r}): that is not a directory. Give "
             "another one, or set AI_TRACE_DIR."
         )
         raise TraceConfigError(msg)
-    try:
+    with needed(path):
+        # The program's own directory may have been removed.
         return path.absolute()
-    except OSError as exc:
-        # The program's own directory was removed.
-        raise unusable(path, exc) from exc
 
 
 def _host() -> str:

@@ -81,7 +81,7 @@ class AppendFile:
             self._descriptor = _system.out_of_the_way(descriptor)
             status = _system.fstat(self._descriptor)
             self.size = _system.lseek(self._descriptor, 0, os.SEEK_END)
-        except OSError:
+        except BaseException:
             taken, self._descriptor = self._descriptor, -1
             with suppress(OSError):
                 # It may be closed already, if an alarm went off as it was moved.
@@ -191,10 +191,13 @@ class AppendFile:
 
     def share(self) -> None:
         """Say that the file is in use, to whoever would delete or compress it."""
-        with suppress(OSError):
+        try:
+            _system.share(self._descriptor)
+        except OSError as exc:
             # Without it nothing is lost: whoever deletes a file that is in use is
             # noticed, and what it held is read back.
-            _system.share(self._descriptor)
+            if interrupts(exc):
+                raise
 
     # -- what others do to it ------------------------------------------------
 
@@ -238,6 +241,8 @@ class AppendFile:
         try:
             status = _system.fstat(self._descriptor)
         except OSError as exc:
+            if interrupts(exc):
+                raise
             return exc.errno != errno.EBADF
         return (status.st_dev, status.st_ino) == self._identity
 
@@ -364,7 +369,7 @@ def open_plain(path: Path) -> tuple[int, bool]:
     Raises:
         OSError: If it cannot be opened, or is a link, a device or a pipe.
     """
-    _system.mkdir(path.parent, 0o700, True)
+    _files.make_directory(path.parent)
     descriptor = _files.open_to_append(path, _files.GO_ON)
     try:
         status = _system.fstat(descriptor)
@@ -373,7 +378,7 @@ def open_plain(path: Path) -> tuple[int, bool]:
             raise OSError(errno.EEXIST, msg)
         size = status.st_size
         whole = size == 0 or _system.pread(descriptor, 1, size - 1) == b"\n"
-    except OSError:
+    except BaseException:
         _system.close(descriptor)
         raise
     return descriptor, whole

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ai_trace._record import SessionHeader, StepRecord
-from ai_trace.exceptions import TraceConfigError, TraceError
+from ai_trace.exceptions import TraceError
 from ai_trace.sinks import _files
 
 
@@ -27,12 +27,9 @@ class _DocumentSink:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = self._first = _files.path_of(type(self).__name__, path)
-        _files.make_directory(self.path.parent)
-        try:
+        with _files.needed(self.path, "Give the path of a file."):
+            _files.make_directory(self.path.parent)
             _files.check_document(self.path)
-        except OSError as exc:
-            msg = f"{type(self).__name__}: {exc.strerror}. Give the path of a file."
-            raise TraceConfigError(msg) from exc
         self._records: list[StepRecord] = []
 
     def on_finish(self, record: StepRecord) -> None:

@@ -9,15 +9,19 @@ import os
 import re
 import stat
 import time
-from collections.abc import Iterable
-from contextlib import ExitStack, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from ai_trace._interruption import interrupts
 from ai_trace._names import DOCUMENTS, JOURNAL, SUFFIXES
 from ai_trace.exceptions import TraceConfigError
 from ai_trace.sinks import _system
 
 
+OTHER_DIRECTORY = (
+    "Give another trace_dir, set AI_TRACE_DIR, or turn files off with auto_save=False."
+)
 CREATE = os.O_CREAT | os.O_EXCL
 GO_ON = os.O_CREAT | getattr(os, "O_NONBLOCK", 0)
 
@@ -28,6 +32,7 @@ _SAFELY = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 _BINARY = getattr(os, "O_BINARY", 0)
 _FILE_MODE = 0o600
 _DIRECTORY_MODE = 0o700
+_MODE_ABOVE = 0o777
 TEMPORARY = ".ai_trace-"
 _STALE_SECONDS = 3600.0
 _PAUSES = (0.05, 0.1)
@@ -79,6 +84,8 @@ def path_of(sink: str, given: object) -> Path:
     try:
         return Path(given).absolute()
     except OSError as exc:
+        if interrupts(exc):
+            raise
         msg = (
             f"{sink}(path={given!r}): the program's own directory is gone: "
             f"{exc.strerror or exc}. Give the whole path."
@@ -86,26 +93,73 @@ def path_of(sink: str, given: object) -> Path:
         raise TraceConfigError(msg) from exc
 
 
-def make_directory(directory: Path) -> None:
+@contextmanager
+def needed(path: Path, way_out: str = OTHER_DIRECTORY) -> Iterator[None]:
     """
-    Create the trace directory, for its owner only, unless it is there.
+    Say which place cannot be written to, if that fails in a block.
+
+    Args:
+        path: The place.
+        way_out: What to do then.
 
     Raises:
-        TraceConfigError: If it cannot be made or is something else.
+        TraceConfigError: Instead of what the system says; an alarm goes on as it is.
     """
     try:
-        _system.mkdir(directory, _DIRECTORY_MODE, True)
+        yield
     except (OSError, ValueError) as exc:
-        raise unusable(directory, exc) from exc
+        if interrupts(exc):
+            raise
+        reason = getattr(exc, "strerror", None) or exc
+        msg = f"Cannot write to {str(path)!r}: {reason}. {way_out}"
+        raise TraceConfigError(msg) from exc
 
 
-def unusable(path: Path, exc: Exception) -> TraceConfigError:
-    """Return the error that says that a place cannot be written to."""
-    reason = getattr(exc, "strerror", None) or exc
-    return TraceConfigError(
-        f"Cannot write to {str(path)!r}: {reason}. Give another trace_dir, set "
-        "AI_TRACE_DIR, or turn files off with auto_save=False."
-    )
+def make_directory(directory: Path, mode: int = _DIRECTORY_MODE) -> None:
+    """
+    Create a directory, for its owner only, and those above it, unless it is there.
+
+    ``os.makedirs`` would take the ``TimeoutError`` of an alarm for an answer of the
+    system, and go on.
+
+    Raises:
+        OSError: If it cannot be made or is something else.
+    """
+    try:
+        _make_one(directory, mode)
+    except FileNotFoundError as exc:
+        if interrupts(exc) or directory.parent == directory:
+            raise
+        make_directory(directory.parent, _MODE_ABOVE)
+        _make_one(directory, mode)
+
+
+def _make_one(directory: Path, mode: int) -> None:
+    try:
+        _system.mkdir(directory, mode)
+    except FileNotFoundError:
+        raise
+    except OSError as exc:
+        if interrupts(exc) or not _is_directory(directory):
+            raise
+
+
+def _is_directory(path: Path) -> bool:
+    try:
+        return stat.S_ISDIR(_system.stat(path).st_mode)
+    except FileNotFoundError:
+        return False
+
+
+def is_there(path: Path) -> bool:
+    """Tell whether there is anything of that name, and be it a link to nothing."""
+    try:
+        _system.lstat(path)
+    except OSError as exc:
+        if interrupts(exc):
+            raise
+        return False
+    return True
 
 
 def reserve(directory: Path, agent: str, session_id: str) -> tuple[str, Path, int]:
@@ -123,16 +177,13 @@ def reserve(directory: Path, agent: str, session_id: str) -> tuple[str, Path, in
     Raises:
         TraceConfigError: If the directory cannot be written to.
     """
-    make_directory(directory)
+    with needed(directory):
+        make_directory(directory)
     while True:
         free_id, path = _free(directory, agent, session_id)
-        try:
+        with needed(path), suppress(FileExistsError):
+            # Unless another process was quicker.
             return free_id, path, open_to_append(path, CREATE)
-        except FileExistsError:
-            # Another process was quicker.
-            continue
-        except OSError as exc:
-            raise unusable(path, exc) from exc
 
 
 def free_session_id(directory: Path, agent: str, session_id: str) -> str:
@@ -150,7 +201,7 @@ def _free(directory: Path, agent: str, session_id: str) -> tuple[str, Path]:
 
 
 def _taken(path: Path) -> bool:
-    return any(os.path.lexists(path.with_suffix(suffix)) for suffix in _TAKEN)
+    return any(is_there(path.with_suffix(suffix)) for suffix in _TAKEN)
 
 
 def remove_empty(path: Path) -> None:
@@ -244,13 +295,17 @@ def _name(temporary: Path, path: Path) -> None:
     for pause in _PAUSES:
         try:
             _system.replace(temporary, path)
-        except OSError:
+        except OSError as exc:
+            if interrupts(exc):
+                raise
             time.sleep(pause)
         else:
             return
     try:
         _system.replace(temporary, path)
     except OSError as exc:
+        if interrupts(exc):
+            raise
         msg = f"{exc.strerror}: the new document stays in {str(temporary)!r}"
         raise OSError(exc.errno, msg) from exc
 
@@ -266,17 +321,24 @@ def sweep(directory: Path, *, remove: bool = True) -> dict[str, int]:
     Returns:
         The names of those that went, or would go, and how many bytes each has.
     """
-    try:
-        names = _system.listdir(directory)
-    except OSError:
-        return {}
-    gone = {}
-    for name in names:
-        if name.startswith(TEMPORARY) and name.endswith(".tmp"):
-            with suppress(OSError):
-                status = _system.lstat(directory / name)
-                if time.time() - status.st_mtime > _STALE_SECONDS:
-                    if remove:
-                        _system.unlink(directory / name)
-                    gone[name] = status.st_size
+    gone: dict[str, int] = {}
+    with _whatever_happens():
+        for name in _system.listdir(directory):
+            if name.startswith(TEMPORARY) and name.endswith(".tmp"):
+                with _whatever_happens():
+                    status = _system.lstat(directory / name)
+                    if time.time() - status.st_mtime > _STALE_SECONDS:
+                        if remove:
+                            _system.unlink(directory / name)
+                        gone[name] = status.st_size
     return gone
+
+
+@contextmanager
+def _whatever_happens() -> Iterator[None]:
+    """Pass over what the system cannot do in a block, but no alarm."""
+    try:
+        yield
+    except OSError as exc:
+        if interrupts(exc):
+            raise

@@ -236,6 +236,8 @@ class Journal:
                 for file in left:
                     last_things.callback(file.remove)
         except OSError as exc:
+            if interrupts(exc):
+                raise
             raise PartError(exc, "JSONLSink journal") from exc
 
     def move(self, trace: Path) -> None:

@@ -17,7 +17,6 @@ from ai_trace._header import SessionHeader
 from ai_trace._interruption import interrupts
 from ai_trace._losses import LossError, PartError, cause_of
 from ai_trace._record import StepRecord, TraceLineError, encode_line
-from ai_trace.exceptions import TraceConfigError
 from ai_trace.sinks import _files, _system
 from ai_trace.sinks._append import AppendFile
 from ai_trace.sinks._journal import Journal
@@ -79,23 +78,20 @@ class JSONLSink:
         max_bytes: int | None = None,
     ) -> None:
         writing = Writing(durability, journal, max_bytes).checked("JSONLSink")
-        self._parts = Parts(_files.path_of("JSONLSink", path), max_bytes)
-        try:
+        first = _files.path_of("JSONLSink", path)
+        with _files.needed(first, "Give the path of a plain file."):
+            self._parts = Parts(first, max_bytes)
             file = self._parts.open()
-        except OSError as exc:
-            msg = (
-                f"Cannot write the trace file {str(self.path)!r}: "
-                f"{exc.strerror or exc}. Give the path of a plain file."
-            )
-            raise TraceConfigError(msg) from exc
         self._begin(file, writing)
 
     @classmethod
     def on_descriptor(cls, path: Path, descriptor: int, writing: Writing) -> JSONLSink:
         """Make a sink for a file that was just created and is open."""
         sink = cls.__new__(cls)
+        # First of all: whatever happens now, somebody closes the descriptor.
+        file = AppendFile(path, descriptor)
         sink._parts = Parts(path, writing.max_bytes)
-        sink._begin(sink._parts.open(descriptor), writing)
+        sink._begin(sink._parts.ready(file), writing)
         return sink
 
     @property

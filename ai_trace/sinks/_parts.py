@@ -35,7 +35,7 @@ class Parts:
         self.first = self.path = first
         self.number = 1
         self.trouble: PartError | None = None
-        while os.path.lexists(self._next_path()):
+        while _files.is_there(self._next_path()):
             self.path = self._next_path()
             self.number += 1
 
@@ -45,23 +45,17 @@ class Parts:
             f"{self.first.stem}.part{number}{self.first.suffix}"
         )
 
-    def open(self, descriptor: int | None = None) -> AppendFile:
+    def open(self) -> AppendFile:
         """
         Open the file that is written.
-
-        Args:
-            descriptor: The file, if it is open already; taken over.
 
         Raises:
             OSError: If it is no plain file, or cannot be opened.
         """
-        if descriptor is None:
-            file = make_file(self.path)
-        else:
-            file = AppendFile(self.path, descriptor)
-        return self._ready(file)
+        return self.ready(make_file(self.path))
 
-    def _ready(self, file: AppendFile) -> AppendFile:
+    def ready(self, file: AppendFile) -> AppendFile:
+        """Return a file that was opened, with its limit and the lock that it needs."""
         file.room = self._max_bytes or file.room
         file.share()
         return file
@@ -77,7 +71,7 @@ class Parts:
         path = self._next_path()
         try:
             descriptor = _files.open_to_append(path, _files.CREATE)
-            next_file = self._ready(AppendFile(path, descriptor))
+            next_file = self.ready(AppendFile(path, descriptor))
         except Exception as exc:
             # Whoever has more room on the stack writes the line.
             if interrupts(exc) or isinstance(exc, RecursionError):

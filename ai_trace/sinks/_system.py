@@ -30,7 +30,8 @@ fsync = os.fsync
 fdatasync = getattr(os, "fdatasync", os.fsync)
 replace = os.replace
 unlink = os.unlink
-mkdir = os.makedirs
+mkdir = os.mkdir
+stat = os.stat
 listdir = os.listdir
 
 _HIGH = 200
@@ -87,16 +88,18 @@ def out_of_the_way(descriptor: int) -> int:
         return descriptor
     try:
         number: int = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _HIGH)
-    except OSError:
+    except OSError as exc:
+        if _interruption.interrupts(exc):
+            raise
         return descriptor
     if number < _HIGH:
         # A file system of a test, whose descriptors the system does not know.
         return descriptor
     try:
         close(descriptor)
-    except OSError as exc:
+    except BaseException as exc:
         # It is closed all the same, whatever the system says of data it could not keep.
-        if _interruption.interrupts(exc):
+        if _interruption.interrupts(exc) or not isinstance(exc, OSError):
             close(number)
             raise
     return number

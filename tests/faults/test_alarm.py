@@ -8,6 +8,7 @@ import functools
 import gc
 import json
 import logging
+import os
 import signal
 import warnings
 from collections.abc import Iterator
@@ -17,10 +18,19 @@ from typing import Any, Callable
 
 import pytest
 from faults import programs
-from faults.system_calls import Call, Proceed, intercepted
+from faults.system_calls import Call, Intercept, Proceed, intercepted
 from recorded import read_file
 
-from ai_trace import MemorySink, StepRecord, Tracer, current_step, step
+from ai_trace import (
+    JSONLSink,
+    JSONSink,
+    MarkdownSink,
+    MemorySink,
+    StepRecord,
+    Tracer,
+    current_step,
+    step,
+)
 
 
 pytestmark = pytest.mark.timeout(60)
@@ -152,6 +162,18 @@ def test_in_a_write(
     assert {"JSONLSink": {f"interrupted: {kind.__name__}": 1}} == health
 
 
+def ringing_in(n: int, made: list[str]) -> Intercept:
+    """Return what lets the alarm go off in the n-th system call, and notes them all."""
+
+    def ringing(call: Call, proceed: Proceed) -> Any:
+        made.append(call.name)
+        if len(made) == n:
+            signal.raise_signal(signal.SIGUSR1)
+        return proceed()
+
+    return ringing
+
+
 def three_steps(tracer: Tracer) -> None:
     """Make three steps, the second one with a log entry, and a third inside of it."""
     with tracer.step("first"):
@@ -169,21 +191,12 @@ def test_in_any_system_call(tmp_path: Path, alarm: Any, kind: type[Exception]) -
     alarm(plain(error))
     for n in count(1):
         made: list[str] = []
-
-        def ringing(
-            call: Call, proceed: Proceed, n: int = n, made: list[str] = made
-        ) -> Any:
-            made.append(call.name)
-            if len(made) == n:
-                signal.raise_signal(signal.SIGUSR1)
-            return proceed()
-
         # A file that the round before was kept from closing is closed by the collector,
         # out of whose calls nothing reaches the program.
         gc.collect()
         others, caught = MemorySink(), None
         with Tracer("agent", tmp_path / str(n), sinks=[others]) as tracer:
-            with intercepted(ringing):
+            with intercepted(ringing_in(n, made)):
                 try:
                     three_steps(tracer)
                 except kind as exc:
@@ -198,6 +211,78 @@ def test_in_any_system_call(tmp_path: Path, alarm: Any, kind: type[Exception]) -
 
     assert n > 20, "the harness does not see the system calls"
     assert (["first", "third", "second"], None) == (names, caught)
+
+
+MAKERS: dict[str, Callable[[Path], object]] = {
+    "Tracer": lambda place: Tracer("agent", place / "traces"),
+    "JSONLSink": lambda place: JSONLSink(place / "run.jsonl"),
+    "JSONSink": lambda place: JSONSink(place / "run.json"),
+    "MarkdownSink": lambda place: MarkdownSink(place / "run.md"),
+}
+
+
+def open_descriptors() -> int:
+    """Return how many descriptors are open, once what is forgotten was collected."""
+    gc.collect()
+    return len(os.listdir("/dev/fd"))
+
+
+@pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
+@pytest.mark.parametrize("kind", ERRORS)
+def test_while_something_is_made(
+    tmp_path: Path, alarm: Any, kind: type[Exception], make: Callable[[Path], object]
+) -> None:
+    """F57: an alarm is no configuration that is wrong; nothing is left open behind."""
+    error = kind("late")
+    alarm(plain(error))
+    before = open_descriptors()
+    for n in count(1):
+        calls: list[str] = []
+        caught = made = None
+        with intercepted(ringing_in(n, calls)):
+            try:
+                made = make(tmp_path / str(n) / "deep")
+            except kind as exc:
+                caught = exc.with_traceback(None)
+        if len(calls) < n:
+            break
+        assert error is caught, f"{calls[n - 1]} has kept it"
+        assert before == open_descriptors(), calls[n - 1]
+
+    assert n > 2, "the harness does not see the system calls"
+    assert made is not None
+
+
+@pytest.mark.parametrize("act", ["save", "save_markdown", "close"])
+@pytest.mark.parametrize("kind", ERRORS)
+def test_while_it_is_saved(
+    tmp_path: Path, alarm: Any, kind: type[Exception], act: str
+) -> None:
+    """F57: nor is it a document that cannot be written."""
+    error = kind("late")
+    alarm(plain(error))
+    for n in count(1):
+        calls: list[str] = []
+        caught = None
+        place = tmp_path / str(n)
+        with Tracer("agent", place, sinks=[JSONSink(place / "run.json")]) as tracer:
+            with step("scan"):
+                pass
+            # What a crash left behind is looked at, too.
+            (place / ".ai_trace-0.tmp").touch()
+            gc.collect()
+            with intercepted(ringing_in(n, calls)):
+                try:
+                    getattr(tracer, act)()
+                except kind as exc:
+                    caught = exc
+        if len(calls) < n:
+            break
+        assert error is caught, f"{calls[n - 1]} has kept it"
+        assert ["scan"] == [line["name"] for line in read_file(tracer.path)]
+
+    assert n > 5, "the harness does not see the system calls"
+    assert caught is None
 
 
 class Ears(logging.Handler):
