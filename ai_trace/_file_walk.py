@@ -18,6 +18,7 @@ from ai_trace._files import (
     without_header,
 )
 from ai_trace._header import newer
+from ai_trace._interruption import interrupts
 from ai_trace._lines import (
     LINE_LIMIT,
     Line,
@@ -358,5 +359,7 @@ def size_of(part: str | Path) -> int:
         return sys.maxsize
     try:
         return os.stat(part).st_size
-    except (OSError, ValueError):
+    except (OSError, ValueError) as exc:
+        if interrupts(exc):
+            raise
         return sys.maxsize

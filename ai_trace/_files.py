@@ -8,6 +8,7 @@ import os
 from functools import lru_cache
 
 from ai_trace._header import newer
+from ai_trace._interruption import interrupts
 from ai_trace._lines import open_file, strip_bom
 from ai_trace._names import DOCUMENTS, JOURNAL, SUFFIXES
 from ai_trace._parts import (
@@ -59,7 +60,9 @@ def find_parts(path: Path) -> list[Path]:
     places = {split[1]: path}
     try:
         names = [name for name in os.listdir(path.parent) if name.startswith(split[0])]
-    except OSError:
+    except OSError as exc:
+        if interrupts(exc):
+            raise
         names = []
     for name in sorted(names, key=rank):
         other = split_name(name)
@@ -111,7 +114,9 @@ def find_journals(path: Path) -> list[Path]:
     found = set()
     try:
         names = os.listdir(path.parent)
-    except OSError:
+    except OSError as exc:
+        if interrupts(exc):
+            raise
         return []
     for name in names:
         other = split_journal_name(name) if name.startswith(split[0]) else None

@@ -9,12 +9,23 @@ it is known by the signal handler in its traceback.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from inspect import CO_VARARGS
-from types import FrameType
-from typing import Any
 
-from ai_trace._objects import traceback_of
+
+# Whatever reads a file asks, too, and a list of sessions loads as little as it can:
+# inspect and typing take 10 ms.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+    from typing import Any, Callable
+
+_TAKES_FURTHER = 4
+"""The flag of code with ``*args``: ``inspect.CO_VARARGS``."""
+
+traceback_of: Callable[[BaseException], Any] = BaseException.__dict__[
+    "__traceback__"
+].__get__
+"""Where an exception was raised, and what it came through; no code of its own runs."""
 
 
 def interrupts(exc: BaseException) -> bool:
@@ -59,12 +70,12 @@ def _is_of_signal(frame: FrameType, signals: Any) -> bool:
 
 def _arguments(frame: FrameType) -> Iterator[object]:
     code = frame.f_code
-    if code.co_argcount < 2 and not code.co_flags & CO_VARARGS:
+    if code.co_argcount < 2 and not code.co_flags & _TAKES_FURTHER:
         return
     values = frame.f_locals
     for name in code.co_varnames[: code.co_argcount]:
         yield values.get(name)
-    if code.co_flags & CO_VARARGS:
+    if code.co_flags & _TAKES_FURTHER:
         rest = values.get(code.co_varnames[code.co_argcount + code.co_kwonlyargcount])
         if type(rest) is tuple:
             yield from rest

@@ -14,6 +14,7 @@ import re
 import stat
 from itertools import islice
 
+from ai_trace._interruption import interrupts
 from ai_trace._named import NamedTuple
 from ai_trace._names import PACKINGS as PACKINGS
 from ai_trace._names import SUFFIX
@@ -170,6 +171,8 @@ def _descriptor(path: str | os.PathLike[str]) -> tuple[int, int]:
         msg = f"There is no file {os.fspath(path)}."
         raise TraceReadError(msg) from None
     except (OSError, ValueError) as exc:
+        if interrupts(exc):
+            raise
         reason = getattr(exc, "strerror", None) or exc
         msg = f"{os.fspath(path)} cannot be read: {reason}."
         raise TraceReadError(msg) from exc
@@ -256,6 +259,8 @@ def _next_data(file: BinaryIO, offset: int) -> int:
     try:
         return os.lseek(descriptor, offset, seek_data)
     except OSError as exc:
+        if interrupts(exc):
+            raise
         from errno import ENXIO
 
         # With this error, the hole reaches to the end of the file.

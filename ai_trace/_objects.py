@@ -26,11 +26,6 @@ class_name = type.__dict__["__qualname__"].__get__
 short_name: Callable[[type], str] = type.__dict__["__name__"].__get__
 """The name of a class without its module."""
 
-traceback_of: Callable[[BaseException], Any] = BaseException.__dict__[
-    "__traceback__"
-].__get__
-"""Where an exception was raised, and what it came through."""
-
 _str: Callable[[Any], str] = str.__dict__["__str__"]
 
 _class_module = type.__dict__["__module__"].__get__

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 from ai_trace import _journal
 from ai_trace._files import journal_of
 from ai_trace._glance import Glance
+from ai_trace._interruption import interrupts
 from ai_trace._journal import OpenSteps
 from ai_trace._lines import (
     LINE_LIMIT,
@@ -260,7 +261,9 @@ def _is_forked(journal: Path) -> bool:
 def _stamp(path: Path) -> _Stamp | None:
     try:
         status = os.stat(path)
-    except (OSError, ValueError):
+    except (OSError, ValueError) as exc:
+        if interrupts(exc):
+            raise
         return None
     return status.st_ino, status.st_size, status.st_mtime_ns
 
@@ -293,6 +296,8 @@ def _is_locked(path: Path) -> bool:
                 fcntl.flock(file.fileno(), fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
                 return True
-    except (TraceReadError, OSError):
+    except (TraceReadError, OSError) as exc:
+        if interrupts(exc):
+            raise
         return False
     return False

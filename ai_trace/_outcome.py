@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, Callable
 
-from ai_trace._interruption import interrupts
+from ai_trace._interruption import interrupts, traceback_of
 from ai_trace._objects import (
     class_dict,
     instance_dict,
@@ -20,7 +20,6 @@ from ai_trace._objects import (
     mro,
     plain_text,
     short_name,
-    traceback_of,
     type_name,
 )
 

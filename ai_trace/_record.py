@@ -13,6 +13,7 @@ from ai_trace._encode import encode_strict
 from ai_trace._header import FORMAT as FORMAT
 from ai_trace._header import SessionHeader as SessionHeader
 from ai_trace._header import is_in_range
+from ai_trace._interruption import interrupts
 
 
 # Type checkers know it by this name; a module that is not loaded makes a list quicker.
@@ -28,16 +29,7 @@ OUTCOMES = ("ok", "error", "cancelled", "closed", "interrupted")
 WITHOUT_END = ("running", "unfinished")
 """What a reader calls steps that have started and not finished."""
 
-KINDS = (
-    "step",
-    "agent",
-    "llm",
-    "tool",
-    "retrieval",
-    "embedding",
-    "guardrail",
-    "eval",
-)
+KINDS = tuple("step agent llm tool retrieval embedding guardrail eval".split())
 
 _NUMBER = (int, float)
 # Well below what the decoder can do: where it gives up depends on the stack that it is
@@ -120,6 +112,8 @@ class StepRecord:
         try:
             line = encode_line(data)
         except (ValueError, RecursionError) as exc:
+            if interrupts(exc):
+                raise
             msg = f"not a step ({exc})"
             raise TraceLineError(msg) from None
         return cls.checked(data, line, header)
@@ -302,9 +296,9 @@ def decode_line(line: bytes) -> dict[str, Any]:
     except json.JSONDecodeError as exc:
         msg = f"not JSON ({exc.msg.removesuffix(' at')} at character {exc.pos})"
         raise TraceLineError(msg) from None
-    except TraceLineError:
-        raise
     except ValueError as exc:
+        if isinstance(exc, TraceLineError) or interrupts(exc):
+            raise
         msg = f"not strict JSON ({exc})"
         raise TraceLineError(msg) from None
     if type(data) is not dict:

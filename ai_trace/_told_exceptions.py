@@ -11,7 +11,7 @@ from collections import deque
 from types import CodeType
 from typing import Any
 
-from ai_trace._objects import traceback_of
+from ai_trace._interruption import traceback_of
 from ai_trace._outcome import leaves_of
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from ai_trace._objects import traceback_of
+from ai_trace._interruption import traceback_of
 
 
 def uncaught() -> BaseException | None:

@@ -38,8 +38,8 @@ FLOORS = {
         "_redact",
     ],
     "types": [
-        "_objects",
         "_interruption",
+        "_objects",
         "_outcome",
         "_told_exceptions",
         "_uncaught",

@@ -41,6 +41,7 @@ LIST = """
     ai_trace._encode ai_trace._files ai_trace._find ai_trace._header
     ai_trace._named ai_trace._names ai_trace._lines ai_trace._parts ai_trace._problem
     ai_trace._record ai_trace._session_info ai_trace._walk ai_trace._file_walk
+    ai_trace._interruption
     ai_trace.cli._counted ai_trace.cli._list
     ai_trace.cli._sessions ai_trace.cli._style
     ai_trace.render._style ai_trace.render._values

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import json
 
+from ai_trace._interruption import interrupts
+
 
 # Type checkers know this name. Importing less makes ``ai-trace list`` faster.
 TYPE_CHECKING = False
@@ -212,7 +214,9 @@ def moment(epoch: Any) -> datetime | None:
         return None
     try:
         return datetime.fromtimestamp(epoch, tz=timezone.utc)
-    except (OverflowError, OSError, ValueError):
+    except (OverflowError, OSError, ValueError) as exc:
+        if interrupts(exc):
+            raise
         return None
 
 
@@ -253,7 +257,9 @@ def local_time(epoch: Any, unit: str = "seconds") -> str:
 def _local(when: datetime) -> datetime:
     try:
         return when.astimezone()
-    except (OverflowError, OSError, ValueError):
+    except (OverflowError, OSError, ValueError) as exc:
+        if interrupts(exc):
+            raise
         return when
 
 

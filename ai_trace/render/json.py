@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from ai_trace._interruption import interrupts
 from ai_trace._record import StepRecord
 from ai_trace._tree import Session
 
@@ -75,7 +76,9 @@ def encode(value: Any, indent: int | None = None) -> str:
         return _ascii(json.dumps(value, indent=indent, allow_nan=False))
     except RecursionError:
         return json.dumps("(nested too deeply to show)")
-    except ValueError:
+    except ValueError as exc:
+        if interrupts(exc):
+            raise
         return encode(_finite(value), indent)
 
 

@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import signal
+import sys
 import warnings
 from collections.abc import Iterator
 from itertools import count
@@ -21,6 +22,7 @@ from faults import programs
 from faults.system_calls import Call, Intercept, Proceed, intercepted
 from recorded import read_file
 
+import ai_trace
 from ai_trace import (
     JSONLSink,
     JSONSink,
@@ -41,6 +43,9 @@ class Overtime(Exception):
 
 
 ERRORS = [TimeoutError, Overtime, RuntimeError]
+PACKAGE = str(Path(ai_trace.__file__).parent)
+# All of them take 10 seconds, and were tried once.
+LINES_APART = 7
 
 
 def plain(error: Exception) -> Callable[..., None]:
@@ -282,6 +287,59 @@ def test_while_it_is_saved(
         assert ["scan"] == [line["name"] for line in read_file(tracer.path)]
 
     assert n > 5, "the harness does not see the system calls"
+    assert caught is None
+
+
+def rings_in_line(n: int, lines: list[str]) -> Callable[..., Any]:
+    """Return what lets the alarm go off in the n-th line of ours, and notes them."""
+
+    def watch(frame: Any, event: str, argument: Any) -> Any:
+        # Python drops what is raised in the callback of a weak reference.
+        code = frame.f_code
+        if not code.co_filename.startswith(PACKAGE) or code.co_name == "_close_all":
+            return None
+        if event == "line":
+            lines.append(f"{code.co_filename}:{frame.f_lineno}")
+            if len(lines) == n:
+                sys.settrace(None)
+                signal.raise_signal(signal.SIGUSR1)
+        return watch
+
+    return watch
+
+
+# A file that had just been opened is closed by the collector.
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("act", ["save", "save_markdown"])
+@pytest.mark.parametrize("kind", [TimeoutError, ValueError])
+def test_in_many_a_line_of_saving(
+    tmp_path: Path, alarm: Any, kind: type[Exception], act: str
+) -> None:
+    """F57: what reads the files does not take an alarm for a damaged one."""
+    error = kind("late")
+    alarm(plain(error))
+    with Tracer("agent", tmp_path) as tracer, step("open", symbol="BTCUSDT") as opened:
+        opened.log(signal=0.5)
+        with step("scan"):
+            pass
+        # Nothing is imported for the first time later on.
+        getattr(tracer, act)()
+        for n in count(1, LINES_APART):
+            lines: list[str] = []
+            caught = None
+            sys.settrace(rings_in_line(n, lines))
+            try:
+                getattr(tracer, act)()
+            except kind as exc:
+                caught = exc.with_traceback(None)
+            finally:
+                sys.settrace(None)
+            if len(lines) < n:
+                break
+            assert error is caught, f"{lines[n - 1]} has kept it"
+
+    assert n > 1_000, "the harness does not see the lines"
     assert caught is None
 
 
