@@ -9,7 +9,7 @@ import os
 import re
 import stat
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -94,7 +94,7 @@ def path_of(sink: str, given: object) -> Path:
 
 
 @contextmanager
-def needed(path: Path, way_out: str = OTHER_DIRECTORY) -> Iterator[None]:
+def needed(path: Path, way_out: str = OTHER_DIRECTORY) -> Generator[None, None, None]:
     """
     Say which place cannot be written to, if that fails in a block.
 
@@ -335,7 +335,7 @@ def sweep(directory: Path, *, remove: bool = True) -> dict[str, int]:
 
 
 @contextmanager
-def _whatever_happens() -> Iterator[None]:
+def _whatever_happens() -> Generator[None, None, None]:
     """Pass over what the system cannot do in a block, but no alarm."""
     try:
         yield
