@@ -171,7 +171,7 @@ class Session:
             until: Epoch seconds; those started before.
 
         Returns:
-            By number: 0 for a step that is not asked for, else 1.
+            0 for a step that is not asked for and 1 for all others, by number.
         """
         # In C, for all steps at once: what each says is one byte.
         saying = self._grown.saying
