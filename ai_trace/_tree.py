@@ -142,19 +142,6 @@ class Session:
         numbers = filter(chosen.__getitem__, self._grown.order)
         return Records(array("i", numbers), self.record)
 
-    def said(self, number: int) -> Said | None:
-        """
-        Tell of what kind a step is, how it ended and what it is called.
-
-        Args:
-            number: The step's number, from ``outline``.
-
-        Returns:
-            That; ``None`` where only the step itself can tell. Nothing is loaded.
-        """
-        saying = self._grown.saying[number]
-        return self._grown.said[saying - 1] if saying else None
-
     def possible(
         self,
         might: Callable[[Said], bool],
@@ -181,6 +168,10 @@ class Session:
                 if saying[number] and not since <= started_at < until:
                     found[number] = 0
         return found
+
+    def possible_calls(self) -> bytearray:
+        """Tell which steps may be calls of models, as ``possible`` does."""
+        return self.possible(lambda said: said.kind == "llm")
 
     @property
     def names(self) -> set[str]:

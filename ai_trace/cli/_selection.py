@@ -81,17 +81,7 @@ class Selection:
 
     def possible(self, session: Session) -> Sequence[int]:
         """Tell which steps of a session may be wanted; see ``Session.possible``."""
-        return session.possible(self.might, *self._times)
-
-    def might(self, said: Said) -> bool:
-        """Tell whether a step of which this is known may be wanted."""
-        return (
-            said.outcome != "missing"
-            and (not self._name or said.name is None or self._takes_name(said.name))
-            and (not self._errors or said.outcome in WENT_WRONG)
-            and (not self._outcome or said.outcome == self._outcome)
-            and (not self._kind or said.kind == self._kind)
-        )
+        return session.possible(self._might, *self._times)
 
     def __call__(self, step: StepRecord) -> bool:
         """Tell whether a step is wanted."""
@@ -100,7 +90,7 @@ class Selection:
     def takes(self, step: Glance) -> bool:
         """Tell whether a step meets all conditions but the text."""
         since, until = self._times
-        might = self.might(Said(step.kind, step.outcome, step.name))
+        might = self._might(Said(step.kind, step.outcome, step.name))
         return might and since <= step.started_at < until
 
     def meant(self) -> str:
@@ -116,6 +106,16 @@ class Selection:
             return did_you_mean(kind.lower(), KINDS)
         is_unknown = self._name and not self._is_met
         return did_you_mean(self._name, sorted(self._other_names)) if is_unknown else ""
+
+    def _might(self, said: Said) -> bool:
+        """Tell whether a step of which this is known may be wanted."""
+        return (
+            said.outcome != "missing"
+            and (not self._name or said.name is None or self._takes_name(said.name))
+            and (not self._errors or said.outcome in WENT_WRONG)
+            and (not self._outcome or said.outcome == self._outcome)
+            and (not self._kind or said.kind == self._kind)
+        )
 
     def _takes_name(self, name: str) -> bool:
         if _is_named(name, self._name):

@@ -256,7 +256,7 @@ def _part(
     session: Session, top: StepRecord | None, depth: int | None
 ) -> Sequence[StepRecord]:
     if top is None and depth is None:
-        return session.select(session.possible(lambda said: said.kind == "llm"))
+        return session.select(session.possible_calls())
     return _down_to(session, top, depth or sys.maxsize)
 
 

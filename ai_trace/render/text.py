@@ -177,8 +177,7 @@ def running(steps: Iterable[StepRecord], now: float, style: Style) -> str:
 
 def _catch_up(talks: Conversations, session: Session, top: StepRecord) -> None:
     # Only the calls that started before it tell what is new in a single step.
-    calls = session.possible(lambda said: said.kind == "llm")
-    for record in session.select(calls):
+    for record in session.select(session.possible_calls()):
         if record == top:
             return
         call = read_call(record)
@@ -193,10 +192,12 @@ def _places(
     talks: Conversations,
 ) -> Iterator[tuple[Place, bool]]:
     # Which steps are shown, and whether only because of one below them.
-    if choice[0] is None:
+    only, possible = choice
+    if only is None:
         yield from ((place, False) for place in session.outline(top))
         return
-    kept, calls = _keep(session, top, *choice)
+    kept = _keep(session, top, only, possible)
+    calls = session.possible_calls()
     # The last child that is kept of each step; the extra place at the end is the
     # roots'.
     last = array("i", [0]) * (len(kept) + 1)
@@ -220,30 +221,24 @@ def _places(
 def _keep(
     session: Session,
     top: int | None,
-    only: Callable[[StepRecord], bool] | None,
+    only: Callable[[StepRecord], bool],
     possible: Sequence[int] | None,
-) -> tuple[bytearray, bytearray]:
-    # Which steps are shown, and which are LLM calls.
+) -> bytearray:
+    # Which steps are shown.
     kept = bytearray(session.numbers)
-    calls = bytearray(session.numbers)
     path: list[int] = []
     for place in session.outline(top):
         del path[place.depth :]
         path.append(place.number)
-        said = session.said(place.number)
-        if said is not None:
-            calls[place.number] = said.kind == "llm"
         if possible is not None and not possible[place.number]:
             continue
-        record = session.record(place.number)
-        calls[place.number] = record.kind == "llm"
-        if only is None or only(record):
+        if only(session.record(place.number)):
             kept[place.number] = _WANTED
             for level in range(len(path) - 2, -1, -1):
                 if kept[path[level]]:
                     break
                 kept[path[level]] = _ABOVE
-    return kept, calls
+    return kept
 
 
 def _tree_lines(

@@ -191,13 +191,10 @@ class AppendFile:
 
     def share(self) -> None:
         """Say that the file is in use, to whoever would delete or compress it."""
-        try:
-            _system.share(self._descriptor)
-        except OSError as exc:
+        with _files.whatever_fails():
             # Without it nothing is lost: whoever deletes a file that is in use is
             # noticed, and what it held is read back.
-            if interrupts(exc):
-                raise
+            _system.share(self._descriptor)
 
     # -- what others do to it ------------------------------------------------
 

@@ -115,6 +115,16 @@ def needed(path: Path, way_out: str = OTHER_DIRECTORY) -> Generator[None, None, 
         raise TraceConfigError(msg) from exc
 
 
+@contextmanager
+def whatever_fails() -> Generator[None, None, None]:
+    """Pass over what the system cannot do in a block, but no alarm."""
+    try:
+        yield
+    except OSError as exc:
+        if interrupts(exc):
+            raise
+
+
 def make_directory(directory: Path, mode: int = _DIRECTORY_MODE) -> None:
     """
     Create a directory, for its owner only, and those above it, unless it is there.
@@ -206,7 +216,7 @@ def _taken(path: Path) -> bool:
 
 def remove_empty(path: Path) -> None:
     """Remove a file that was just made, if nothing stands in it."""
-    with suppress(OSError):
+    with whatever_fails():
         if _system.lstat(path).st_size == 0:
             _system.unlink(path)
 
@@ -322,23 +332,13 @@ def sweep(directory: Path, *, remove: bool = True) -> dict[str, int]:
         The names of those that went, or would go, and how many bytes each has.
     """
     gone: dict[str, int] = {}
-    with _whatever_happens():
+    with whatever_fails():
         for name in _system.listdir(directory):
             if name.startswith(TEMPORARY) and name.endswith(".tmp"):
-                with _whatever_happens():
+                with whatever_fails():
                     status = _system.lstat(directory / name)
                     if time.time() - status.st_mtime > _STALE_SECONDS:
                         if remove:
                             _system.unlink(directory / name)
                         gone[name] = status.st_size
     return gone
-
-
-@contextmanager
-def _whatever_happens() -> Generator[None, None, None]:
-    """Pass over what the system cannot do in a block, but no alarm."""
-    try:
-        yield
-    except OSError as exc:
-        if interrupts(exc):
-            raise

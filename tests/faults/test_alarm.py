@@ -179,6 +179,24 @@ def ringing_in(n: int, made: list[str]) -> Intercept:
     return ringing
 
 
+def rung(
+    n: int, kind: type[Exception], act: Callable[[], object]
+) -> tuple[list[str], Exception | None]:
+    """
+    Do something, and let the alarm go off in its n-th system call.
+
+    Returns:
+        The system calls that were made, and what the program was given to catch.
+    """
+    made: list[str] = []
+    with intercepted(ringing_in(n, made)):
+        try:
+            act()
+        except kind as exc:
+            return made, exc
+    return made, None
+
+
 def three_steps(tracer: Tracer) -> None:
     """Make three steps, the second one with a log entry, and a third inside of it."""
     with tracer.step("first"):
@@ -195,17 +213,12 @@ def test_in_any_system_call(tmp_path: Path, alarm: Any, kind: type[Exception]) -
     error = kind("late")
     alarm(plain(error))
     for n in count(1):
-        made: list[str] = []
         # A file that the round before was kept from closing is closed by the collector,
         # out of whose calls nothing reaches the program.
         gc.collect()
-        others, caught = MemorySink(), None
+        others = MemorySink()
         with Tracer("agent", tmp_path / str(n), sinks=[others]) as tracer:
-            with intercepted(ringing_in(n, made)):
-                try:
-                    three_steps(tracer)
-                except kind as exc:
-                    caught = exc
+            made, caught = rung(n, kind, functools.partial(three_steps, tracer))
 
         names = [line["name"] for line in read_file(tracer.path)]
         assert names == [record.name for record in others.records], made[n - 1]
@@ -242,20 +255,19 @@ def test_while_something_is_made(
     alarm(plain(error))
     before = open_descriptors()
     for n in count(1):
-        calls: list[str] = []
-        caught = made = None
-        with intercepted(ringing_in(n, calls)):
-            try:
-                made = make(tmp_path / str(n) / "deep")
-            except kind as exc:
-                caught = exc.with_traceback(None)
+        made: list[object] = []
+        place = tmp_path / str(n) / "deep"
+        calls, caught = rung(
+            n, kind, lambda made=made, place=place: made.append(make(place))
+        )
         if len(calls) < n:
             break
         assert error is caught, f"{calls[n - 1]} has kept it"
+        error.__traceback__ = None
         assert before == open_descriptors(), calls[n - 1]
 
     assert n > 2, "the harness does not see the system calls"
-    assert made is not None
+    assert made and caught is None
 
 
 @pytest.mark.parametrize("act", ["save", "save_markdown", "close"])
@@ -267,8 +279,6 @@ def test_while_it_is_saved(
     error = kind("late")
     alarm(plain(error))
     for n in count(1):
-        calls: list[str] = []
-        caught = None
         place = tmp_path / str(n)
         with Tracer("agent", place, sinks=[JSONSink(place / "run.json")]) as tracer:
             with step("scan"):
@@ -276,11 +286,7 @@ def test_while_it_is_saved(
             # What a crash left behind is looked at, too.
             (place / ".ai_trace-0.tmp").touch()
             gc.collect()
-            with intercepted(ringing_in(n, calls)):
-                try:
-                    getattr(tracer, act)()
-                except kind as exc:
-                    caught = exc
+            calls, caught = rung(n, kind, getattr(tracer, act))
         if len(calls) < n:
             break
         assert error is caught, f"{calls[n - 1]} has kept it"
