@@ -528,6 +528,21 @@ def test_no_step_is_searched_twice(tmp_path, loaded_lines, capsys, output):
     assert 900 <= len(loaded_lines) <= 902
 
 
+def test_a_list_decodes_the_steps_that_may_hold_a_text(tmp_path, monkeypatch):
+    """``list --grep`` tells all other steps from the bytes of their lines."""
+    write(tmp_path, *named_lines(900, (899,)))
+    looked = []
+    fields_of = StepRecord.fields.fget
+    monkeypatch.setattr(
+        StepRecord, "fields", property(lambda one: looked.append(1) or fields_of(one))
+    )
+
+    assert 0 == main(["--dir", str(tmp_path), "list", "--grep", "QUOTE"])
+    assert 0 < len(looked) < 20
+    assert 1 == main(["--dir", str(tmp_path), "list", "--grep", "qoute"])
+    assert 0 < len(looked) < 20
+
+
 def test_a_mistyped_name_decodes_nothing(tmp_path, loaded_lines, capsys):
     """What a name may have meant is told without a look at any step."""
     write(tmp_path, *named_lines(900, (400,)))

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import sys
 import time
+from itertools import chain
 
 from ai_trace.cli._counted import DIED, RUNNING, UNFINISHED, Counted, count_all
 from ai_trace.cli._sessions import add_agent, find_sessions
@@ -191,7 +192,7 @@ def _choice(
 def _has_step(session: Counted, only: Selection) -> bool:
     from ai_trace import reading
 
-    found = reading.records(session.info)
+    found = chain.from_iterable(reading.batches(session.info))
     return any(only(one) for one in found if not isinstance(one, reading.Problem))
 
 

@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 from ai_trace._glance import Glance
-from ai_trace._record import KINDS, StepRecord
+from ai_trace._record import KINDS
 from ai_trace._tree import Said, Session
 from ai_trace.cli._criteria import WENT_WRONG, times
+from ai_trace.cli._grep import Grep
 from ai_trace.cli._words import did_you_mean
 
 
@@ -52,7 +53,7 @@ class Selection:
         self._outcome = outcome
         self._name = (name or "").casefold()
         self._kind = kind
-        self._text = (text or "").casefold()
+        self._grep = Grep(text or "")
         self._times = (
             -math.inf if since is None else since,
             math.inf if until is None else until,
@@ -76,22 +77,18 @@ class Selection:
 
     def __bool__(self) -> bool:
         """Tell whether there is any condition."""
-        given = self._errors, self._outcome, self._name, self._kind, self._text
+        given = self._errors, self._outcome, self._name, self._kind, self._grep
         return any(given) or self._times != (-math.inf, math.inf)
 
     def possible(self, session: Session) -> Sequence[int]:
         """Tell which steps of a session may be wanted; see ``Session.possible``."""
         return session.possible(self._might, *self._times)
 
-    def __call__(self, step: StepRecord) -> bool:
+    def __call__(self, step: Glance) -> bool:
         """Tell whether a step is wanted."""
-        return self.takes(step) and (not self._text or _holds(step, self._text))
-
-    def takes(self, step: Glance) -> bool:
-        """Tell whether a step meets all conditions but the text."""
         since, until = self._times
         might = self._might(Said(step.kind, step.outcome, step.name))
-        return might and since <= step.started_at < until
+        return might and since <= step.started_at < until and self._grep(step)
 
     def meant(self) -> str:
         """
@@ -138,32 +135,3 @@ def _is_named(name: str, pattern: str) -> bool:
     if any(sign in pattern for sign in _WILD):
         return fnmatchcase(name, pattern)
     return pattern in name
-
-
-def _holds(step: StepRecord, text: str) -> bool:
-    recorded = [
-        step.name,
-        step.function,
-        step.error,
-        step.traceback,
-        step.context,
-        step.logs,
-        step.result,
-    ]
-    return any(text in leaf.casefold() for leaf in _leaves(recorded))
-
-
-def _leaves(value: object) -> Iterator[str]:
-    # Not by recursion: a hostile file may nest as deeply as it likes.
-    pending = [value]
-    while pending:
-        item = pending.pop()
-        if isinstance(item, str):
-            yield item
-        elif isinstance(item, dict):
-            pending.extend(item)
-            pending.extend(item.values())
-        elif isinstance(item, list):
-            pending.extend(item)
-        else:
-            yield str(item)

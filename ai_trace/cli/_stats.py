@@ -132,7 +132,7 @@ def _chosen(
 ) -> Iterator[Iterable[_Found]]:
     """Yield the wanted steps of each session, and no session without any."""
     for session in sessions:
-        found = (one for one in session if isinstance(one, Problem) or only.takes(one))
+        found = (one for one in session if isinstance(one, Problem) or only(one))
         first = next(found, None)
         if first is not None:
             yield chain([first], found)
