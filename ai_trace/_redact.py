@@ -165,6 +165,8 @@ class Redaction:
         return may_be_table and "\n" in text and any(columns(text, self._names))
 
     def _gives_value(self, text: str) -> bool:
+        if "uth" in text and any(authorized(text)):
+            return True
         if not self._names.may_be_in(signed(text)):
             return False
         return any(assigned(text, self._names)) or any(named(text, self._names))
@@ -176,7 +178,7 @@ class Redaction:
         if has_quote and "(" in text and any(inserted(text, self._names)):
             return True
         return (has_quote and any(paired(text, self._names))) or (
-            may_sign_in(text) and (any(signed_in(text)) or any(authorized(text)))
+            may_sign_in(text) and any(signed_in(text))
         )
 
     def _matches(self, text: str) -> bool:

@@ -1514,6 +1514,7 @@ FRAGMENTS = [
     *"\\|(|[|]|)|{|}|--|-|_| |\n|\\n|.|..|&|?|hunter2|required|None|self.|f(".split(
         "|"
     ),
+    *"auth|_auth|dXNlcjpwYXNzd29yZDEy|<token>|sensitive|kind: Secret|\t".split("|"),
     *"${X}|[redacted:key]|[redacted:|***|<|é|%3D|\x1b[32m|1|/|a=b|; |b'".split("|"),
 ]
 TEXTS = st.lists(st.sampled_from(FRAGMENTS), max_size=9).map("".join) | st.text()
@@ -1529,6 +1530,8 @@ def test_redaction_is_idempotent(text):
 
 @given(TEXTS)
 @example("password=\\")
+@example("_auth: dXNlcjpwYXNzd29yZDEy")
+@example('"auth": "dXNlcjpwYXNzd29yZDEy"')
 def test_what_is_not_suspected_is_not_changed(text):
     """The cheap test before any other misses nothing."""
     redaction = Redaction()
