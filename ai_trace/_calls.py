@@ -273,7 +273,13 @@ def _drive_generator(
         # The body may stand in a step of its own; that is where it goes on.
         inside = get_current()
         set_current(before)
-        items.add(item)
+        try:
+            items.add(item)
+        except BaseException as exc:
+            # Interrupted in the middle of capture, as the body might be at its yield.
+            resume, sent, item = generator.throw, exc, None
+            items.thrown(exc)
+            continue
         # What the program lets go of while it waits here is to go: hold nothing of it.
         sent = None
         try:
@@ -327,7 +333,13 @@ async def _drive_async_generator(
             raise
         inside = get_current()
         set_current(before)
-        items.add(item)
+        try:
+            items.add(item)
+        except BaseException as exc:
+            # Interrupted in the middle of capture, as the body might be at its yield.
+            awaitable, item = generator.athrow(exc), None
+            items.thrown(exc, in_loop=True)
+            continue
         # It holds what was sent or thrown in.
         awaitable = None
         try:

@@ -215,7 +215,7 @@ class Dispatch:
         if interrupts(exc):
             self.losses.count(call.sink, f"interrupted: {type(exc).__name__}")
             raise exc
-        self._report(call.sink, exc)
+        self.report(call.sink, exc)
 
     def _deliver(self) -> None:
         waiting = self._undelivered
@@ -267,8 +267,25 @@ class Dispatch:
         except Exception as exc:
             if interrupts(exc):
                 raise
-            self._report(where, exc)
+            self.report(where, exc)
             return otherwise
+
+    def report(self, where: str, exc: BaseException) -> None:
+        """
+        Count what failed; the first time of each cause, say so.
+
+        Args:
+            where: The sink or part in which it failed.
+            exc: What was raised there.
+        """
+        cause = cause_of(exc)
+        self.losses.count(exc.where if type(exc) is PartError else where, cause)
+        if self.losses.is_new(where, cause):
+            say(
+                f"{where} failed: {type(exc).__name__}: "
+                f"{self._said(exc).removesuffix('.')}. The program goes on; further "
+                "losses of this cause are counted in Tracer.health().",
+            )
 
     def _calls(self, sink: Sink, name: str) -> tuple[_Call, ...]:
         method = getattr(sink, name, None)
@@ -280,16 +297,6 @@ class Dispatch:
                 method = partial(self._patience.call, method)
             method = partial(self._inside.run, method)
         return (_Call(type(sink).__name__, method, ours=ours),)
-
-    def _report(self, sink: str, exc: BaseException) -> None:
-        cause = cause_of(exc)
-        self.losses.count(exc.where if type(exc) is PartError else sink, cause)
-        if self.losses.is_new(sink, cause):
-            say(
-                f"{sink} failed: {type(exc).__name__}: "
-                f"{self._said(exc).removesuffix('.')}. The program goes on; further "
-                "losses of this cause are counted in Tracer.health().",
-            )
 
     def _said(self, exc: BaseException) -> str:
         # It may hold a secret, such as a database's address with the password in it,

@@ -143,10 +143,7 @@ class Redaction:
         return (
             (len(text) >= _SHORTEST_SHAPE and may_hold_shape(text))
             or (("=" in text or ":" in text) and self._gives_value(text))
-            or (
-                ("(" in text or "[" in text or "{" in text or "=" in text)
-                and self._signs_in(text)
-            )
+            or (("(" in text or "[" in text) and self._signs_in(text))
             or (("\n" in text or "{" in text) and self._is_laid_out(text))
             or ("<" in text and any(marked_up(text, self._names)))
             or (("'" in text or '"' in text) and may_state(text) and any(stated(text)))
@@ -172,14 +169,12 @@ class Redaction:
         return any(assigned(text, self._names)) or any(named(text, self._names))
 
     def _signs_in(self, text: str) -> bool:
-        has_quote = "'" in text or '"' in text
-        if not has_quote and "=" not in text:
-            return False
-        if has_quote and "(" in text and any(inserted(text, self._names)):
-            return True
-        return (has_quote and any(paired(text, self._names))) or (
-            may_sign_in(text) and any(signed_in(text))
-        )
+        if "'" in text or '"' in text:
+            if "(" in text and any(inserted(text, self._names)):
+                return True
+            if any(paired(text, self._names)):
+                return True
+        return may_sign_in(text) and any(signed_in(text))
 
     def _matches(self, text: str) -> bool:
         return any(pattern.search(text) for _, pattern in self._patterns)

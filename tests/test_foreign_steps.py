@@ -331,7 +331,7 @@ def test_broken_hooks(caplog: pytest.LogCaptureFixture) -> None:
 
     @hook
     def on_start() -> None:
-        raise ValueError("unexpected")
+        raise ValueError("not postgres://bot:hunter2@db")
 
     def lookup() -> ForeignStep | None:
         raise LookupError("unexpected")
@@ -347,6 +347,14 @@ def test_broken_hooks(caplog: pytest.LogCaptureFixture) -> None:
     assert 2 == losses[on_start.__qualname__]["ValueError"]
     assert 1 == losses[__name__]["LookupError"]
     assert 2 == len(caplog.records)
+    assert "not postgres://bot:[redacted:url-password]@db" in caplog.text
+
+    caplog.clear()
+    on_start()
+    on_start()
+    assert [f"{on_start.__qualname__} failed: ValueError. The program goes on."] == [
+        each.getMessage() for each in caplog.records
+    ]
 
 
 def test_nothing_is_kept() -> None:

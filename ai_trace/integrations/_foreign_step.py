@@ -20,7 +20,6 @@ from typing_extensions import Self
 from ai_trace import _context
 from ai_trace._context import Place, Unrecorded, get_current
 from ai_trace._current import call_is_orphan
-from ai_trace._draft import text_of
 from ai_trace._interruption import interrupts
 from ai_trace._live_step import LiveStep
 from ai_trace._losses import cause_of, say
@@ -348,14 +347,13 @@ def report(where: str, exc: Exception) -> None:
     """Count an exception, if a tracer is current; what interrupts is raised again."""
     if interrupts(exc):
         raise exc
-    cause = cause_of(exc)
     place = get_current() or _context.active
     recorder = place.recorder if place is not None else None
     if isinstance(recorder, Recorder):
-        recorder.losses.count(where, cause)
+        recorder.dispatch.report(where, exc)
+        return
+    cause = cause_of(exc)
     if (where, cause) not in _said:
         _said.add((where, cause))
-        say(
-            f"{where} failed: {type(exc).__name__}: {text_of(exc)}. The program goes "
-            "on; further losses of this cause are counted in Tracer.health()."
-        )
+        # Not the message: what a secret is, a tracer knows.
+        say(f"{where} failed: {type(exc).__name__}. The program goes on.")

@@ -255,6 +255,68 @@ def test_generator_interrupted_between_items(recording):
     assert ("interrupted", 1) == (line["outcome"], line["result"]["count"])
 
 
+def interrupting(_path, value):
+    """Redact as a function does into which Ctrl-C comes."""
+    if value == "interrupted here":
+        raise KeyboardInterrupt
+    return value
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_generator_interrupted_while_an_item_is_captured(tmp_path, ends):
+    """It comes out of the body's ``yield``, whose ``finally`` runs at once."""
+    done = []
+
+    @traced(name="words")
+    def words():
+        try:
+            yield "a"
+            yield "interrupted here"
+        except KeyboardInterrupt:
+            if ends:
+                raise
+            yield "after it"
+        finally:
+            done.append(True)
+
+    with Tracer("agent", trace_dir=tmp_path, redact=interrupting) as tracer:
+        generator = words()
+        assert "a" == next(generator)
+        if ends:
+            with pytest.raises(KeyboardInterrupt):
+                next(generator)
+        else:
+            assert ["after it"] == list(generator)
+        assert done == [True]
+    (step,) = tracer.steps
+    assert step.outcome == ("interrupted" if ends else "ok")
+    assert step.result["items"] == (["a"] if ends else ["a", "after it"])
+
+
+def test_async_generator_interrupted_while_an_item_is_captured(tmp_path):
+    """The same in an event loop."""
+    done = []
+
+    @traced(name="words")
+    async def words():
+        try:
+            yield "a"
+            yield "interrupted here"
+        finally:
+            done.append(True)
+
+    async def main():
+        generator = words()
+        assert "a" == await generator.__anext__()
+        with pytest.raises(KeyboardInterrupt):
+            await generator.__anext__()
+        assert done == [True]
+
+    with Tracer("agent", trace_dir=tmp_path, redact=interrupting) as tracer:
+        asyncio.run(main())
+    assert ["interrupted"] == [each.outcome for each in tracer.steps]
+
+
 @pytest.mark.parametrize(
     ("statement", "code"),
     [("sys.exit(3)", 3), ("raise SystemExit('fatal')", 1), ("raise SystemExit", 0)],
