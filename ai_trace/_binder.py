@@ -23,7 +23,15 @@ class Binder:
     position in 0.2 µs.
     """
 
-    __slots__ = ("_all", "_defaults", "_positional", "_signature", "names", "show")
+    __slots__ = (
+        "_all",
+        "_defaults",
+        "_further",
+        "_positional",
+        "_signature",
+        "names",
+        "show",
+    )
 
     def __init__(
         self, parameters: list[inspect.Parameter], show: Callable[[str], bool] | None
@@ -37,6 +45,10 @@ class Binder:
         self._defaults = {
             p.name: p.default for p in parameters if p.default is not p.empty
         }
+        # What **kwargs is called, if there is one.
+        self._further = next(
+            (p.name for p in parameters if p.kind is p.VAR_KEYWORD), ""
+        )
         simple = all(p.kind in _PLAIN_KINDS for p in parameters)
         if not simple:
             self._signature = inspect.Signature(parameters)
@@ -56,7 +68,18 @@ class Binder:
             bound = _by_signature(self._signature, args, kwargs)
         if bound is None or self.show is None:
             return bound
-        return {name: value for name, value in bound.items() if self.show(name)}
+        return self._chosen(bound, self.show)
+
+    def _chosen(
+        self, bound: dict[str, Any], show: Callable[[str], bool]
+    ) -> dict[str, Any]:
+        chosen = {name: value for name, value in bound.items() if show(name)}
+        given = bound.get(self._further, {})
+        # What was given by other names is chosen by those.
+        further = {name: value for name, value in given.items() if show(name)}
+        if further or self._further in chosen:
+            chosen[self._further] = further
+        return chosen
 
     def _plain(
         self, args: tuple[Any, ...], kwargs: dict[str, Any]

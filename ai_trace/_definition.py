@@ -283,24 +283,36 @@ def _shown(
     else:
         chosen = _names("args", args)
     known = [p.name for p in parameters]
-    open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    further = next((p.name for p in parameters if p.kind is p.VAR_KEYWORD), None)
     for option, names in (("args", chosen or ()), ("exclude", hidden)):
         for name in names:
-            if name not in known and not open_ended:
+            if name not in known and further is None:
                 raise _unknown_parameter(wrapped, option, name, known)
     if chosen is None and not hidden:
         return None
-    return lambda name: name not in hidden and (chosen is None or name in chosen)
+    with_further = chosen is None or further in chosen
+
+    def is_shown(name: str) -> bool:
+        if name in hidden or (name not in known and further in hidden):
+            return False
+        if chosen is None or name in chosen:
+            return True
+        return name not in known and with_further
+
+    return is_shown
 
 
 def _names(option: str, given: object) -> frozenset[str]:
-    if isinstance(given, str) or not isinstance(given, Iterable):
+    names = None
+    if isinstance(given, Iterable) and not isinstance(given, str):
+        names = tuple(given)
+    if names is None or not all(isinstance(name, str) for name in names):
         msg = (
             f"traced({option}={given!r}): give a list of parameter names, such as "
             f'{option}=["prompt"].'
         )
         raise TraceConfigError(msg)
-    return frozenset(given)
+    return frozenset(names)
 
 
 def _unknown_parameter(

@@ -324,6 +324,8 @@ def test_unknown_parameters(option):
         {"args": 42},
         {"exclude": 42},
         {"args": [1]},
+        {"args": [["symbol"]]},
+        {"exclude": [["symbol"]]},
         {"kind": "banana"},
         {"kind": None},
         {"name": 42},

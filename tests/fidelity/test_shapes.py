@@ -464,6 +464,33 @@ def test_chosen_arguments(recording, options, context):
     assert context == recording.one("order")["context"]
 
 
+@pytest.mark.parametrize(
+    ("options", "context"),
+    [
+        ({}, {"a": 1, "more": {"b": 2, "c": 3}}),
+        ({"exclude": ["b"]}, {"a": 1, "more": {"c": 3}}),
+        ({"exclude": ["b", "c"]}, {"a": 1, "more": {}}),
+        ({"exclude": ["more"]}, {"a": 1}),
+        ({"exclude": ["a", "d"]}, {"more": {"b": 2, "c": 3}}),
+        ({"args": ["a"]}, {"a": 1}),
+        ({"args": ["b"]}, {"more": {"b": 2}}),
+        ({"args": ["more"]}, {"more": {"b": 2, "c": 3}}),
+        ({"args": ["more"], "exclude": ["c"]}, {"more": {"b": 2}}),
+        ({"args": ["b"], "exclude": ["more"]}, {}),
+        ({"args": False}, {}),
+    ],
+)
+def test_chosen_arguments_of_any_name(recording, options, context):
+    """Arguments that ``**`` takes are chosen by their own names, too."""
+
+    @traced(name="order", **options)
+    def order(a, **more):
+        return a
+
+    assert 1 == order(1, b=2, c=3)
+    assert context == recording.one("order")["context"]
+
+
 def test_result_left_out_of_every_shape(recording, shape):
     """Without the result the record has none; the program has it all the same."""
     decorate = functools.partial(traced, result=False)
