@@ -111,7 +111,7 @@ class Draft(Step):
         self._result: str | None = None
         self._used = 0
         capture = recorder.capture
-        text = capture.plain(context, capture.logs_room)
+        text = capture.plain(context, capture.logs_room, 1)
         if text is None:
             text = self._long_way(context, "$.context")
         self._context = text
@@ -153,7 +153,7 @@ class Draft(Step):
     def see(self, context: dict[str, Any]) -> None:
         """Capture what the step saw once more, as it is known by now."""
         capture = self.recorder.capture
-        text = capture.plain(context, capture.logs_room - self._used)
+        text = capture.plain(context, capture.logs_room - self._used, 1)
         self._context = text or self._long_way(context, "$.context")
         self._used += len(self._context)
 
@@ -177,7 +177,7 @@ class Draft(Step):
         if "_t" in fields:
             fields = _without_stamp(fields)
         entries = self.log_entries
-        text = capture.plain(fields, capture.logs_room - self._used)
+        text = capture.plain(fields, capture.logs_room - self._used, 1)
         if text is None:
             text = self._long_way(fields, f"$.logs[{len(entries)}]")
         at = moment_text(second, micro)

@@ -37,18 +37,19 @@ def _stdlib_encoder() -> Callable[[Any], bytes]:
 
 
 @functools.cache
-def plain_encoder() -> Callable[[Any], bytes]:
+def plain_codec() -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
     """
-    Return the encoder of JSON's own types, by the extra ``fast`` where it is there.
+    Return what writes and reads JSON's own types, by the extra ``fast`` if it is there.
 
-    It refuses text that cannot be written in UTF-8. Asked for by the first tracer, not
-    at import: msgspec takes 10 ms to load.
+    The encoder refuses text that cannot be written in UTF-8. Asked for by the first
+    tracer, not at import: msgspec takes 10 ms to load.
     """
     try:
         import msgspec
     except ImportError:
-        return _stdlib_encoder()
-    return msgspec.json.Encoder().encode
+        read = json.JSONDecoder().decode
+        return _stdlib_encoder(), lambda data: read(data.decode())
+    return msgspec.json.Encoder().encode, msgspec.json.Decoder().decode
 
 
 def _refuse(value: object) -> Any:

@@ -19,7 +19,7 @@ class NoCapture(Capture):
 
     __slots__ = ()
 
-    def plain(self, value: Any, room: int = 0) -> str:
+    def plain(self, value: Any, room: int = 0, own: int = 0) -> str:
         """Look at nothing."""
         return "{}"
 

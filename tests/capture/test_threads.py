@@ -119,6 +119,40 @@ def test_emptied_while_it_is_captured(recording, make):
     assert 1 == line["context"]["other"]
 
 
+UNSEEN = "a text that nobody has looked at yet"
+MAKE = [
+    pytest.param(lambda: {"later": [UNSEEN], "auth": {}}, "auth", id="below"),
+    pytest.param(lambda: {"later": UNSEEN}, None, id="beside"),
+    pytest.param(lambda: {"later": [UNSEEN], "auth": {}, "x": {1}}, "auth", id="long"),
+]
+
+
+@pytest.mark.parametrize(("make", "key"), MAKE)
+@pytest.mark.parametrize("way", ["context", "result", "log", "argument"])
+def test_a_secret_put_in_while_it_is_captured(recording, make, key, way):
+    """What another thread adds behind the look at a value is looked at, too."""
+    value = make()
+    holder = value if key is None else value[key]
+
+    @traced(name="scan")
+    def scan(session):
+        pass
+
+    with Meddler("barred", lambda n: holder.update(password="hunter2")) as meddler:
+        if way == "argument":
+            scan(value)
+        elif way == "context":
+            with step("scan", session=value):
+                pass
+        else:
+            with step("scan") as made:
+                made.set_result(value) if way == "result" else made.log(session=value)
+
+    assert meddler.changes
+    assert "later" in str(recording.one("scan"))
+    assert "hunter2" not in str(recording.one("scan"))
+
+
 def test_results_and_logs_that_change(recording):
     """F87: so it is with a result and a log entry."""
     value = {f"k{n}": [n] for n in range(5)}
