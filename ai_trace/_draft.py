@@ -27,7 +27,7 @@ from ai_trace._remarks import Remarks
 from ai_trace._step import Step
 
 
-NEW, OPEN, DONE, DROPPED = range(4)
+NEW, OPEN, DONE, DROPPED, FORKED = range(5)
 
 LEFT: Place = Unrecorded("", Losses())
 """The place before, in a step that is not current or no longer is."""
@@ -116,6 +116,10 @@ class Draft(Step):
             text = self._long_way(context, "$.context")
         self._context = text
         self._used = len(text)
+
+    def leave_to_parent(self) -> None:
+        """Leave the step to the process that this one was forked from."""
+        self._state = FORKED
 
     # -- what goes in --------------------------------------------------------
 

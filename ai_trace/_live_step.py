@@ -11,7 +11,7 @@ from typing_extensions import Self
 
 from ai_trace import _context
 from ai_trace._context import Place, Unrecorded, get_current, set_current
-from ai_trace._draft import DONE, DROPPED, LEFT, NEW, OPEN, Draft, text_of
+from ai_trace._draft import DONE, DROPPED, FORKED, LEFT, NEW, OPEN, Draft, text_of
 from ai_trace._interruption import interrupts
 from ai_trace._losses import warn
 from ai_trace._objects import short_name
@@ -217,7 +217,7 @@ class LiveStep(Draft):
             how = outcome or outcome_of(exc)
             error = error_text(exc)
             self._end(how, error, traceback_text(exc))
-            if self.parent_id is None:
+            if self.parent_id is None and self._state != FORKED:
                 self.recorder.told.add(exc)
         except BaseException as broken:
             # At the very end of the stack there is no room for the traceback. What
@@ -360,14 +360,15 @@ class LiveStep(Draft):
     # -- wrong uses ----------------------------------------------------------
 
     def _not_open(self, what: str) -> None:
-        if self._state == OPEN:
-            # Open, yet taken out of the list: a fork gave this process a copy of
-            # its parent's step, which the parent will finish.
+        if self._state == OPEN or self._state == FORKED:
+            # Another thread, or the process that this one was forked from, ends it.
             return
         when = "before it was started" if self._state == NEW else "twice"
         self._misused(f"{what} {when}")
 
     def _misused(self, what: str, lost: str | None = None) -> None:
+        if self._state == FORKED:
+            what = "belongs to the process that this one was forked from"
         if lost or self._state != DROPPED:
             self.recorder.losses.count("step", f"{lost or 'call'} ignored: it {what}")
         if self._state != DROPPED:
@@ -392,5 +393,6 @@ class LiveStep(Draft):
 
     def __repr__(self) -> str:
         """Name the step and its state."""
-        state = self.outcome or ("new", "open", "done", "dropped")[self._state]
+        states = "new", "open", "done", "dropped", "forked"
+        state = self.outcome or states[self._state]
         return f"<Step {self.name!r} {state} {self.id or '-'}>"

@@ -157,6 +157,8 @@ class Recorder:
     def after_fork(self) -> None:
         """Become the recorder of a child process: its own steps only."""
         self._closing = threading.Lock()
+        for step in self.open_steps.values():
+            step.leave_to_parent()
         self.open_steps.clear()
         self.deferred.clear()
         self.ids.after_fork()

@@ -17,6 +17,7 @@ from typing_extensions import Self
 from ai_trace import _context
 from ai_trace._capture import Capture
 from ai_trace._context import Block, get_current, set_current
+from ai_trace._environment import is_disabled
 from ai_trace._limits import Limits
 from ai_trace._live_recorders import remember
 from ai_trace._live_step import LiveStep
@@ -119,7 +120,7 @@ class Tracer:
         self.agent = agent
         self.trace_dir = directory_of(trace_dir)
         self.path: Path | None = None
-        muted = os.environ.get("AI_TRACE_DISABLED", "") not in ("", "0")
+        muted = is_disabled()
         losses = Losses()
         kind = NoCapture if muted else Capture
         capture = kind(limits or Limits(), redaction_of(redact, losses))
@@ -135,11 +136,10 @@ class Tracer:
                 place = self.trace_dir, self._file_agent
                 self.session_id = _files.free_session_id(*place, wanted)
                 own = self._memory
-            header = header_of(
-                agent, self.session_id, described, capture, started_at, losses
-            )
             self._recorder = Recorder(
-                header,
+                header_of(
+                    agent, self.session_id, described, capture, started_at, losses
+                ),
                 capture,
                 clock,
                 ids,

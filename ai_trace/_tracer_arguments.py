@@ -11,13 +11,13 @@ import stat
 import sys
 import time
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from ai_trace._capture import Capture
 from ai_trace._context import Unrecorded, get_current
 from ai_trace._dispatch import check_sink
+from ai_trace._environment import trace_directory
 from ai_trace._header import SessionHeader
 from ai_trace._interruption import interrupts
 from ai_trace._limits import Limits
@@ -27,7 +27,7 @@ from ai_trace._outcome import message_of
 from ai_trace._redact import Redaction
 from ai_trace._version import __version__
 from ai_trace.exceptions import TraceConfigError
-from ai_trace.sinks._files import needed
+from ai_trace.sinks._files import is_there, needed
 from ai_trace.typing import Clock, Sink
 
 
@@ -158,14 +158,13 @@ def directory_of(given: object) -> Path:
 
     It stays where it is when the program goes to another directory.
     """
-    chosen = given if given is not None else os.environ.get("AI_TRACE_DIR") or "traces"
+    chosen = given if given is not None else trace_directory()
     if not isinstance(chosen, (str, os.PathLike)) or not str(chosen):
         msg = f"Tracer(trace_dir={given!r}): trace_dir is the path of a directory."
         raise TraceConfigError(msg)
     path = Path(chosen)
-    is_other = False
-    with needed(path), suppress(FileNotFoundError):
-        is_other = not stat.S_ISDIR(os.stat(path).st_mode)
+    with needed(path):
+        is_other = is_there(path) and not stat.S_ISDIR(os.stat(path).st_mode)
     if is_other:
         msg = (
             f"Tracer(trace_dir={str(path)!r}): that is not a directory. Give "

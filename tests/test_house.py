@@ -61,6 +61,7 @@ FLOORS = {
         "_capture",
     ],
     "words": [
+        "_environment",
         "_names",
         "_moments",
         "_remarks",

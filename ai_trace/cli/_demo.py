@@ -8,10 +8,11 @@ import argparse
 import shlex
 
 from ai_trace import demo, reading
+from ai_trace._environment import trace_directory
 from ai_trace.cli._arguments import add_json
 from ai_trace.cli._style import fitting
 from ai_trace.cli._terminal import Terminal
-from ai_trace.cli._words import FOUND, default_dir
+from ai_trace.cli._words import FOUND
 from ai_trace.exceptions import TraceError
 from ai_trace.render import json, text
 from ai_trace.render._escape import term
@@ -62,7 +63,7 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
     terminal.write()
     terminal.write(term(f"The session is in {path}. Next:"))
     command = "ai-trace"
-    if options.dir != default_dir():
+    if options.dir != trace_directory():
         command += f" --dir {shlex.quote(options.dir)}"
     width = max(len(words) for words, _ in _NEXT)
     for words, purpose in _NEXT:

@@ -8,6 +8,7 @@ import os
 import sys
 from types import SimpleNamespace
 
+from ai_trace._environment import trace_directory
 from ai_trace._version import __version__
 from ai_trace.cli._terminal import OutputError, Terminal
 from ai_trace.cli._words import (
@@ -18,7 +19,6 @@ from ai_trace.cli._words import (
     USAGE,
     Answered,
     UsageError,
-    default_dir,
     did_you_mean,
 )
 from ai_trace.exceptions import TraceError
@@ -150,11 +150,11 @@ def _run_verb(
     module = _load(verb)
     defaults = getattr(module, "DEFAULTS", None)
     if namespace is None and defaults is not None:
-        options = SimpleNamespace(dir=default_dir(), **defaults)
+        options = SimpleNamespace(dir=trace_directory(), **defaults)
         return int(module.run(options, terminal))
     parser = _parser(verb, module)
     # ``completion`` has to know the options of every verb.
-    parser.set_defaults(dir=default_dir(), parsers=_parsers)
+    parser.set_defaults(dir=trace_directory(), parsers=_parsers)
     return int(module.run(parser.parse(words, namespace), terminal))
 
 
@@ -241,7 +241,7 @@ def _front_parser() -> Parser:
     epilog = _EPILOG.format(verbs=verbs)
     elsewhere = " The options of a verb come after it."
     parser = Parser("ai-trace", _DESCRIPTION, epilog, elsewhere)
-    parser.set_defaults(dir=default_dir())
+    parser.set_defaults(dir=trace_directory())
     add_dir(parser)
     version = f"ai-trace {__version__}"
     parser.add_argument("--version", action="version", version=version)

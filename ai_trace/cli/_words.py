@@ -4,8 +4,6 @@ How a command line ends, and what is wrong with it; needs no argparse.
 
 from __future__ import annotations
 
-import os
-
 
 # Type checkers know this name. Importing typing would take as long as argparse.
 TYPE_CHECKING = False
@@ -52,8 +50,3 @@ def did_you_mean(word: str, known: Sequence[str]) -> str:
     bare = {each.lstrip("-"): each for each in known}
     close = difflib.get_close_matches(word.lstrip("-"), bare, n=1)
     return f" Did you mean {bare[close[0]]!r}?" if close else ""
-
-
-def default_dir() -> str:
-    """Return the directory that is meant where none is named."""
-    return os.environ.get("AI_TRACE_DIR") or "traces"

@@ -619,3 +619,63 @@ def test_a_worker_with_a_tracer_of_its_own(
     assert "0\n" == done.stdout
     assert {"done": "ok", "left open": "unfinished"} == outcomes
     assert [] == [path.name for path in directory.iterdir() if path.suffix == ".open"]
+
+
+def test_what_a_child_says_to_a_step_of_its_parent(tmp_path: Path) -> None:
+    """The step is the parent's: what the child logs there is counted as lost, once."""
+    done = programs.run(
+        """
+        import os, warnings
+        from ai_trace import Tracer, step
+
+        warnings.simplefilter("ignore")
+        with Tracer("agent") as tracer:
+            with step("work") as work:
+                child = os.fork()
+                if child == 0:
+                    work.log(a=1).set_result(2).finish()
+                    with step("below"):
+                        pass
+                    print(tracer.health()["step"], flush=True)
+                    os._exit(0)
+                os.waitpid(child, 0)
+                work.log(b=2)
+        print(tracer.health(), [(each.name, each.outcome) for each in tracer.steps])
+        """,
+        cwd=tmp_path,
+    )
+
+    why = "ignored: it belongs to the process that this one was forked from"
+    assert done.stdout.splitlines() == [
+        str({f"log {why}": 1, f"result {why}": 1}),
+        "{} [('work', 'ok'), ('below', 'ok')]",
+    ]
+
+
+@pytest.mark.parametrize(
+    "how", ["with Tracer('agent'):", "Tracer('agent').activate()\nif 1:"]
+)
+def test_a_child_that_dies_inside_a_step_of_its_parent(
+    tmp_path: Path, how: str
+) -> None:
+    """What ended the child is told at the end of its session."""
+    program = (
+        how
+        + """
+    with step("work"):
+        child = os.fork()
+        if child == 0:
+            raise ValueError("of the child")
+        os.waitpid(child, 0)
+"""
+    )
+    programs.run(
+        "import os\nfrom ai_trace import Tracer, step\n" + program, cwd=tmp_path
+    )
+
+    (found,) = reading.find(tmp_path / "traces")
+    ends = {each.name: (each.outcome, each.error) for each in reading.read(found).steps}
+    assert ends == {
+        "work": ("ok", None),
+        "end of session": ("error", "ValueError: of the child"),
+    }

@@ -199,6 +199,24 @@ def test_disabled_by_the_environment(run_script, tmp_path):
     assert "0" == disabled.stdout.splitlines()[-1]
 
 
+@pytest.mark.parametrize(
+    ("value", "is_recorded"),
+    [
+        *[(each, True) for each in ("", "0", "false", "False", "no", "OFF", " 0 ")],
+        *[(each, False) for each in ("1", "true", "yes", "on", "2", "anything")],
+    ],
+)
+def test_what_disables(monkeypatch, tmp_path, value, is_recorded):
+    """Whatever does not say no to it disables recording, as the name tells."""
+    monkeypatch.setenv("AI_TRACE_DISABLED", value)
+
+    with Tracer("agent", trace_dir=tmp_path) as tracer, step("scan"):
+        pass
+
+    assert is_recorded == bool(tracer.steps)
+    assert is_recorded == (tracer.path is not None)
+
+
 def test_disabled_tracers_tell_their_sinks_nothing(monkeypatch, tmp_path):
     """With AI_TRACE_DISABLED=1 sinks are told of no step, and closed as ever."""
     monkeypatch.setenv("AI_TRACE_DISABLED", "1")
