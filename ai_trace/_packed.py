@@ -225,7 +225,7 @@ def _kind_of(path: str | os.PathLike[str]) -> _Kind:
         return _Kind(zstd.ZstdDecompressor, (*_ERRORS, zstd.ZstdError))
     msg = (
         f"{os.fspath(path)} cannot be read: this Python does not know Zstandard. "
-        "Install ai-decision-tracer[zstd], or unpack the file with 'zstd -d'."
+        "Install 'ai-decision-tracer[zstd]>=1', or unpack the file with 'zstd -d'."
     )
     raise TraceReadError(msg)
 

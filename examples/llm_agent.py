@@ -4,7 +4,7 @@ An agent that asks a language model, which asks for tools until it knows enough.
 It works with any server that offers OpenAI's API. For OpenAI itself the key is enough;
 for a server of your own, set its address and the name of its model::
 
-    python -m pip install 'ai-decision-tracer[openai]'
+    python -m pip install 'ai-decision-tracer[openai]>=1'
     export OPENAI_API_KEY=sk-...
     export OPENAI_BASE_URL=http://127.0.0.1:8080/v1    # for a server of your own
     export OPENAI_MODEL=gemma3-270m

@@ -24,7 +24,7 @@ def missing(library: str, extra: str) -> TraceConfigError:
     """
     msg = (
         f"{library} is not installed: this integration needs it. "
-        f"Run: pip install 'ai-decision-tracer[{extra}]'"
+        f"Run: pip install 'ai-decision-tracer[{extra}]>=1'"
     )
     return TraceConfigError(msg)
 

@@ -1,7 +1,7 @@
 """
 Makes steps from the runs of LangChain and LangGraph.
 
-Needs the extra ``langchain``: ``pip install 'ai-decision-tracer[langchain]'``.
+Needs the extra ``langchain``: ``pip install 'ai-decision-tracer[langchain]>=1'``.
 """
 
 from __future__ import annotations

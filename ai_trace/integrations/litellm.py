@@ -1,7 +1,7 @@
 """
 Makes steps from the calls that go through LiteLLM.
 
-Needs the extra ``litellm``: ``pip install 'ai-decision-tracer[litellm]'``.
+Needs the extra ``litellm``: ``pip install 'ai-decision-tracer[litellm]>=1'``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
 """
 Makes steps from the runs of the OpenAI Agents SDK.
 
-Needs the extra ``openai-agents``: ``pip install 'ai-decision-tracer[openai-agents]'``.
+Needs the extra ``openai-agents``::
+
+    pip install 'ai-decision-tracer[openai-agents]>=1'
 """
 
 from __future__ import annotations

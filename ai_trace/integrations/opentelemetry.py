@@ -1,7 +1,7 @@
 """
 Makes steps from the spans of any library instrumented with OpenTelemetry.
 
-Needs the extra ``otel``: ``pip install 'ai-decision-tracer[otel]'``.
+Needs the extra ``otel``: ``pip install 'ai-decision-tracer[otel]>=1'``.
 """
 
 from __future__ import annotations

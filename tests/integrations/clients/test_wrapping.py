@@ -268,7 +268,7 @@ def test_missing_library(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(TraceConfigError) as caught:
         wrap(object())
 
-    assert f"pip install 'ai-decision-tracer[{name}]'" in str(caught.value)
+    assert f"pip install 'ai-decision-tracer[{name}]>=1'" in str(caught.value)
 
 
 def test_untested_version(

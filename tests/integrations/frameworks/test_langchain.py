@@ -526,4 +526,4 @@ def test_missing_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ai_trace.TraceError) as caught:
         import ai_trace.integrations.langchain
 
-    assert "pip install 'ai-decision-tracer[langchain]'" in str(caught.value)
+    assert "pip install 'ai-decision-tracer[langchain]>=1'" in str(caught.value)

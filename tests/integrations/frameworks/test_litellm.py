@@ -483,4 +483,4 @@ def test_missing_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ai_trace.TraceError) as caught:
         import ai_trace.integrations.litellm
 
-    assert "pip install 'ai-decision-tracer[litellm]'" in str(caught.value)
+    assert "pip install 'ai-decision-tracer[litellm]>=1'" in str(caught.value)

@@ -322,4 +322,4 @@ def test_missing_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ai_trace.TraceError) as caught:
         import ai_trace.integrations.openai_agents
 
-    assert "pip install 'ai-decision-tracer[openai-agents]'" in str(caught.value)
+    assert "pip install 'ai-decision-tracer[openai-agents]>=1'" in str(caught.value)

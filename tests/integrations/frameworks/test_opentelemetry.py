@@ -750,4 +750,4 @@ def test_missing_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ai_trace.TraceError) as caught:
         import ai_trace.integrations.opentelemetry
 
-    assert "pip install 'ai-decision-tracer[otel]'" in str(caught.value)
+    assert "pip install 'ai-decision-tracer[otel]>=1'" in str(caught.value)
