@@ -8,7 +8,10 @@ session ``docs``.
 from __future__ import annotations
 
 import ast
+import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
@@ -32,6 +35,7 @@ from ai_trace import typing as ai_trace_typing
 ROOT = Path(__file__).parent.parent
 PACKAGE = Path(ai_trace.__file__).parent
 OPTION = re.compile(r"(?<![\w-])--?[a-z][a-z-]*")
+KEY = re.compile(r"`(\w+)`")
 
 
 def page(name: str) -> str:
@@ -77,6 +81,46 @@ def test_options(tmp_path: Path) -> None:
         found = described(section(text, verb)) | {"-h", "--help"}
         if wanted != found:
             differing[verb] = wanted ^ found
+
+    assert {} == differing
+
+
+def keys_of(value: object) -> Iterator[str]:
+    """Yield the keys of a verb's JSON and of the objects that it lists."""
+    if isinstance(value, dict):
+        yield from value
+        for each in value.values():
+            if isinstance(each, list):
+                yield from (key for one in each for key in keys_of(one))
+
+
+SESSION_WITH_ALL = """\
+import os
+from ai_trace import Tracer, step, traced
+Tracer("agent").activate()
+traced(kind="llm")(lambda model: None)("toy")
+step("open").start()
+os._exit(0)
+"""
+
+
+def test_keys_of_the_json(tmp_path: Path) -> None:
+    """The page of the command line names each key that a verb's JSON has, no other."""
+    command = [sys.executable, "-c", SESSION_WITH_ALL]
+    subprocess.run(command, cwd=tmp_path, check=True, timeout=60)
+    text = page("reference/cli")
+    differing = {}
+    for words in ("list", "stats", "doctor", "recover", "compress", "prune --yes"):
+        verb, *options = words.split()
+        options += ["--keep-last", "1"] if verb == "prune" else []
+        printed = json.loads(run(verb, *options, "--json", cwd=tmp_path).stdout)
+        _, _, table = section(text, verb).partition("| key of the JSON |")
+        cells = [row.split("|")[:3] for row in table.splitlines() if row[:3] == "| `"]
+        named = {key for cell in cells for key in KEY.findall(cell[1])}
+        told = {key for cell in cells for key in KEY.findall(cell[2])}
+        printed_keys = set(keys_of(printed))
+        if not named <= printed_keys <= named | told:
+            differing[verb] = printed_keys ^ named
 
     assert {} == differing
 
