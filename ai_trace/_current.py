@@ -59,7 +59,8 @@ def step(name: str, /, **context: Any) -> Step:
 
     Args:
         name: What the step is called.
-        context: What the agent sees, by name; captured now. Any name will do.
+        context: What the agent sees, by name; captured now. Any name will do, also
+            ``kind``: only ``traced`` sets the kind of a step.
 
     Returns:
         The step, to be used with ``with`` or by hand.
@@ -105,7 +106,8 @@ def propagate(fn: Callable[P, R], /) -> Callable[P, R]:
 
     Threads start with an empty context. The function that comes back runs in a
     copy of the context of here and now, a fresh copy for each call, so that it
-    can run in many threads at once.
+    can run in many threads at once. A coroutine function runs in the context of
+    its task, to which only the current tracer and step are carried.
 
     Args:
         fn: A function or a coroutine function.

@@ -1,8 +1,8 @@
 """
 The fence around sinks.
 
-Nothing that a sink raises gets past this file: it is counted, logged once for each
-cause, and the other sinks are told all the same.
+What a sink raises is counted, logged once for each cause, and gets no further than this
+file; only what interrupts the program goes on. The other sinks are told all the same.
 """
 
 from __future__ import annotations

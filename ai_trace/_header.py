@@ -60,7 +60,8 @@ class SessionHeader(NamedTuple):
         version: Version of ai_trace.
         started_at: Epoch seconds.
         format: Version of the file format.
-        more: Keys that this version does not know, kept as they were.
+        more: The file's other keys: ``durability``, ``part``, and those that this
+            version does not know, as they were.
     """
 
     agent: str

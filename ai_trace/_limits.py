@@ -14,8 +14,9 @@ class Limits:
     """
     The bounds of what is recorded; each cut leaves a note in the record.
 
-    The defaults keep prompts and messages of ordinary size whole: a value of up
-    to 256 kB, a step of up to 4 MB.
+    The defaults keep prompts and messages of ordinary size whole: a text of up to
+    262,144 characters, a value of up to 1,048,576 as JSON, a step of up to 4,194,304.
+    The name of a step is cut at 1,000 characters in any case.
 
     Args:
         depth: How many containers may be nested, counted from the value.
@@ -25,7 +26,9 @@ class Limits:
         step_bytes: How many characters the JSON of a whole step may take. Context
             and logs may use three quarters of it, so that result and error always
             have room; further logs are counted, not kept. Names, ids and times are
-            kept even where a very small limit has no room for them.
+            kept even where a very small limit has no room for them. Readers read no
+            line of more than 16 MiB. With the default every step fits; with more, one
+            may not, as a character takes up to four bytes.
 
     Raises:
         TraceConfigError: If a limit is not a whole number of at least 1.

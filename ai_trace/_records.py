@@ -14,6 +14,8 @@ class Records(Sequence[StepRecord]):
     """
     Some of a session's steps, each loaded when it is looked at.
 
+    If the file is gone or has changed by then, that raises TraceReadError.
+
     Args:
         numbers: Which steps.
         load: Returns the step with a number.
@@ -34,7 +36,15 @@ class Records(Sequence[StepRecord]):
     def __getitem__(self, index: slice) -> Records: ...
 
     def __getitem__(self, index: int | slice) -> StepRecord | Records:
-        """Load one step, or return a part of the sequence without loading any."""
+        """
+        Load one step, or return a part of the sequence without loading any.
+
+        Args:
+            index: Of the step, in this sequence; or a slice.
+
+        Raises:
+            TraceReadError: If the step's file is gone or has changed.
+        """
         if isinstance(index, slice):
             return Records(self._numbers[index], self._load)
         return self._load(self._numbers[index])

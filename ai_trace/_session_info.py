@@ -34,7 +34,7 @@ class SessionInfo:
     What is known of a session without reading it.
 
     Attributes:
-        size: Bytes of all its files.
+        size: Bytes of all its trace files.
         stem: File name without ``.jsonl``.
         modified: Epoch seconds of the last write, including to its journals.
     """

@@ -60,7 +60,7 @@ class Tracer:
         agent: The agent's name; it stands in file names and headers.
         trace_dir: Where files go; by default ``AI_TRACE_DIR``, else ``traces``.
         auto_save: Whether each finished step is appended to a JSONL file at
-            once. Without it, steps are kept in memory for ``save()``.
+            once. Without it, all steps are kept in memory for ``save()``.
         meta: What to say about the session: model, version, run id.
         sinks: Further sinks, each told of every step.
         limits: How much of each value is kept.
@@ -174,7 +174,8 @@ class Tracer:
 
         Args:
             name: What the step is called.
-            context: What the agent sees, by name; captured now.
+            context: What the agent sees, by name; captured now. ``kind`` is a name
+                like any other: only ``traced`` sets the kind of a step.
 
         Returns:
             The step, to be used with ``with`` or by hand.
@@ -197,6 +198,12 @@ class Tracer:
     def add_sink(self, sink: Sink) -> Self:
         """
         Add a sink; it is told of the steps that start or finish from now on.
+
+        Args:
+            sink: The sink.
+
+        Returns:
+            The tracer.
 
         Raises:
             TraceConfigError: If it is not a sink.
@@ -303,7 +310,8 @@ class Tracer:
         Make this tracer the fallback of the whole process, until it is closed.
 
         For services and plain threads: wherever no tracer is current, steps become
-        roots of this one.
+        roots of this one. It takes the place of one that was activated before, which
+        does not come back when this one is closed.
 
         Returns:
             The tracer.

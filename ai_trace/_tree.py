@@ -78,7 +78,10 @@ class Writer(NamedTuple):
 
 class Session:
     """
-    The tree of one session's steps, made by ``fold``.
+    The tree of one session's steps, made by ``read``.
+
+    A step is loaded when it is looked at, in ``steps`` or by ``record``, ``walk`` or
+    ``find``. If its file is gone or has changed by then, that raises TraceReadError.
 
     Attributes:
         header: Who recorded the session, where and when.
@@ -90,9 +93,10 @@ class Session:
             that was cut off is known to have gone on; or ``None``.
         duration_ms: Milliseconds from the one to the other, or ``None``.
         average_ms: Mean duration of the finished steps, or ``None``.
-        usage: Tokens and cost of the LLM calls, as far as they were recorded.
+        usage: Tokens and cost of the LLM calls as recorded: a ``Usage``.
         writers: The processes that are still at work on the session, or died of it.
-        numbers: How many numbers there are; some may be of no step.
+        numbers: How many numbers ``outline`` chooses from, counted from 0; some may be
+            of no step.
     """
 
     writers: Sequence[Writer] = ()
@@ -272,6 +276,9 @@ class Session:
 
         Args:
             number: The step's number, from ``outline`` or ``number_of``.
+
+        Raises:
+            TraceReadError: If its file is gone or has changed.
         """
         entry = self._grown.entry[number]
         if entry == NOBODY:

@@ -35,12 +35,22 @@ class SetClock:
         self._elapsed = 0.0
 
     def advance(self, seconds: float) -> None:
-        """Let time pass, on both clocks."""
+        """
+        Let time pass, on both clocks.
+
+        Args:
+            seconds: How much.
+        """
         self.now += seconds
         self._elapsed += seconds
 
     def set(self, now: float) -> None:
-        """Set only the wall clock, as a clock correction does."""
+        """
+        Set only the wall clock, as a clock correction does.
+
+        Args:
+            now: Epoch seconds.
+        """
         self.now = now
 
     def time(self) -> float:
@@ -107,6 +117,9 @@ class CapturedSteps(Sequence[StepRecord]):
         """
         Return the only step with a name.
 
+        Args:
+            name: The whole name.
+
         Raises:
             AssertionError: If there is none, or more than one.
         """
@@ -115,7 +128,12 @@ class CapturedSteps(Sequence[StepRecord]):
         return found[0]
 
     def children(self, parent: StepRecord) -> list[StepRecord]:
-        """Return the steps made inside another, in order of their start."""
+        """
+        Return the steps made inside another, in order of their start.
+
+        Args:
+            parent: One of these steps.
+        """
         found = [record for record in self if record.parent_id == parent.id]
         return sorted(found, key=lambda record: record.seq)
 

@@ -96,7 +96,8 @@ class Sink(Protocol):
     called with the open step, ``on_log(step, entry)``, called with the step and
     the entry as JSON text, and ``close()``, called once. All are called in the
     thread and task of the step; whatever they raise is kept from the agent,
-    logged once and counted in ``Tracer.health()``.
+    logged once and counted in ``Tracer.health()``. Only what interrupts the
+    program, such as Ctrl-C, goes on.
 
     Example:
         >>> class Printer:
@@ -105,7 +106,12 @@ class Sink(Protocol):
     """
 
     def on_finish(self, record: StepRecord, /) -> None:
-        """Take the record of a step that has just finished."""
+        """
+        Take the record of a step that has just finished.
+
+        Args:
+            record: The record; it never changes, and may be kept.
+        """
 
 
 class Clock(Protocol):

@@ -124,14 +124,14 @@ class JSONLSink:
             self.on_log_lost = self._journal.lose_log
 
     def begin(self, header: SessionHeader) -> None:
-        """Have the first line of another session say whose it is."""
+        """Have the first line of another session say whose it is, by its header."""
         with self._lock:
             self._sessions += 1
             self._untold.append(header)
             self._special = True
 
     def end(self, header: SessionHeader) -> None:
-        """Take note that a session is over; the next call closes what nobody needs."""
+        """Take note that the session of a header is over; ``close`` follows."""
         with self._lock:
             self._sessions -= 1
             self._untold = [each for each in self._untold if each is not header]
@@ -141,6 +141,9 @@ class JSONLSink:
     def on_finish(self, record: StepRecord) -> None:
         """
         Append the record's line.
+
+        Args:
+            record: Of a step that has finished.
 
         Raises:
             OSError: If it cannot be written; the tracer counts that.
