@@ -163,7 +163,9 @@ def start_of(session_id: str) -> float:
         hour, minute, second = int(clock[:2]), int(clock[2:4]), int(clock[4:])
         start = datetime(year, month, day, hour, minute, second, tzinfo=timezone.utc)
         return start.timestamp()
-    except (ValueError, OverflowError):
+    except (ValueError, OverflowError) as exc:
+        if interrupts(exc):
+            raise
         return 0.0
 
 

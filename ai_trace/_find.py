@@ -13,6 +13,7 @@ from collections import Counter
 from itertools import chain, islice
 
 from ai_trace._files import start_of
+from ai_trace._interruption import interrupts
 from ai_trace._names import JOURNAL
 from ai_trace._parts import (
     agent_and_id,
@@ -147,6 +148,8 @@ class Directory:
                 for entry in entries:
                     self._add(entry)
         except (OSError, ValueError) as exc:
+            if interrupts(exc):
+                raise
             reason = getattr(exc, "strerror", None) or exc
             msg = (
                 f"The trace directory {os.fspath(path)} cannot be listed: {reason}. "
@@ -227,7 +230,9 @@ def _second(info: SessionInfo) -> str:
 def _may_be_file(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_file()
-    except OSError:
+    except OSError as exc:
+        if interrupts(exc):
+            raise
         # It is listed, so that whoever reads it learns what is wrong.
         return True
 
@@ -245,6 +250,8 @@ def _info(
             # It was deleted a moment ago; if it was the only one, so was the session.
             continue
         except OSError as exc:
+            if interrupts(exc):
+                raise
             problem = f"{entry.path} cannot be read: {exc.strerror or exc}."
             continue
         is_there = True
@@ -273,6 +280,8 @@ def _modified(journal: str) -> float:
     for suffix in JOURNAL:
         try:
             times.append(os.stat(stem + suffix).st_mtime)
-        except OSError:
+        except OSError as exc:
+            if interrupts(exc):
+                raise
             continue
     return max(times)

@@ -21,6 +21,7 @@ from ai_trace._files import (
     header_of,
     journal_head,
 )
+from ai_trace._interruption import interrupts
 from ai_trace._lines import (
     LINE_LIMIT,
     Line,
@@ -232,7 +233,9 @@ class _Cursor:
             return False
         try:
             now = os.stat(self.path)
-        except OSError:
+        except OSError as exc:
+            if interrupts(exc):
+                raise
             return False
         return not os.path.samestat(now, os.fstat(file.fileno()))
 

@@ -19,6 +19,7 @@ from itertools import repeat
 from operator import attrgetter, is_, itemgetter
 from typing import Any, Callable, Optional, Protocol
 
+from ai_trace._interruption import interrupts
 from ai_trace._plain_lines import ESCAPED, UNESCAPED, plain_step
 from ai_trace._record import SessionHeader
 
@@ -249,27 +250,24 @@ def _by_msgspec(msgspec: Any) -> Look:
     decoder = msgspec.json.Decoder(_plain_step(msgspec))
     failures = (msgspec.DecodeError, ValueError, RecursionError)
 
+    def decoded(decode: Callable[[bytes], Any], data: bytes) -> Any:
+        return _decoded(decode, data, failures)
+
     def look(line: bytes) -> Any:
         # Values that msgspec skips are held to the grammar, but not to UTF-8.
         if line[-1:] != b"\n" or not _is_text(line):
             return None
         if len(line) > _SHORT and _is_beyond(line):
             return None
-        try:
-            plain: Any = decoder.decode(line)
-        except failures:
-            return None
-        return plain if plain.session is _ABSENT else None
+        plain = decoded(decoder.decode, line)
+        return None if plain is None or plain.session is not _ABSENT else plain
 
     def look_at_all(data: bytes, lines: Sequence[bytes]) -> Sequence[Glance | None]:
         # One call for all of them takes half as long as one for each. It allows any
         # white space between two objects: if each line begins and ends like one, there
         # are as many objects as lines only where each line is one.
         if _are_plain(lines) and _is_text(data):
-            try:
-                found: list[Any] = decoder.decode_lines(data)
-            except failures:
-                found = []
+            found: list[Any] = decoded(decoder.decode_lines, data) or []
             if len(found) == len(lines):
                 if all(map(is_, map(_SESSION, found), repeat(_ABSENT))):
                     return found
@@ -277,6 +275,17 @@ def _by_msgspec(msgspec: Any) -> Look:
         return [look(line) for line in lines]
 
     return look_at_all
+
+
+def _decoded(
+    decode: Callable[[bytes], Any], data: bytes, failures: tuple[type[Exception], ...]
+) -> Any:
+    try:
+        return decode(data)
+    except failures as exc:
+        if interrupts(exc):
+            raise
+        return None
 
 
 def _are_plain(lines: Sequence[bytes]) -> bool:

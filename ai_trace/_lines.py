@@ -362,7 +362,9 @@ def _whole_steps(
 def _end_of_object(text: str, start: int) -> int:
     try:
         return json.JSONDecoder().raw_decode(text, start)[1]
-    except (ValueError, RecursionError, MemoryError):
+    except (ValueError, RecursionError, MemoryError) as exc:
+        if interrupts(exc):
+            raise
         return 0
 
 

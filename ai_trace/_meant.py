@@ -8,6 +8,7 @@ import os
 
 from ai_trace._files import header_from_name, trace_beside
 from ai_trace._find import Directory, no_sessions
+from ai_trace._interruption import interrupts
 from ai_trace._lines import decode, open_file, read_lines
 from ai_trace._names import DOCUMENTS, SUFFIX
 from ai_trace._parts import id_in, session_stem
@@ -81,7 +82,9 @@ def _documents(directory: PathLike, part: str) -> list[str]:
     """List the documents in a directory that have a part in their names."""
     try:
         names = sorted(os.listdir(directory))
-    except (OSError, ValueError):
+    except (OSError, ValueError) as exc:
+        if interrupts(exc):
+            raise
         return []
     return [name for name in names if part in name and name.endswith(DOCUMENTS)]
 

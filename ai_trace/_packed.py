@@ -15,6 +15,7 @@ import tempfile
 import zlib
 from typing import Any, BinaryIO, Callable, NamedTuple, cast
 
+from ai_trace._interruption import interrupts
 from ai_trace.exceptions import TraceReadError
 
 
@@ -154,6 +155,8 @@ class _Unpacking(io.RawIOBase):
         try:
             return self._unpack(min(size, left))
         except self._kind.errors as exc:
+            if interrupts(exc):
+                raise
             self.problem = f"It cannot be unpacked any further: {exc}."
             return b""
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import functools
 from typing import Any, Callable
 
+from ai_trace._interruption import interrupts
 from ai_trace._record import (
     SessionHeader,
     StepRecord,
@@ -61,7 +62,9 @@ def plain_decoder() -> Callable[[bytes], Any]:
             value = decode(line)
             # Of a key that stood twice, one is missing when it is written again.
             is_whole = encode(value).count(b'"') == line.count(b'"')
-        except failures:
+        except failures as exc:
+            if interrupts(exc):
+                raise
             return None
         return value if is_whole else None
 

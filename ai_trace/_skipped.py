@@ -12,6 +12,7 @@ import re
 import struct
 
 from ai_trace._files import HEADER_MARK
+from ai_trace._interruption import interrupts
 
 
 # See _files.py: this is loaded whenever a directory is listed.
@@ -66,7 +67,9 @@ def _began_before(moment: float, line: bytes) -> bool:
     at += len(_STARTED_AT)
     try:
         return float(line[at : line.find(b",", at)]) < moment
-    except ValueError:
+    except ValueError as exc:
+        if interrupts(exc):
+            raise
         return False
 
 

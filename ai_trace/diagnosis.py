@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from ai_trace import reading
 from ai_trace._deaths import Death, deaths, is_recovered
 from ai_trace._files import find_journals, find_parts
+from ai_trace._interruption import interrupts
 from ai_trace._journal import SUFFIXES
 from ai_trace._record import FORMAT, WITHOUT_END, StepRecord
 from ai_trace._tree import Problem, Session, Writer
@@ -362,6 +363,8 @@ def _modes(path: Path) -> dict[Path, int]:
     for each in [path.parent, *find_parts(path), *journals]:
         try:
             modes[each] = os.stat(each).st_mode
-        except (OSError, ValueError):
+        except (OSError, ValueError) as exc:
+            if interrupts(exc):
+                raise
             continue
     return modes

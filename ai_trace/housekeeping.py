@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ai_trace._files import find_parts
+from ai_trace._interruption import interrupts
 from ai_trace._names import DOCUMENTS, PACKED, SUFFIX
 from ai_trace._open_steps import CAN_TELL
 from ai_trace._packed import unpacking
@@ -105,6 +106,8 @@ class Stored:
             # Somebody else is at work here.
             return "changed a moment ago"
         except OSError as exc:
+            if interrupts(exc):
+                raise
             return f"cannot be opened for writing ({exc.strerror or exc})"
 
 
@@ -134,6 +137,8 @@ def survey(directory: str | os.PathLike[str]) -> list[Stored]:
                     foreign.append(entry.name)
         stored = [_stored(stem, group) for stem, group in groups.items()]
     except (OSError, ValueError) as exc:
+        if interrupts(exc):
+            raise
         reason = getattr(exc, "strerror", None) or exc
         msg = f"The trace directory {os.fspath(directory)} cannot be listed: {reason}."
         raise TraceError(msg) from exc
@@ -240,13 +245,9 @@ def delete(session: Stored) -> None:
         TraceError: If it is being written, or a file cannot be deleted; what is left
             of it then is still a session.
     """
-    try:
-        with _held(session):
-            for path in session.files:
-                _remove(path)
-    except OSError as exc:
-        msg = f"{session.stem} cannot be deleted: {exc.strerror or exc}."
-        raise TraceError(msg) from exc
+    with _held(session, "{} cannot be deleted: {}."):
+        for path in session.files:
+            _remove(path)
 
 
 def _remove(path: Path) -> None:
@@ -257,14 +258,19 @@ def _remove(path: Path) -> None:
 
 
 @contextmanager
-def _held(session: Stored) -> Generator[None, None, None]:
+def _held(session: Stored, failure: str) -> Generator[None, None, None]:
     why = session.hindrance()
-    if why is None:
-        with Locks(session.written):
-            # Asked only now: from here on, nobody goes on from what is held.
-            if not _has_grown(session):
-                yield
-                return
+    try:
+        if why is None:
+            with Locks(session.written):
+                # Asked only now: from here on, nobody goes on from what is held.
+                if not _has_grown(session):
+                    yield
+                    return
+    except OSError as exc:
+        if interrupts(exc):
+            raise
+        raise TraceError(failure.format(session.stem, exc.strerror or exc)) from exc
     msg = f"{session.stem} {why or _WRITTEN}; it was left alone."
     raise TraceError(msg)
 
@@ -312,19 +318,12 @@ def compress(session: Stored) -> int:
     Raises:
         TraceError: If it is being written, or there is no room; the original is left.
     """
-    try:
-        with _held(session):
-            return sum(
-                _compress_file(path)
-                for path in session.traces
-                if path.name.endswith(SUFFIX)
-            )
-    except OSError as exc:
-        msg = (
-            f"{session.stem} cannot be compressed: {exc.strerror or exc}. The original "
-            "is left as it was."
+    with _held(session, "{} cannot be compressed: {}. The original is left as it was."):
+        return sum(
+            _compress_file(path)
+            for path in session.traces
+            if path.name.endswith(SUFFIX)
         )
-        raise TraceError(msg) from exc
 
 
 def _compress_file(path: Path) -> int:

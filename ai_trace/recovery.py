@@ -21,6 +21,7 @@ from ai_trace._files import (
     header_from_name,
     journal_of,
 )
+from ai_trace._interruption import interrupts
 from ai_trace._lines import PACKINGS, decode_all, open_file, read_lines
 from ai_trace._names import SUFFIX
 from ai_trace._open_steps import CAN_TELL, Journals
@@ -108,6 +109,8 @@ def recover(path: str | os.PathLike[str]) -> Recovery:
         msg = f"Another process is at work on {first}. Try again when it has ended."
         raise TraceError(msg) from exc
     except OSError as exc:
+        if interrupts(exc):
+            raise
         msg = (
             f"The session {first} is not recovered: {exc.strerror or exc}. No step is "
             "lost; when there is room and permission to write, recover it again."

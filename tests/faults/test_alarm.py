@@ -31,6 +31,9 @@ from ai_trace import (
     StepRecord,
     Tracer,
     current_step,
+    diagnosis,
+    housekeeping,
+    reading,
     step,
 )
 
@@ -296,13 +299,17 @@ def test_while_it_is_saved(
     assert caught is None
 
 
+# Python drops what is raised in the callback of a weak reference, in a finalizer, and
+# in what a buffered file asks when it is made.
+DROPPED = ("_close_all", "__del__", "tell")
+
+
 def rings_in_line(n: int, lines: list[str]) -> Callable[..., Any]:
     """Return what lets the alarm go off in the n-th line of ours, and notes them."""
 
     def watch(frame: Any, event: str, argument: Any) -> Any:
-        # Python drops what is raised in the callback of a weak reference.
         code = frame.f_code
-        if not code.co_filename.startswith(PACKAGE) or code.co_name == "_close_all":
+        if not code.co_filename.startswith(PACKAGE) or code.co_name in DROPPED:
             return None
         if event == "line":
             lines.append(f"{code.co_filename}:{frame.f_lineno}")
@@ -312,6 +319,28 @@ def rings_in_line(n: int, lines: list[str]) -> Callable[..., Any]:
         return watch
 
     return watch
+
+
+def rung_in_many_a_line(error: Exception, act: Callable[[], Any]) -> None:
+    """Let the alarm go off in every seventh line of ours, each time in a new run."""
+    # Nothing is imported for the first time later on.
+    act()
+    for n in count(1, LINES_APART):
+        lines: list[str] = []
+        caught = None
+        sys.settrace(rings_in_line(n, lines))
+        try:
+            act()
+        except type(error) as exc:
+            caught = exc.with_traceback(None)
+        finally:
+            sys.settrace(None)
+        if len(lines) < n:
+            break
+        assert error is caught, f"{lines[n - 1]} has kept it"
+
+    assert n > 100, "the harness does not see the lines"
+    assert caught is None
 
 
 # A file that had just been opened is closed by the collector.
@@ -329,24 +358,45 @@ def test_in_many_a_line_of_saving(
         opened.log(signal=0.5)
         with step("scan"):
             pass
-        # Nothing is imported for the first time later on.
-        getattr(tracer, act)()
-        for n in count(1, LINES_APART):
-            lines: list[str] = []
-            caught = None
-            sys.settrace(rings_in_line(n, lines))
-            try:
-                getattr(tracer, act)()
-            except kind as exc:
-                caught = exc.with_traceback(None)
-            finally:
-                sys.settrace(None)
-            if len(lines) < n:
-                break
-            assert error is caught, f"{lines[n - 1]} has kept it"
+        rung_in_many_a_line(error, getattr(tracer, act))
 
-    assert n > 1_000, "the harness does not see the lines"
-    assert caught is None
+
+READERS: dict[str, Callable[[Path], Any]] = {
+    "records": lambda place: list(reading.records(reading.resolve(place))),
+    "read": lambda place: list(reading.read(reading.resolve(place, "agent")).steps),
+    "find": lambda place: [each.header for each in reading.find(place)],
+    "tail": lambda place: reading.tail(reading.resolve(place), 2),
+    "follow": lambda place: list(
+        reading.follow(reading.resolve(place), stop=lambda: True)
+    ),
+    "survey": lambda place: [each.hindrance() for each in housekeeping.survey(place)],
+    "examine": lambda place: diagnosis.examine(reading.resolve(place)),
+}
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("act", READERS.values(), ids=READERS)
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("kind", [TimeoutError, ValueError])
+def test_in_many_a_line_of_reading(
+    tmp_path: Path,
+    alarm: Any,
+    kind: type[Exception],
+    packed: bool,
+    act: Callable[[Path], Any],
+) -> None:
+    """F57: nor is it what is wrong with a file, and what reads it goes no further."""
+    error = kind("late")
+    alarm(plain(error))
+    with Tracer("agent", tmp_path):
+        for _ in range(3):
+            with step("scan"):
+                pass
+    if packed:
+        (stored,) = housekeeping.survey(tmp_path)
+        housekeeping.compress(stored)
+    rung_in_many_a_line(error, lambda: act(tmp_path))
 
 
 class Ears(logging.Handler):
