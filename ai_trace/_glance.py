@@ -255,7 +255,7 @@ def _by_msgspec(msgspec: Any) -> Look:
 
     def look(line: bytes) -> Any:
         # Values that msgspec skips are held to the grammar, but not to UTF-8.
-        if line[-1:] != b"\n" or not _is_text(line):
+        if line[:1] != b"{" or line[-1:] != b"\n" or not _is_text(line):
             return None
         if len(line) > _SHORT and _is_beyond(line):
             return None
