@@ -15,7 +15,7 @@ from ai_trace.integrations._anthropic_messages import (
 from ai_trace.integrations._fields import counts, field, fields, plain
 from ai_trace.integrations._media import beside
 from ai_trace.integrations._messages import arguments_of
-from ai_trace.integrations._usage import anthropic_usage
+from ai_trace.integrations._usage import Usage, anthropic_usage
 from ai_trace.integrations._wire import Facts, Wire, answer, parameters
 
 
@@ -74,6 +74,7 @@ class MessageFold:
     def __init__(self) -> None:
         self._about: Facts = {}
         self._usage: dict[str, Any] = {}
+        self._is_counted = False
         self._stop_reason: Any = None
         self._more: Facts = {}
         self._blocks: dict[Any, dict[str, Any]] = {}
@@ -100,6 +101,7 @@ class MessageFold:
             self._more.update(beside(delta, _TAKEN_OF_ANSWER))
             self._more.update(beside(facts, _TAKEN_OF_DELTA))
             self._count(facts.get("usage"))
+            self._is_counted = True
         return False
 
     def _add_piece(self, index: Any, delta: Facts) -> None:
@@ -127,8 +129,15 @@ class MessageFold:
         content = [self._block(index) for index in self._blocks]
         messages = answer_message(content, self._stop_reason)
         usage = self._usage or None
-        found = answer(self._about, messages, anthropic_usage(usage), usage)
+        found = answer(self._about, messages, self._counted(), usage)
         return {**found, **self._more}
+
+    def _counted(self) -> Usage:
+        counted = self._usage
+        if not self._is_counted:
+            # The first event has to count the output before there is any.
+            counted = {n: counted[n] for n in counted if not n.startswith("output")}
+        return anthropic_usage(counted)
 
     def _block(self, index: Any) -> Any:
         block: Any = self._blocks[index]

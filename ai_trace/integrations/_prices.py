@@ -107,19 +107,18 @@ def cost(
     # The program may have replaced the table.
     if table is not _snapshot():
         how = _learn(provider, model)
-    paid = how(
-        usage["input_tokens"],
-        usage.get("output_tokens", 0),
-        usage.get("cache_read_input_tokens", 0),
-        usage.get("cache_creation_input_tokens", 0),
-    )
-    if paid is None:
+    went_in, came_out = usage["input_tokens"], usage.get("output_tokens")
+    read = usage.get("cache_read_input_tokens", 0)
+    written = usage.get("cache_creation_input_tokens", 0)
+    paid = how(went_in, came_out or 0, read, written)
+    # Output that was not counted must be free, as that of embeddings is.
+    if paid is None or (came_out is None and paid != how(went_in, 1, read, written)):
         return None
-    total, went_in, came_out = paid
+    total, first, second = paid
     return {
         "usd": total,
-        "input_usd": went_in,
-        "output_usd": came_out,
+        "input_usd": first,
+        "output_usd": second,
         "prices": _label,
     }
 

@@ -355,6 +355,22 @@ def test_stream_that_is_left(server: LlmServer, claude: anthropic.Anthropic) -> 
     assert "finish_reasons" not in record.result
 
 
+def test_output_of_a_stream_that_is_left(
+    server: LlmServer, claude: anthropic.Anthropic
+) -> None:
+    """Until a stream tells how much came out, it has only told a stand-in for it."""
+    server.will(message_stream("Par", "is."))
+    with capture() as steps, claude.messages.create(**ASKED, stream=True) as events:
+        for event in events:
+            if event.type == "content_block_delta":
+                break
+
+    result = only(steps).result
+    counted = {name: n for name, n in USAGE.items() if name != "output_tokens"}
+    assert counted == result["usage"]
+    assert {**MESSAGE_USAGE, "output_tokens": 1} == result["raw_usage"]
+
+
 def test_async(server: LlmServer, anthropic_options: dict[str, Any]) -> None:
     """Async streams, and their helper, are recorded likewise."""
     server.will(message_stream("Par", "is."))

@@ -537,3 +537,11 @@ def test_raw_usage_is_as_the_library_tells_it(
 def test_usage_of_unknown_shape(raw: Any) -> None:
     """Values that are not counts of tokens are ignored."""
     assert ({}, {}) == (openai_usage(raw), anthropic_usage(raw))
+
+
+@pytest.mark.parametrize(
+    ("model", "is_known"), [("gpt-4o", False), ("text-embedding-3-small", True)]
+)
+def test_output_that_is_not_counted(model: str, is_known: bool) -> None:
+    """Without a count of the output the cost is known only where output is free."""
+    assert is_known == (cost("openai", model, {"input_tokens": 9}) is not None)

@@ -429,6 +429,7 @@ def test_other_prices(tracer: otel.Tracer, name: str, normal: Any, other: Any) -
         "gen_ai.provider.name": provider,
         "gen_ai.request.model": model,
         "gen_ai.usage.input_tokens": 9,
+        "gen_ai.usage.output_tokens": 9,
         "server.address": f"api.{provider}.com",
     }
     with capture() as steps:
