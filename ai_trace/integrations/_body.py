@@ -14,14 +14,18 @@ import re
 from functools import partial
 from typing import Any, Callable
 
+from ai_trace._outcome import error_text
 from ai_trace.integrations._call import Call
+from ai_trace.integrations._fields import field
 from ai_trace.integrations._stream import AsyncFollowed, Followed, Passing
 from ai_trace.integrations._wire import Facts, Fold
+from ai_trace.typing import Outcome
 
 
 _MAX_BYTES = 16_777_216
 _PRELUDE = 12
-_BLANK_LINE = re.compile(rb"\r?\n\r?\n")
+# A line ends in one of three ways, but no blank line stands between CR and LF.
+_BLANK_LINE = re.compile(rb"(?:\r\n|\n|\r(?!\n)){2}")
 _LONGEST_BLANK_LINE = len(b"\r\n\r\n")
 
 
@@ -32,6 +36,7 @@ class WholeBody:
 
     # Only the end of the body tells: unlike a stream, JSON has no mark for it.
     is_whole = False
+    failure = None
 
     def __init__(self, call: Call) -> None:
         self._call = call
@@ -48,7 +53,7 @@ class WholeBody:
     def result(self) -> Facts:
         """Return the result in the body, if it is complete."""
         if self._size > _MAX_BYTES:
-            self._call.note("$.result", "too large to read", bytes=self._size)
+            _say_too_large(self._call, self._size)
             return {}
         whole = b"".join(self._pieces)
         try:
@@ -64,12 +69,17 @@ class EventBody:
 
     Attributes:
         is_whole: Whether the mark at its end has come.
+        failure: What the server says it failed by, or why an event cannot be read.
     """
 
-    def __init__(self, fold: Fold) -> None:
+    def __init__(self, call: Call, fold: Fold) -> None:
+        self._call = call
         self._fold = fold
         self._rest = bytearray()
+        self._is_skipping = False
+        self._skipped = 0
         self.is_whole = False
+        self.failure: str | None = None
 
     def add(self, piece: bytes) -> bool:
         """Take a piece of the body; return whether it holds content of the model."""
@@ -78,26 +88,49 @@ class EventBody:
         self._rest += piece
         ends = [gap.end() for gap in _BLANK_LINE.finditer(self._rest, unsearched)]
         if not ends:
+            self._skip()
             return False
         whole = bytes(self._rest[: ends[-1]])
         del self._rest[: ends[-1]]
-        spoke = [self._take(event) for event in _BLANK_LINE.split(whole)]
+        events = _BLANK_LINE.split(whole)
+        if self._is_skipping:
+            self._is_skipping = False
+            self._skipped += len(events.pop(0))
+        spoke = [self._take(event) for event in events]
         return any(spoke)
+
+    def _skip(self) -> None:
+        """Leave out what has come of an event that is too large to be kept."""
+        if len(self._rest) > _MAX_BYTES:
+            self._is_skipping = True
+            self._skipped += len(self._rest) - _LONGEST_BLANK_LINE
+            del self._rest[:-_LONGEST_BLANK_LINE]
 
     def _take(self, event: bytes) -> bool:
         data = b"\n".join(
-            line[5:].strip() for line in event.split(b"\n") if line[:5] == b"data:"
+            line[5:].strip() for line in event.splitlines() if line[:5] == b"data:"
         )
         if data == b"[DONE]":
             self.is_whole = True
+        elif data:
+            return self._take_data(data)
+        return False
+
+    def _take_data(self, data: bytes) -> bool:
         try:
-            return self._fold.add(json.loads(data))
-        except ValueError:
-            # An empty event, or the mark at the end.
+            given = json.loads(data)
+        except ValueError as exc:
+            self.failure = self.failure or error_text(exc)
             return False
+        error = field(given, "error")
+        if error:
+            self.failure = self.failure or _told_by(error)
+        return self._fold.add(given)
 
     def result(self) -> Facts:
         """Return the result so far."""
+        if self._skipped:
+            _say_too_large(self._call, self._skipped)
         return self._fold.result()
 
 
@@ -130,11 +163,26 @@ class FramesBody(EventBody):
 
     def _take_payload(self, payload: bytearray) -> bool:
         try:
-            event = base64.b64decode(json.loads(payload)["bytes"])
-        except (ValueError, KeyError, TypeError):
+            given = json.loads(payload)
+            event = base64.b64decode(given["bytes"])
+        except KeyError:
             # A frame that reports an error holds no event.
+            if "message" in given:
+                self.failure = self.failure or _told_by(given)
             return False
-        return self._take(b"data:" + event)
+        except (ValueError, TypeError):
+            return False
+        return self._take_data(event)
+
+
+def _say_too_large(call: Call, size: int) -> None:
+    call.note("$.result", "too large to read", bytes=size)
+
+
+def _told_by(error: Any) -> str:
+    """Return the message of an error; all of it, if it has none."""
+    said = field(error, "message")
+    return said if type(said) is str else json.dumps(error)
 
 
 class PassingBody(Passing):
@@ -150,6 +198,13 @@ class PassingBody(Passing):
         """End the step: nobody wants more, or nothing more will come."""
         self._end("ok" if self._body.is_whole else "closed")
 
+    def _end(self, outcome: Outcome) -> None:
+        failure = self._body.failure
+        if failure is None:
+            super()._end(outcome)
+        elif self._gave():
+            self._call.fail(failure)
+
     def dropped(self) -> None:
         """Remember that an iterator was dropped; another one may follow."""
         self.is_left = True
@@ -160,9 +215,9 @@ def follow_body(call: Call, response: Any) -> None:
     make, kind = call.wire.fold, response.headers.get("content-type", "")
     body: WholeBody | EventBody = WholeBody(call)
     if make is not None and "event-stream" in kind:
-        body = EventBody(make())
+        body = EventBody(call, make())
     elif make is not None and "amazon.eventstream" in kind:
-        body = FramesBody(make())
+        body = FramesBody(call, make())
     passing = PassingBody(call, body, response)
     for name, wrap in (("iter_bytes", Followed), ("aiter_bytes", AsyncFollowed)):
         read = getattr(response, name)

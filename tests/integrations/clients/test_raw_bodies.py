@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import gc
 import gzip
 import json
@@ -20,13 +21,14 @@ from llm_replies import (
     block,
     chat_stream,
     choice,
+    chunk,
     completion,
     message,
     message_events,
     message_stream,
     text_events,
 )
-from llm_server import LlmServer, Reply, answer, plain
+from llm_server import LlmServer, Reply, answer, plain, stream
 
 from ai_trace import StepRecord
 from ai_trace.integrations import _body
@@ -195,6 +197,61 @@ def test_long_events(server: LlmServer, claude: anthropic.Anthropic, kind: str) 
     assert text_of(steps[0]).startswith("Paris. Paris.")
 
 
+FAILURES: dict[str, tuple[bytes, str]] = {
+    "error": (b'data: {"error": {"message": "Overloaded."}}\n\n', "Overloaded."),
+    "text": (b'data: {"error": "Overloaded."}\n\n', '"Overloaded."'),
+    "no JSON": (b"data: {broken\n\n", "JSONDecodeError: "),
+}
+
+
+@pytest.mark.parametrize("read", ["parse", "iter_lines"])
+@pytest.mark.parametrize(("last", "said"), FAILURES.values(), ids=FAILURES)
+def test_error_inside_a_stream(
+    server: LlmServer, client: openai.OpenAI, last: bytes, said: str, read: str
+) -> None:
+    """A stream that breaks is an error for whoever reads it, with what had come."""
+    server.will(stream(chunk("Par"), b": so far\n\n", last))
+    call = client.chat.completions.with_streaming_response.create
+    with capture() as steps, call(**ASKED, stream=True) as given:
+        with contextlib.suppress(openai.APIError, ValueError):
+            for _ in getattr(given, read)():
+                pass
+
+    record = only(steps)
+    assert ("error", "Par") == (record.outcome, text_of(record))
+    assert str(record.error).startswith(said)
+
+
+def test_error_in_a_frame(server: LlmServer, claude: anthropic.Anthropic) -> None:
+    """Amazon's cloud reports an error in a frame that holds no event."""
+    payload = b'{"message": "Too many requests."}'
+    head = struct.pack(">III", 16 + len(payload), 0, 0)
+    body = frame(message_events()[0]) + head + payload + b"\0\0\0\0"
+    server.will(Reply(200, {"content-type": AMAZON}, (body,)))
+    call = claude.messages.with_streaming_response.create
+    with capture() as steps, call(**ASKED_CLAUDE, stream=True) as given:
+        given.read()
+
+    assert ("error", "Too many requests.") == (only(steps).outcome, steps[0].error)
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+@pytest.mark.parametrize("size", [1, 7, 4096])
+def test_ends_of_lines(
+    server: LlmServer, client: openai.OpenAI, end: bytes, size: int
+) -> None:
+    """Lines of events may end in three ways, wherever the pieces are cut."""
+    reply = chat_stream("Par", "is.")
+    body = b"".join(one for one in reply.pieces if isinstance(one, bytes))
+    server.will(reply._replace(pieces=(body.replace(b"\n", end),)))
+    call = client.chat.completions.with_streaming_response.create
+    with capture() as steps, call(**ASKED, stream=True) as given:
+        for _ in given.iter_bytes(size):
+            pass
+
+    assert ("ok", "Paris.") == (only(steps).outcome, text_of(steps[0]))
+
+
 def test_left(server: LlmServer, client: openai.OpenAI) -> None:
     """A body that is not read to its end is closed, with what had come."""
     server.will(chat_stream("Par", "is."))
@@ -266,6 +323,29 @@ def test_too_large(
     size = sum(len(piece) for piece in reply.pieces if isinstance(piece, bytes))
     assert [{"path": "$.result", "note": "too large to read", "bytes": size}] == list(
         only(steps).notes
+    )
+
+
+@pytest.mark.parametrize("field", [b"data: ", b""])
+def test_event_that_is_too_large(
+    server: LlmServer,
+    client: openai.OpenAI,
+    monkeypatch: pytest.MonkeyPatch,
+    field: bytes,
+) -> None:
+    """An event that does not end is not kept, and the others are read."""
+    monkeypatch.setattr(_body, "_MAX_BYTES", 500)
+    endless = b"data: " + field.join([b"Paris" * 50 + b"\n"] * 20)
+    server.will(stream(chunk("Par"), endless, b"\n", chunk("is.")))
+    call = client.chat.completions.with_streaming_response.create
+    with capture() as steps, call(**ASKED, stream=True) as given:
+        assert endless in b"".join(given.iter_bytes(50))
+
+    record = only(steps)
+    assert ("ok", "Paris.") == (record.outcome, text_of(record))
+    size = len(endless.rstrip())
+    assert [{"path": "$.result", "note": "too large to read", "bytes": size}] == list(
+        record.notes
     )
 
 
