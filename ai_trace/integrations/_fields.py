@@ -99,3 +99,8 @@ def extra(owner: Any, name: str) -> Any:
         return owner.get(name)
     more = getattr(owner, "model_extra", None)
     return more.get(name) if more else None
+
+
+def rank(index: Any) -> int:
+    """Return which place an index stands for: the first, if it is no number."""
+    return index if type(index) is int else 0

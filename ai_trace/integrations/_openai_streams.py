@@ -1,5 +1,5 @@
 """
-OpenAI's streams, gathered chunk by chunk.
+OpenAI's streams of chat and completions, gathered chunk by chunk.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from ai_trace.integrations._fields import (
     items,
     plain,
     plain_within,
+    rank,
 )
-from ai_trace.integrations._media import BlobPieces, blob, without_media
+from ai_trace.integrations._media import BlobPieces, without_media
 from ai_trace.integrations._messages import (
     Message,
     Part,
@@ -30,14 +31,8 @@ from ai_trace.integrations._messages import (
 )
 from ai_trace.integrations._openai_messages import (
     TAKEN_OF_CHOICE,
-    answer_with,
     content_part,
     content_parts,
-)
-from ai_trace.integrations._openai_responses import (
-    beside_output,
-    item_parts,
-    output_messages,
 )
 from ai_trace.integrations._usage import openai_usage
 from ai_trace.integrations._wire import Facts, answer
@@ -47,8 +42,6 @@ _TAKEN_OF_DELTA = ("role", "parts", "name", "finish_reason")
 _ABOUT = ("model", "id", "service_tier")
 TAKEN_OF_ANSWER = frozenset((*_ABOUT, "object", "created", "choices", "usage"))
 """The fields of an answer that are recorded under other names, or not at all."""
-
-_LAST_EVENTS = ("response.completed", "response.incomplete", "response.failed")
 
 
 class _PiecedCall:
@@ -269,7 +262,7 @@ class ChatFold:
         """Return the result so far."""
         # In the order of a whole answer, whichever choice began first.
         messages = [
-            self._choices[one].message() for one in sorted(self._choices, key=_rank)
+            self._choices[one].message() for one in sorted(self._choices, key=rank)
         ]
         usage = self._usage
         if usage is None:
@@ -277,10 +270,6 @@ class ChatFold:
             usage = field(self._more.get("x_groq"), "usage")
         found = answer(self._about, messages, openai_usage(usage), usage)
         return {**found, **without_media(self._more)}
-
-
-def _rank(index: Any) -> int:
-    return index if type(index) is int else 0
 
 
 class CompletionFold(ChatFold):
@@ -294,80 +283,3 @@ class CompletionFold(ChatFold):
         choices = [fields(one) for one in items(facts.get("choices"))]
         said = [{**one, "delta": {"content": one.get("text")}} for one in choices]
         return super().add({**facts, "choices": said})
-
-
-class ResponseFold:
-    """
-    The events of a response.
-
-    The last event holds the whole response. Until it comes, the items that are done
-    are kept, and the pieces of those that are not.
-    """
-
-    def __init__(self) -> None:
-        self._response: Any = None
-        self._items: dict[Any, Any] = {}
-        self._pieces: dict[Any, list[str]] = {}
-        self._is_whole = False
-
-    def add(self, event: Any) -> bool:
-        """Take an event; return whether it holds content of the model."""
-        kind = field(event, "type")
-        index = field(event, "output_index")
-        if type(kind) is not str:
-            return False
-        if kind.endswith(".delta"):
-            piece = field(event, "delta")
-            if type(piece) is str:
-                self._pieces.setdefault((index, kind), []).append(piece)
-            return True
-        if kind in ("response.output_item.added", "response.output_item.done"):
-            self._items[index] = plain(field(event, "item"))
-        response = field(event, "response")
-        if response is not None:
-            self._response = response
-            self._is_whole = kind in _LAST_EVENTS
-        return False
-
-    def result(self) -> Facts:
-        """Return the result so far."""
-        response = self._response
-        if self._is_whole and type(field(response, "output")) is list:
-            output, status = field(response, "output"), field(response, "status")
-            why = field(response, "incomplete_details")
-            messages = output_messages(output, status, why)
-        else:
-            parts = self._parts()
-            messages = [message("assistant", parts)] if parts else []
-        return {**answer_with(response, messages), **beside_output(response)}
-
-    def _parts(self) -> list[Part]:
-        """Return the parts of finished items, and the pieces of the others."""
-        parts: list[Part] = []
-        said = {index for index, _ in self._pieces}
-        for index in sorted({*self._items, *said}, key=str):
-            item = self._items.get(index)
-            if index not in said or field(item, "status") == "completed":
-                parts += item_parts(item)
-            else:
-                parts += self._unfinished(index, item)
-        return parts
-
-    def _unfinished(self, index: Any, item: Any) -> list[Part]:
-        parts: list[Part] = []
-        for (owner, kind), pieces in self._pieces.items():
-            piece = "".join(pieces)
-            if owner != index:
-                continue
-            if "arguments" in kind or "custom_tool_call" in kind:
-                name, call_id = field(item, "name"), field(item, "call_id")
-                parts.append(tool_call(name, piece, call_id))
-            elif "reasoning" in kind:
-                parts.append(reasoning(piece))
-            elif kind == "response.audio.delta":
-                parts.append(blob("audio", None, piece))
-            elif "refusal" in kind:
-                parts.append(refusal(piece))
-            else:
-                parts.append(text(piece))
-        return parts

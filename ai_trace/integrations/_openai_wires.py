@@ -18,6 +18,7 @@ from ai_trace.integrations._openai_messages import (
     tools,
 )
 from ai_trace.integrations._openai_responses import (
+    ResponseFold,
     beside_output,
     input_messages,
     output_messages,
@@ -26,7 +27,6 @@ from ai_trace.integrations._openai_streams import (
     TAKEN_OF_ANSWER,
     ChatFold,
     CompletionFold,
-    ResponseFold,
 )
 from ai_trace.integrations._usage import openai_usage
 from ai_trace.integrations._wire import Facts, Wire, answer, parameters, present

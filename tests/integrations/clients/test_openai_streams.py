@@ -8,6 +8,7 @@ import asyncio
 from typing import Any
 
 import openai
+import pytest
 from llm_replies import (
     CHAT_USAGE,
     QUESTION,
@@ -347,3 +348,73 @@ def test_incomplete_response(server: LlmServer, client: openai.OpenAI) -> None:
         list(client.responses.create(**RESPONSE, stream=True))
 
     assert ["length"] == only(steps).result["finish_reasons"]
+
+
+ERROR = {"code": "server_error", "message": "Out of luck."}
+
+
+@pytest.mark.parametrize(
+    ("last", "recorded"),
+    [
+        (
+            {
+                "type": "response.failed",
+                "response": response(status="failed", error=ERROR),
+            },
+            ERROR,
+        ),
+        ({"type": "error", **ERROR, "param": None, "sequence_number": 9}, ERROR),
+        (
+            {
+                "type": "response.incomplete",
+                "response": response(
+                    status="incomplete",
+                    incomplete_details={"reason": "max_output_tokens"},
+                ),
+            },
+            None,
+        ),
+    ],
+    ids=["failed", "error", "incomplete"],
+)
+def test_response_that_ends_badly(
+    server: LlmServer, client: openai.OpenAI, last: dict[str, Any], recorded: Any
+) -> None:
+    """An end that tells only why it ended leaves what had come, and tells why."""
+    *first, _, _, _ = response_events("Par", "is.")
+    server.will(stream(*first, last, done=False))
+    with capture() as steps:
+        list(client.responses.create(**RESPONSE, stream=True))
+
+    record = only(steps)
+    reason = "error" if recorded else "length"
+    assert ("ok", recorded) == (record.outcome, record.result.get("error"))
+    assert [
+        {"role": "assistant", "parts": PARIS, "finish_reason": reason}
+    ] == record.result["messages"]
+
+
+def test_code_that_is_left(server: LlmServer, client: openai.OpenAI) -> None:
+    """Of a response that was left, no code is taken for text, and all is in order."""
+    item = {"type": "code_interpreter_call", "id": "ci", "status": "in_progress"}
+    at = {"output_index": 10, "item_id": "ci"}
+    kind = "response.code_interpreter_call_code.delta"
+    done = [
+        {
+            "type": "response.output_item.done",
+            "output_index": index,
+            "item": {**asked_for_tool(), "name": f"tool_{index}"},
+        }
+        for index in range(10)
+    ]
+    more = {"type": "response.output_item.added", "output_index": 10, "item": item}
+    code = [{"type": kind, **at, "delta": piece} for piece in ("import ", "os")]
+    server.will(stream(*done, more, *code, done=False))
+    with capture() as steps:
+        with client.responses.create(**RESPONSE, stream=True) as events:
+            for _ in events:
+                pass
+
+    *calls, last = only(steps).result["messages"][0]["parts"]
+    assert [f"tool_{index}" for index in range(10)] == [one["name"] for one in calls]
+    assert {**item, "code": "import os"} == last
