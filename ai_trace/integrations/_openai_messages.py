@@ -41,7 +41,7 @@ _TAKEN = frozenset(
 )
 _TAKEN_OF_PART = frozenset(
     "type text refusal image_url input_audio file file_id file_data file_url filename "
-    "parsed content modality".split()
+    "parsed content modality thinking".split()
 )
 _URL = frozenset(("url",))
 _TAKEN_OF_TOOL = frozenset(("type", "name", "description", "parameters"))
@@ -211,11 +211,23 @@ def _refusal(given: Any) -> Part:
     return refusal(field(given, "refusal"))
 
 
+def _thinking(given: Any) -> Part:
+    # Not from OpenAI: Mistral sends what a model thought as parts of text.
+    thought = field(given, "thinking")
+    if type(thought) is str:
+        return reasoning(thought)
+    texts = [field(one, "text") for one in items(thought)]
+    if not texts or set(map(type, texts)) != {str}:
+        return as_it_is(given)
+    return reasoning("".join(texts))
+
+
 _PARTS = {
     "text": _text,
     "input_text": _text,
     "output_text": _text,
     "refusal": _refusal,
+    "thinking": _thinking,
     "image_url": _image,
     "input_image": _image,
     "input_audio": _audio,

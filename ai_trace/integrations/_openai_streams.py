@@ -39,6 +39,7 @@ from ai_trace.integrations._wire import Facts, answer
 
 
 _TAKEN_OF_DELTA = ("role", "parts", "name", "finish_reason")
+_TEXT = ("type", "content")
 _ABOUT = ("model", "id", "service_tier")
 TAKEN_OF_ANSWER = frozenset((*_ABOUT, "object", "created", "choices", "usage"))
 """The fields of an answer that are recorded under other names, or not at all."""
@@ -92,7 +93,7 @@ class _Choice:
         self.latest: dict[Any, _PiecedCall] = {}
         self.sound: BlobPieces | None = None
         self.heard: list[str] = []
-        self.images: list[Part] = []
+        self.others: list[Part] = []
         self.finish_reason: Any = None
         self.more: list[tuple[str, Any]] = []
 
@@ -113,10 +114,15 @@ class _Choice:
         if type(given) is str:
             self.said.append(given)
             return
-        # Not from OpenAI: Mistral sends reasoning as parts.
+        # Not from OpenAI: Mistral sends reasoning and references as parts.
         for part in content_parts(given):
-            if type(part.get("content")) is str:
-                self.said.append(part["content"])
+            kind, piece = part["type"], part.get("content")
+            joined = self.said if kind == "text" else self.thought
+            if kind in ("text", "reasoning") and type(piece) is str:
+                joined.append(piece)
+                self.more += [one for one in part.items() if one[0] not in _TEXT]
+            else:
+                self.others.append(part)
 
     def _add_thought(self, given: Any) -> None:
         self.thought.append(_text_of(given))
@@ -136,7 +142,7 @@ class _Choice:
             self.heard.append(_text_of(transcript))
 
     def _add_images(self, given: Any) -> None:
-        self.images += [content_part(one) for one in items(given)]
+        self.others += [content_part(one) for one in items(given)]
 
     def _add_old_call(self, given: Any) -> None:
         self._add_calls([{"function": given}])
@@ -168,7 +174,7 @@ class _Choice:
             parts.append(self.sound.part())
         if self.heard:
             parts.append(text("".join(self.heard)))
-        parts += self.images
+        parts += self.others
         made = message(self.role, parts, finish_reason=self.finish_reason)
         return {**made, **without_media(_joined(self.more))}
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import openai
 import pytest
-from llm_replies import QUESTION, chunk, chunk_of
-from llm_server import LlmServer, stream
+from llm_replies import QUESTION, choice, chunk, chunk_of, completion
+from llm_server import LlmServer, answer, stream
 
 from ai_trace.testing import capture
 
@@ -107,3 +107,36 @@ def test_arguments_as_an_object(server: LlmServer, client: openai.OpenAI) -> Non
             "arguments": {"city": "Paris"},
         }
     ] == said["parts"]
+
+
+THOUGHT = {"type": "thinking", "thinking": [{"type": "text", "text": "Hm"}]}
+REFERENCE = {"type": "reference", "reference_ids": [1]}
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_contents_of_mistral(
+    server: LlmServer, client: openai.OpenAI, streamed: bool
+) -> None:
+    """Thoughts and references stand in the content, whole or piece by piece."""
+    link = {"title": "Paris"}
+    text = {"type": "text", "text": "Paris.", "citations": [link]}
+    contents = [
+        [THOUGHT],
+        [{"type": "thinking", "thinking": [{"type": "text", "text": "."}]}],
+        [text, REFERENCE],
+    ]
+    if streamed:
+        pieces: list[Any] = contents
+        (message,) = result_of(server, client, *map(chunk, pieces))["messages"]
+    else:
+        whole: Any = [{"type": "thinking", "thinking": "Hm."}, text, REFERENCE]
+        server.will(answer(completion(choice(whole))))
+        with capture() as steps:
+            client.chat.completions.create(**{**ASKED, "stream": False})
+        (message,) = steps[0].result["messages"]
+
+    thought, said, beside = message["parts"]
+    assert ("reasoning", "Hm.") == (thought["type"], thought["content"])
+    assert ("text", "Paris.") == (said["type"], said["content"])
+    assert REFERENCE == beside
+    assert [link] == (message if streamed else said)["citations"]
