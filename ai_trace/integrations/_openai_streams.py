@@ -95,7 +95,8 @@ class _Choice:
         self.heard: list[str] = []
         self.others: list[Part] = []
         self.finish_reason: Any = None
-        self.more: list[tuple[str, Any]] = []
+        self.said_beside: list[tuple[str, Any]] = []
+        self.about: list[tuple[str, Any]] = []
 
     def add(self, delta: Any) -> bool:
         """Take what a chunk adds; return whether it holds content of the model."""
@@ -107,7 +108,7 @@ class _Choice:
                 _TAKES[name](self, given)
                 speaks = True
             elif name not in _TAKEN_OF_DELTA:
-                self.more.append((name, plain_within(given)))
+                self.said_beside.append((name, plain_within(given)))
         return speaks
 
     def _add_content(self, given: Any) -> None:
@@ -120,7 +121,7 @@ class _Choice:
             joined = self.said if kind == "text" else self.thought
             if kind in ("text", "reasoning") and type(piece) is str:
                 joined.append(piece)
-                self.more += [one for one in part.items() if one[0] not in _TEXT]
+                self.about += [one for one in part.items() if one[0] not in _TEXT]
             else:
                 self.others.append(part)
 
@@ -176,7 +177,11 @@ class _Choice:
             parts.append(text("".join(self.heard)))
         parts += self.others
         made = message(self.role, parts, finish_reason=self.finish_reason)
-        return {**made, **without_media(_joined(self.more))}
+        more = {
+            **_joined(self.about, are_pieces=False),
+            **_joined(self.said_beside, are_pieces=True),
+        }
+        return {**made, **without_media(more)}
 
 
 def _text_of(given: Any) -> str:
@@ -196,24 +201,35 @@ _TAKES: dict[str, Callable[[_Choice, Any], None]] = {
 }
 
 
-def _joined(pieces: Iterable[tuple[str, Any]]) -> Facts:
-    """Return the pieces joined by name, as far as they can be joined."""
+def _joined(given: Iterable[tuple[str, Any]], *, are_pieces: bool) -> Facts:
+    """
+    Return what came under the same names as one, as far as it can be joined.
+
+    Args:
+        given: Names, and what came under them.
+        are_pieces: Whether texts are pieces of one text, and not told anew each time.
+    """
     by_name: dict[str, list[Any]] = {}
-    for name, piece in pieces:
-        if piece is not None:
-            by_name.setdefault(name, []).append(piece)
-    return {name: _join(found) for name, found in by_name.items()}
+    for name, one in given:
+        if one is not None:
+            by_name.setdefault(name, []).append(one)
+    return {name: _join(found, are_pieces) for name, found in by_name.items()}
 
 
-def _join(pieces: list[Any]) -> Any:
-    kinds = set(map(type, pieces))
-    if kinds == {str}:
-        return "".join(pieces)
+def _join(found: list[Any], are_pieces: bool) -> Any:
+    kinds = set(map(type, found))
+    if kinds == {str} and are_pieces:
+        return "".join(found)
     if kinds == {list}:
-        return list(chain.from_iterable(pieces))
+        return list(chain.from_iterable(found))
     if kinds == {dict}:
-        return _joined(chain.from_iterable(piece.items() for piece in pieces))
-    return pieces[-1]
+        # What Azure has filtered in the middle is not made good by what came after.
+        filtered = [one for one in found if one.get("filtered")]
+        if filtered:
+            return filtered[-1]
+        every = chain.from_iterable(one.items() for one in found)
+        return _joined(every, are_pieces=False)
+    return found[-1]
 
 
 class ChatFold:
@@ -261,7 +277,7 @@ class ChatFold:
                 choice.finish_reason = reason
             for name, value in told.items():
                 if name not in TAKEN_OF_CHOICE and value:
-                    choice.more.append((name, plain_within(value)))
+                    choice.about.append((name, plain_within(value)))
         return speaks
 
     def result(self) -> Facts:

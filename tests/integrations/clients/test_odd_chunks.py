@@ -140,3 +140,21 @@ def test_contents_of_mistral(
     assert ("text", "Paris.") == (said["type"], said["content"])
     assert REFERENCE == beside
     assert [link] == (message if streamed else said)["citations"]
+
+
+def test_filters_of_azure(server: LlmServer, client: openai.OpenAI) -> None:
+    """What is told anew with each chunk is not strung together, nor is a hit lost."""
+    safe = {"filtered": False, "severity": "safe"}
+    hit = {"filtered": True, "severity": "high"}
+    chunks = [chunk("Par"), chunk("is"), chunk(".")]
+    for one, hate in zip(chunks, (safe, hit, safe)):
+        one["choices"][0].update(
+            native_finish_reason="STOP",
+            content_filter_results={"hate": hate, "violence": safe},
+        )
+        one["choices"][0]["delta"].update(aside="a", note={"by": "Ann"})
+    (said,) = result_of(server, client, *chunks)["messages"]
+
+    assert {"hate": hit, "violence": safe} == said["content_filter_results"]
+    assert "STOP" == said["native_finish_reason"]
+    assert ("aaa", {"by": "Ann"}) == (said["aside"], said["note"])
