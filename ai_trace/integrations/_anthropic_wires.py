@@ -108,6 +108,9 @@ class MessageFold:
         kind: Any = delta.get("type")
         if kind == "citations_delta":
             self._citations.setdefault(index, []).append(plain(delta.get("citation")))
+        elif kind == "compaction_delta":
+            told = {name: delta[name] for name in delta if name != "type"}
+            self._blocks[index] = {**fields(self._blocks.get(index)), **told}
         name = _PIECES.get(kind)
         piece = None if name is None else delta.get(name)
         if name is None or type(piece) is not str:

@@ -337,6 +337,27 @@ def test_blocks_in_pieces(server: LlmServer, claude: anthropic.Anthropic) -> Non
     ] == only(steps).result["messages"][0]["parts"]
 
 
+def streamed(
+    server: LlmServer, claude: anthropic.Anthropic, *events: dict[str, Any]
+) -> Any:
+    """Return what is recorded of a stream of these events of its blocks."""
+    server.will(stream(*message_events(*events), done=False))
+    with capture() as steps:
+        list(claude.beta.messages.create(**ASKED, stream=True))
+    return only(steps).result
+
+
+def test_compaction_in_pieces(server: LlmServer, claude: anthropic.Anthropic) -> None:
+    """What a conversation was made into comes after the block that holds it."""
+    empty = {"type": "compaction", "content": None}
+    told = {"content": "Of Paris.", "encrypted_content": "opaque"}
+    result = streamed(
+        server, claude, begun(empty, 0), delta("compaction_delta", 0, **told)
+    )
+
+    assert [{"type": "compaction", **told}] == result["messages"][0]["parts"]
+
+
 def test_stream_that_is_left(server: LlmServer, claude: anthropic.Anthropic) -> None:
     """What had come of a stream that was left is kept, even half an argument."""
     call = begun({**tool_use(), "input": {}}, 1)
