@@ -89,7 +89,9 @@ class MessageFold:
             self._add_piece(facts.get("index"), fields(facts.get("delta")))
             return True
         if kind == "content_block_start":
-            self._blocks[facts.get("index")] = plain(facts.get("content_block"))
+            block = self._blocks[facts.get("index")] = plain(facts.get("content_block"))
+            if field(block, "type") == "fallback":
+                self._about["model"] = field(field(block, "to"), "model")
         elif kind == "message_start":
             started = fields(facts.get("message"))
             self._about = {"model": started.get("model"), "id": started.get("id")}

@@ -358,6 +358,16 @@ def test_compaction_in_pieces(server: LlmServer, claude: anthropic.Anthropic) ->
     assert [{"type": "compaction", **told}] == result["messages"][0]["parts"]
 
 
+def test_fallback_in_a_stream(server: LlmServer, claude: anthropic.Anthropic) -> None:
+    """If another model goes on with an answer, it is the one that answered."""
+    other = {"model": "claude-opus-4-8"}
+    block = {"type": "fallback", "from": {"model": "claude-haiku-4-5"}, "to": other}
+    result = streamed(server, claude, begun(block, 0), *text_events("Par", index=1))
+
+    assert "claude-opus-4-8" == result["model"]
+    assert block == result["messages"][0]["parts"][0]
+
+
 def test_stream_that_is_left(server: LlmServer, claude: anthropic.Anthropic) -> None:
     """What had come of a stream that was left is kept, even half an argument."""
     call = begun({**tool_use(), "input": {}}, 1)
