@@ -69,7 +69,7 @@ def block_parts(content: Any) -> list[Part]:
         read = _BLOCKS.get(kind)
         part = as_it_is(one) if read is None else read(one)
         if read is not None and any(map(facts.get, facts.keys() - _TAKEN)):
-            part = {**part, **beside(facts, _TAKEN)}
+            part = {**part, **beside(facts, _TAKEN), **part}
         parts.append(part)
     return parts
 
@@ -95,7 +95,7 @@ def _tool(given: Any) -> Any:
     made = tool(
         field(given, "name"), field(given, "description"), field(given, "input_schema")
     )
-    return {**made, **beside(fields(given), _TAKEN_OF_TOOL)}
+    return {**made, **beside(fields(given), _TAKEN_OF_TOOL), **made}
 
 
 def _text(given: Any) -> Part:

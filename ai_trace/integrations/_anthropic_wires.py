@@ -16,7 +16,7 @@ from ai_trace.integrations._fields import counts, field, fields, plain
 from ai_trace.integrations._media import beside
 from ai_trace.integrations._messages import arguments_of
 from ai_trace.integrations._usage import Usage, anthropic_usage
-from ai_trace.integrations._wire import Facts, Wire, answer, parameters
+from ai_trace.integrations._wire import Facts, Wire, answer, parameters, with_more
 
 
 _TAKEN = ("model", "messages", "system", "tools")
@@ -135,7 +135,7 @@ class MessageFold:
         messages = answer_message(content, self._stop_reason)
         usage = self._usage or None
         found = answer(self._about, messages, self._counted(), usage)
-        return {**found, **self._more}
+        return with_more(found, self._more)
 
     def _counted(self) -> Usage:
         counted = self._usage

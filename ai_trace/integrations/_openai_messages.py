@@ -168,7 +168,8 @@ def content_part(given: Any) -> Part:
     read = _PARTS.get(field(given, "type"))
     if read is None:
         return as_it_is(given)
-    return {**read(given), **beside(fields(given), _TAKEN_OF_PART)}
+    part = read(given)
+    return {**part, **beside(fields(given), _TAKEN_OF_PART), **part}
 
 
 def _image(given: Any) -> Part:

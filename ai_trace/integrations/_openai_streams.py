@@ -35,7 +35,7 @@ from ai_trace.integrations._openai_messages import (
     content_parts,
 )
 from ai_trace.integrations._usage import openai_usage
-from ai_trace.integrations._wire import Facts, answer
+from ai_trace.integrations._wire import Facts, answer, with_more
 
 
 _TAKEN_OF_DELTA = ("role", "parts", "name", "finish_reason")
@@ -181,7 +181,7 @@ class _Choice:
             **_joined(self.about, are_pieces=False),
             **_joined(self.said_beside, are_pieces=True),
         }
-        return {**made, **without_media(more)}
+        return {**made, **without_media(more), **made}
 
 
 def _text_of(given: Any) -> str:
@@ -291,7 +291,7 @@ class ChatFold:
             # Where Groq tells it unasked.
             usage = field(self._more.get("x_groq"), "usage")
         found = answer(self._about, messages, openai_usage(usage), usage)
-        return {**found, **without_media(self._more)}
+        return with_more(found, without_media(self._more))
 
 
 class CompletionFold(ChatFold):

@@ -14,6 +14,12 @@ from ai_trace.integrations._usage import Usage
 
 Facts = dict[str, Any]
 
+# What a result says of a call; "fields" holds what a server gave such a name.
+_OURS = frozenset(
+    "messages finish_reasons usage raw_usage total_usage total_cost cost cache_hit "
+    "retries chunks time_to_first_chunk time_to_first_content output count dimensions "
+    "response fields".split()
+)
 _NO_MEDIA = (int, bool, float, type(None))
 
 
@@ -67,6 +73,18 @@ def parameters(body: Facts, *taken: str) -> Facts | None:
     return rest or None
 
 
+def with_more(found: Facts, more: Facts) -> Facts:
+    """
+    Return a result with what a server sent beside it.
+
+    A field of a server never takes the place of ours, nor is it taken for one.
+    """
+    clashes = {name: more[name] for name in more if name in _OURS}
+    own = {name: more[name] for name in more if name not in _OURS}
+    whole = {**found, **own, **found}
+    return {**whole, "fields": clashes} if clashes else whole
+
+
 def answer(
     response: Any,
     messages: list[Message],
@@ -105,5 +123,5 @@ def answer(
         found["service_tier"] = given["service_tier"]
     # A quick test in C, since most answers hold nothing else.
     if known is not None and any(map(given.get, given.keys() - known)):
-        found.update(beside(given, known))
+        return with_more(found, beside(given, known))
     return found

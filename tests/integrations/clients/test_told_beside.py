@@ -9,7 +9,17 @@ from typing import Any
 import anthropic
 import openai
 import pytest
-from llm_replies import QUESTION, choice, chunk, chunk_of, completion, response
+from llm_replies import (
+    CHAT_USAGE,
+    QUESTION,
+    choice,
+    chunk,
+    chunk_of,
+    completion,
+    message_events,
+    response,
+    text_events,
+)
 from llm_server import LlmServer, answer, stream
 
 from ai_trace.testing import capture
@@ -286,3 +296,68 @@ def test_names_are_those_of_the_provider(
     (message,) = steps[0].result["messages"]
 
     assert [other] == message["parts"]
+
+
+CLASHES: dict[str, Any] = {
+    "cost": {"usd": 0.5},
+    "messages": ["x"],
+    "raw_usage": 1,
+    "retries": "many",
+    "cache_hit": True,
+    "total_cost": {"usd": 1},
+    "total_usage": {"input_tokens": 3},
+    "finish_reasons": 7,
+    "chunks": 5,
+}
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("library", ["openai", "anthropic"])
+def test_names_that_are_ours(
+    server: LlmServer,
+    client: openai.OpenAI,
+    claude: anthropic.Anthropic,
+    library: str,
+    streamed: bool,
+) -> None:
+    """A server's field is not taken for one of ours, which it does not replace."""
+    more = {**CLASHES, "mood": "good"}
+    create: Any = client.chat.completions.create
+    asked = ASKED
+    if library == "openai":
+        whole = answer(completion(choice(), **more))
+        chunks = stream(chunk("Paris.", "stop"), chunk_of(usage=CHAT_USAGE, **more))
+    else:
+        create, asked = claude.messages.create, {**CLAUDE, "messages": QUESTION}
+        block = {"type": "text", "text": "Paris."}
+        whole = answer(claude_says(block, stop_reason="end_turn", **more))
+        start, *rest = message_events(*text_events("Paris."))
+        start = {**start, "message": {**start["message"], **more}}
+        chunks = stream(start, *rest, done=False)
+    server.will(chunks if streamed else whole)
+    with capture() as steps:
+        given = create(**asked, stream=streamed)
+        if streamed:
+            list(given)
+    result = steps[0].result
+    (message,) = result["messages"]
+
+    assert [{"type": "text", "content": "Paris."}] == message["parts"]
+    assert (["stop"], "good") == (result["finish_reasons"], result["mood"])
+    assert CLASHES == result["fields"]
+    assert result["raw_usage"].keys() & {"input_tokens", "prompt_tokens"}
+    assert result.keys().isdisjoint({"cost", "retries", "cache_hit", "total_cost"})
+
+
+def test_parts_that_say_what_we_say(server: LlmServer, client: openai.OpenAI) -> None:
+    """How large a picture is was counted here, whatever else is said of it."""
+    server.will(answer(completion(choice())))
+    url = {"url": "data:image/png;base64,aGk="}
+    part: Any = {"type": "image_url", "image_url": url, "bytes": 9, "mood": "good"}
+    with capture() as steps:
+        client.chat.completions.create(
+            model="gpt-5-mini", messages=[{"role": "user", "content": [part]}]
+        )
+    (recorded,) = steps[0].context["messages"][0]["parts"]
+
+    assert (2, "good") == (recorded["bytes"], recorded["mood"])
