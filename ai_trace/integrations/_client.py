@@ -206,18 +206,21 @@ def _request(client: Any, library: Library) -> Callable[..., Any]:
     @functools.wraps(original)
     def request(cast_to: Any, options: Any, *args: Any, **kwargs: Any) -> Any:
         call = _begin(library, server, left_out, options)
-        if call is None:
-            return original(cast_to, options, *args, **kwargs)
         before = in_flight.get()
+        if call is before is None:
+            return original(cast_to, options, *args, **kwargs)
+        # An unrecorded request, too, is no attempt of the call that it is made in.
         in_flight.set(call)
         try:
             response = original(cast_to, options, *args, **kwargs)
         except BaseException as exc:
             in_flight.set(before)
-            call.failed(exc)
+            if call is not None:
+                call.failed(exc)
             raise
         in_flight.set(before)
-        _follow(call, library, response)
+        if call is not None:
+            _follow(call, library, response)
         return response
 
     return request
@@ -230,18 +233,21 @@ def _async_request(client: Any, library: Library) -> Callable[..., Any]:
     @functools.wraps(original)
     async def request(cast_to: Any, options: Any, *args: Any, **kwargs: Any) -> Any:
         call = _begin(library, server, left_out, options)
-        if call is None:
-            return await original(cast_to, options, *args, **kwargs)
         before = in_flight.get()
+        if call is before is None:
+            return await original(cast_to, options, *args, **kwargs)
+        # An unrecorded request, too, is no attempt of the call that it is made in.
         in_flight.set(call)
         try:
             response = await original(cast_to, options, *args, **kwargs)
         except BaseException as exc:
             in_flight.set(before)
-            call.failed(exc)
+            if call is not None:
+                call.failed(exc)
             raise
         in_flight.set(before)
-        _follow(call, library, response)
+        if call is not None:
+            _follow(call, library, response)
         return response
 
     return request

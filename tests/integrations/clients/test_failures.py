@@ -117,6 +117,39 @@ def test_calls_inside_calls(server: LlmServer, client: openai.OpenAI) -> None:
     assert _call.in_flight.get() is None
 
 
+@pytest.mark.parametrize("is_async", [False, True])
+def test_requests_inside_calls(
+    server: LlmServer, openai_options: dict[str, Any], is_async: bool
+) -> None:
+    """A request that is no call of a model is no attempt of the one it is made in."""
+    server.will(answer({}), answer(completion(choice())))
+    helper = wrap_openai(openai.OpenAI(**openai_options))
+
+    def key() -> str:
+        helper.post("/token", cast_to=object, body={})
+        return "sk-test"
+
+    async def later() -> str:
+        return key()
+
+    async def main() -> None:
+        options = {**openai_options, "api_key": later}
+        async with wrap_openai(openai.AsyncOpenAI(**options)) as client:
+            await client.chat.completions.create(**ASKED)
+
+    with capture() as steps, helper:
+        if is_async:
+            asyncio.run(main())
+        else:
+            options = {**openai_options, "api_key": key}
+            with wrap_openai(openai.OpenAI(**options)) as client:
+                client.chat.completions.create(**ASKED)
+
+    assert 2 == len(server.requests)
+    assert "retries" not in only(steps).result
+    assert _call.in_flight.get() is None
+
+
 def test_no_retries_are_not_counted(server: LlmServer, client: openai.OpenAI) -> None:
     """An error without retries has no result at all."""
     server.will(BROKEN)
