@@ -18,7 +18,7 @@ from ai_trace.integrations import _prices
 from ai_trace.integrations._fields import as_sent, plain
 from ai_trace.integrations._foreign_step import reporter_of
 from ai_trace.integrations._media import without_media
-from ai_trace.integrations._wire import Facts, Wire
+from ai_trace.integrations._wire import Facts, Wire, without_use
 
 
 T = TypeVar("T")
@@ -41,12 +41,14 @@ class Call(LiveStep):
         model: The model that is asked.
         priced: Whether the provider's own prices are known to apply.
         attempts: How often the request was sent.
+        is_cached: Whether the answer came without any request.
         unparsed: The answer as it was before the library parsed it.
         stop: Records what has come so far if the tracer ends before the call.
     """
 
     __slots__ = (
         "attempts",
+        "is_cached",
         "model",
         "priced",
         "provider",
@@ -60,6 +62,7 @@ class Call(LiveStep):
     model: Any
     priced: bool
     attempts: int
+    is_cached: bool
     unparsed: Any
     stop: Callable[[], None] | None
 
@@ -109,6 +112,8 @@ class Call(LiveStep):
         """Record a result, with its cost and the number of retries."""
         if self.attempts > 1:
             result["retries"] = self.attempts - 1
+        elif self.is_cached:
+            result = without_use(result)
         usage = result.get("usage")
         if usage and _context.inner is not None:
             # A framework is recorded, too, and may report this very call.
@@ -184,6 +189,7 @@ def begin(
     call.model = model
     call.priced = server is None and wire.is_priced
     call.attempts = 0
+    call.is_cached = False
     call.unparsed = call.stop = None
     call.start()
     return call if call.id in recorder.open_steps else None

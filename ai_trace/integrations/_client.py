@@ -91,7 +91,7 @@ def _hook(client: Any, library: Library, *, is_async: bool) -> None:
             hooks[name] = hook(original)
     before = {name: vars(client)[name] for name in hooks if name in vars(client)}
     vars(client).update(hooks)
-    vars(client)[_MARK] = (tuple(hooks), before)
+    vars(client)[_MARK] = (hooks, before)
 
 
 def unwrap(client: Any, library: Library) -> None:
@@ -220,7 +220,7 @@ def _request(client: Any, library: Library) -> Callable[..., Any]:
             raise
         in_flight.set(before)
         if call is not None:
-            _follow(call, library, response)
+            _follow(call, client, library, response)
         return response
 
     return request
@@ -247,7 +247,7 @@ def _async_request(client: Any, library: Library) -> Callable[..., Any]:
             raise
         in_flight.set(before)
         if call is not None:
-            _follow(call, library, response)
+            _follow(call, client, library, response)
         return response
 
     return request
@@ -322,10 +322,12 @@ def _left_out(library: str) -> frozenset[type]:
     )
 
 
-def _follow(call: Call, library: Library, response: Any) -> None:
+def _follow(call: Call, client: Any, library: Library, response: Any) -> None:
     """End the step with its response, or follow the response to its end."""
     goes_on = False
     try:
+        if call.attempts == 0:
+            call.is_cached = _counts_attempts(client)
         cls: Any = type(response)
         sort = _sort(cls, library.name)
         if sort == "model":
@@ -336,6 +338,14 @@ def _follow(call: Call, library: Library, response: Any) -> None:
         call.lose(exc)
     if not goes_on:
         call._end("ok")
+
+
+def _counts_attempts(client: Any) -> bool:
+    """Tell whether each request of a client passes the hook that counts it."""
+    own = vars(client)
+    hooks, _ = own.get(_MARK, (_NOTHING, None))
+    hook = hooks.get("_prepare_request")
+    return hook is not None and hook is own.get("_prepare_request")
 
 
 def _followed(call: Call, sort: str, response: Any) -> bool:

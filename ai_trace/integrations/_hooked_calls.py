@@ -60,12 +60,6 @@ def server_of(url: Any, provider: str = "openai") -> Facts:
     return present(provider=known, server=server)
 
 
-def without_use(result: Facts) -> Facts:
-    """Return the result of a call that was answered from a cache, without usage."""
-    kept = {name: result[name] for name in result if name != "usage"}
-    return {**kept, "cache_hit": True}
-
-
 def with_cost(result: Facts, context: Facts) -> Facts:
     """
     Return the result of a call with its cost, if that is known.

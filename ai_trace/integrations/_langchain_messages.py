@@ -11,7 +11,6 @@ import dataclasses
 from typing import Any, Callable
 
 from ai_trace.integrations._fields import field, fields, items
-from ai_trace.integrations._hooked_calls import without_use
 from ai_trace.integrations._media import (
     as_it_is,
     beside,
@@ -31,7 +30,7 @@ from ai_trace.integrations._messages import (
     tool_call_response,
 )
 from ai_trace.integrations._usage import Usage, usage
-from ai_trace.integrations._wire import Facts, present
+from ai_trace.integrations._wire import Facts, present, without_use
 
 
 _ROLES = {"human": "user", "ai": "assistant", "AIMessageChunk": "assistant"}

@@ -125,3 +125,9 @@ def answer(
     if known is not None and any(map(given.get, given.keys() - known)):
         return with_more(found, beside(given, known))
     return found
+
+
+def without_use(result: Facts) -> Facts:
+    """Return the result of a call that was answered from a cache, without usage."""
+    kept = {name: one for name, one in result.items() if name != "usage"}
+    return {**kept, "cache_hit": True}

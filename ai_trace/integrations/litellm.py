@@ -15,11 +15,11 @@ from ai_trace.integrations import _prices
 from ai_trace.integrations._awaited import watch
 from ai_trace.integrations._fields import plain
 from ai_trace.integrations._foreign_step import ForeignStep, begin, hook
-from ai_trace.integrations._hooked_calls import server_of, with_cost, without_use
+from ai_trace.integrations._hooked_calls import server_of, with_cost
 from ai_trace.integrations._installed import check_version, missing
 from ai_trace.integrations._media import without_media
 from ai_trace.integrations._openai_wires import WIRES
-from ai_trace.integrations._wire import Facts, Wire, present
+from ai_trace.integrations._wire import Facts, Wire, present, without_use
 
 
 try:

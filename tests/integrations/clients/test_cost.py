@@ -30,6 +30,7 @@ from ai_trace.integrations._fields import counts
 from ai_trace.integrations._prices import cost
 from ai_trace.integrations._servers import provider_at
 from ai_trace.integrations._usage import anthropic_usage, openai_usage, usage
+from ai_trace.integrations.anthropic import wrap_anthropic
 from ai_trace.integrations.openai import wrap_openai
 from ai_trace.testing import capture
 
@@ -545,3 +546,47 @@ def test_usage_of_unknown_shape(raw: Any) -> None:
 def test_output_that_is_not_counted(model: str, is_known: bool) -> None:
     """Without a count of the output the cost is known only where output is free."""
     assert is_known == (cost("openai", model, {"input_tokens": 9}) is not None)
+
+
+def caching() -> Any:
+    """Return a middleware that keeps the first answer, and gives it from then on."""
+    kept: list[Any] = []
+
+    def keep(request: Any, call_next: Any) -> Any:
+        if not kept:
+            kept.append(call_next(request).parse())
+        return kept[0]
+
+    return keep
+
+
+def test_answer_of_a_cache(
+    server: LlmServer, anthropic_options: dict[str, Any]
+) -> None:
+    """An answer that a middleware had kept used no tokens, and cost nothing."""
+    server.will(answer(message(block(), usage=CLAUDE_USAGE)))
+    options = {**anthropic_options, "middleware": [caching()]}
+    asked: Any = {"model": "claude", "max_tokens": 9, "messages": QUESTION}
+    with wrap_anthropic(anthropic.Anthropic(**options)) as claude:
+        with capture() as steps:
+            claude.messages.create(**asked)
+            claude.messages.create(**asked)
+    first, second = (step.result for step in steps)
+
+    assert 1 == len(server.requests)
+    assert first["messages"] == second["messages"]
+    assert 8 == first["usage"]["output_tokens"]
+    assert second["cache_hit"] is True
+    assert second.keys().isdisjoint({"usage", "cost"})
+
+
+def test_requests_that_cannot_be_counted(
+    server: LlmServer, client: openai.OpenAI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the program has replaced what counts requests, no cache is presumed."""
+    server.will(answer(completion(choice())))
+    monkeypatch.setattr(client, "_prepare_request", lambda request: None)
+    with capture() as steps:
+        client.chat.completions.create(**ASKED)
+
+    assert 8 == steps[0].result["usage"]["output_tokens"]
