@@ -268,10 +268,12 @@ def choices(given: Any) -> list[Message]:
     return said
 
 
-def answer_with(response: Any, messages: list[Message]) -> Facts:
-    """Return the result of a step: what a response said, and what it counts."""
+def answer_with(
+    response: Any, messages: list[Message], known: frozenset[str] | None = None
+) -> Facts:
+    """Return the result of a step: as ``answer`` does, with what a response counts."""
     usage = counts(field(response, "usage"))
-    return answer(response, messages, openai_usage(usage), usage)
+    return answer(response, messages, openai_usage(usage), usage, known)
 
 
 def completion_choices(given: Any) -> list[Message]:

@@ -29,6 +29,21 @@ from ai_trace.integrations._messages import (
 from ai_trace.integrations._openai_messages import answer_with, content_parts
 
 
+TAKEN_OF_RESPONSE = frozenset(
+    "id object created_at completed_at model status incomplete_details output usage "
+    "service_tier access_programs background context_management conversation "
+    "frequency_penalty image instructions max_output_tokens max_tool_calls metadata "
+    "parallel_tool_calls presence_penalty previous_response_id prompt prompt_cache_key "
+    "prompt_cache_options prompt_cache_retention reasoning safety_identifier store "
+    "temperature text tool_choice tools top_logprobs top_p truncation user".split()
+)
+"""The fields of a response that are recorded elsewhere, or repeat what was asked."""
+
+# "parsed_arguments" is what the library made of the arguments.
+_TAKEN_OF_ITEM = frozenset(
+    "type id status role content name arguments parsed_arguments input output "
+    "call_id".split()
+)
 _LAST_EVENTS = ("response.completed", "response.incomplete", "response.failed")
 _TAKEN_OF_ERROR = frozenset(("type", "sequence_number"))
 # With any other status, even an empty answer is recorded.
@@ -50,12 +65,11 @@ def _input_message(given: Any) -> Message:
     if kind in ("function_call_output", "custom_tool_call_output"):
         output = field(given, "output")
         given_back = output if type(output) is str else content_parts(output)
-        return message(
-            "tool", [tool_call_response(given_back, field(given, "call_id"))]
-        )
+        part = tool_call_response(given_back, field(given, "call_id"))
+        return message("tool", _with_beside([part], given))
     role = field(given, "role")
     if role is not None:
-        return message(role, content_parts(field(given, "content")))
+        return message(role, _said(given))
     return message("assistant", item_parts(given))
 
 
@@ -63,15 +77,28 @@ def item_parts(given: Any) -> list[Part]:
     """Return the parts that one output item becomes."""
     kind = field(given, "type")
     if kind == "message":
-        return content_parts(field(given, "content"))
+        return _said(given)
     if kind == "reasoning":
         said = [*items(field(given, "summary")), *items(field(given, "content"))]
         return [reasoning(field(one, "text")) for one in said]
     if kind == "function_call":
-        return [_call(given, field(given, "arguments"))]
+        return _with_beside([_call(given, field(given, "arguments"))], given)
     if kind == "custom_tool_call":
-        return [_call(given, field(given, "input"))]
+        return _with_beside([_call(given, field(given, "input"))], given)
     return [as_it_is(given)]
+
+
+def _said(given: Any) -> list[Part]:
+    return _with_beside(content_parts(field(given, "content")), given)
+
+
+def _with_beside(parts: list[Part], given: Any) -> list[Part]:
+    """Return the parts of an item with what else it says, such as its phase."""
+    facts = fields(given)
+    if not any(map(facts.get, facts.keys() - _TAKEN_OF_ITEM)):
+        return parts
+    more = beside(fields(plain(given)), _TAKEN_OF_ITEM)
+    return [{**part, **more, **part} for part in parts]
 
 
 def _call(given: Any, arguments: Any) -> Part:
@@ -100,12 +127,6 @@ def _answer(parts: list[Part], status: Any, incomplete: Any) -> list[Message]:
     return [
         message("assistant", parts, finish_reason=_reason(parts, status, incomplete))
     ]
-
-
-def beside_output(response: Any) -> dict[str, Any]:
-    """Return why a response failed, and what the provider's tools used."""
-    found = {name: field(response, name) for name in ("error", "tool_usage")}
-    return {name: plain(one) for name, one in found.items() if one is not None}
 
 
 def _reason(parts: list[Part], status: Any, incomplete: Any) -> Any:
@@ -166,7 +187,7 @@ class ResponseFold:
             status = "failed"
         # What failed may be told without what had been said by then.
         messages = _answer(parts or self._parts(), status, why)
-        found = {**answer_with(response, messages), **beside_output(response)}
+        found = answer_with(response, messages, TAKEN_OF_RESPONSE)
         return {**found, "error": self._error} if self._error else found
 
     def _parts(self) -> list[Part]:

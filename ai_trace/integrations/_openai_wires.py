@@ -18,8 +18,8 @@ from ai_trace.integrations._openai_messages import (
     tools,
 )
 from ai_trace.integrations._openai_responses import (
+    TAKEN_OF_RESPONSE,
     ResponseFold,
-    beside_output,
     input_messages,
     output_messages,
 )
@@ -70,7 +70,7 @@ def _completion_answered(response: Any) -> Facts | None:
     given = field(response, "choices")
     if type(given) is not list:
         return None
-    return answer_with(response, completion_choices(given))
+    return answer_with(response, completion_choices(given), TAKEN_OF_ANSWER)
 
 
 def _response_asked(body: Facts) -> Facts:
@@ -89,7 +89,7 @@ def _response_answered(response: Any) -> Facts | None:
         return None
     status, why = field(response, "status"), field(response, "incomplete_details")
     messages = output_messages(output, status, why)
-    return {**answer_with(response, messages), **beside_output(response)}
+    return answer_with(response, messages, TAKEN_OF_RESPONSE)
 
 
 def _compacted(response: Any) -> Facts | None:

@@ -12,12 +12,14 @@ import pytest
 from llm_replies import (
     CHAT_USAGE,
     QUESTION,
+    asked_for_tool,
     choice,
     chunk,
     chunk_of,
     completion,
     message_events,
     response,
+    said,
     text_events,
 )
 from llm_server import LlmServer, answer, stream
@@ -361,3 +363,52 @@ def test_parts_that_say_what_we_say(server: LlmServer, client: openai.OpenAI) ->
     (recorded,) = steps[0].context["messages"][0]["parts"]
 
     assert (2, "good") == (recorded["bytes"], recorded["mood"])
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_items_of_responses(
+    server: LlmServer, client: openai.OpenAI, streamed: bool
+) -> None:
+    """What stands beside a text, a call or an answer is kept, but no echo of a request.
+
+    The same holds of items that are sent back.
+    """
+    caller = {"type": "program", "caller_id": "p"}
+    phase = {"phase": "commentary"}
+    items: Any = [
+        {**said("Let me look."), **phase},
+        {**asked_for_tool(), "namespace": "weather", "caller": caller},
+    ]
+    more = {"provider": "Foo", "metadata": {"a": "b"}, "temperature": 1.0}
+    whole = response(*items, **more)
+    last = {"type": "response.completed", "sequence_number": 0, "response": whole}
+    server.will(stream(last, done=False) if streamed else answer(whole))
+    output: Any = {"type": "function_call_output", "call_id": "call_0"}
+    output = {**output, "output": "sunny", "caller": caller}
+    with capture() as steps:
+        given = client.responses.create(
+            model="m", input=[*items, output], stream=streamed
+        )
+        if streamed:
+            list(given)
+    result, context = steps[0].result, steps[0].context
+    parts = result["messages"][0]["parts"]
+    text, call = parts
+
+    assert ("Let me look.", "commentary") == (text["content"], text["phase"])
+    assert ("weather", caller) == (call["namespace"], call["caller"])
+    asked = [part for one in context["messages"] for part in one["parts"]]
+    assert parts == asked[:2]
+    assert caller == asked[2]["caller"]
+    assert "Foo" == result["provider"]
+    assert result.keys().isdisjoint({"metadata", "temperature", "tools"})
+
+
+def test_legacy_completion(server: LlmServer, client: openai.OpenAI) -> None:
+    """A completion keeps what its server says of itself."""
+    choices = [{"index": 0, "text": "Hi", "finish_reason": "stop"}]
+    server.will(answer(chunk_of(choices=choices, system_fingerprint="fp")))
+    with capture() as steps:
+        client.completions.create(model="m", prompt="p")
+
+    assert "fp" == steps[0].result["system_fingerprint"]
