@@ -6,6 +6,10 @@ from __future__ import annotations
 
 import binascii
 import hashlib
+import os
+import pathlib
+import stat
+from io import BufferedRandom, BufferedReader, BytesIO, FileIO
 from typing import Any, Callable
 
 from ai_trace.integrations._fields import as_sent, plain, plain_within
@@ -16,6 +20,9 @@ _DATA = "data:"
 _BASE64 = ";base64"
 _MAX_PREFIX = 200
 _SIZED = (list, dict, str)
+_MAX_FILE = 16_777_216
+_PATHS = (pathlib.PosixPath, pathlib.WindowsPath)
+_FILES = (BufferedReader, BufferedRandom, BytesIO, FileIO)
 
 
 def blob(modality: str, mime_type: Any, data: Any) -> Part:
@@ -25,10 +32,11 @@ def blob(modality: str, mime_type: Any, data: Any) -> Part:
     Args:
         modality: ``image``, ``audio``, ``video`` or ``document``.
         mime_type: Such as ``image/png``; ``None`` if it is not given.
-        data: The bytes, or their base64 text.
+        data: The bytes, their base64 text, or the file that holds them.
 
     Returns:
-        The part, with the number of bytes and their SHA-256.
+        The part, with the number of bytes and their SHA-256; with the data itself if
+        that cannot be looked into.
     """
     part: Part = {"type": "blob", "modality": modality}
     if mime_type is not None:
@@ -37,6 +45,8 @@ def blob(modality: str, mime_type: Any, data: Any) -> Part:
     if raw is not None:
         part["bytes"] = len(raw)
         part["sha256"] = hashlib.sha256(raw).hexdigest()
+    elif data is not None:
+        part["data"] = data
     return part
 
 
@@ -69,11 +79,35 @@ def _bytes_of(data: Any) -> bytes | None:
     if type(data) is bytes:
         return data
     if type(data) is not str:
-        return None
+        return _bytes_in(data)
     try:
         return binascii.a2b_base64(data)
     except ValueError:
         return data.encode("utf-8", "surrogatepass")
+
+
+def _bytes_in(file: Any) -> bytes | None:
+    """Return what the program would read from a file now, and leave it as it was."""
+    kind = type(file)
+    try:
+        if kind is BytesIO:
+            whole: bytes = file.getvalue()
+            return whole[file.tell() :]
+        if kind not in _PATHS and kind not in _FILES:
+            return None
+        about = os.stat(file if kind in _PATHS else file.fileno())
+        # Anything but a regular file can be read only once, or has no end.
+        if not stat.S_ISREG(about.st_mode) or about.st_size > _MAX_FILE:
+            return None
+        if kind in _PATHS:
+            return bytes(file.read_bytes())
+        place = file.tell()
+        try:
+            return bytes(file.read())
+        finally:
+            file.seek(place)
+    except (OSError, ValueError):
+        return None
 
 
 def from_url(modality: str, url: Any) -> Part:

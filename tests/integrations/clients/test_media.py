@@ -6,6 +6,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
+import os
+from pathlib import Path
 from typing import Any
 
 import anthropic
@@ -23,7 +26,8 @@ from llm_replies import (
 )
 from llm_server import LlmServer, answer, stream
 
-from ai_trace import StepRecord
+from ai_trace import StepRecord, step
+from ai_trace.integrations import _media
 from ai_trace.integrations._media import without_media
 from ai_trace.integrations.openai import wrap_openai
 from ai_trace.testing import CapturedSteps, capture
@@ -276,3 +280,73 @@ def test_a_body_that_cannot_be_sent(openai_options: dict[str, Any]) -> None:
 
     assert refused[0] == refused[1]
     assert "error" == steps[0].outcome
+
+
+def opened(path: Path) -> Any:
+    """Return an open file of which two bytes were read."""
+    file = path.open("rb")
+    file.read(2)
+    return file
+
+
+def in_memory(path: Path) -> Any:
+    """Return the same in memory."""
+    file = io.BytesIO(path.read_bytes())
+    file.read(2)
+    return file
+
+
+@pytest.mark.parametrize("make", [lambda path: path, opened, in_memory])
+def test_files(
+    server: LlmServer, claude: anthropic.Anthropic, tmp_path: Path, make: Any
+) -> None:
+    """A picture in a file is recorded like any other, and sent as without us."""
+    path = tmp_path / "picture.png"
+    path.write_bytes(PICTURE)
+    data = make(path)
+    sent = PICTURE if data is path else PICTURE[2:]
+    source = {"type": "base64", "media_type": "image/png", "data": data}
+    messages: Any = [{"role": "user", "content": [{"type": "image", "source": source}]}]
+    server.will(answer(message(block())))
+    with capture() as steps:
+        claude.messages.create(model="m", max_tokens=9, messages=messages)
+    (part,) = steps[0].context["messages"][0]["parts"]
+    (given,) = server.requests[0].body["messages"][0]["content"]
+    if data is not path:
+        data.close()
+
+    assert (len(sent), hashlib.sha256(sent).hexdigest()) == (
+        part["bytes"],
+        part["sha256"],
+    )
+    assert sent == base64.b64decode(given["source"]["data"])
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="not on Windows")
+def test_what_cannot_be_read_twice(tmp_path: Path) -> None:
+    """What is no regular file, or no file of Python's own, is not touched."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+
+    class Odd(io.BytesIO):
+        def read(self, *_: Any) -> bytes:
+            raise AssertionError
+
+        tell = getvalue = read  # type: ignore[assignment]
+
+    for given in (pipe, Odd(b"a"), tmp_path / "none", io.StringIO("a")):
+        found = _media.blob("image", "image/png", given)
+
+        assert given is found["data"]
+        assert "bytes" not in found
+
+
+def test_large_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is too large to be read by the way is named."""
+    monkeypatch.setattr(_media, "_MAX_FILE", 9)
+    path = tmp_path / "picture.png"
+    path.write_bytes(PICTURE)
+    with capture() as steps, step("ask", about=_media.blob("image", None, path)):
+        pass
+
+    assert str(path) == steps[0].context["about"]["data"]
