@@ -210,15 +210,18 @@ class PassingBody(Passing):
         self.is_left = True
 
 
+def _body_of(call: Call, response: Any) -> WholeBody | EventBody:
+    make, kind = call.wire.fold, response.headers.get("content-type", "")
+    if make is not None and "event-stream" in kind:
+        return EventBody(call, make())
+    if make is not None and "amazon.eventstream" in kind:
+        return FramesBody(call, make())
+    return WholeBody(call)
+
+
 def follow_body(call: Call, response: Any) -> None:
     """Record a response whose body the program will read."""
-    make, kind = call.wire.fold, response.headers.get("content-type", "")
-    body: WholeBody | EventBody = WholeBody(call)
-    if make is not None and "event-stream" in kind:
-        body = EventBody(call, make())
-    elif make is not None and "amazon.eventstream" in kind:
-        body = FramesBody(call, make())
-    passing = PassingBody(call, body, response)
+    passing = PassingBody(call, _body_of(call, response), response)
     for name, wrap in (("iter_bytes", Followed), ("aiter_bytes", AsyncFollowed)):
         read = getattr(response, name)
         setattr(response, name, partial(_followed, read, wrap, passing))
@@ -234,8 +237,11 @@ def _followed(
     return wrap(read(*args, **kwargs), passing)
 
 
-def read_body(call: Call, body: bytes) -> Facts:
-    """Return the result in a body that has been read already."""
-    whole = WholeBody(call)
-    whole.add(body)
-    return whole.result()
+def read_body(call: Call, response: Any) -> bool:
+    """Record a response whose body has been read; return whether it ended the step."""
+    body = _body_of(call, response)
+    body.add(response.content)
+    call.give(body.result())
+    if body.failure is not None:
+        call.fail(body.failure)
+    return body.failure is not None

@@ -349,13 +349,12 @@ def _counts_attempts(client: Any) -> bool:
 
 
 def _followed(call: Call, sort: str, response: Any) -> bool:
-    """Give a response to the step; return whether more of it will come."""
+    """Give a response to the step; return whether its end is taken care of."""
     if sort == "stream":
         return _follow_stream(call, response)
     raw = response.http_response if sort == "raw" else response
     if raw.is_closed:
-        call.give(read_body(call, raw.content))
-        return False
+        return read_body(call, raw)
     follow_body(call, raw)
     return True
 

@@ -11,6 +11,7 @@ import gc
 import gzip
 import json
 import struct
+import sys
 from typing import Any, Callable
 
 import anthropic
@@ -357,6 +358,32 @@ def test_http_response(server: LlmServer, client: openai.OpenAI) -> None:
 
     assert "chat.completion" == given["object"]
     assert "Paris." == text_of(only(steps))
+
+
+@pytest.mark.parametrize(
+    ("last", "ended"),
+    [(b"data: [DONE]\n\n", ("ok", None)), (FAILURES["error"][0], ("error", "Over"))],
+)
+def test_stream_that_was_read_before(
+    openai_options: dict[str, Any], last: bytes, ended: tuple[str, Any]
+) -> None:
+    """Events are read as events, too, where a transport has read the body already."""
+    kind = {"content-type": "text/event-stream"}
+    body = b"data: " + json.dumps(chunk("Paris.")).encode() + b"\n\n" + last
+    base = next(c for c in openai.DefaultHttpxClient.__mro__ if c.__name__ == "Client")
+    http: Any = sys.modules[base.__module__.partition(".")[0]]
+
+    def given(request: Any) -> Any:
+        return http.Response(200, headers=kind, content=body)
+
+    own = http.Client(transport=http.MockTransport(given))
+    options = {**openai_options, "http_client": own}
+    with wrap_openai(openai.OpenAI(**options)) as client, capture() as steps:
+        client.chat.completions.with_raw_response.create(**ASKED, stream=True)
+
+    record = only(steps)
+    assert "Paris." == text_of(record)
+    assert ended == (record.outcome, record.error and record.error[:4])
 
 
 def test_async(server: LlmServer, openai_options: dict[str, Any]) -> None:
