@@ -198,6 +198,13 @@ class PassingBody(Passing):
         """End the step: nobody wants more, or nothing more will come."""
         self._end("ok" if self._body.is_whole else "closed")
 
+    def cancelled(self, exc: BaseException) -> None:
+        """End the step with what ended its task, unless all had come by then."""
+        if self._body.is_whole:
+            self.closed()
+        else:
+            super().cancelled(exc)
+
     def _end(self, outcome: Outcome) -> None:
         failure = self._body.failure
         if failure is None:

@@ -8,11 +8,13 @@ here refers to the stream, so that it is freed when it would have been.
 
 from __future__ import annotations
 
+import sys
 import weakref
 from typing import Any
 
 from typing_extensions import Self
 
+from ai_trace._outcome import outcome_of
 from ai_trace.integrations._call import Call
 from ai_trace.integrations._time_open import seconds_open
 from ai_trace.integrations._wire import Facts, Fold, present
@@ -86,6 +88,10 @@ class Passing:
         """End the step with what was raised instead of a chunk."""
         if self._gave():
             self._call._end_by(exc)
+
+    def cancelled(self, exc: BaseException) -> None:
+        """End the step with what ended the task that was to read on."""
+        self.failed(exc)
 
     def _stop(self) -> None:
         """Record what has come so far, because the tracer ends."""
@@ -164,6 +170,14 @@ class _AsyncClosing(_Closing):
             return await self._close()
         finally:
             self._tell()
+
+    def _tell(self) -> None:
+        # A task that is cancelled between two chunks leaves its block with this.
+        exc = sys.exc_info()[1]
+        if exc is None or outcome_of(exc) != "cancelled":
+            super()._tell()
+        elif not self._passing.is_reading:
+            self._passing.cancelled(exc)
 
 
 class _Reader:

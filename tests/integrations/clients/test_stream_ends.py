@@ -240,6 +240,61 @@ def test_async_ends(server: LlmServer, openai_options: dict[str, Any]) -> None:
     assert {} == steps.tracer.health()
 
 
+async def by_with(client: openai.AsyncOpenAI, came: asyncio.Event) -> None:
+    """Read a stream up to its first chunk in a block, and wait there."""
+    async with await client.chat.completions.create(**ASKED) as events:
+        async for _ in events:
+            came.set()
+            await asyncio.Event().wait()
+
+
+async def by_close(client: openai.AsyncOpenAI, came: asyncio.Event) -> None:
+    """Do the same with a stream that is closed by hand."""
+    events = await client.chat.completions.create(**ASKED)
+    try:
+        await events.__anext__()
+        came.set()
+        await asyncio.Event().wait()
+    finally:
+        await events.close()
+
+
+async def by_lines(client: openai.AsyncOpenAI, came: asyncio.Event) -> None:
+    """Do the same with the lines of a body."""
+    call = client.chat.completions.with_streaming_response.create
+    async with call(**ASKED) as given:
+        async for _ in given.iter_lines():
+            came.set()
+            await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize("consume", [by_with, by_close, by_lines])
+def test_cancelled_between_two_chunks(
+    server: LlmServer, openai_options: dict[str, Any], consume: Any
+) -> None:
+    """A task that is cancelled while it deals with a chunk has not left its stream."""
+    goes_on = threading.Event()
+    server.will(stream(chunk("Par"), goes_on, chunk("is.")))
+
+    async def main() -> None:
+        async with wrap_openai(openai.AsyncOpenAI(**openai_options)) as client:
+            came = asyncio.Event()
+            task = asyncio.create_task(consume(client, came))
+            await came.wait()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+    with capture() as steps:
+        try:
+            asyncio.run(main())
+        finally:
+            goes_on.set()
+
+    assert "cancelled" == only(steps).outcome
+    assert "Par" == text_of(steps[0])
+
+
 def test_nothing_is_left_on_the_objects(
     server: LlmServer, client: openai.OpenAI, openai_options: dict[str, Any]
 ) -> None:
