@@ -8,7 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import partial
-from itertools import islice, repeat
+from itertools import islice
 from typing import Any, Callable
 
 from ai_trace._arrays import Summary
@@ -23,7 +23,7 @@ from ai_trace._objects import keeps_elsewhere, plain_text, short_name, type_of
 from ai_trace._plain_words import PlainWords
 from ai_trace._redact import FAILED, Redaction
 from ai_trace._secret_names import told_value
-from ai_trace._secret_shapes import may_tell, told_items
+from ai_trace._told_items import told_items
 
 
 _MAX_WALKS = 5
@@ -337,7 +337,7 @@ class Copy(Leaves):
     def _copies(self, kept: Any, count: int, path: str) -> list[Any]:
         copied: list[Any] = []
         leaf = self._leaf if self._replace is None else _no_leaf
-        for i, (key, child) in enumerate(zip(_told(kept, count), kept)):
+        for i, (key, child) in enumerate(zip(told_items(kept, count), kept)):
             room = self._room
             self._room = room - 1
             shown = leaf(child) if key is None else _OTHER
@@ -390,8 +390,3 @@ def _no_leaf(_value: object) -> Any:
 
 
 _NO_TEXT = (_no_leaf, False)
-
-
-def _told(items: Any, count: int) -> Iterator[object]:
-    """Return for each item what others say that it is; few say anything."""
-    return told_items(items, count) if count == 2 or may_tell(items) else repeat(None)

@@ -57,6 +57,7 @@ FLOORS = {
         "_notes",
         "_plain_words",
         "_leaves",
+        "_told_items",
         "_copy",
         "_capture",
     ],

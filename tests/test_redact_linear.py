@@ -20,6 +20,7 @@ from ai_trace import (
     _secret_tables,
     _secret_tokens,
     _stand_ins,
+    _told_items,
 )
 from ai_trace._patterns import may_be_empty, why_not_linear
 from ai_trace._redact import Redaction
@@ -37,6 +38,7 @@ MODULES = (
     _secret_tables,
     _secret_tokens,
     _stand_ins,
+    _told_items,
 )
 
 TOKEN_PATTERNS = {
