@@ -8,6 +8,7 @@ loaded. No array is copied, no device is waited for, only the first items are co
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from math import prod
 from typing import Any, NamedTuple
 
@@ -30,11 +31,14 @@ class Summary(NamedTuple):
         shown: What to record.
         cut: What the note says about the rest; empty if there is none.
         note: What was done.
+        names: What each item of its head is called, or each cell of such a row: by
+            its name it may be a secret.
     """
 
     shown: Any
     cut: dict[str, Any]
     note: str = "truncated"
+    names: Sequence[Any] = ()
 
 
 def cut_of(count: int, kept: int = HEAD_ITEMS) -> dict[str, Any]:
@@ -43,9 +47,14 @@ def cut_of(count: int, kept: int = HEAD_ITEMS) -> dict[str, Any]:
 
 
 def table_of(
-    value: Any, shape: list[int], columns: list[Any], dtypes: Any, rows: list[Any]
+    value: Any,
+    shape: list[int],
+    columns: list[Any],
+    dtypes: Any,
+    rows: list[Any],
+    index: Any = (),
 ) -> Summary:
-    """Summarise a table, given its first rows of its first columns."""
+    """Summarise a table, given its first rows of its first columns, after an index."""
     fields = {
         "type": type_of(value),
         "shape": shape,
@@ -54,11 +63,12 @@ def table_of(
         "head": rows,
     }
     kept = [len(rows), len(columns)]
-    return Summary(fields, {} if shape == kept else {"shape": shape, "kept": kept})
+    cut = {} if shape == kept else {"shape": shape, "kept": kept}
+    return Summary(fields, cut, names=[[*index, *columns]] * len(rows))
 
 
 def items_of(
-    value: Any, shape: Any, dtype: Any, head: list[Any], **more: Any
+    value: Any, shape: Any, dtype: Any, head: list[Any], named: Any = None, **more: Any
 ) -> Summary:
     """Summarise an array or a column, given its first items."""
     fields = {
@@ -68,7 +78,8 @@ def items_of(
         "dtype": str(dtype),
         "head": head,
     }
-    return Summary(fields, cut_of(prod(shape), len(head)))
+    names = [more.get("name") if named is None else list(named)] * len(head)
+    return Summary(fields, cut_of(prod(shape), len(head)), names=names)
 
 
 def array(value: Any) -> Summary:
@@ -80,7 +91,7 @@ def array(value: Any) -> Summary:
     # What is finer than a microsecond would come out as a bare number.
     is_time = plain.dtype.kind in "mM"
     head = [str(item) for item in first] if is_time else first.tolist()
-    shown = items_of(value, plain.shape, plain.dtype, head)
+    shown = items_of(value, plain.shape, plain.dtype, head, plain.dtype.names)
     # Without its mask, a masked array would show what no program reads from it.
     mask: Any = instance_dict(value).get("_mask")
     if type(mask) is type(plain) and mask.shape == plain.shape:
@@ -110,7 +121,10 @@ def frame(value: Any) -> Any:
     rows, columns = value.shape
     head = _corner(value, is_wide=columns > rows)
     cells = [list(row) for row in head.itertuples(index=True, name=None)]
-    return table_of(own, [rows, columns], head.columns.tolist(), head.dtypes, cells)
+    names = head.columns.tolist()
+    return table_of(
+        own, [rows, columns], names, head.dtypes, cells, [tuple(head.index.names)]
+    )
 
 
 def _plain(value: Any, name: str) -> Any:
@@ -146,7 +160,8 @@ def series(value: Any) -> Summary:
 def index(value: Any) -> Summary:
     """Summarise a pandas Index."""
     head = value[:HEAD_ITEMS].tolist()
-    return items_of(value, value.shape, value.dtype, head, name=value.name)
+    names = list(value.names) if value.nlevels > 1 else None
+    return items_of(value, value.shape, value.dtype, head, names, name=value.name)
 
 
 def extension_array(value: Any) -> Summary:

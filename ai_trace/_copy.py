@@ -12,6 +12,7 @@ from itertools import islice
 from typing import Any, Callable
 
 from ai_trace._arrays import Summary
+from ai_trace._cells import HIDDEN, shown_cells
 from ai_trace._encode import encode_strict, encode_text
 from ai_trace._field_types import UNKNOWN, Sequence, Thing
 from ai_trace._interruption import interrupts
@@ -22,12 +23,11 @@ from ai_trace._notes import Names, below
 from ai_trace._objects import keeps_elsewhere, plain_text, short_name, type_of
 from ai_trace._plain_words import PlainWords
 from ai_trace._redact import FAILED, Redaction
-from ai_trace._secret_names import told_value
+from ai_trace._secret_names import told_value, word_of
 from ai_trace._told_items import told_items
 
 
 _MAX_WALKS = 5
-_MAX_NAME = 200
 _OTHER: Any = object()
 
 
@@ -156,9 +156,12 @@ class Copy(Leaves):
     def _described(self, value: Any, described: Any, path: str) -> Any:
         kind = type(described)
         if kind is Summary:
-            described, cut, note = described
+            described, cut, note, names = described
             if cut:
                 self._say(path, note, **cut)
+            if names:
+                cells, at = described["head"], f"{path}.head"
+                described["head"] = shown_cells(cells, names, at, self._is_secret)
             if issubclass(type(value), (bytes, bytearray, memoryview)):
                 described = self._bytes_summary(described, path)
             kind = type(described)
@@ -259,7 +262,7 @@ class Copy(Leaves):
         leaf = self._leaf if self._replace is None else _no_leaf
         words = by_name
         if len(by_name) < len(items):
-            words = {_word(key) or "": child for key, child in items}
+            words = {word_of(key) or "": child for key, child in items}
         told = told_value(words)
         if told:
             rooms = {**rooms, **dict.fromkeys(told, 0)}
@@ -278,7 +281,7 @@ class Copy(Leaves):
                 names = names or Names(set(by_name))
                 self._room = room - 2
                 name = self._key(key, path, names)
-                word = _word(key) or name
+                word = word_of(key) or name
                 said = told.get(word) or word
                 shown = self._unless_secret(said, child, below(path, name))
             if self._room < 0:
@@ -292,14 +295,19 @@ class Copy(Leaves):
 
     def _unless_secret(self, key: Any, value: Any, path: str) -> Any:
         """Copy a value, unless what names it says that it is a secret."""
-        word = _word(key)
-        if self._redaction is not None and word is not None:
-            kind = self._redaction.key_kind(word, value)
-            if kind is not None:
-                self._say(path, "redacted", kind=kind)
-                return self._placeholder(f"[redacted:{kind}]")
+        if self._is_secret(key, value, path):
+            return self._placeholder(HIDDEN)
         shown = self._leaf(value) if self._replace is None else _OTHER
         return self.of(value, path) if shown is _OTHER else shown
+
+    def _is_secret(self, key: Any, value: Any, path: str) -> bool:
+        word = word_of(key)
+        if self._redaction is None or word is None:
+            return False
+        kind = self._redaction.key_kind(word, value)
+        if kind is not None:
+            self._say(path, "redacted", kind=kind)
+        return kind is not None
 
     def _key(self, key: Any, path: str, names: Names) -> str:
         """Return a text for any key, different from all others in its mapping."""
@@ -376,13 +384,6 @@ class Copy(Leaves):
         others = (key for key in keys if not issubclass(type(key), str))
         for kind, count in Counter(map(type_of, others)).items():
             self._say(path, "replaced", what="keys", type=kind, count=count)
-
-
-def _word(key: object) -> str | None:
-    """Return a key of text or bytes as text, by which a secret is known."""
-    if type(key) is bytes:
-        return key[-_MAX_NAME:].decode("latin-1")
-    return key if type(key) is str else None
 
 
 def _no_leaf(_value: object) -> Any:

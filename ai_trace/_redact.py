@@ -18,6 +18,7 @@ from ai_trace._secret_names import (
     TOKEN,
     Names,
     looks_drawn,
+    plain,
     spelled,
     told_value,
 )
@@ -221,7 +222,7 @@ class Redaction:
         Returns:
             The kind, or ``None`` for what may be shown.
         """
-        says = self._names.say(name)
+        says, value = self._names.say(name), plain(value)
         if not says and name[-4:].lower() == "auth" and signs_in(value):
             return "key"
         if not says or value is None or type(value) is bool:

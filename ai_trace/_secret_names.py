@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
+from typing import Any
 
 from ai_trace._patterns import compiled
 
@@ -36,6 +37,7 @@ _DIGITS = "0123456789"
 _SEPARATORS = {ord(mark): None for mark in "_-. "}
 _BESIDE_LETTERS = {ord(mark): None for mark in f"_-. {_DIGITS}"}
 _NAME_LENGTH = 64
+_WORD_LENGTH = 200
 
 ADDRESS = r"0x[0-9a-fA-F]{40}\Z"
 LAST_WORD = r"[\w-]{1,64}\Z"
@@ -60,6 +62,19 @@ def looks_drawn(text: str) -> bool:
     return len(text) >= 6 and has_digit and any(map(str.isalpha, text))
 
 
+def plain(value: Any) -> Any:
+    """Return text of a class of its own as exactly ``str``, all else as it is."""
+    return str.__str__(value) if issubclass(type(value), str) else value
+
+
+def word_of(value: object) -> str | None:
+    """Return text or bytes as text, by which a secret is known."""
+    if type(value) is bytes:
+        return value[-_WORD_LENGTH:].decode("latin-1")
+    value = plain(value)
+    return value if type(value) is str else None
+
+
 def told_value(fields: Mapping[str, object]) -> dict[str, str]:
     """
     Return what an object says that its value is.
@@ -74,17 +89,14 @@ def told_value(fields: Mapping[str, object]) -> dict[str, str]:
     Returns:
         The key of its value, mapped to what the value is called; empty for others.
     """
-    kind = fields.get("kind")
-    if type(kind) is str and kind == "Secret":
+    if word_of(fields.get("kind")) == "Secret":
         return {key: "secret" for key in ("data", "stringData") if key in fields}
     if "value" in fields and (fields.get("sensitive") is True or "httpOnly" in fields):
         return {"value": "secret"}
     for value, *names in (("value", "name", "key"), ("Value", "Name", "Key")):
         for name in names if value in fields else ():
-            told = fields.get(name)
-            if type(told) is bytes:
-                told = told[-_NAME_LENGTH:].decode("latin-1")
-            if type(told) is str:
+            told = word_of(fields.get(name))
+            if told is not None:
                 return {value: told}
     return {}
 

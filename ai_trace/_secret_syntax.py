@@ -9,7 +9,7 @@ from typing import Any
 
 from ai_trace._assigned import Span, end_of_quoted, is_given
 from ai_trace._patterns import compiled
-from ai_trace._secret_names import Names
+from ai_trace._secret_names import Names, plain
 from ai_trace._secret_shapes import holds_credentials
 from ai_trace._stand_ins import is_placeholder
 
@@ -273,9 +273,8 @@ def signs_in(value: Any) -> bool:
     if type(value) is str:
         return holds_credentials(value)
     is_pair = (type(value) is tuple or type(value) is list) and len(value) == 2
-    return is_pair and all(map(_is_said, value)) and bool(value[1])
+    return is_pair and all(map(_is_said, value)) and bool(plain(value[1]))
 
 
-def _is_said(value: Any) -> bool:
-    # By identity: a class may have a metaclass that compares.
-    return type(value) is str or type(value) is bytes
+def _is_said(value: object) -> bool:
+    return issubclass(type(value), (str, bytes))

@@ -12,6 +12,7 @@ from itertools import repeat
 
 from ai_trace._patterns import compiled
 from ai_trace._secret_commands import secret_words
+from ai_trace._secret_names import plain
 from ai_trace._secret_shapes import PEM, PEM_CUT
 
 
@@ -23,8 +24,9 @@ def told_items(items: Sequence[object], count: int) -> Iterable[object]:
         items: The first items.
         count: How many there are in all.
     """
+    words = [item if type(item) is str else plain(item) for item in items]
     # Few lists say anything.
-    return _told(items, count) if count == 2 or _may_tell(items) else repeat(None)
+    return _told(words, count) if count == 2 or _may_tell(words) else repeat(None)
 
 
 def _may_tell(items: Sequence[object]) -> bool:

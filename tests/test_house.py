@@ -58,6 +58,7 @@ FLOORS = {
         "_plain_words",
         "_leaves",
         "_told_items",
+        "_cells",
         "_copy",
         "_capture",
     ],

@@ -1043,6 +1043,53 @@ def test_cookies_of_browsers():
     assert capture.plain(other) is not None
 
 
+class Word(str):
+    """Text of a class of its own, as of headers and enums; it lies about itself."""
+
+    __slots__ = ()
+
+    def __eq__(self, other):
+        return False
+
+    def __hash__(self):
+        return str.__hash__(self)
+
+    def __str__(self):
+        return "lie"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ([(Word("Cookie"), "x"), ("Host", "y")], [["Cookie", "KEY"], ["Host", "y"]]),
+        (
+            [{"name": Word("X-Api-Key"), "value": "x"}],
+            [{"name": "X-Api-Key", "value": "KEY"}],
+        ),
+        (
+            {"kind": Word("Secret"), "data": {"a": "x"}},
+            {"kind": "Secret", "data": "KEY"},
+        ),
+        (["a", Word("--password"), "x"], ["a", "--password", "KEY"]),
+        ([Word("mysql"), Word("-psecret")], ["mysql", "KEY"]),
+        ({"auth": ("ann", Word("x"))}, {"auth": "KEY"}),
+        ({"auth": Word("dXNlcjpwYXNzMQ==")}, {"auth": "KEY"}),
+        ({"token": Word(MIX)}, {"token": "KEY"}),
+        ({Word("password"): "x"}, {"password": "KEY"}),
+        (
+            {"token": Word("BTC"), "password": Word("")},
+            {"token": "BTC", "password": ""},
+        ),
+        ((Word("name"), Word("value")), ["name", "value"]),
+    ],
+)
+def test_names_of_a_class_of_their_own(value, shown):
+    """A name, option or secret is known whatever class its text is of."""
+    said = json.dumps(redacted(value)[0]).replace("[redacted:key]", "KEY")
+
+    assert shown == json.loads(said)
+
+
 @pytest.mark.parametrize("option", ["-password", "-dbPassword", "-storepass-secret"])
 def test_long_options_behind_one_hyphen(option):
     """Some programs have one hyphen before a long option."""

@@ -298,3 +298,34 @@ def test_what_columns_are_made_of(show):
     )
     assert (list("abcab"), "category") == (shown[1]["head"], shown[1]["dtype"])
     assert ["Int64", "<2 * BusinessDays>"] == shown[2:]
+
+
+def secrets_of(seen):
+    """Return where cells were replaced by the name of their column."""
+    places = [note["path"] for note in seen.notes if note.get("kind") == "key"]
+    return [place for place in places if place.startswith(".head")]
+
+
+def test_cells_of_secret_columns(show):
+    """What stands below the name of a secret is no more shown than under a key."""
+    frame = pd.DataFrame({"user": ["ann"], "password": ["x"], "token": ["BTC"]})
+    levels = pd.DataFrame([["a", "b"]], columns=[("password", "max"), ("n", "max")])
+    rows = np.array([("ann", "x")], dtype=[("user", "U3"), ("password", "U1")])
+
+    for value, shown, places in (
+        (frame, [[0, "ann", "[redacted:key]", "BTC"]], [".head[0][2]"]),
+        (levels, [[0, "[redacted:key]", "b"]], [".head[0][1]"]),
+        (frame.set_index("password"), [["[redacted:key]", "ann", "BTC"]], None),
+        (frame["password"], ["[redacted:key]"], [".head[0]"]),
+        (pd.Index(["x"], name="password"), ["[redacted:key]"], None),
+        (
+            pd.MultiIndex.from_tuples([("a", "x")], names=["user", "password"]),
+            [["a", "[redacted:key]"]],
+            [".head[0][1]"],
+        ),
+        (rows, [["ann", "[redacted:key]"]], [".head[0][1]"]),
+        (pd.DataFrame({"max_tokens": [5], 7: ["x"]}), [[0, 5, "x"]], []),
+    ):
+        seen = show(value)
+        assert shown == seen.value["head"]
+        assert places is None or places == secrets_of(seen)

@@ -50,6 +50,22 @@ def test_columns_of_polars(show):
     )
 
 
+@pytest.mark.parametrize("library", ["polars", "pyarrow"])
+def test_cells_of_secret_columns(show, library):
+    """What stands below the name of a secret is no more shown than under a key."""
+    seen = show(table_maker(library)({"user": ["ann"], "password": ["x"]}))
+
+    assert [["ann", "[redacted:key]"]] == seen.value["head"]
+    assert ".head[0][1]" == seen.note["path"]
+
+
+def test_a_secret_column_of_polars(show):
+    """A series that is called a secret shows none of its items."""
+    seen = show(installed("polars").Series("password", ["x", None]))
+
+    assert ["[redacted:key]", None] == seen.value["head"]
+
+
 def test_lazy_tables_are_never_collected(show):
     """F101: a table that is computed when it is asked is not asked."""
     polars = installed("polars")
