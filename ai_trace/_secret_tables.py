@@ -23,8 +23,9 @@ _TOKEN = 16
 # The line below the heads, in Markdown and as databases draw it: |---|:--:|, ---+---
 RULE = r"\n[ \t]{0,16}[|+]?[ :]?--[-:|+ ]{1,512}(?=[\r\n])"
 
-# The first head of CSV: no space follows its comma, as one does in a sentence.
-FIRST = r"[^{\[(<\n,\t|][^\n,\t|]{0,63}[,\t|](?=[^\s|])"
+# The first head of CSV: no space follows its comma, as one does in a sentence. Where
+# pandas writes an index, it is empty.
+FIRST = r"(?:[^{\[(<\n,\t|][^\n,\t|]{0,63}[,\t|]|,)(?=[^\s|])"
 
 # In SQL: INSERT INTO users (name, password) VALUES ('ann', 'x'), ('bob', 'y')
 INSERT = r"\(([^()]{1,1024})\)\s{1,16}(?:VALUES|values)\b"
@@ -81,9 +82,8 @@ def _rows(text: str, head: str, part: Span, mark: str, names: Names) -> Iterator
         end = text.find("\n", at, last)
         end = end if end >= 0 else last
         cells = list(_cells(text, at, end, mark))
-        if len(cells) != len(told):
-            break
-        yield from _row(text, cells, told, names)
+        if len(cells) == len(told):
+            yield from _row(text, cells, told, names)
         at = end + 1
 
 

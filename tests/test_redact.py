@@ -508,7 +508,11 @@ COLUMNS = [
     ),
     (
         'id,password,email\r\n1,hunter2,a1@b\r\n2,"hunt,er2","x,y"\r\n\r\n3,hunter4,z',
-        'id,password,email\r\n1,KEY,a1@b\r\n2,"KEY","x,y"\r\n\r\n3,hunter4,z',
+        'id,password,email\r\n1,KEY,a1@b\r\n2,"KEY","x,y"\r\n\r\n3,KEY,z',
+    ),
+    (
+        ",user,password\n0,ann,hunter2\n\nsaid,twice\n1,bob,hunter3",
+        ",user,password\n0,ann,KEY\n\nsaid,twice\n1,bob,KEY",
     ),
     (
         f"Access key ID,Secret access key\nAKIDEXAMPLE1,{AWS_SECRET}",
@@ -673,6 +677,8 @@ STAYS = [
     "| Secret | Used by |\n|---|---|\n| db-login-v2 | app1 |\n\n| a | b | password",
     "token,price,volume\nBTC,43120.50,1200\n1INCH,2310.10,54000",
     "token,count\nthe,1234\ncovid19,12\n",
+    ", and the password\nof 5,users12\n",
+    ",password reset,users\n1,done at 12:30,5\n2,not yet,users1",
     "First,the password\nand then 8 characters,x\n",
     "Passwords:\n- use 12 characters\n- never\n- [rules](https://a.b/1)\n",
     "secrets:\n  - db_password\n  - source: cert1\n  - api-key-2\ntokens:\n- a1b2c3",
