@@ -13,18 +13,34 @@ from ai_trace._secret_names import Names
 _LONGEST_WORD = 82
 """The most characters of an identifier, as it is matched below."""
 
-# What stands in the place of a secret: a placeholder, a type, nothing.
+_END = r"(?=\.?(?:[\s\"'`,;&)}\]<>\\|]|\Z))"
+
+# What stands in the place of a secret: a placeholder, a type, nothing. Strong passwords
+# begin like one, so that it has to close again, or to reach the end of the value.
 PLACEHOLDER = (
-    r"\[(?:redact|REDACT|secure|filtered|FILTERED|hidden|masked)|[xX]{4}"
-    r"|//|\$(?:[{(]|[A-Z_]{3})|\{\{?[ ]?[A-Za-z_\"'\\]|<[A-Za-z/]|%[(s]|\*{3}"
-    r"|\.{3}|…|[yY]our[_-]|YOUR[_-]"
+    r"\[(?:redact|REDACT|secure|filtered|FILTERED|hidden|masked)[^\]\r\n\"']{0,128}\]"
+    rf"|(?:[xX]{{4}}|\*{{3}}|\.{{3}}|…)[xX*.…_-]{{0,256}}{_END}"
+    r"|//(?:(?<=://)|[ \t])"
+    r"|\$(?:\{\{?[^}\r\n\"']{1,256}\}|\([^)\r\n\"']{1,256}\)|\([a-z][\w./-]{0,32} )"
+    rf"|(?:\$[A-Z_]{{3}}[A-Z0-9_]{{0,64}}|%s)(?:[:/@$%]|{_END})|%\("
+    r"|\{\{[^{}\r\n]{1,256}\}\}|\{\{?[ ]?\\{0,3}[\"']"
+    r"|\{[A-Za-z_ ][^{}\r\n\"']{0,64}(?:\[[\"'][\w-]{1,32}[\"']\])?\}"
+    r"|<[A-Za-z/](?:[^<>\r\n\"']{0,128}>|[A-Za-z]{0,16} [\w-]{1,32}=)"
+    rf"|(?:[yY]our|YOUR)[_-][A-Za-z_-]{{0,64}}{_END}"
     r"|(?:[nN]one|null|nil|undefined|[tT]rue|[fF]alse|str|string|bytes|int|bool|float"
-    r"|[aA]ny|Optional|Union|SecretStr|object|lambda|await|not|on_create)(?![\w-])"
+    r"|[aA]ny|Optional|Union|SecretStr|object|lambda|await|not|on_create)"
+    r"(?![\w@#$%^*+!~-])"
 )
 CODE = (
-    r"[\[({]|[A-Za-z_][\w.]{0,80}[(\[]"
+    r"\{(?:[^}\r\n]{0,256}\}|(?=[\s\"'\\\[({]|\Z))"
     r"|(?:self|cls|this|os|env|settings|config|cfg|args|options|process|request)"
     r"\.[a-zA-Z_]"
+)
+# A call or index; its bracket is closed on the same line, or goes on on the next one.
+CALLED = r"(?:[A-Za-z_][\w.]{0,80})?(?=[(\[])"
+CLOSED = (
+    r"[(\[](?:\\[nrt]|(?<=\()[^)\r\n]{0,256}(?:\)|(?<=[(,%+]) ?[\r\n])"
+    r"|(?<=\[)[^\]\r\n]{0,256}(?:\]|(?<=[\[,%+]) ?[\r\n])|\Z)"
 )
 # Options of gcloud that say by which name a secret is kept elsewhere.
 REFERENCE = (
@@ -68,6 +84,9 @@ def _is_reference(text: str, at: int, start: int) -> bool:
 
 def is_code(text: str, start: int, at: int, names: Names) -> bool:
     """Tell whether a value is read from elsewhere: ``password=settings.password``."""
+    called = compiled(CALLED).match(text, start)
+    if called is not None and compiled(CLOSED).match(text, called.end()):
+        return True
     if compiled(CODE).match(text, start) or _is_unpacked(text, start, at):
         return True
     found = compiled(IDENTIFIER).match(text, start)

@@ -231,6 +231,17 @@ ASSIGNED = [
     (f"aws_secret_access_key = {{{AWS_SECRET}}}", "key"),
     ("dbPassword: {hunter2}", "key"),
     ("password: {swordfish}", "key"),
+    *(
+        (f'{{{{"password": "{{{start}k9hunter2}}"}}}}', "key")
+        for start in (
+            *("<", "<a", "%s", "%", "$ABC", "$(", "xxxx", "***", "...", "//", "your-"),
+            *("[redact", "null#", "YOUR_"),
+        )
+    ),
+    ("--api-key {xxxxk9hunter2}", "key"),
+    ("DB_PASSWORD={Tr0ub4(dor3}\nX=(1)", "key"),
+    ("password: {aB3[kd9x}", "key"),
+    ("password={[a1b2c3d4}\n]", "key"),
     ("password: {swordfish}\nuser: bob", "key"),
     ("the API key: {8f3a9c2e41} is used", "key"),
     ("secret={x}, user=bob", "key"),
@@ -621,6 +632,12 @@ STAYS = [
     "password=${DB_PASSWORD} secret=$SECRET token={token} api_key=<your key>",
     "api_key=YOUR_API_KEY, api_key='your-api-key-here', password=***",
     'password="{password}"',
+    'password="{os.environ[\'PW\']}" secret=\'{{ lookup("env", "A") }}\' token=%(t)s',
+    "password = '%s:%s' % (a, b); password='$USER:$PASS', secret='<the secret>'.",
+    "password = read(a,\n  b); secret = ask('a' +\n'b'), api_key = keys[\n0]",
+    "password=$(cat ~/.pw | head -1) secret=${{ secrets.A }} pwd: // see below",
+    '{"password": "xxxxxxxx", "secret": "...", "token": "****-****", "pwd": "%s"}',
+    "password='your-password', secret='YOUR_SECRET.' api_key=\"...\"",
     "Authorization: Bearer ${TOKEN}",
     "f'Bearer {token}'",
     "required = ['name', 'password', 'email']",
@@ -1568,6 +1585,7 @@ FRAGMENTS = [
         "|"
     ),
     *"auth|_auth|dXNlcjpwYXNzd29yZDEy|<token>|sensitive|kind: Secret|\t".split("|"),
+    *"$ABC|xxxx|{a|%s|your-|<a|a]|(b".split("|"),
     *"${X}|[redacted:key]|[redacted:|***|<|é|%3D|\x1b[32m|1|/|a=b|; |b'".split("|"),
 ]
 TEXTS = st.lists(st.sampled_from(FRAGMENTS), max_size=9).map("".join) | st.text()
