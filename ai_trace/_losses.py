@@ -13,6 +13,7 @@ from types import FrameType
 from typing import Any
 
 from ai_trace._interruption import interrupts
+from ai_trace._visible import visible
 
 
 _errno: Any = OSError.__dict__["errno"]
@@ -120,9 +121,15 @@ def cause_of(exc: BaseException) -> str:
 
 
 def say(message: str) -> None:
-    """Log one warning about ourselves; whatever goes wrong with it stays here."""
+    """
+    Log one warning about ourselves; whatever goes wrong with it stays here.
+
+    Args:
+        message: What to say. A sink may have written some of it, and a terminal would
+            do what it says: what does not print is escaped.
+    """
     try:
-        _log(message)
+        _log(visible(message))
     except Exception as exc:
         if interrupts(exc):
             raise

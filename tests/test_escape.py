@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from ai_trace import Tracer, step
 from ai_trace.render._escape import term
 from ai_trace.render._page_escape import md_block, md_cell, md_inline
 
@@ -238,3 +239,20 @@ def test_a_span_shows_the_text(text):
     )
 
     assert text == code.content
+
+
+@pytest.mark.parametrize("char", ["\x1b]0;t\x07", "\x9b2J", "\u202e", "\x08", "\r"])
+def test_what_a_failing_sink_says(tmp_path, caplog, char):
+    """Neither message nor names of classes reach a log with what does not print."""
+    broken = type(f"Broken{char}", (Exception,), {})
+
+    def on_finish(self, record):
+        raise broken(f"first {char}\nsecond")
+
+    sink = type(f"Sink{char}", (), {"on_finish": on_finish})()
+    with Tracer("agent", trace_dir=tmp_path, sinks=[sink]), step("work"):
+        pass
+
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert said.isprintable()
+    assert "⏎second" in said

@@ -24,7 +24,14 @@ import ai_trace
 # from modules that stand before it. "cli/" is a package in which every file may import
 # every other, as long as no cycle arises; "render" is the file render/__init__.py.
 FLOORS = {
-    "ground": ["exceptions", "_version", "_named", "_signature", "_patterns"],
+    "ground": [
+        "exceptions",
+        "_version",
+        "_named",
+        "_signature",
+        "_patterns",
+        "_visible",
+    ],
     "secrets": [
         "_secret_names",
         "_secret_tokens",

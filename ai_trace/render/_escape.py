@@ -8,9 +8,10 @@ as escapes. _page_escape.py prevents what it may do to a Markdown page.
 
 from __future__ import annotations
 
+from ai_trace._visible import IN_LINE, visible
 
-BREAK = "⏎"
-"""The sign for the end of a line, where text is shown on one line."""
+
+_IN_BLOCK = {"\n": "\n", "\t": "\t"}
 
 
 def term(text: str, single_line: bool = True) -> str:
@@ -26,22 +27,4 @@ def term(text: str, single_line: bool = True) -> str:
         The text, with every other character that does not print as a visible escape:
         ``\x1b``, ``\u202e`` or ``\U000e0041``.
     """
-    if text.isprintable():
-        return text
-    kept = _IN_LINE if single_line else _IN_BLOCK
-    text = text.replace("\r\n", "\n")
-    return "".join(
-        char if char.isprintable() else kept.get(char) or _visible(char)
-        for char in text
-    )
-
-
-def _visible(char: str) -> str:
-    code = ord(char)
-    if code <= 0xFF:
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
-
-
-_IN_LINE = {"\n": BREAK, "\t": " "}
-_IN_BLOCK = {"\n": "\n", "\t": "\t"}
+    return visible(text, IN_LINE if single_line else _IN_BLOCK)

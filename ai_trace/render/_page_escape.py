@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 
-from ai_trace.render._escape import BREAK, term
+from ai_trace._visible import BREAK
+from ai_trace.render._escape import term
 
 
 # Everything that any program takes for the end of a line.
