@@ -108,7 +108,8 @@ def _without_number(name: str) -> str:
 
 
 def _end_says(name: str) -> int:
-    bare = _without_number(name.lower()).translate(_SEPARATORS)
+    # Forms of Rails and PHP: user[password], password[]
+    bare = _without_number(name.lower().rstrip("[]")).translate(_SEPARATORS)
     if bare.endswith(_PASSWORDS):
         return PASSWORD
     if bare.endswith(_SECRETS):
@@ -122,12 +123,12 @@ _end_of_key_says = lru_cache(maxsize=4096)(_end_says)
 
 
 # What may stand between a name and its colon: nothing, a quote, space or number, an
-# escaped quote as in JSON that is carried in JSON, the end of an index.
+# escaped quote as in JSON that is carried in JSON, the end of an index or of a field.
 _TAILS = (
     "",
-    "[\"' 0-9]",
-    r"[\\\"'0-9_-][\"' \]0-9]",
-    r"[\"'0-9_-][\]\\0-9][\"' 0-9]",
+    r"[\"' 0-9\]]",
+    r"(?:[\\\"'0-9_-][\"' \]0-9]|\][\"']|\[\])",
+    r"(?:[\"'0-9_-][\]\\0-9]|\]\\)[\"' 0-9]",
     r"[\\0-9_-][\\0-9][\\0-9][\"']",
 )
 _ANY_END = "[ospreakiOSPREAKI][rweitsaylnodRWEITSAYLNOD][dtnesylgDTNESYLG]"
@@ -166,6 +167,8 @@ def _with_colons(text: str) -> str:
     Where settings are lined up in columns, the sign stands further on.
     """
     text = f" {text}".replace("=", ":")
+    if "%5" in text:
+        text = text.replace("%5D:", ":5D:").replace("%5d:", ":5d:")
     if "  :" in text or ("\t" in text and "\t:" in text):
         return compiled(COLUMN).sub(lambda found: f":{found[0][:-1]}", text)
     return text
@@ -214,9 +217,11 @@ class Names:
         """Yield where a sign follows such a name in a text, and what the name says."""
         for colon in compiled(self._signs).finditer(_with_colons(text)):
             at = colon.start() - 1
-            name = text[max(0, at - _NAME_LENGTH) : at].rstrip(" \t\"'\\]")
-            says = self.end_says(name)
-            if says:
+            before = text[max(0, at - _NAME_LENGTH) : at]
+            says = self.end_says(before.rstrip(" \t\"'\\[]"))
+            # In Markdown: [password]: https://example.com
+            if says and (before[-1:] != "]" or text[at] == "=" or before[-2] in "\"'"):
+                at += 3 if text[at] == "%" else 0
                 while text[at] in " \t":
                     at += 1
                 yield at, says

@@ -219,6 +219,12 @@ ASSIGNED = [
     ("curl https://example.com --user 'ada:{hunter2}'", "basic-credentials"),
     ("GET /x?access_token={abc}&page=2", "key"),
     ("GET /x?page=2&api_key={abc} HTTP/1.1", "key"),
+    ("user[email]=a&user[password]={hunter2}&commit=x", "key"),
+    ("user%5Bemail%5D=a&user%5Bpassword%5D={hunter2}&b=c", "key"),
+    ("POST /login?u%5bapi_key%5d={abc}", "key"),
+    ("password[]={hunter2}&a=b", "key"),
+    ('{{"user[password]": "{hunter2}", "n": 1}}', "key"),
+    ('{{"body": "{{\\"user[password]\\": \\"{x}\\"}}"}}', "key"),
     ("grant_type=x&client_secret={abc}&scope=y", "key"),
     ("?token={8f3a9c2e}", "key"),
     ("password={hunter2}", "key"),
@@ -632,6 +638,9 @@ STAYS = [
     "password=${DB_PASSWORD} secret=$SECRET token={token} api_key=<your key>",
     "api_key=YOUR_API_KEY, api_key='your-api-key-here', password=***",
     'password="{password}"',
+    "[password]: https://example.com/x1y2\n[api-key]: <https://a.b/c1d2>",
+    "seen[password] = hashed\nlengths[token]=12\nuser[name]=a1b2c3&tokens[]=BTC",
+    "filter%5Btoken%5D=BTC&page%5Bsize%5D=100&fields%5Btoken_count%5D=4096a",
     'password="{os.environ[\'PW\']}" secret=\'{{ lookup("env", "A") }}\' token=%(t)s',
     "password = '%s:%s' % (a, b); password='$USER:$PASS', secret='<the secret>'.",
     "password = read(a,\n  b); secret = ask('a' +\n'b'), api_key = keys[\n0]",
@@ -750,6 +759,7 @@ def test_ordinary_text_takes_the_short_way(text):
 # -- names of keys ------------------------------------------------------------------
 
 SECRET_KEYS = """
+user[password] user[session][api_key] password[]
 password passwd passphrase pwd secret secrets api_key apikey apiKey APIKey api-key
 x-api-key X-Api-Key access_token accessToken refresh_token id_token auth_token
 oauth_token bearer_token session_token authorization Authorization AUTHORIZATION
@@ -1585,7 +1595,7 @@ FRAGMENTS = [
         "|"
     ),
     *"auth|_auth|dXNlcjpwYXNzd29yZDEy|<token>|sensitive|kind: Secret|\t".split("|"),
-    *"$ABC|xxxx|{a|%s|your-|<a|a]|(b".split("|"),
+    *"user[|%5B|%5D|$ABC|xxxx|{a|%s|your-|<a|a]|(b".split("|"),
     *"${X}|[redacted:key]|[redacted:|***|<|é|%3D|\x1b[32m|1|/|a=b|; |b'".split("|"),
 ]
 TEXTS = st.lists(st.sampled_from(FRAGMENTS), max_size=9).map("".join) | st.text()
