@@ -55,6 +55,7 @@ from ai_trace._outcome import message_of
 
 
 _HEAD_BYTES = 48
+_SEARCHED_BYTES = 1024
 _HASHED_BYTES = 4_194_304
 _BIG_BITS = 1024
 _MOST_MATCHED = 4_194_304
@@ -159,6 +160,8 @@ def _summary(value: object, size: int, start: bytes) -> Summary:
         "bytes": size,
         "sha256": hashlib.sha256(start).hexdigest(),
         "head": base64.b64encode(start[:_HEAD_BYTES]).decode(),
+        # For a secret that begins in the head: what looks for it takes it away.
+        "start": start[:_SEARCHED_BYTES],
     }
     if size > len(start):
         fields["sha256_of_first"] = len(start)

@@ -122,9 +122,10 @@ class Leaves:
         return self._placeholder(f"<{type_of(value)}>")
 
     def _bytes_summary(self, fields: dict[str, Any], path: str) -> dict[str, Any]:
+        start = fields.pop("start")
         if self._redaction is None:
             return fields
-        shown, kinds = self._redaction.bytes_summary(fields)
+        shown, kinds = self._redaction.bytes_summary(fields, start)
         for kind in kinds:
             self._say(path, "redacted", kind=kind)
         return shown

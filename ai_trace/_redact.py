@@ -4,7 +4,6 @@ Takes secrets out of what is recorded: by the name of a value, and by its shape.
 
 from __future__ import annotations
 
-import binascii
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any, Callable
@@ -260,22 +259,28 @@ class Redaction:
         # The start of a secret that was cut off has no shape any more.
         return text[:-_EDGE] if is_cut else text, found[:_MAX_KINDS]
 
-    def bytes_summary(self, fields: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    def bytes_summary(
+        self, fields: dict[str, Any], start: bytes
+    ) -> tuple[dict[str, Any], list[str]]:
         """
         Hide the first bytes if they hold a secret, and the hash that confirms a guess.
 
         Args:
             fields: What is recorded of bytes: ``type``, ``bytes``, ``head``, ...
+            start: The head, and as much behind it as a secret in it may take.
 
         Returns:
             What may be recorded, and the kinds of the secrets.
         """
-        head = binascii.a2b_base64(fields["head"]).decode("latin-1")
-        kinds = self.text(head, len(head))[1]
-        if not kinds:
-            return fields, kinds
-        shown = {key: fields[key] for key in ("type", "bytes")}
-        return {**shown, "head": f"[redacted:{kinds[0]}]"}, kinds
+        head = start.decode("latin-1")
+        changed, kinds = (
+            self.text(head, len(head)) if self.suspects(head) else (head, [])
+        )
+        shown = len(fields["head"]) // 4 * 3
+        if changed[:shown] == head[:shown]:
+            return fields, []
+        told = {key: fields[key] for key in ("type", "bytes")}
+        return {**told, "head": f"[redacted:{kinds[0]}]"}, kinds
 
     def _without_secrets(self, text: str, found: list[str]) -> str:
         for kind, pattern in self._patterns:

@@ -1291,7 +1291,12 @@ def test_text_of_our_own_making(path):
 
 @pytest.mark.parametrize(
     "data",
-    [b"password=abcd", f"x {AWS_ID}".encode(), bytearray(b"Authorization: Bearer x")],
+    [
+        *(b"password=abcd", f"x {AWS_ID}".encode(), bytearray(b"Cookie: a=b")),
+        b"postgresql+asyncpg://service_user:" + b"hunter2-" * 9 + b"@db.example.com/x",
+        b"the key for the account is " + ANTHROPIC.encode(),
+        memoryview(b"GET / HTTP/1.1\r\nHost: a.example\r\nA: Bearer " + MIX.encode()),
+    ],
 )
 def test_head_of_bytes(data):
     """Neither the first bytes nor a hash of them tells a secret."""
@@ -1300,7 +1305,8 @@ def test_head_of_bytes(data):
     assert len(data) == value["data"]["bytes"]
     assert value["data"]["head"].startswith("[redacted:")
     assert "sha256" not in value["data"]
-    assert ["$.context.data"] == [note["path"] for note in notes]
+    assert {"$.context.data"} == {note["path"] for note in notes}
+    assert 1 == len(kinds(notes))
 
 
 def test_head_of_bytes_without_a_secret():
@@ -1309,6 +1315,16 @@ def test_head_of_bytes_without_a_secret():
 
     assert "iVBORw0KGgo=" == value["head"]
     assert 64 == len(value["sha256"])
+
+
+def test_a_secret_behind_the_head_of_bytes():
+    """Bytes whose secret stands behind what is shown keep their head."""
+    value, notes = redacted(b"x" * 48 + b" password=abcd")
+
+    assert ("eHh4" * 16, ["truncated"]) == (
+        value["head"],
+        [note["note"] for note in notes],
+    )
 
 
 # -- limits -------------------------------------------------------------------------
