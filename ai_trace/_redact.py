@@ -10,6 +10,7 @@ from typing import Any, Callable
 
 from ai_trace._assigned import assigned, flagged, paired
 from ai_trace._patterns import checked_patterns
+from ai_trace._redaction_arguments import check_function, checked_keys
 from ai_trace._secret_commands import gives_secret
 from ai_trace._secret_labels import named, signed
 from ai_trace._secret_names import (
@@ -33,7 +34,6 @@ from ai_trace._secret_syntax import (
     stated,
 )
 from ai_trace._secret_tables import columns, inserted
-from ai_trace.exceptions import TraceConfigError
 
 
 FAILED = "[redaction failed]"
@@ -107,8 +107,8 @@ class Redaction:
         patterns: Mapping[str, str] | None = None,
         replace: Callable[[str, Any], Any] | None = None,
     ) -> None:
-        _check_function(replace)
-        own = _checked_keys(keys)
+        check_function(replace)
+        own = checked_keys(keys)
         self._patterns = checked_patterns({} if patterns is None else patterns)
         self._names = Names(frozenset(map(spelled, own)))
         self._arguments = (own, dict(patterns or {}), replace)
@@ -334,41 +334,3 @@ def _is_open_container(value: object) -> bool:
     # By identity: a class may have a metaclass that compares.
     kind = type(value)
     return any(kind is each for each in _CONTAINERS) and not value
-
-
-def _check_function(replace: object) -> None:
-    if replace is not None and not (callable(replace) and _takes_two(replace)):
-        msg = (
-            f"Redaction(replace={replace!r}): replace is a function of a path and "
-            "a value that returns what to record. Give one, or leave it out."
-        )
-        raise TraceConfigError(msg)
-
-
-def _takes_two(function: Callable[..., Any]) -> bool:
-    # A function of the value alone would fail each time, and nothing be recorded.
-    from ai_trace._signature import signature_of
-
-    try:
-        signature_of(function).bind("$.context.name", "value")
-    except TypeError:
-        return False
-    except ValueError:
-        # Some functions in C do not say what they take.
-        pass
-    return True
-
-
-def _checked_keys(keys: Any) -> tuple[str, ...]:
-    is_list = isinstance(keys, Iterable) and not isinstance(keys, (str, bytes))
-    listed: tuple[Any, ...] = tuple(keys) if is_list else ()
-    if not is_list or not all(isinstance(key, str) for key in listed):
-        msg = (
-            f"Redaction(keys={keys!r}): keys is a list of names. Give one, such as "
-            '["pin", "account_number"].'
-        )
-        raise TraceConfigError(msg)
-    if not all(key.strip() for key in listed):
-        msg = f"Redaction(keys={keys!r}): a key is empty. Leave it out."
-        raise TraceConfigError(msg)
-    return listed

@@ -31,6 +31,7 @@ FLOORS = {
         "_signature",
         "_patterns",
         "_visible",
+        "_redaction_arguments",
     ],
     "secrets": [
         "_secret_names",
