@@ -58,9 +58,13 @@ COOKIES = r"[^\s\"'\\=;]{1,64}=[^\r\n\"'\\]+"
 PLAIN_END = r"\\[nrt\"']|\[redacted:|[^\\\[]|\Z"
 END_OF_LINE = r"[,;.)}\]]{0,3}[ \t]{0,8}(?:[\r\n\"'`]|\\[nr\"]|\Z)"
 FLAG = (
-    r"--(?=[a-z])[A-Za-z0-9-]{0,48}?(?:password|passwd|pwd|secret|token|(?<!--)key"
-    r"|passphrase|bearer|(?<=--)(?:require)?pass)"
-    r"(?: {1,4}(?=[^\s-])|[\"'], ?(?=[\"'][^-]))"
+    r"--(?=[a-z])[A-Za-z0-9_.-]{0,48}?(?:[pP]ass(?:word|wd|phrase)|[pP]wd|[sS]ecret"
+    r"|[tT]oken|(?<!--)[kK]ey|[bB]earer|(?<=--)(?:require)?pass)(?=[ \"'\\\r\n])"
+)
+# On the same line, on the next line of a shell or of YAML, or as the next of a list.
+FLAGGED = (
+    r"(?: {1,4}(?:\\\r?\n[ \t]{1,64})?|[\"']?\r?\n[ \t]{0,64}- "
+    r"|\\{0,3}[\"'],[\s\\nrt]{0,64}(?=(?<!\\)\\{0,3}[\"']))(\\{0,3}[\"'])?(?!\s)"
 )
 
 
@@ -119,21 +123,24 @@ def flagged(text: str) -> Iterator[Span]:
     """Yield where the values of secret options of a command line begin and end."""
     done = 0
     for flag in compiled(FLAG).finditer(text):
-        start = flag.end()
-        if start < done or is_elsewhere(text, start, start):
+        given = compiled(FLAGGED).match(text, flag.end())
+        if given is None or given.end() < done:
             continue
-        if text[start] in "\"'":
-            span = start + 1, end_of_quoted(text, start + 1, text[start])
-            in_list = "," in flag[0]
-            # In a call, the name of the option's variable may stand there.
-            if in_list and not _drawn_or_number(text[start + 1 : span[1]][:_JUDGED]):
-                continue
-        elif _drawn_or_number(_judged(text, start)):
-            span = plain_span(text, start, len(text))
-        else:
+        start, quote = given.end(), given[1]
+        is_alone = not quote or "," in given[0] or "\n" in given[0]
+        # Behind a comma or without a quote, this is another option.
+        is_option = is_alone and text.startswith("-", start)
+        if is_option or is_elsewhere(text, start, start):
             continue
-        done = span[1]
-        yield span
+        end = (
+            end_of_quoted(text, start, quote)
+            if quote
+            else plain_span(text, start, len(text))[1]
+        )
+        # In a call, the name of the option's variable may stand there.
+        if not is_alone or _drawn_or_number(text[start:end][:_JUDGED]):
+            done = end
+            yield start, end
 
 
 def _spans_after(text: str, at: int, says: int, names: Names) -> Iterator[Span]:

@@ -220,8 +220,8 @@ MARK = (
     r"|air--d=|=(?<=SAccessKey-d=)|ogleAccess-d=|ENT-F-ED -Y "
     r"|i-(?<=LS0tLS1CRUd-Ti-)[A-Za-z0-9-]{0,24}?(?:UF--VkFUR|-SSVZ-VEU|QUklWQVRF)"
     r"|ccess-key (?=[A-Za-z0-9/+-]{40})|uthToken (?=[A-Za-z0-9-]{20}))"
-    r"|-(?:---(?=-E--N )|pass |[a-z][A-Za-z0-9-]{0,48}?(?:word|sswd|pwd|cret|oken|key"
-    r"|hrase|earer|pass)(?: |[\"'], ?[\"'][^-]))"
+    r"|-(?:---(?=-E--N )|(?:pass|[a-z][A-Za-z0-9.-]{0,48}?(?:word|sswd|[pP]wd|cret|oken"
+    r"|[kK]ey|hrase|earer|pass))(?: |\\{0,3}[\"'],|[\"']?[\r\n]))"
     # Perhaps an option that stands before a secret.
     r"|(?<=[ \"']-)([pub][^ ,.)]|[a-zA-Z]{0,4}[pPawbuUS][ \"']"
     r"|storepass[ \"']|-(?:user|proxy-user|cookie|body)[ \"'=]))"

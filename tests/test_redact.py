@@ -271,6 +271,16 @@ ASSIGNED = [
     ("mysql --password {hunter2} --host db", "key"),
     ("run --api-key '{a b}'", "key"),
     ("run --api-key={abc}", "key"),
+    ("run --api_key {hunter2} --hf-model x", "key"),
+    ("run --hf_token {hunter2}\n", "key"),
+    ("run --dbPassword {hunter2} --apiHost x", "key"),
+    ("run --db.password {hunter2} --db.user x", "key"),
+    ("run --api-key \\\n  {hunter2} \\\n --x", "key"),
+    ("args:\n- --api-key\n- {hunter2}\n- -y1234\n", "key"),
+    ("args:\n  - '--token'\n  - '{hunter2}'\n  - b1c2\n", "key"),
+    ('["-y",\n  "--api-key",\n  "{hunter2}",\n  "b1c2"\n]', "key"),
+    ('["--pass", "{Jhunter2}", "--x"]', "key"),
+    (r'"[\n  \"--api-key\",\n  \"{hunter2}\",\n  \"-v1234\"\n]"', "key"),
     ("""os.environ["X_API_KEY"] = "{abc}\"""", "key"),
     ("if password == '{hunter2}':", "key"),
     ("password => {hunter2}", "key"),
@@ -592,7 +602,6 @@ STAYS = [
     "https://discord.com/api/webhooks/{id}/{token}, ratio 1234567:AABB",
     "https://example.com/?sig=short&signature=of-the-method",
     "curl -u ada https://example.com; docker run -u 1000:1000 x; and curl --url http://localhost:8080/",
-    "['x', '--token', '--verbose', '--api-key', '-v']",
     "password: `required`, token: `string`, `api_key`: `your-api-key`",
     "npm_config_registry, ntn_agenda, r8_x, figd_up and lin_api_version",
     "Q: what is the API key? A: it opens the API",
@@ -638,6 +647,10 @@ STAYS = [
     "password=${DB_PASSWORD} secret=$SECRET token={token} api_key=<your key>",
     "api_key=YOUR_API_KEY, api_key='your-api-key-here', password=***",
     'password="{password}"',
+    "['x', '--token', '--verbose', '--api-key', '-v']",
+    "args:\n- --no-token\n- --verbose1\n- --api-key\n- required\n- --token\n\n- a1b2",
+    "['--api-key',\n '-v1234', '--model.key', '--max_tokens', 'a1b2c3']\n--token\na1b2",
+    "--model.name gpt-4o-mini-2024-07-18 --max_tokens 4096 --keyboard a1",
     "[password]: https://example.com/x1y2\n[api-key]: <https://a.b/c1d2>",
     "seen[password] = hashed\nlengths[token]=12\nuser[name]=a1b2c3&tokens[]=BTC",
     "filter%5Btoken%5D=BTC&page%5Bsize%5D=100&fields%5Btoken_count%5D=4096a",
@@ -750,7 +763,7 @@ def test_what_stays(text):
     assert ({"x": [text]}, []) == redacted({"x": [text]})
 
 
-@pytest.mark.parametrize("text", STAYS[23:50])
+@pytest.mark.parametrize("text", STAYS[23:49])
 def test_ordinary_text_takes_the_short_way(text):
     """Ids and the everyday text of agents are not even suspected."""
     assert Capture(Limits(), Redaction()).plain({"text": text}) is not None
@@ -1611,7 +1624,9 @@ FRAGMENTS = [
         "|"
     ),
     *"auth|_auth|dXNlcjpwYXNzd29yZDEy|<token>|sensitive|kind: Secret|\t".split("|"),
-    *"user[|%5B|%5D|$ABC|xxxx|{a|%s|your-|<a|a]|(b".split("|"),
+    *"--api_key|--hf.pass|\r\n|- |user[|%5B|%5D|$ABC|xxxx|{a|%s|your-|<a|a]|(b".split(
+        "|"
+    ),
     *"${X}|[redacted:key]|[redacted:|***|<|é|%3D|\x1b[32m|1|/|a=b|; |b'".split("|"),
 ]
 TEXTS = st.lists(st.sampled_from(FRAGMENTS), max_size=9).map("".join) | st.text()
