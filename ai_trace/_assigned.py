@@ -223,13 +223,8 @@ def _opening(text: str, at: int) -> _Opening | None:
     list_ = compiled(IN_LIST).match(text, start)
     start = list_.end() if list_ else start
     quote = compiled(QUOTE).match(text, start)
-    return _Opening(
-        sign[1],
-        sign[2],
-        bool(list_),
-        quote[1] if quote else "",
-        quote.end() if quote else start,
-    )
+    end = quote.end() if quote else start
+    return _Opening(sign[1], sign[2], bool(list_), quote[1] if quote else "", end)
 
 
 def _value_after(text: str, at: int, says: int, names: Names) -> Span | None:

@@ -92,13 +92,7 @@ class Redaction:
         'badge [redacted:badge], pin=[redacted:key]'
     """
 
-    __slots__ = (
-        "_arguments",
-        "_names",
-        "_patterns",
-        "_values",
-        "replace",
-    )
+    __slots__ = ("_arguments", "_names", "_patterns", "_values", "replace")
 
     def __init__(
         self,

@@ -28,6 +28,9 @@ URL_SLASH = (
     r"[^\s@\"'<>\\,\[]{1,128}(?=@[A-Za-z0-9])"
 )
 
+SLACK = r"(hooks\.slack\.com/[a-z]{1,16}/)[A-Za-z0-9/_-]{20,}"
+DISCORD = r"(/webhooks/[0-9]{15,22}/)[A-Za-z0-9_-]{40,}"
+
 # Azure DevOps takes a token for a name.
 URL_USER = r"(://)[A-Za-z0-9]{40,256}(?=@[A-Za-z0-9])"
 # scott/tiger@//db:1521/ORCL: the port is that of Oracle.
@@ -48,18 +51,8 @@ PGPASS = r"(:5432:[A-Za-z_*][^\s:]{0,64}:[A-Za-z_][^\s:]{0,64}:)(?![$<{%])[^\s\"
 LINKS = (
     ("url-password", "@", "://", URL),
     ("url-password", "@", "://", URL_SLASH),
-    (
-        "slack-webhook",
-        "/",
-        "hooks.slack.com/",
-        r"(hooks\.slack\.com/[a-z]{1,16}/)[A-Za-z0-9/_-]{20,}",
-    ),
-    (
-        "discord-webhook",
-        "/",
-        "/webhooks/",
-        r"(/webhooks/[0-9]{15,22}/)[A-Za-z0-9_-]{40,}",
-    ),
+    ("slack-webhook", "/", "hooks.slack.com/", SLACK),
+    ("discord-webhook", "/", "/webhooks/", DISCORD),
     ("telegram-token", ":", ":AA", r"(:(?<=[0-9]{6}:))AA[A-Za-z0-9_-]{30,}"),
     ("url-signature", "=", "sig=", r"([?&]sig=)[A-Za-z0-9%+/=_-]{20,}"),
     ("password", "@", ":1521", ORACLE),

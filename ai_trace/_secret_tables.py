@@ -28,9 +28,18 @@ RULE = r"\n[ \t]{0,16}[|+]?[ :]?--[-:|+ ]{1,512}(?=[\r\n])"
 FIRST = r"(?:[^{\[(<\n,\t|][^\n,\t|]{0,63}[,\t|]|,)(?=[^\s|])"
 
 # In SQL: INSERT INTO users (name, password) VALUES ('ann', 'x'), ('bob', 'y')
-INSERT = r"\(([^()]{1,1024})\)\s{1,16}(?:VALUES|values)\b"
-ROW = r",?\s{0,16}\(([^()]{1,1024})\)"
+INSERT = r"\(([^()]{1,1024})\)\s{1,16}(?:VALUES|[vV]alues)\b"
+ROW = r",?\s{0,16}\("
+PIECE = r"['\"(),]"
+BARE = r"\s{0,16}([^\s(]{1,64})\s{0,16}\Z"
 
+_PIECES = 256
+"""A row of SQL has at most so many quotes, brackets and commas."""
+
+_UNCLOSED = 8
+"""Where so many rows do not end, the text is no SQL."""
+
+_BEHIND = tuple(",) \t\r\n:;")
 _AROUND = " \t\r\"'`*"
 
 # Such a column holds the names of what is kept elsewhere.
@@ -63,15 +72,47 @@ def columns(text: str, names: Names) -> Iterator[Span]:
 
 def inserted(text: str, names: Names) -> Iterator[Span]:
     """Yield where the secrets in the rows of an INSERT of SQL begin and end."""
-    has_rows = "VALUES" in text or "values" in text
+    unclosed = 0
+    has_rows = "VALUES" in text or "alues" in text
     for found in compiled(INSERT).finditer(text) if has_rows else ():
         told = _told(found[1], ",", names)
         row = compiled(ROW).match(text, found.end()) if any(told) else None
-        while row is not None:
-            cells = list(_cells(text, *row.span(1), ","))
+        while row is not None and unclosed < _UNCLOSED:
+            cells, end = _row_of_sql(text, row.end())
             if len(cells) == len(told):
                 yield from _row(text, cells, told, names)
-            row = compiled(ROW).match(text, row.end())
+            unclosed += not cells
+            row = compiled(ROW).match(text, end)
+
+
+def _row_of_sql(text: str, at: int) -> tuple[list[Span], int]:
+    """Return the first text of each cell, ``crypt('x', f())``, and where all ends."""
+    cells: list[Span] = []
+    start, depth, said = at, 0, None
+    for _ in range(_PIECES):
+        piece = compiled(PIECE).search(text, at)
+        mark = piece[0] if piece else ""
+        at = piece.end() if piece else len(text)
+        close = text.find(mark, at) if mark in ("'", '"') else -1
+        if close >= 0:
+            is_escaped = text[close - 1] == "\\"
+            # A quote that is written twice, or behind a backslash, is in the text.
+            if said is None or at <= said[1] + 2:
+                said = (said[0] if said else at), close - is_escaped
+            at = close + (not is_escaped or text[close + 1 : close + 2] in _BEHIND)
+        elif mark == "(":
+            depth += 1
+        elif mark == ")" and depth:
+            depth -= 1
+        elif mark == ")" or (mark == "," and not depth):
+            bare = compiled(BARE).match(text, start, at - 1)
+            cells.append(said or (bare.span(1) if bare else (start, start)))
+            start, said = at, None
+            if mark == ")":
+                return cells, at
+        elif mark != ",":
+            break
+    return [], at
 
 
 def _rows(text: str, head: str, part: Span, mark: str, names: Names) -> Iterator[Span]:
@@ -89,7 +130,8 @@ def _rows(text: str, head: str, part: Span, mark: str, names: Names) -> Iterator
 
 def _told(head: str, mark: str, names: Names) -> list[int]:
     """Return what each head says of its column."""
-    heads = [head[start:end].lower() for start, end in _cells(head, 0, len(head), mark)]
+    cells = _cells(head, 0, len(head), mark)
+    heads = [head[start:end].lower().strip("[]") for start, end in cells]
     return [0 if name in _NAMES else names.end_says(name) for name in heads]
 
 

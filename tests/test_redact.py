@@ -553,7 +553,19 @@ COLUMNS = [
     ),
     (
         "INTO u (password, a) VALUES ('a1,b2', 'c'), ('a1b2', 'c'), (1), ('a1b2', f())",
-        "INTO u (password, a) VALUES ('a1,b2', 'c'), ('KEY', 'c'), (1), ('a1b2', f())",
+        "INTO u (password, a) VALUES ('KEY', 'c'), ('KEY', 'c'), (1), ('KEY', f())",
+    ),
+    (
+        "INTO u ([password], b) Values (N'it''s (2)'::text, f()), ('a1\\'b2', '(''x,')",
+        "INTO u ([password], b) Values (N'it''s (2)'::text, f()), ('KEY', '(''x,')",
+    ),
+    (
+        "q = \"INTO u (b, password) VALUES (f(')', 2),\n crypt('a1b2', g('bf')))\"",
+        "q = \"INTO u (b, password) VALUES (f(')', 2),\n crypt('KEY', g('bf')))\"",
+    ),
+    (
+        r'"INTO u (b, password) VALUES (\"a, b\", \"a1b2\"), (NULL, \"c3d4\")"',
+        r'"INTO u (b, password) VALUES (\"a, b\", \"KEY\"), (NULL, \"KEY\")"',
     ),
 ]
 
@@ -647,6 +659,8 @@ STAYS = [
     "password=${DB_PASSWORD} secret=$SECRET token={token} api_key=<your key>",
     "api_key=YOUR_API_KEY, api_key='your-api-key-here', password=***",
     'password="{password}"',
+    "INSERT INTO u (password, n) VALUES (md5sum1(x), 'a1b2'), ('at first, a1', 'a",
+    "(name, password) Values of 2024 (users1, see 'a') and (a, b1c2d3",
     "['x', '--token', '--verbose', '--api-key', '-v']",
     "args:\n- --no-token\n- --verbose1\n- --api-key\n- required\n- --token\n\n- a1b2",
     "['--api-key',\n '-v1234', '--model.key', '--max_tokens', 'a1b2c3']\n--token\na1b2",
@@ -1624,9 +1638,8 @@ FRAGMENTS = [
         "|"
     ),
     *"auth|_auth|dXNlcjpwYXNzd29yZDEy|<token>|sensitive|kind: Secret|\t".split("|"),
-    *"--api_key|--hf.pass|\r\n|- |user[|%5B|%5D|$ABC|xxxx|{a|%s|your-|<a|a]|(b".split(
-        "|"
-    ),
+    *"(password, a) VALUES (|'a1b2'|)|''|--api_key|--hf.pass|\r\n|- ".split("|"),
+    *"user[|%5B|%5D|$ABC|xxxx|{a|%s|your-|<a|a]|(b".split("|"),
     *"${X}|[redacted:key]|[redacted:|***|<|é|%3D|\x1b[32m|1|/|a=b|; |b'".split("|"),
 ]
 TEXTS = st.lists(st.sampled_from(FRAGMENTS), max_size=9).map("".join) | st.text()

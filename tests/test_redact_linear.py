@@ -87,6 +87,7 @@ _secret_access_key· $2b$ $2b$12$ $6$a$ $argon2id$ E\t/ E\t/a\tTRUE\t1\t :5432:
 :5432:a:b: echo·a echo·a·|·sudo·- sudo·-S· sudo·-a·-S·a<<< (password)·VALUES·(
 (password)·VALUES(a), ('a',(password)·values --set-secrets= --set-secrets=password=
 gcloud·--secret= gcloud·
+(password)·VALUES·('' (password)·VALUES·(" (password)·VALUES·('\\' ,''
 --a_key --a.key·\\¶ "--a-token",¶ "--a-token",¶" ¶-·--a-token¶ ¶-·--a-token¶-·" [token]
 password"·=·"a"·->·" "Value":"x","Type":"SecureString", name·=·"a"¶
 """.split()
