@@ -55,6 +55,8 @@ BLOCK = r":[ \t]{0,8}[|>][+-]?[ \t]{0,8}\r?\n([ \t]{1,64})"
 SCHEME = r"(?:Bearer|Basic|Token|Digest|ApiKey|Negotiate|bearer|basic|token) {1,4}"
 PLAIN = r"[^\s\"'`,;&)}\]<\\\[]*"
 COOKIES = r"[^\s\"'\\=;]{1,64}=[^\r\n\"'\\]+"
+# Outside of quotes, cookies may have some themselves.
+COOKIES_OF_LINE = r"[^\s\"'\\=;]{1,64}(?:=|;[^\r\n=]{1,128}=)[^\r\n\\]+"
 PLAIN_END = r"\\[nrt\"']|\[redacted:|[^\\\[]|\Z"
 END_OF_LINE = r"[,;.)}\]]{0,3}[ \t]{0,8}(?:[\r\n\"'`]|\\[nr\"]|\Z)"
 FLAG = (
@@ -246,7 +248,10 @@ def _value_after(text: str, at: int, says: int, names: Names) -> Span | None:
     if is_code(text, start, at, names) or is_place(text, start, at, said):
         return None
     if is_colon and said.endswith(("cookie", "cookies")):
-        cookies = compiled(COOKIES).match(text, start)
+        line = text[max(0, at - _JUDGED) : at].rpartition("\n")[2]
+        is_quoted = any(quote in line for quote in "\"'`\\")
+        pattern = COOKIES if is_quoted else COOKIES_OF_LINE
+        cookies = compiled(pattern).match(text, start)
         return (start, cookies.end()) if cookies else None
     if scheme and scheme[0][0].isupper():
         return plain_span(text, start, len(text))
