@@ -134,11 +134,7 @@ def flagged(text: str) -> Iterator[Span]:
         is_option = is_alone and text.startswith("-", start)
         if is_option or is_elsewhere(text, start, start):
             continue
-        end = (
-            end_of_quoted(text, start, quote)
-            if quote
-            else plain_span(text, start, len(text))[1]
-        )
+        end = end_of_value(text, start, quote)
         # In a call, the name of the option's variable may stand there.
         if not is_alone or _drawn_or_number(text[start:end][:_JUDGED]):
             done = end
@@ -174,8 +170,7 @@ def _each(text: str, at: int, follows: Follows, names: Names) -> Iterator[Span]:
     further = follows(text, at)
     while further is not None:
         start = further.end()
-        at = end_of_quoted(text, start, further[1]) if further[1] else 0
-        at = at or plain_span(text, start, len(text))[1]
+        at = end_of_value(text, start, further[1])
         is_alone = further[1] or compiled(END_OF_LINE).match(text, at)
         if is_alone and looks_secret(text[start:at], names):
             yield start, at
@@ -306,6 +301,13 @@ def end_of_quoted(text: str, start: int, quote: str) -> int:
     end = end - escapes if end >= 0 else len(text)
     newline = text.find("\n", start, end)
     return end if newline < 0 else newline
+
+
+def end_of_value(text: str, start: int, quote: str | None) -> int:
+    """Return where a value ends, in quotes or not."""
+    if quote:
+        return end_of_quoted(text, start, quote)
+    return plain_span(text, start, len(text))[1]
 
 
 def plain_span(text: str, start: int, stop: int) -> Span:

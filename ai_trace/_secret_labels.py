@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ai_trace._assigned import Span, end_of_quoted, is_given, plain_span
+from ai_trace._assigned import Span, end_of_value, is_given
 from ai_trace._patterns import compiled
 from ai_trace._secret_names import OPEN, Names
 from ai_trace._stand_ins import is_placeholder
@@ -57,11 +57,7 @@ def named(text: str, names: Names) -> Iterator[Span]:
         start += len(quote)
         if is_placeholder(text, start):
             continue
-        end = (
-            end_of_quoted(text, start, quote)
-            if quote
-            else plain_span(text, start, len(text))[1]
-        )
+        end = end_of_value(text, start, quote)
         if is_given(text, start, end, says):
             done = end
             yield start, end

@@ -46,7 +46,16 @@ CRYPT = (
 )
 # A line of a Netscape cookie file, as curl and wget write it, and one of .pgpass.
 COOKIE_LINE = r"(E\t/[^\t\n]{0,23}\t[A-Z]{4,5}\t[0-9]{1,12}\t[^\t\n]{1,64}\t)[^\s\"']+"
-PGPASS = r"(:5432:[A-Za-z_*][^\s:]{0,64}:[A-Za-z_][^\s:]{0,64}:)(?![$<{%])[^\s\"']+"
+PGPASS = (
+    r"(:(?:54[0-9]{2}|6432|6543|(?<=\*:)\*):[A-Za-z_*][^\s:]{0,64}:[A-Za-z_][^\s:]{0,64}:)"
+    r"(?![$<{%])[^\s\"']+"
+)
+# Where the machine has no dot in its name: behind "machine" and the like.
+_LOGIN = (
+    r"\s{1,4}login[ \t][^\s\"']{1,32}\s{1,4}password[ \t][\"']?)"
+    r"(?![$<{\[])[^\s\"']{1,256}"
+)
+ACCOUNT = r"(login \S{1,32}\s{1,4}account \S{1,32}\s{1,4}password )[^\s\"'$<{\[=]\S*"
 
 # Kind, a sign and a text that each of them holds, pattern; its first group is kept. To
 # look for the sign takes 1 µs in 100 kB of prose, for the text 27 to 72 µs.
@@ -64,7 +73,13 @@ LINKS = (
     ("key", "=", "appid=", r"([?&]appid=)[0-9a-f]{32}\b"),
     ("password-hash", "$", "$", CRYPT),
     ("cookie", "\t", "E\t/", COOKIE_LINE),
-    ("password", ":", ":5432:", PGPASS),
+    ("password", ":", ":54", PGPASS),
+    ("password", ":", ":6", PGPASS),
+    ("password", ":", "*:*:", PGPASS),
+    ("netrc-password", "login", "machine", rf"(machine[ \t][^\s\"']{{1,32}}{_LOGIN}"),
+    ("netrc-password", "login", "default", f"(default{_LOGIN}"),
+    ("netrc-password", "login", "port ", f"(port [0-9]{{1,5}}{_LOGIN}"),
+    ("netrc-password", "login", "account", ACCOUNT),
 )
 
 # By the sign: each is looked for once.

@@ -89,11 +89,7 @@ TOKENS = (
     ("sentry-token", "sntrys_", r"eyJ[A-Za-z0-9+/=_-]{40,}"),
     ("sentry-token", "sntryu_", r"[a-f0-9]{64}[A-Za-z0-9]*"),
     ("shippo-token", "shippo_(?:live|test)_", r"[A-Fa-f0-9]{40}[A-Za-z0-9]*"),
-    (
-        "sourcegraph-token",
-        "sgp_",
-        r"[A-Fa-f0-9_local]{0,17}[A-Fa-f0-9]{40}[A-Za-z0-9]*",
-    ),
+    ("sourcegraph-token", "sgp_", r"[A-Fa-f0-9_local]{0,17}[A-Fa-f0-9]{40}\w*"),
     ("square-token", "sq0(?:atp|csp)-", r"[A-Za-z0-9_-]{22,}"),
     ("sonar-token", "sq[aup]_", r"[a-f0-9]{40}[A-Za-z0-9]*"),
     ("typeform-token", "tfp_", r"[A-Za-z0-9_.=-]{40,}"),
