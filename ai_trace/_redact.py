@@ -323,8 +323,9 @@ def _is_open_container(value: object) -> bool:
     if type(value) is dict:
         said = value.get("type")
         is_type = type(said) is str and said in _SCHEMA_TYPES
+        held = [value.get(key) for key in ("data", "const", "default", "example")]
         # Terraform's outputs give their type, too, beside the value.
-        return not value or (is_type and "value" not in value)
+        is_held = "value" in value or any(type(one) is str and one for one in held)
+        return not value or (is_type and not is_held)
     # By identity: a class may have a metaclass that compares.
-    kind = type(value)
-    return any(kind is each for each in _CONTAINERS) and not value
+    return any(type(value) is each for each in _CONTAINERS) and not value

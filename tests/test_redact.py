@@ -869,6 +869,7 @@ def test_open_keys(key):
         {"token": "0x742d35Cc6634C0532925a3b844Bc454e4438f44e"},
         {"pwd": "/home/ann"},
         {"properties": {"password": {"type": "string", "minLength": 8}}},
+        {"secret": {"type": "string", "default": "", "example": None}},
     ],
 )
 def test_values_that_are_no_secrets(value):
@@ -883,6 +884,8 @@ def test_values_that_are_no_secrets(value):
         {"token": "8f3a9c2e"},
         {"credentials": {"a": "b"}},
         {"db_password": {"sensitive": True, "type": "string", "value": "hunter2"}},
+        {"secret": {"type": "string", "data": "hunter2"}},
+        {"password": {"type": "string", "default": "hunter2"}},
     ],
 )
 def test_values_that_may_be_secrets(value):
