@@ -55,12 +55,12 @@ class Grep:
         full = step if isinstance(step, StepRecord) else StepRecord(step.line)
         recorded = [
             full.name,
-            full.function,
-            full.error,
-            full.traceback,
+            full.function or "",
+            full.error or "",
+            full.traceback or "",
             full.context,
             full.logs,
-            full.result,
+            full.result if full.has_result else "",
         ]
         return any(self._text in leaf.casefold() for leaf in _leaves(recorded))
 
