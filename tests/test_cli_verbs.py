@@ -401,6 +401,21 @@ class TestStats:
         )
         assert ["poller", "researcher"] == counted("153022", "poller")
 
+    def test_named_by_its_parts(self, here: Path) -> None:
+        """A session is counted once, whichever of its files are named, and how."""
+        traces = here / "traces"
+        (first,) = traces.glob("*.jsonl")
+        for part, seq in (("part2", 8), ("p99", 9)):
+            (traces / f"{STEM}.{part}.jsonl").write_bytes(line(step("late", seq)))
+        (here / "linked").symlink_to(traces)
+        files = sorted(f"traces/{path.name}" for path in traces.glob("*.jsonl"))
+        also = [str(first), "traces/../" + files[0], f"linked/{STEM}.part2.jsonl"]
+        done = run("stats", "--json", *files, *also, cwd=here)
+        figures = json.loads(done.stdout)
+
+        assert 3 == len(files)
+        assert (1, 7) == (figures["sessions"], figures["steps"])
+
     def test_named_or_of_an_agent(self, here: Path) -> None:
         """Sessions and --agent do not go together, and it is said."""
         done = run("stats", "latest", "--agent", "trading_agent", cwd=here)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Union
 from ai_trace import reading
 from ai_trace._glance import Glance
 from ai_trace._meant import resolve
+from ai_trace._parts import session_stem
 from ai_trace._tree import Problem
 from ai_trace.cli._arguments import add_json
 from ai_trace.cli._criteria import add_names, add_outcomes, add_times
@@ -95,8 +97,17 @@ def _traces(options: argparse.Namespace, terminal: Terminal) -> Sequence[Trace]:
     if options.agent is not None:
         msg = "Name sessions, or give --agent for all sessions of an agent: not both."
         raise UsageError(msg)
-    named = (resolve(options.dir, name) for name in options.sessions)
-    return list(dict.fromkeys(named))
+    named: dict[tuple[str, str], Path] = {}
+    for name in options.sessions:
+        path = resolve(options.dir, name)
+        named.setdefault(_session_of(path), path)
+    return list(named.values())
+
+
+def _session_of(path: Path) -> tuple[str, str]:
+    # The same whichever of its files is named, and by whatever way.
+    directory, name = os.path.split(os.path.realpath(path))
+    return directory, session_stem(name) or name
 
 
 def _modified(trace: Trace) -> float:
