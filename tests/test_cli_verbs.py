@@ -460,6 +460,17 @@ class TestStats:
         assert 1 == done.returncode
         assert done.stderr.endswith(f"No step matches.{hint}\n")
 
+    @pytest.mark.parametrize("words", [["--errors"], ["--since", "2024-03-01"]])
+    def test_nothing_chosen_but_damage(self, tmp_path: Path, words: list[str]) -> None:
+        """Damage is no step: it is counted, and that no step matches is said."""
+        (tmp_path / "traces").mkdir()
+        (tmp_path / "traces" / f"{STEM}.jsonl").write_bytes(b"no step\n")
+        done = run("stats", *words, "--json", cwd=tmp_path)
+        figures = json.loads(done.stdout)
+
+        assert (1, 0, 1) == (done.returncode, figures["sessions"], figures["problems"])
+        assert done.stderr.endswith("No step matches.\n")
+
     def test_since_is_local(self, here: Path) -> None:
         """A time without a zone is one of the machine's own zone."""
         env = environment(TZ="XYZ-2")

@@ -8,6 +8,7 @@ import argparse
 import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Union
@@ -79,7 +80,12 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
         # A session last written before then has no step that started later.
         traces = [each for each in traces if _modified(each) >= since]
     sessions = (_records(each, terminal, since) for each in traces)
-    figures = stats.collect(_chosen(only, sessions) if only else sessions)
+    if only:
+        chosen = _Chosen(only)
+        figures = stats.collect(map(chosen.of, sessions))
+        figures = replace(figures, sessions=chosen.sessions)
+    else:
+        figures = stats.collect(sessions)
     if options.json:
         terminal.write(json.encode(figures.to_dict(), indent=2))
     else:
@@ -138,12 +144,25 @@ def _batches(
         terminal.complain(str(exc))
 
 
-def _chosen(
-    only: Selection, sessions: Iterable[Iterable[_Found]]
-) -> Iterator[Iterable[_Found]]:
-    """Yield the wanted steps of each session, and no session without any."""
-    for session in sessions:
-        found = (one for one in session if isinstance(one, Problem) or only(one))
-        first = next(found, None)
-        if first is not None:
-            yield chain([first], found)
+class _Chosen:
+    """
+    The wanted steps of sessions, and all that is wrong with these.
+
+    Attributes:
+        sessions: How many sessions had any step that is wanted.
+    """
+
+    def __init__(self, only: Selection) -> None:
+        self._only = only
+        self.sessions = 0
+
+    def of(self, session: Iterable[_Found]) -> Iterator[_Found]:
+        """Yield those of one session."""
+        is_counted = False
+        for one in session:
+            if isinstance(one, Problem):
+                yield one
+            elif self._only(one):
+                self.sessions += not is_counted
+                is_counted = True
+                yield one
