@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from ai_trace._glance import Glance
+from ai_trace._header import known_until
 from ai_trace._problem import Problem, not_listed
 from ai_trace._record import WITHOUT_END
 from ai_trace._usage import CALL_KINDS, Usage, usage_of
@@ -176,9 +177,8 @@ class Growth:
 
     def _note_times(self, record: Glance, started: float, outcome: str) -> None:
         finished, took = record.finished_at, record.duration_ms
-        if finished is None and took is not None and started > 0.0:
-            # A step that was cut off lasted at least so long.
-            finished = started + took / 1_000
+        if finished is None:
+            finished = known_until(started, took)
         if started > 0.0 and (started < self.earliest or not self.earliest):
             self.earliest = started
         if finished is not None and (self.latest is None or finished > self.latest):

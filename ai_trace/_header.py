@@ -140,6 +140,23 @@ def says_start(header: SessionHeader) -> bool:
     return bool(header.started_at and header.version)
 
 
+def known_until(started_at: float, took_ms: float | None) -> float | None:
+    """
+    Tell until when a step without an end is known to have gone on.
+
+    Args:
+        started_at: Epoch seconds, 0.0 where unknown.
+        took_ms: Milliseconds that it lasted at least, as far as that is known.
+
+    Returns:
+        Epoch seconds, or ``None``.
+    """
+    if took_ms is None or started_at <= 0.0:
+        return None
+    until = started_at + took_ms / 1_000
+    return until if is_in_range(until) else None
+
+
 def newer(header: SessionHeader) -> str:
     """Say that a header is of a newer format; empty if it is not."""
     if header.format <= FORMAT:

@@ -488,3 +488,31 @@ def test_a_list_tells_of_a_death_once_it_is_recovered(traces: Path) -> None:
     assert 0 == run("recover", cwd=traces.parent).returncode
 
     assert "died" == state_of(traces)
+
+
+@pytest.mark.parametrize(("seconds", "agents"), [(4, ["bot"]), (5, [])])
+def test_a_recovered_session_went_on_until_it_died(
+    traces: Path, seconds: int, agents: list[str]
+) -> None:
+    """--since asks when the process was last heard of, not what finished last."""
+    assert 0 == run("recover", cwd=traces.parent).returncode
+    since = f"2024-03-01T14:30:{22 + seconds}Z"
+    done = run("list", "--json", "--since", since, cwd=traces.parent)
+    sessions = json.loads(done.stdout)["sessions"]
+
+    assert agents == [each["agent"] for each in sessions]
+    assert all(START + 4.25 == each["finished_at"] for each in sessions)
+
+
+def test_a_session_that_waits_inside_a_step_goes_on(
+    traces: Path, writer: ExitStack
+) -> None:
+    """--since keeps a session of a living process that has long written nothing."""
+    for file in traces.iterdir():
+        os.utime(file, (START, START))
+    done = run("list", "--since", "1h", "--json", cwd=traces.parent)
+    (session,) = json.loads(done.stdout)["sessions"]
+    writer.close()
+
+    assert "running" == session["state"]
+    assert 1 == run("list", "--since", "1h", cwd=traces.parent).returncode

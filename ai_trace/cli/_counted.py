@@ -4,7 +4,7 @@ A session of a list, and what was counted in its files.
 
 from __future__ import annotations
 
-from ai_trace._header import begun, says_start
+from ai_trace._header import begun, known_until, says_start
 from ai_trace._parts import id_in
 from ai_trace._problem import Problem
 from ai_trace._walk import WORTH_A_LOOK, Walk, worth_a_look
@@ -59,9 +59,9 @@ class Counted:
         for step in steps:
             outcome = step.outcome
             outcomes[outcome] = outcomes.get(outcome, 0) + 1
-        if UNFINISHED in outcomes:
-            self._cut_off = self._cut_off or any(map(_is_cut_off, steps))
         ends = [at for step in steps if (at := step.finished_at) is not None]
+        if len(ends) < len(steps):
+            ends += self._ends_of([step for step in steps if step.finished_at is None])
         if ends:
             self.finished_at = max(self.finished_at or 0.0, *ends)
         if says_start(self.header):
@@ -69,6 +69,15 @@ class Counted:
         starts = [at for step in steps if (at := step.started_at) > 0.0]
         if starts:
             self._earliest = min(self._earliest or _ENDLESS, *starts)
+
+    def _ends_of(self, endless: Sequence[Glance]) -> Iterator[float]:
+        """Tell until when steps without an end are known to have gone on."""
+        for step in endless:
+            # A step that was open when its session was closed does have an end.
+            self._cut_off = self._cut_off or step.outcome == UNFINISHED
+            until = known_until(step.started_at, step.duration_ms)
+            if until is not None:
+                yield until
 
     def take(self, tell: Callable[[str], Ends | None]) -> bool:
         """Count all steps at once, if possible; tell whether it was."""
@@ -156,11 +165,6 @@ class Counted:
             "problems": self.problems,
             "readable": self.is_readable,
         }
-
-
-def _is_cut_off(step: Glance) -> bool:
-    # A step that was open when its session was closed does have an end.
-    return step.outcome == UNFINISHED and step.finished_at is None
 
 
 def count_all(sessions: Sequence[Counted], terminal: Terminal) -> Iterator[Counted]:

@@ -117,8 +117,13 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
     found = find_sessions(options.dir, options.agent)
     infos = found.first(None if wanted else limit)
     if options.since is not None:
-        # A session last written before then was not active since.
-        infos = [info for info in infos if info.modified >= options.since]
+        # A session last written before then was not active since, unless its process
+        # waits inside a step.
+        infos = [
+            info
+            for info in infos
+            if info.modified >= options.since or info.has_journals
+        ]
     counted = count_all([Counted(info, found.ids) for info in infos], terminal)
     sessions = _first(counted, wanted, limit) if wanted else list(counted)
     older = len(sessions) - limit if limit else 0
