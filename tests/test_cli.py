@@ -442,6 +442,8 @@ class TestList:
             (["--grep", "btcusdt"], ["trading_agent"]),
             (["--name", "fetch_*"], ["trading_agent"]),
             (["--kind", "tool", "--until", "2024-03-01T14:00Z"], []),
+            (["--errors", "--outcome", "ok"], []),
+            (["--errors", "--outcome", "error"], ["trading_agent"]),
             (["--name", "risk", "--errors"], ["trading_agent"]),
             (["--name", "market_scan", "--errors"], []),
             (["--name", "market_scan", "--outcome", "ok"], ["trading_agent"]),

@@ -182,10 +182,12 @@ def _choice(
 
     since, until = times(options)
 
+    def is_asked_for(ended: str) -> bool:
+        return (not errors or ended in WENT_WRONG) and outcome in (None, ended)
+
     def is_wanted(session: Counted) -> bool:
         return (
-            (not errors or any(each in session.outcomes for each in WENT_WRONG))
-            and (not outcome or outcome in session.outcomes)
+            (not (errors or outcome) or any(map(is_asked_for, session.outcomes)))
             and (since is None or session.heard_at >= since)
             and (until is None or session.started_at < until)
             and (only is None or (session.is_readable and _has_step(session, only)))
