@@ -157,6 +157,22 @@ def known_until(started_at: float, took_ms: float | None) -> float | None:
     return until if is_in_range(until) else None
 
 
+def duration_between(started_at: float, finished_at: float | None) -> float | None:
+    """
+    Tell how long a session took.
+
+    Args:
+        started_at: Epoch seconds, 0.0 where unknown.
+        finished_at: Epoch seconds, or ``None``.
+
+    Returns:
+        Milliseconds, or ``None``; 0.0 where a damaged file says that it ended first.
+    """
+    if finished_at is None or not started_at:
+        return None
+    return round(max(0.0, finished_at - started_at) * 1_000, 3)
+
+
 def newer(header: SessionHeader) -> str:
     """Say that a header is of a newer format; empty if it is not."""
     if header.format <= FORMAT:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from ai_trace._glance import Glance
 from ai_trace._growth import NOBODY, Growth, Said, key_of, shorten
-from ai_trace._header import SessionHeader, begun
+from ai_trace._header import SessionHeader, begun, duration_between
 from ai_trace._problem import Problem
 from ai_trace._record import StepRecord
 from ai_trace._records import Records
@@ -115,10 +115,7 @@ class Session:
         self.outcomes: Mapping[str, int] = grown.outcomes
         self.started_at = begun(header, grown.earliest)
         self.finished_at = grown.latest
-        self.duration_ms = None
-        if grown.latest is not None and self.started_at:
-            took = max(0.0, grown.latest - self.started_at)
-            self.duration_ms = round(took * 1_000, 3)
+        self.duration_ms = duration_between(self.started_at, grown.latest)
         self.average_ms = grown.total_ms / grown.timed if grown.timed else None
         self.usage = grown.usage
         self.numbers = len(grown.parent)

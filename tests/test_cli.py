@@ -10,11 +10,13 @@ import subprocess
 import sys
 from modulefinder import ModuleFinder
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cli_runs import (
     STARTED,
     environment,
+    header,
     line,
     run,
     run_alone,
@@ -30,6 +32,7 @@ from ai_trace.cli import main
 
 VERBS = ("list", "view", "tail", "stats", "report", "demo", "completion")
 SESSION_ID = "20240301_143022"
+STEM = f"trading_agent_{SESSION_ID}"
 
 
 @pytest.fixture
@@ -400,6 +403,41 @@ class TestList:
             "readable": True,
             "state": "ended",
         } == oldest
+
+    @pytest.mark.parametrize(
+        ("stem", "stated"),
+        [
+            (STEM, {}),
+            (STEM, {"started_at": 0.0}),
+            (STEM, {"version": ""}),
+            (STEM, None),
+            ("renamed", {"started_at": 0.0, "version": ""}),
+        ],
+    )
+    @pytest.mark.parametrize("started_at", [STARTED + 0.5, STARTED + 60, 0.0])
+    @pytest.mark.parametrize("finished_at", [STARTED + 61, STARTED - 9, None])
+    def test_times_are_those_of_view(
+        self,
+        tmp_path: Path,
+        stem: str,
+        stated: dict[str, Any] | None,
+        started_at: float,
+        finished_at: float | None,
+    ) -> None:
+        """A session starts, ends and takes as long for list as for all others."""
+        path = tmp_path / "traces" / f"{stem}.jsonl"
+        path.parent.mkdir()
+        one = step("one", 1, started_at=started_at, finished_at=finished_at)
+        if stated is not None:
+            one["session"] = header("trading_agent", SESSION_ID, **stated)
+        path.write_bytes(line(one))
+        done = run("list", "--json", cwd=tmp_path)
+        (listed,) = json.loads(done.stdout)["sessions"]
+        read = reading.read(path)
+
+        assert [read.started_at, read.finished_at, read.duration_ms] == [
+            listed[key] for key in ("started_at", "finished_at", "duration_ms")
+        ]
 
     def test_ends_that_are_not_ok(self, two_sessions: Path) -> None:
         """Whatever ended neither well nor in an error is told, where there is any."""

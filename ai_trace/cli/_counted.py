@@ -4,7 +4,7 @@ A session of a list, and what was counted in its files.
 
 from __future__ import annotations
 
-from ai_trace._header import begun, known_until, says_start
+from ai_trace._header import begun, duration_between, known_until, says_start
 from ai_trace._parts import id_in
 from ai_trace._problem import Problem
 from ai_trace._walk import WORTH_A_LOOK, Walk, worth_a_look
@@ -143,9 +143,7 @@ class Counted:
     @property
     def duration_ms(self) -> float | None:
         """Milliseconds from the session's start to the end of its last step."""
-        if self.finished_at is None:
-            return None
-        return max(0.0, round((self.finished_at - self.started_at) * 1000, 3))
+        return duration_between(self.started_at, self.finished_at)
 
     def to_dict(self) -> dict[str, Any]:
         """Return what is known as JSON types."""
