@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from ai_trace._header import newer
 from ai_trace._interruption import interrupts
-from ai_trace._lines import open_file, strip_bom
+from ai_trace._lines import LINE_LIMIT, open_file, strip_bom
 from ai_trace._names import DOCUMENTS, JOURNAL, SUFFIXES
 from ai_trace._parts import (
     FIRST,
@@ -33,13 +33,13 @@ if TYPE_CHECKING:
 
     AnyPath = str | os.PathLike[str]
 
-HEAD_LIMIT = 1024 * 1024
 HEAD_LINES = 3
 HEADER_MARK = b'"session":{"format":'
 """What every line with a header contains, as tracers write it."""
 _KEY_BEGINS = b',"session":'
 HEADER_BEGINS = b"," + HEADER_MARK
 """How a header begins that follows a step."""
+_LONG = 64 * 1024
 _END_OF_TIME = 253_402_300_800.0  # the year 10000
 
 
@@ -169,31 +169,29 @@ def start_of(session_id: str) -> float:
         return 0.0
 
 
-def read_head(path: AnyPath, limit: int = HEAD_LIMIT) -> SessionHeader | None:
+def read_head(path: AnyPath) -> SessionHeader | None:
     """
     Read the header of a file from its beginning.
 
     Args:
         path: The file.
-        limit: How many bytes a line may have.
 
     Returns:
-        The header; ``None`` if the first lines have none, or one of them is longer.
+        The header; ``None`` if the first lines have none, or one of them is too long.
 
     Raises:
         TraceReadError: If the file cannot be read.
     """
     with open_file(path) as file:
-        return first_header(file, limit)
+        return first_header(file)
 
 
-def header_for(part: Path, limit: int = HEAD_LIMIT) -> SessionHeader:
+def header_for(part: AnyPath) -> SessionHeader:
     """
     Tell who recorded a file, by the best source there is.
 
     Args:
         part: The file.
-        limit: How many bytes a line may have.
 
     Returns:
         The header in its first lines; else that of its journal, which is all there is
@@ -202,7 +200,7 @@ def header_for(part: Path, limit: int = HEAD_LIMIT) -> SessionHeader:
     Raises:
         TraceReadError: If the file cannot be read.
     """
-    return read_head(part, limit) or journal_head(part) or header_from_name(part)
+    return read_head(part) or journal_head(part) or header_from_name(part)
 
 
 def journal_head(part: AnyPath) -> SessionHeader | None:
@@ -217,20 +215,19 @@ def journal_head(part: AnyPath) -> SessionHeader | None:
     return None
 
 
-def first_header(file: BinaryIO, limit: int = HEAD_LIMIT) -> SessionHeader | None:
+def first_header(file: BinaryIO) -> SessionHeader | None:
     """
     Read the header of an open file from its beginning.
 
     Args:
         file: The file, at its beginning.
-        limit: How many bytes a line may have.
 
     Returns:
-        The header; ``None`` if the first lines have none, or one of them is longer.
+        The header; ``None`` if the first lines have none, or one of them is too long.
     """
     # It is on the first line, unless a crash tore that.
     for _ in range(HEAD_LINES):
-        line = file.readline(limit)
+        line = file.readline(LINE_LIMIT)
         header = header_of(line)
         if header is not None or not line.endswith(b"\n"):
             return header
@@ -248,7 +245,9 @@ def header_of(line: bytes) -> SessionHeader | None:
         The header; its start is 0.0 if the file has no valid one. ``None`` if the line
         is damaged or has no header.
     """
-    return _with_a_time(read_header(strip_bom(line)))
+    # To decode all of a long line for its end would take most of the time of a list.
+    parted = without_header(line) if len(line) > _LONG else None
+    return parted[1] if parted else _with_a_time(read_header(strip_bom(line)))
 
 
 def header_in(data: Mapping[str, Any] | None) -> SessionHeader | None:

@@ -27,7 +27,7 @@ from ai_trace._find import find
 from ai_trace._follow import Follower, merge_last
 from ai_trace._glance import Glance
 from ai_trace._line_store import LineStore
-from ai_trace._lines import LINE_LIMIT, open_anywhere
+from ai_trace._lines import open_anywhere
 from ai_trace._lines_back import read_last
 from ai_trace._meant import LATEST, resolve
 from ai_trace._open_steps import Journals
@@ -89,7 +89,7 @@ def read(path: Trace) -> Session:
     parts = parts_of(path)
     journals = Journals(journals_of(path))
     walk = Walk(parts, journals)
-    session = whole(walk, header_for(parts[0], LINE_LIMIT), parts, LineStore(parts))
+    session = whole(walk, header_for(parts[0]), parts, LineStore(parts))
     session.writers = journals.writers()
     return session
 
@@ -115,7 +115,7 @@ def unfold(path: Trace) -> Unfolding | None:
     # The size of a compressed file is not known.
     if not _UNFOLDED <= walk.size < sys.maxsize or journals_of(path):
         return None
-    header = header_for(parts[0], LINE_LIMIT)
+    header = header_for(parts[0])
     is_dated = bool(header.version and header.started_at)
     return Unfolding(walk, header, parts) if is_dated else None
 

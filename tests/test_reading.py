@@ -19,6 +19,7 @@ from trace_lines import (
     encoded,
     fields,
     first_line,
+    header,
     line,
     step_id,
     write,
@@ -390,6 +391,23 @@ def test_a_first_line_beyond_the_limit_is_passed_over(tmp_path, ended):
         f"{each.where}: {each.what.partition(';')[0]}" for each in session.problems
     ]
     assert len(expected) + 1 == len(list(reading.records(path)))
+
+
+@pytest.mark.parametrize("size", [1, 100_000, 5_000_000])
+def test_a_header_is_found_behind_a_step_of_any_size(tmp_path, size):
+    """Every reader knows the session, however much its first step recorded."""
+    path = write(tmp_path, first_line(0, context={"saw": "x" * size}), line(1))
+    (info,) = reading.find(tmp_path)
+    followed = reading.follow(path, last=1, stop=lambda: True)
+    found = [
+        info.header,
+        reading.read(path).header,
+        *(step.header for step in reading.records(path)),
+        *(step.header for step in reading.tail(path, 1)),
+        *(step.header for step in followed),
+    ]
+
+    assert [header()] * 6 == found
 
 
 ENDLESS = """
