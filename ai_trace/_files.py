@@ -27,7 +27,7 @@ from ai_trace.exceptions import TraceReadError
 # the rest of listing a directory.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
     from typing import Any, BinaryIO
 
@@ -201,6 +201,45 @@ def header_for(part: AnyPath) -> SessionHeader:
         TraceReadError: If the file cannot be read.
     """
     return read_head(part) or journal_head(part) or header_from_name(part)
+
+
+def header_of_session(parts: Sequence[AnyPath]) -> SessionHeader:
+    """
+    Tell who recorded a session, by the first of its files that says so.
+
+    Args:
+        parts: The files, in order: the first may hold no step, as where only forked
+            children recorded any.
+
+    Returns:
+        The header; if none is stated, what the name of the first file says.
+
+    Raises:
+        TraceReadError: If the first file cannot be read.
+    """
+    return stated_header(parts) or header_from_name(parts[0])
+
+
+def stated_header(parts: Sequence[AnyPath]) -> SessionHeader | None:
+    """
+    Return what ``header_of_session`` does, or ``None`` if no header is stated.
+
+    Args:
+        parts: The files, in order.
+
+    Raises:
+        TraceReadError: If the first file cannot be read.
+    """
+    for number, part in enumerate(parts):
+        try:
+            header = read_head(part) or journal_head(part)
+        except TraceReadError:
+            if number == 0:
+                raise
+            continue
+        if header is not None:
+            return header
+    return None
 
 
 def journal_head(part: AnyPath) -> SessionHeader | None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from ai_trace._files import header_for
+from ai_trace._files import header_for, header_of_session
 from ai_trace._line_store import LineStore
 from ai_trace._lines import Line, decode_all, open_file
 from ai_trace._lines_back import read_lines_back
@@ -63,7 +63,7 @@ def read_around(path: Trace, step_id: str, *, below: bool = False) -> Session | 
         return None
     journals = Journals(journals_of(path))
     _settle(journals, parts)
-    header = header_for(parts[0])
+    header = header_of_session(parts)
     window = _Window(step_id, list(journals.records()))
     for number in reversed(range(len(parts))):
         with open_file(parts[number]) as file:

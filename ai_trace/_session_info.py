@@ -11,7 +11,7 @@ from ai_trace._files import (
     find_parts,
     header_from_name,
     journal_head,
-    read_head,
+    stated_header,
 )
 from ai_trace._parts import id_in
 from ai_trace.exceptions import TraceReadError
@@ -83,11 +83,10 @@ class SessionInfo:
 
     def _stated(self) -> SessionHeader | None:
         try:
-            head = read_head(self._parts[0])
+            return stated_header(self._parts)
         except TraceReadError as exc:
-            head = None
             self._problem = self._problem or str(exc)
-        return head or (journal_head(self._parts[0]) if self._journals else None)
+        return journal_head(self._parts[0]) if self._journals else None
 
     @property
     def is_stated(self) -> bool:

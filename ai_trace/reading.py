@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 from ai_trace._files import (
     find_journals,
     first_header,
-    header_for,
     header_from_name,
+    header_of_session,
     journal_head,
 )
 from ai_trace._find import find
@@ -89,7 +89,7 @@ def read(path: Trace) -> Session:
     parts = parts_of(path)
     journals = Journals(journals_of(path))
     walk = Walk(parts, journals)
-    session = whole(walk, header_for(parts[0]), parts, LineStore(parts))
+    session = whole(walk, header_of_session(parts), parts, LineStore(parts))
     session.writers = journals.writers()
     return session
 
@@ -115,7 +115,7 @@ def unfold(path: Trace) -> Unfolding | None:
     # The size of a compressed file is not known.
     if not _UNFOLDED <= walk.size < sys.maxsize or journals_of(path):
         return None
-    header = header_for(parts[0])
+    header = header_of_session(parts)
     is_dated = bool(header.version and header.started_at)
     return Unfolding(walk, header, parts) if is_dated else None
 

@@ -227,6 +227,24 @@ def test_a_missing_first_part_is_said(three, tmp_path):
     assert "20240301_143022" == session.header.session_id
 
 
+@pytest.mark.parametrize("begun", [b"", b"damaged\n", line(9)])
+def test_the_header_is_that_of_the_first_part_that_has_one(tmp_path, begun):
+    """Where the first process recorded nothing, its children say who recorded it."""
+    path = write(tmp_path, begun)
+    write(tmp_path, line(1), stem=stem(1, 98))
+    stated = {**HEADER, "agent": "Nightly Bot!", "pid": 99}
+    write(tmp_path, encoded({**fields(2), "session": stated}), stem=stem(1, 99))
+    (info,) = reading.find(tmp_path)
+    chosen = ("--dir", ".", "--agent", stated["agent"])
+    listed = run("list", "--json", *chosen, cwd=tmp_path)
+    (session,) = json.loads(listed.stdout)["sessions"]
+
+    assert [stated] * 2 == [
+        each.header.to_dict() for each in (info, reading.read(path))
+    ]
+    assert stated["agent"] == session["agent"]
+
+
 # --- the end alone -----------------------------------------------------------------
 
 

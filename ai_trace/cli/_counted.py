@@ -54,7 +54,8 @@ class Counted:
         if not steps:
             return
         if self._header is None:
-            self._header = steps[0].header
+            header = steps[0].header
+            self._header = header if header and header.version else self.info.header
         outcomes = self.outcomes
         for step in steps:
             outcome = step.outcome
@@ -92,7 +93,7 @@ class Counted:
 
     @property
     def header(self) -> SessionHeader:
-        """Who recorded it, as the steps say; without any, as the file does."""
+        """Who recorded it, as the first step says; else as the session's files do."""
         return self._header or self.info.header
 
     @property

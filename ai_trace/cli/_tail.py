@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ai_trace import reading
-from ai_trace._files import header_for
+from ai_trace._files import find_parts, header_of_session
 from ai_trace._header import SessionHeader, newer
 from ai_trace._record import StepRecord
 from ai_trace._tree import Problem, Writer
@@ -101,7 +101,7 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
         newest = Newest(options.dir)
     else:
         path = reading.resolve(options.dir, options.session)
-        if header_for(path).agent != options.session:
+        if header_of_session(find_parts(path)).agent != options.session:
             output.follow(path, last=options.n)
         newest = Newest(options.dir, options.session)
     _follow_newest(newest, options, output, terminal)
