@@ -56,6 +56,9 @@ _KEY = b'"session"'
 # ones. Fewer than a session lists, so that the runs are listed, too.
 _NAMED_LINES = 900
 _NAMED_RUNS = 1_000
+# Readers keep the headers of a file, which are as large as a hostile one likes: of
+# further sessions, so many bytes of them; what comes then counts for the last of these.
+_HEADERS = 16 * 1024 * 1024
 # Every step has this key, perhaps with an escaped letter.
 _STEPS_HAVE = (b'"name"', b"\\u")
 _NEWLINE = ord("\n")
@@ -102,6 +105,7 @@ class FileWalk:
         self._runs = 0
         self._doubts = 0
         self._is_stated = False
+        self._header_room = _HEADERS
         self.header: SessionHeader | None = None
 
     def batches(self, end: int | None, begin: int = 0) -> Iterator[Batch]:
@@ -255,7 +259,8 @@ class FileWalk:
         data = None
         if HEADER_MARK in line.data or (count <= HEAD_LINES and _KEY in line.data):
             data = _decoded_with_header(line)
-            for doubt in self._hear(header_in(data), where):
+            size = len(line.data) - line.data.rfind(HEADER_MARK)
+            for doubt in self._hear(header_in(data), where, size):
                 yield from self._named_doubt(line, doubt)
         header = self.header or self._guessed()
         if line.data.isspace():
@@ -299,7 +304,9 @@ class FileWalk:
         )
         return self.header
 
-    def _hear(self, stated: SessionHeader | None, where: str) -> Iterator[Problem]:
+    def _hear(
+        self, stated: SessionHeader | None, where: str, size: int
+    ) -> Iterator[Problem]:
         if stated is None:
             return
         if newer(stated):
@@ -311,6 +318,9 @@ class FileWalk:
                 "Another session begins in this file; all its steps are in this tree."
             )
             yield Problem(where, what, "odd")
+            self._header_room -= size
+            if self._header_room > 0:
+                self.header = stated
 
 
 def _is_same(one: SessionHeader, other: SessionHeader) -> bool:

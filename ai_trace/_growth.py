@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from ai_trace._glance import Glance
-from ai_trace._header import known_until
+from ai_trace._header import known_until, run_of
 from ai_trace._problem import Problem, not_listed
 from ai_trace._record import WITHOUT_END
 from ai_trace._usage import CALL_KINDS, Usage, usage_of
@@ -80,7 +80,8 @@ class Growth:
         self.saying = bytearray()
         self._sayings: dict[tuple[str, str, str | None], int] = {}
         self._seq = array("q")
-        self._pid = array("q")
+        self._runs: dict[tuple[int, float], int] = {}
+        self._run = array("i")
         self._count = 0
 
     def add(self, records: Iterable[Glance]) -> None:
@@ -88,8 +89,10 @@ class Growth:
         # One loop with all it needs in local variables: of the time that a reader of a
         # million steps spends on its own, this takes most.
         entry, saying, parent = self.entry, self.saying, self.parent
-        seqs, started, pids = self._seq, self.started, self._pid
+        seqs, started, runs = self._seq, self.started, self._run
         sayings = self._sayings
+        told: object = NOBODY
+        run = 0
         for record in records:
             number = self._number_for(record.id)
             entry[number] = self._count
@@ -101,7 +104,10 @@ class Growth:
                 parent[number] = self._number(above)
             seqs[number] = _bounded(record.seq)
             started[number] = began = record.started_at
-            pids[number] = _bounded(record.header.pid) if record.header else 0
+            if record.header is not told:
+                told = header = record.header
+                run = self._runs.setdefault(run_of(header), len(self._runs))
+            runs[number] = run
             self.outcomes[key_of(said[1])] += 1
             self._note_times(record, began, said[1])
             used = usage_of(record) if said[0] in CALL_KINDS else None
@@ -118,7 +124,7 @@ class Growth:
         order = self._sorted()
         self._name_lost(order)
         self.order = array("i", self._with_lost(order) if self.lost else order)
-        del self._seq, self._pid
+        del self._seq, self._run
 
     def _number(self, step_id: str) -> int:
         if len(step_id) > _KEY_LENGTH:
@@ -136,13 +142,13 @@ class Growth:
     def _make_room(self) -> None:
         for column in (self.entry, self.parent):
             column.extend(_NOBODIES)
-        for numbers in (self._seq, self._pid):
+        for numbers in (self._seq, self._run):
             numbers.extend(_ZEROS)
         self.started.extend(_ZEROS)
         self.saying.extend(_ZEROS)
 
     def _take_room_back(self) -> None:
-        for column in (self.entry, self.parent, self._seq, self._pid, self.started):
+        for column in (self.entry, self.parent, self._seq, self._run, self.started):
             del column[self._open :]
         del self.saying[self._open :]
 
@@ -236,24 +242,25 @@ class Growth:
                 self._report(step_id, what, "circle")
 
     def _sorted(self) -> Sequence[int]:
-        one_process = len(set(self._pid)) <= 1
-        placed = self._placed() if one_process else None
+        one_run = len(self._runs) <= 1
+        placed = self._placed() if one_run else None
         if placed is not None:
             return placed
         order = [n for n, entry in enumerate(self.entry) if entry != NOBODY]
-        if one_process:
+        if one_run:
             order.sort(key=self._seq.__getitem__)
             return order
-        # Within a process ``seq`` decides; between processes, the time of the start,
-        # raised to the latest so far where a clock went back.
-        order.sort(key=self._pid.__getitem__)
+        # Within a run of a process ``seq`` decides; between runs, the time of the
+        # start, raised to the latest so far where a clock went back.
+        ranks = {self._runs[run]: rank for rank, run in enumerate(sorted(self._runs))}
+        order.sort(key=lambda number: ranks[self._run[number]])
         order.sort(key=self._seq.__getitem__)
         raised = array("d", self.started)
         latest: dict[int, float] = {}
         for number in order:
-            pid = self._pid[number]
-            raised[number] = latest[pid] = max(
-                raised[number], latest.get(pid, -math.inf)
+            run = self._run[number]
+            raised[number] = latest[run] = max(
+                raised[number], latest.get(run, -math.inf)
             )
         order.sort(key=raised.__getitem__)
         return order

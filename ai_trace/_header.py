@@ -135,6 +135,20 @@ def begun(header: SessionHeader, earliest: float) -> float:
     return header.started_at
 
 
+def run_of(header: SessionHeader | None) -> tuple[int, float]:
+    """
+    Tell in which run of which process steps were recorded: ``seq`` counts in each.
+
+    Args:
+        header: The header of the steps.
+
+    Returns:
+        The process id and the session's start, as far as they are known: a file may
+        hold several sessions, and a process may record several in it.
+    """
+    return (header.pid, header.started_at) if header else (0, 0.0)
+
+
 def says_start(header: SessionHeader) -> bool:
     """Tell whether a header says all by itself when its session began."""
     return bool(header.started_at and header.version)

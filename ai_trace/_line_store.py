@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import weakref
 from array import array
+from bisect import bisect_right
 from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -34,7 +35,9 @@ class LineStore:
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self._paths = paths
-        self._headers: dict[int, SessionHeader] = {}
+        # Where each header begins to hold: nearly always a file has but one.
+        self._begins: list[int] = []
+        self._headers: list[SessionHeader] = []
         self._kept: list[StepRecord] = []
         self._part = array("i")
         self._offset = array("q")
@@ -50,12 +53,12 @@ class LineStore:
             part: Index of its file.
             offset: Where the line begins.
             size: Its bytes.
-            header: The header of its file.
+            header: The session that it belongs to.
         """
+        self._begin(header)
         self._part.append(part)
         self._offset.append(offset)
         self._size.append(size)
-        self._headers[part] = header
 
     def add_all(
         self,
@@ -71,12 +74,17 @@ class LineStore:
             part: Index of their file.
             offsets: Where each begins; there may be more of them than sizes.
             sizes: The bytes of each.
-            header: The header of their file.
+            header: The session that they belong to.
         """
+        self._begin(header)
         self._part.extend([part] * len(sizes))
         self._offset.extend(offsets[: len(sizes)])
         self._size.extend(sizes)
-        self._headers[part] = header
+
+    def _begin(self, header: SessionHeader) -> None:
+        if not self._headers or header is not self._headers[-1]:
+            self._begins.append(len(self._size))
+            self._headers.append(header)
 
     def keep(self, record: StepRecord) -> None:
         """
@@ -121,17 +129,18 @@ class LineStore:
         if part == _NO_PART:
             kept = self._kept[self._offset[number]]
             return StepRecord(kept.line, kept.header)
+        header = self._headers[bisect_right(self._begins, number) - 1]
         file = self._files.get(part) or self._open(part)
         offset = self._offset[number]
         file.seek(offset)
         try:
             data = file.read(size)
-            plain = self._plain(data, self._headers[part])
+            plain = self._plain(data, header)
         except MemoryError:
             raise self._too_large(part, offset) from None
         if plain is not None:
             return plain
-        record = decode(Line(offset, size, data, True), self._headers[part])
+        record = decode(Line(offset, size, data, True), header)
         if isinstance(record, StepRecord):
             return record
         if TOO_LARGE in record:
@@ -143,7 +152,7 @@ class LineStore:
         if looked is None:
             msg = f"{self._paths[part]} changed while it was shown; read it again."
             raise TraceReadError(msg)
-        return StepRecord(data, self._headers[part])
+        return StepRecord(data, header)
 
     def _plain(self, data: bytes, header: SessionHeader) -> StepRecord | None:
         if len(self._size) < _MANY or len(data) > LINE_LIMIT:

@@ -17,7 +17,7 @@ from typing import NamedTuple, cast
 
 from ai_trace._glance import Glance
 from ai_trace._growth import NOBODY
-from ai_trace._header import SessionHeader
+from ai_trace._header import SessionHeader, run_of
 from ai_trace._line_store import LineStore
 from ai_trace._problem import Problem
 from ai_trace._record import StepRecord
@@ -223,8 +223,8 @@ class _FirstSteps:
                     yield item
 
     def _is_first(self, step: Glance) -> bool:
-        # Only within one process does ``seq`` tell the order.
-        if step.header is None or step.header.pid != self._header.pid:
+        # Only within one run of a process does ``seq`` tell the order.
+        if run_of(step.header) != run_of(self._header):
             raise _UncertainError
         if step.seq >= self._bound:
             self._add_other(step)

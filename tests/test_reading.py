@@ -28,7 +28,7 @@ from trace_lines import (
 from ai_trace import _follow, reading
 from ai_trace._lines import LINE_LIMIT, read_lines
 from ai_trace._lines_back import read_lines_back
-from ai_trace._record import StepRecord
+from ai_trace._record import StepRecord, encode_line
 from ai_trace._tree import Problem
 from ai_trace.exceptions import TraceReadError
 
@@ -304,6 +304,27 @@ def test_a_second_session_in_a_file_is_named(tmp_path, behind):
     assert ["Another session begins in this file"] == [
         problem.what.split(";")[0] for problem in problems
     ]
+
+
+@pytest.mark.parametrize("pid", [HEADER["pid"], 8])
+@pytest.mark.parametrize("count", [3, 300])
+def test_sessions_in_one_file_follow_each_other(tmp_path, pid, count):
+    """Each session of a file counts its own steps, and each step is of its session."""
+    runs = [HEADER, {**HEADER, "pid": pid, "started_at": START + 1_000}]
+    lines, expected = [], []
+    for run, head in enumerate(runs):
+        for seq in reversed(range(count)):
+            begun = {"seq": seq, "started_at": head["started_at"] + seq}
+            stated = {"session": head} if seq == count - 1 else {}
+            lines.append(encode_line({**fields(run * count + seq, **begun), **stated}))
+        expected += [(seq, header(**head)) for seq in range(count)]
+    session = reading.read(write(tmp_path, *lines))
+    recorded = [(step.seq, step.header) for step in read_all(session.path)[0]]
+
+    assert header() == session.header
+    assert expected == [(step.seq, step.header) for step in session.steps]
+    assert expected == sorted(recorded, key=lambda one: (one[1].started_at, one[0]))
+    assert 1 == len(session.problems)
 
 
 def test_a_header_of_wrong_types_does_no_harm(tmp_path):
