@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from llm_steps import WEATHER, asks, call, chat, record_of, tells, text, weather
 from markdown_it import MarkdownIt
-from trace_lines import header, record, step_id
+from trace_lines import fields, header, record, step_id
 
 from ai_trace._record import StepRecord
 from ai_trace._tree import Session, fold
@@ -525,6 +525,18 @@ def test_new_is_new_though_others_are_not_shown(full):
     wanted = tree(session, full=full, only=lambda step: step.seq == 3)
 
     assert any("… 5 earlier messages, +1" in line for line in wanted)
+
+
+@pytest.mark.parametrize("full", [False, True])
+@pytest.mark.parametrize("only", [None, lambda step: step.seq in (3, 9)])
+def test_new_is_new_though_others_are_too_deep(full, only):
+    """So it is where the calls before stand deeper than the tree is shown."""
+    agent = fields(0, name="agent", kind="agent")
+    deep = [{**line, "parent_id": agent["id"]} for line in weather()[:-1]]
+    session = session_of(agent, *deep, weather()[-1])
+    shown = tree(session, full=full, only=only, depth=1)
+
+    assert any("… 5 earlier messages, +1" in line for line in shown)
 
 
 def test_a_step_alone_shows_the_last_words():

@@ -180,9 +180,7 @@ def _catch_up(talks: Conversations, session: Session, top: StepRecord) -> None:
     for record in session.select(session.possible_calls()):
         if record == top:
             return
-        call = read_call(record)
-        if call is not None:
-            talks.meet(call)
+        _meet(talks, record)
 
 
 def _places(
@@ -213,9 +211,14 @@ def _places(
             is_last = last[place.parent] == place.number
             yield place._replace(last=is_last), kept[place.number] == _ABOVE
         elif calls[place.number]:
-            call = read_call(session.record(place.number))
-            if call is not None:
-                talks.meet(call)
+            _meet(talks, session.record(place.number))
+
+
+def _meet(talks: Conversations, record: StepRecord) -> None:
+    # What a call said that is not shown is known to those after it.
+    call = read_call(record)
+    if call is not None:
+        talks.meet(call)
 
 
 def _keep(
@@ -251,6 +254,8 @@ def _tree_lines(
     style = clock.beside if clock else style
     guides = Guides(style)
     beyond = 0
+    looked_at: Session | None = None
+    calls: Sequence[int] = ()
 
     def more() -> str:
         line = guides.more(beyond)
@@ -259,6 +264,10 @@ def _tree_lines(
     for session, place, shown in steps:
         if depth is not None and place.depth >= depth:
             beyond += 1
+            if session is not looked_at:
+                looked_at, calls = session, session.possible_calls()
+            if calls[place.number]:
+                _meet(talks, session.record(place.number))
             continue
         if beyond:
             yield more()
