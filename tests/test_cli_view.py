@@ -644,6 +644,40 @@ def test_a_time_of_day_is_the_last_one() -> None:
         assert now - 25 * 3600 < found <= time.time()
 
 
+BERLIN = "CET-1CEST,M3.5.0,M10.5.0/3"
+NEWFOUNDLAND = "NST3:30NDT,M3.2.0/0:01,M11.1.0/0:01"
+
+
+@pytest.mark.parametrize(
+    ("zone", "now", "words", "last"),
+    [
+        (BERLIN, "2024-10-27T00:40Z", "02:30", "2024-10-27T00:30Z"),
+        (BERLIN, "2024-10-27T01:10Z", "02:30", "2024-10-27T00:30Z"),
+        (BERLIN, "2024-10-27T01:30Z", "02:30", "2024-10-27T01:30Z"),
+        (BERLIN, "2024-10-27T01:40Z", "02:30", "2024-10-27T01:30Z"),
+        (BERLIN, "2024-10-27T12:00Z", "02:30", "2024-10-27T01:30Z"),
+        (BERLIN, "2024-10-27T12:00Z", "13:30", "2024-10-26T11:30Z"),
+        (BERLIN, "2024-03-31T12:00Z", "02:30", "2024-03-30T01:30Z"),
+        (NEWFOUNDLAND, "2024-11-03T02:45Z", "00:00", "2024-11-03T02:30Z"),
+    ],
+)
+def test_a_time_of_day_is_the_last_one_though_the_clock_was_set(
+    monkeypatch: pytest.MonkeyPatch, zone: str, now: str, words: str, last: str
+) -> None:
+    """A time that the clock showed twice, or not at all, is the last one as well."""
+    at = moment(now)
+    monkeypatch.setattr(time, "time", lambda: at)
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        found = moment(words)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+    assert moment(last) == found
+
+
 @pytest.mark.parametrize(
     "words", ["24:00", "003:10", "03:60", "03:10:99", "03:10Z", "0310"]
 )

@@ -53,15 +53,31 @@ def moment(text: str) -> float:
 
 def _parse(text: str) -> datetime:
     # Loaded late: most people say how long ago, which does not need it.
-    from datetime import datetime, timedelta
-    from datetime import time as clock
+    from datetime import datetime
 
     if _TIME_OF_DAY.fullmatch(text):
-        now = datetime.now()  # noqa: DTZ005  (local)
-        padded = text if text[2] == ":" else f"0{text}"
-        today = datetime.combine(now, clock.fromisoformat(padded))
-        return today if today <= now else today - timedelta(days=1)
+        return _last(text if text[2] == ":" else f"0{text}")
     if _SESSION_ID.fullmatch(text):
         return datetime.strptime(text + "+0000", "%Y%m%d_%H%M%S%z")
     # Python 3.9 and 3.10 do not understand the Z.
     return datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", text))
+
+
+def _last(text: str) -> datetime:
+    # Where the clock goes back, it shows some times twice, perhaps those of tomorrow;
+    # where it goes forward, it does not show some at all, at most those of a day.
+    from datetime import datetime, timedelta
+    from datetime import time as clock
+
+    now, shown = time.time(), clock.fromisoformat(text)
+    today = datetime.fromtimestamp(now).date()  # noqa: DTZ006  (local)
+    days = [today + timedelta(days=more) for more in (-2, -1, 0, 1)]
+    found = [
+        datetime.combine(day, shown.replace(fold=fold)).timestamp()
+        for day in days
+        for fold in (0, 1)
+    ]
+    local = map(datetime.fromtimestamp, sorted(found))
+    return [each for each in local if each.time() == shown and each.timestamp() <= now][
+        -1
+    ]
