@@ -19,7 +19,7 @@ from ai_trace._deaths import Death, deaths, is_recovered
 from ai_trace._files import find_journals, find_parts
 from ai_trace._interruption import interrupts
 from ai_trace._journal import SUFFIXES
-from ai_trace._record import FORMAT, WITHOUT_END, StepRecord
+from ai_trace._record import FORMAT, WITHOUT_END, SessionHeader, StepRecord
 from ai_trace._tree import Problem, Session, Writer
 from ai_trace.render._processes import busy, idle, process
 from ai_trace.render._values import counted, local_time
@@ -144,7 +144,7 @@ def diagnose(session: Session, modes: Mapping[Path, int]) -> Diagnosis:
     Returns:
         The diagnosis.
     """
-    seen = _Seen()
+    seen = _Seen(session.header)
     for record in session.steps:
         if record.outcome != "missing":
             seen.add(record)
@@ -173,7 +173,8 @@ def diagnose(session: Session, modes: Mapping[Path, int]) -> Diagnosis:
 class _Seen:
     # What a look at every step told, in bounded memory.
 
-    def __init__(self) -> None:
+    def __init__(self, session: SessionHeader) -> None:
+        self._session = session
         self.notes: Counter[str] = Counter()
         self.open: Counter[str] = Counter()
         self.names: dict[str, list[str]] = {how: [] for how in _WITHOUT_END}
@@ -184,7 +185,7 @@ class _Seen:
         self._last: dict[int, int] = {}
 
     def add(self, record: StepRecord) -> None:
-        pid = record.header.pid if record.header else 0
+        pid = self._child(record.header)
         if record.outcome in WITHOUT_END:
             how = _how_open(record)
             self._add_open(how, record.name[:_SHOWN])
@@ -193,9 +194,18 @@ class _Seen:
         for note in record.notes:
             kind = note.get("note")
             self._add_note(record, kind if isinstance(kind, str) else "(no word)")
-        last = self._last.setdefault(pid, record.seq)
+        # A forked child goes on counting where its parent was; others begin with 1.
+        last = self._last.setdefault(pid, record.seq if pid else 0)
         self.holes[pid] += max(0, record.seq - last - 1)
         self._last[pid] = max(last, record.seq)
+
+    def _child(self, header: SessionHeader | None) -> int:
+        # The id of a forked child. 0 is the process that the session began in, and all
+        # whose sessions are in its file: which of these recorded a step is not sure.
+        own = self._session
+        if header is None or header.session_id != own.session_id:
+            return 0
+        return 0 if header.pid == own.pid else header.pid
 
     def _add_open(self, how: str, name: str) -> None:
         self.open[how] += 1

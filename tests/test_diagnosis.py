@@ -251,6 +251,32 @@ def test_each_process_counts_for_itself(traces):
     assert {} == states(examine(path))
 
 
+@pytest.mark.parametrize("gone", [1, 2])
+def test_steps_are_missing_at_the_beginning_too(tmp_path, gone):
+    """Starts are counted from 1: a file that lost its first lines is not whole."""
+    with Tracer("agent", tmp_path / "traces") as tracer:
+        for _ in range(4):
+            with step("scan"):
+                pass
+    assert {} == states(examine(tracer.path))
+    lines = tracer.path.read_bytes().splitlines(keepends=True)
+    tracer.path.write_bytes(b"".join(lines[gone:]))
+
+    assert {"gaps": "bad"} == states(examine(tracer.path))
+    assert f"{gone} step" in finding(examine(tracer.path), "gaps")
+
+
+@pytest.mark.parametrize("pid", [HEADER["pid"], 99])
+def test_sessions_in_one_file_lack_nothing(traces, pid):
+    """Tracers that share a file, one by one or at once, each begin with 1."""
+    later = {**HEADER, "pid": pid, "started_at": START + 2, "session_id": "another"}
+    second = encoded({**fields(11, seq=1), "session": later})
+    mixed = [line(3), line(12, seq=2), line(4), line(5), line(6)]
+    path = write_private(traces, first_line(1), line(2), second, *mixed)
+
+    assert {"lines": "odd"} == states(examine(path))
+
+
 def test_old_files_have_no_count(traces):
     """A file of the 0.2 line, without numbers and ids, lacks nothing."""
     old = {"name": "a", "context": {}, "outcome": "ok", "duration_ms": 1.0, "logs": []}
