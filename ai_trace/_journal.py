@@ -179,9 +179,13 @@ class OpenSteps:
     ) -> dict[str, Any]:
         of_step = self._logs.get(start["id"], {})
         logs = [decode_line(line) for line in sorted(of_step, key=of_step.__getitem__)]
-        notes = [*_objects(start.get("notes"))]
-        for log in logs:
-            notes += [n for n in _objects(log.get("notes")) if n not in notes]
+        notes = _objects(start.get("notes"))
+        # By their text: to look for each among all takes seconds for a hostile journal.
+        known = set(map(repr, notes))
+        for note in (note for log in logs for note in _objects(log.get("notes"))):
+            if repr(note) not in known:
+                known.add(repr(note))
+                notes.append(note)
         if start["id"] in self._lost:
             lost = self._lost[start["id"]]
             notes.append({"path": "$.logs", "note": "lost", "count": lost})

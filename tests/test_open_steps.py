@@ -155,6 +155,17 @@ def test_notes_of_log_entries_are_kept(dead):
     assert "notes" == list(record.to_dict())[-1]
 
 
+def test_notes_without_end_are_told_apart_one_by_one(tmp_path):
+    """Lines of a journal may note anything: it takes no longer than to read them."""
+    notes = [{"note": "cut", "n": number} for number in range(40_000)]
+    logs = [{"log": step_id(8), "n": n, "entry": {}, "notes": notes} for n in (0, 1)]
+    path = write(tmp_path, first_line(3))
+    write_journal(tmp_path, header_line(), start(8), *map(encoded, logs))
+    (record,) = [step for step in reading.read(path).steps if step.seq == 8]
+
+    assert notes == record.notes
+
+
 DAMAGED = {
     "not JSON": b"hello\n",
     "not an object": b"[1]\n",
