@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import fcntl
+import io
 import json
 import os
 import pty
@@ -31,6 +32,10 @@ from cli_runs import (
     write_session,
 )
 
+from ai_trace import TraceReadError
+from ai_trace.cli import _list
+from ai_trace.cli._terminal import Terminal
+from ai_trace.cli._words import UsageError
 from ai_trace.render._style import columns
 
 
@@ -523,6 +528,34 @@ class TestEnds:
 
         assert (1, 1) == (done.returncode, done.stderr.count("\n"))
         assert "The output could not be written: No space left" in done.stderr
+
+    @pytest.mark.parametrize(
+        "failure",
+        [
+            TraceReadError("It changed."),
+            UsageError("Not both."),
+            MemoryError(),
+            OSError(5, "It broke", "a file"),
+        ],
+        ids=repr,
+    )
+    def test_full_disk_before_a_failure(
+        self, here: Path, monkeypatch: pytest.MonkeyPatch, failure: Exception
+    ) -> None:
+        """So it is where the reading fails before that output is noticed."""
+
+        def run(_: object, terminal: Terminal) -> int:
+            terminal.write("what was found so far")
+            raise failure
+
+        monkeypatch.setattr(_list, "run", run)
+        said = io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True)
+        with open("/dev/full", "w") as full:
+            status = run_between([full, said], ["list"], here, environment())
+        said.seek(0)
+
+        assert 1 == status
+        assert "ai-trace: The output could not be written: No space" in said.read()
 
     def test_interrupt(self, here: Path) -> None:
         """Ctrl-C while waiting ends with status 130 and no traceback."""

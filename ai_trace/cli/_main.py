@@ -96,6 +96,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         status = STOPPED
     except BrokenPipeError:
         status = CLOSED_PIPE
+    except OutputError as exc:
+        # Perhaps raised by a complaint, which comes after all output.
+        terminal.abandon_output()
+        terminal.complain(str(exc))
+        status = NOTHING_FOUND
     terminal.close()
     return status
 
@@ -111,10 +116,6 @@ def _run(words: Sequence[str], terminal: Terminal) -> int:
         terminal.complain(str(exc))
         return USAGE
     except TraceError as exc:
-        terminal.complain(str(exc))
-        return NOTHING_FOUND
-    except OutputError as exc:
-        terminal.abandon_output()
         terminal.complain(str(exc))
         return NOTHING_FOUND
     except MemoryError:
