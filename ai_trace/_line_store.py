@@ -14,12 +14,14 @@ from typing import BinaryIO
 from ai_trace._files import without_header
 from ai_trace._glance import glancer
 from ai_trace._lines import LINE_LIMIT, TOO_LARGE, Line, decode, open_anywhere
+from ai_trace._names import PACKINGS
 from ai_trace._plain_record import plain_record
 from ai_trace._record import SessionHeader, StepRecord
 from ai_trace.exceptions import TraceReadError
 
 
-_OPEN_LIMIT = 16
+# A compressed file is unpacked when it is opened, all of it: more of them stay open.
+_OPEN_LIMIT, _UNPACKED_LIMIT = 16, 128
 # For fewer lines it is not worth loading the quick decoder of plain lines.
 _MANY = 1_000
 _NO_PART = -1
@@ -164,10 +166,15 @@ class LineStore:
         return TraceReadError(f"{path}, offset {offset}: a line is {TOO_LARGE}.")
 
     def _open(self, part: int) -> BinaryIO:
-        if len(self._files) >= _OPEN_LIMIT:
-            self._files.pop(next(iter(self._files))).close()
+        is_packed = self._is_packed(part)
+        alike = [each for each in self._files if self._is_packed(each) == is_packed]
+        if len(alike) >= (_UNPACKED_LIMIT if is_packed else _OPEN_LIMIT):
+            self._files.pop(alike[0]).close()
         self._files[part] = open_anywhere(self._paths[part])
         return self._files[part]
+
+    def _is_packed(self, part: int) -> bool:
+        return self._paths[part].name.endswith(PACKINGS)
 
 
 def _close_all(files: dict[int, BinaryIO]) -> None:

@@ -4,9 +4,11 @@ A session that was too long for one file: its parts are read as one.
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import time
+from collections import Counter
 from itertools import chain
 
 import pytest
@@ -243,6 +245,32 @@ def test_the_header_is_that_of_the_first_part_that_has_one(tmp_path, begun):
         each.header.to_dict() for each in (info, reading.read(path))
     ]
     assert stated["agent"] == session["agent"]
+
+
+# Of compressed files, more stay open.
+@pytest.mark.parametrize(("suffix", "most"), [(".gz", 1), ("", 3)])
+def test_files_whose_steps_alternate_are_not_unpacked_each_time(
+    tmp_path, monkeypatch, suffix, most
+):
+    """A compressed file is unpacked once, however the steps of a session alternate."""
+    write(tmp_path, first(0, 1))
+    for pid in range(1, 41):
+        begun = [{"started_at": START + 50 * n + pid} for n in range(3)]
+        head = encoded({**fields(pid, **begun[0]), "session": {**HEADER, "pid": pid}})
+        later = [line(50 * n + pid, **begun[n]) for n in (1, 2)]
+        path = write(tmp_path, head, *later, stem=stem(1, pid))
+        if suffix:
+            path.with_name(path.name + suffix).write_bytes(
+                gzip.compress(path.read_bytes())
+            )
+            path.unlink()
+    session = reading.read(tmp_path / f"{stem(1)}.jsonl")
+    opened = opens(monkeypatch)
+    shown = [step.seq for step in session.steps]
+
+    assert sorted(shown) == shown
+    assert 121 == len(shown)
+    assert most == max(Counter(opened).values())
 
 
 # --- the end alone -----------------------------------------------------------------
