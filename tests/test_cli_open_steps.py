@@ -490,6 +490,21 @@ def test_a_list_tells_of_a_death_once_it_is_recovered(traces: Path) -> None:
     assert "died" == state_of(traces)
 
 
+def test_a_death_between_two_steps_is_forgotten_once_it_is_recovered(
+    tmp_path: Path,
+) -> None:
+    """Where no step was open, the journal alone tells of a death."""
+    traces = tmp_path / "traces"
+    traces.mkdir()
+    path = write(traces, first_line(1))
+    write_journal(traces, header_line())
+    before = state_of(traces), path.read_bytes()
+    assert 0 == run("recover", cwd=tmp_path).returncode
+
+    assert ("died", path.read_bytes()) == before
+    assert "ended" == state_of(traces)
+
+
 @pytest.mark.parametrize(("seconds", "agents"), [(4, ["bot"]), (5, [])])
 def test_a_recovered_session_went_on_until_it_died(
     traces: Path, seconds: int, agents: list[str]
