@@ -33,8 +33,8 @@ from ai_trace.render._style import Style
 # every start. The types of the reader, trees, journals, dataclasses and paths are not,
 # nor is typing.
 HELP = """
-    ai_trace ai_trace.__main__ ai_trace._environment ai_trace._version ai_trace.cli
-    ai_trace.cli._arguments
+    ai_trace ai_trace.__main__ ai_trace._environment ai_trace._version ai_trace._visible
+    ai_trace.cli ai_trace.cli._arguments
     ai_trace.cli._main ai_trace.cli._terminal ai_trace.cli._words ai_trace.exceptions
     ai_trace.render ai_trace.render._escape
 """.split()
