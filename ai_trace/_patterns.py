@@ -16,6 +16,7 @@ from ai_trace.exceptions import TraceConfigError
 _BOUND = 4096
 _WORK = 40_000
 KIND_OF_OWN = r"[A-Za-z0-9_-]{1,40}\Z"
+_WRITE_OUT = "Write what is repeated out, once for each time"
 _REPEATS = ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT")
 
 
@@ -74,10 +75,7 @@ def _checked_pattern(kind: Any, text: Any) -> re.Pattern[str]:
         raise TraceConfigError(msg)
     reason = why_not_linear(text)
     if reason is not None:
-        msg = (
-            f"{where}: a search may take very long, because {reason}. Bound it: "
-            "{0,64} instead of *."
-        )
+        msg = f"{where}: a search may take very long, because {reason}."
         raise TraceConfigError(msg)
     return pattern
 
@@ -95,7 +93,7 @@ def why_not_linear(pattern: str) -> str | None:
         pattern: A regular expression that compiles.
 
     Returns:
-        The reason, or ``None``.
+        The reason and what to do, or ``None``.
     """
     try:
         _work(_parsed(pattern), is_last=True, is_repeated=False)
@@ -125,7 +123,7 @@ def _work(items: Any, is_last: bool, is_repeated: bool) -> int:
         at_end = is_last and n == len(listed)
         work *= _work_of_one(repr(kind), value, at_end, is_repeated)
         if work > _WORK:
-            msg = "the bounds of its repeats multiply to too much"
+            msg = "the bounds of its repeats multiply to too much. Lower them"
             raise ValueError(msg)
     return work
 
@@ -136,7 +134,7 @@ def _work_of_one(kind: str, value: Any, is_last: bool, is_repeated: bool) -> int
         return _work_of_repeat(low, high, inner, is_last, is_repeated)
     if kind == "BRANCH":
         if is_repeated:
-            msg = "alternatives stand in a repeat"
+            msg = f"alternatives stand in a repeat. {_WRITE_OUT}"
             raise ValueError(msg)
         return sum(_work(branch, is_last, is_repeated) for branch in value[1])
     if kind == "SUBPATTERN":
@@ -154,10 +152,13 @@ def _work_of_repeat(
     low: int, high: int, inner: Any, is_last: bool, is_repeated: bool
 ) -> int:
     if is_repeated and low != high:
-        msg = "a repeat of varying length stands in another repeat"
+        msg = f"a repeat of varying length stands in another repeat. {_WRITE_OUT}"
         raise ValueError(msg)
     if high > _BOUND and not is_last:
-        msg = "a repeat without a bound stands before the end"
+        msg = (
+            "a repeat without a bound stands before the end. Bound it: {0,64} "
+            "instead of *"
+        )
         raise ValueError(msg)
     work = _work(inner, False, is_repeated or high > 1)
     return work if is_last else work * (high - low + 1)
