@@ -60,7 +60,7 @@ def recorded(value):
         ("-0", ["0"]),
         ("1e999", ["inf"]),
         ("true", ["True", "ru"]),
-        ("false", ["False", "als"]),
+        ("false", ["False", "lse"]),
         ("null", ["none"]),
         ('{"k\\u0065y": [[{"deep": 7}]]}', ["key", "deep", "7"]),
     ],

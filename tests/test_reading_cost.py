@@ -540,7 +540,7 @@ def test_a_list_decodes_the_steps_that_may_hold_a_text(tmp_path, monkeypatch):
 
     assert 0 == main(["--dir", str(tmp_path), "list", "--grep", "QUOTE"])
     assert 0 < len(looked) < 20
-    assert 1 == main(["--dir", str(tmp_path), "list", "--grep", "qoute"])
+    assert 1 == main(["--dir", str(tmp_path), "list", "--grep", "zzz"])
     assert 0 < len(looked) < 20
 
 

@@ -164,15 +164,16 @@ class FramesBody(EventBody):
     def _take_payload(self, payload: bytearray) -> bool:
         try:
             given = json.loads(payload)
-            event = base64.b64decode(given["bytes"])
-        except KeyError:
-            # A frame that reports an error holds no event.
-            if "message" in given:
-                self.failure = self.failure or _told_by(given)
-            return False
+            encoded = field(given, "bytes")
+            event = None if encoded is None else base64.b64decode(encoded)
         except (ValueError, TypeError):
             return False
-        return self._take_data(event)
+        if event is not None:
+            return self._take_data(event)
+        # A frame that reports an error holds no event.
+        if field(given, "message"):
+            self.failure = self.failure or _told_by(given)
+        return False
 
 
 def _say_too_large(call: Call, size: int) -> None:
