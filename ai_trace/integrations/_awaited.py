@@ -22,7 +22,7 @@ _awaited: WeakKeyDictionary[asyncio.Task[Any], WeakSet[ForeignStep]] = (
 
 def watch(
     step: ForeignStep, is_left: Callable[[ForeignStep], bool] = ForeignStep.is_open
-) -> None:
+) -> bool:
     """
     End a step with the task that runs here, if nothing else ends it.
 
@@ -30,10 +30,13 @@ def watch(
         step: A step that has just begun; outside a task, nothing is done.
         is_left: Asked once, when the task has ended and the step has not: whether
             nothing else will end it.
+
+    Returns:
+        Whether a task runs here.
     """
     task = _here()
     if task is None:
-        return
+        return False
     step.facts[_IS_LEFT] = is_left
     steps = _awaited.get(task)
     if steps is None:
@@ -41,6 +44,7 @@ def watch(
         steps = _awaited[task] = WeakSet()
         task.add_done_callback(_leave)
     steps.add(step)
+    return True
 
 
 def outlives_its_task(step: ForeignStep) -> None:

@@ -6,7 +6,6 @@ Needs the extra ``litellm``: ``pip install 'ai-decision-tracer[litellm]>=1'``.
 
 from __future__ import annotations
 
-from collections import deque
 from datetime import datetime
 from typing import Any
 from weakref import WeakValueDictionary
@@ -48,9 +47,12 @@ _Key = tuple[str, Any]
 
 # Only the tracers hold the steps: those that have ended are gone from here.
 _open: WeakValueDictionary[_Key, ForeignStep] = WeakValueDictionary()
-# LiteLLM may report the end of a call several times: if the call is awaited, through
-# its plain and its async callbacks.
-_ended: deque[_Key] = deque(maxlen=_MAX_OPEN)
+# Those of them whose end LiteLLM may never report, the oldest first.
+_unsure: WeakValueDictionary[_Key, ForeignStep] = WeakValueDictionary()
+# LiteLLM may report the end of a call several times, and late: if the call is awaited,
+# through its plain and its async callbacks. So its own account of a call, which lives
+# until the last report, remembers that the call was begun or recorded.
+_IS_KNOWN = "ai_trace_is_known"
 
 
 class LiteLLMSteps(CustomLogger):  # pyright: ignore[reportUntypedBaseClass]
@@ -79,14 +81,16 @@ class LiteLLMSteps(CustomLogger):  # pyright: ignore[reportUntypedBaseClass]
     def log_pre_api_call(self, model: Any, messages: Any, kwargs: Facts) -> None:
         """Start a step; called by LiteLLM."""
         key = _key(kwargs)
-        if key is not None and key not in _open:
-            if key in _ended:
-                # A call to a fallback for a model that failed has the same key.
-                _ended.remove(key)
-            step = _begin(key, kwargs, kwargs.get("input") or messages, model=model)
-            if step is not None and _is_awaited(kwargs):
-                step.facts["key"] = key
-                watch(step, _is_left)
+        if key is None or key in _open:
+            return
+        kwargs[_IS_KNOWN] = True
+        step = _begin(key, kwargs, kwargs.get("input") or messages, model=model)
+        if step is None:
+            return
+        is_awaited = _is_awaited(kwargs) and watch(step, _is_left)
+        if not (is_awaited or _is_reported(kwargs)):
+            _give_up_on_the_oldest()
+            _unsure[key] = step
 
     @hook
     def log_success_event(
@@ -134,7 +138,6 @@ class LiteLLMSteps(CustomLogger):  # pyright: ignore[reportUntypedBaseClass]
             return
         step.facts["is_answered"] = True
         if self._may_see(call):
-            _ended.append(key)
             _open.pop(key, None)
             _succeeded(step, call, response, None)
 
@@ -167,12 +170,14 @@ def _is_awaited(call: Facts) -> bool:
     return kind[:1] == "a" and kind[1:] in _WIRES and not call.get("stream")
 
 
+def _is_reported(call: Facts) -> bool:
+    """Tell whether LiteLLM is sure to report the end: it returns to the caller, too."""
+    return call.get("call_type") in _WIRES and not call.get("stream")
+
+
 def _is_left(step: ForeignStep) -> bool:
     """Tell whether LiteLLM will not report the end of a call whose task has ended."""
-    if step.facts.get("is_answered"):
-        return False
-    _ended.append(step.facts["key"])
-    return True
+    return not step.facts.get("is_answered")
 
 
 def _begin(
@@ -192,7 +197,6 @@ def _begin(
     if step is not None:
         known = ("provider", "server", "model")
         step.facts = {key: context[key] for key in known if key in context}
-        _give_up_on_the_oldest()
         _open[key] = step
     return step
 
@@ -203,9 +207,9 @@ def _give_up_on_the_oldest() -> None:
 
     LiteLLM does not report them, and they must not make a service grow.
     """
-    while len(_open) >= _MAX_OPEN:
-        oldest = next(iter(_open.keys()), None)
-        step = None if oldest is None else _open.pop(oldest, None)
+    while len(_unsure) >= _MAX_OPEN:
+        oldest = next(iter(_unsure.keys()), None)
+        step = None if oldest is None else _unsure.pop(oldest, None)
         if step is not None:
             step.end("closed")
 
@@ -235,15 +239,15 @@ def _asked(
 def _taken(call: Facts, start_time: Any) -> ForeignStep | None:
     """Return the step of a call that ends, only once; begin it if need be."""
     key = _key(call)
-    if key is None or key in _ended:
+    step = None if key is None else _open.pop(key, None)
+    if step is not None:
+        return step if step.is_open() else None
+    if key is None or call.get(_IS_KNOWN):
         return None
-    _ended.append(key)
-    step = _open.pop(key, None)
-    if step is None:
-        # Answered from a cache, or refused before it was sent.
-        messages = call.get("messages") or call.get("input")
-        return _begin(key, call, messages, at=_epoch(start_time))
-    return step if step.is_open() else None
+    # Answered from a cache, or refused before it was sent.
+    call[_IS_KNOWN] = True
+    messages = call.get("messages") or call.get("input")
+    return _begin(key, call, messages, at=_epoch(start_time))
 
 
 def _succeeded(step: ForeignStep, call: Facts, response: Any, end_time: Any) -> None:

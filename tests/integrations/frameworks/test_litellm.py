@@ -403,14 +403,19 @@ def test_never_begun(recorded: tuple[CapturedSteps, Told]) -> None:
 
     steps, _ = recorded
     hooks = LiteLLMSteps()
-    call = {"litellm_call_id": str(uuid4()), "call_type": "completion", "model": "m"}
+    call = {
+        "litellm_call_id": str(uuid4()),
+        "call_type": "completion",
+        "model": "m",
+        "cache_hit": True,
+    }
     answered = litellm.ModelResponse(
         choices=[{"message": {"content": "Hi."}}],
         usage={"prompt_tokens": 20, "completion_tokens": 8, "total_tokens": 28},
     )
     for _ in range(2):
         now = datetime.now()  # noqa: DTZ005  (as LiteLLM does it)
-        hooks.log_success_event({**call, "cache_hit": True}, answered, now, now)
+        hooks.log_success_event(call, answered, now, now)
 
     (found,) = steps
     assert ("chat m", True) == (found.name, found.result["cache_hit"])
@@ -438,29 +443,68 @@ def test_other_calls(recorded: tuple[CapturedSteps, Told]) -> None:
     assert {"response": {"results": [1]}} == found.result
 
 
-def test_streams_that_nobody_reads(recorded: tuple[CapturedSteps, Told]) -> None:
-    """At most a thousand calls are kept whose end is never reported."""
+@pytest.mark.parametrize(
+    "call",
+    [
+        {"call_type": "completion", "stream": True},
+        {"call_type": "acompletion", "stream": True},
+        {"call_type": "arerank"},
+    ],
+)
+def test_ends_that_nobody_reports(
+    recorded: tuple[CapturedSteps, Told], call: dict[str, Any]
+) -> None:
+    """At most a thousand calls are kept whose end may never be reported."""
     steps, _ = recorded
     hooks = LiteLLMSteps()
     for _ in range(1_100):
-        call = {"litellm_call_id": str(uuid4()), "call_type": "completion"}
-        hooks.log_pre_api_call("m", [], call)
+        hooks.log_pre_api_call("m", [], {"litellm_call_id": str(uuid4()), **call})
 
     assert 1_000 == len(steps.tracer._recorder.open_steps)
     assert {"closed"} == {record.outcome for record in steps}
+
+
+@pytest.mark.parametrize("kind", ["completion", "acompletion"])
+def test_many_at_once(recorded: tuple[CapturedSteps, Told], kind: str) -> None:
+    """However many calls are open at once, each is recorded once, with its answer."""
+    steps, _ = recorded
+    hooks = LiteLLMSteps()
+    answered = litellm.ModelResponse(choices=[{"message": {"content": "Hi."}}])
+    calls: list[dict[str, Any]] = [
+        {"litellm_call_id": str(uuid4()), "call_type": kind} for _ in range(1_300)
+    ]
+
+    async def main() -> None:
+        for call in calls:
+            hooks.log_pre_api_call("m", [], call)
+        for call in calls:
+            request = {"litellm_logging_obj": SimpleNamespace(model_call_details=call)}
+            await hooks.async_post_call_success_deployment_hook(request, answered, None)
+        for call in calls:
+            await hooks.async_log_success_event(call, answered, None, None)
+
+    asyncio.run(main())
+
+    assert [("ok", ["Hi."])] * 1_300 == [
+        (one.outcome, chat.texts(one.result["messages"][0])) for one in steps
+    ]
 
 
 def test_nothing_is_kept(recorded: tuple[CapturedSteps, Told]) -> None:
     """After ten thousand calls nothing of them is left."""
     steps, _ = recorded
     hooks = LiteLLMSteps()
-    for _ in range(10_000):
-        call = {"litellm_call_id": str(uuid4()), "call_type": "completion"}
+    for number in range(10_000):
+        call = {
+            "litellm_call_id": str(uuid4()),
+            "call_type": "completion",
+            "stream": number % 2 == 0,
+        }
         hooks.log_pre_api_call("m", [], call)
         hooks.log_success_event(call, None, None, None)
 
     assert {} == dict(module._open)
-    assert len(module._ended) <= 1_000
+    assert {} == dict(module._unsure)
     assert {} == steps.tracer._recorder.open_steps
     assert 10_000 == len(steps)
 
