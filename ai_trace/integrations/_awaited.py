@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary, WeakSet
 from ai_trace.integrations._foreign_step import ForeignStep, hook
 
 
-_IS_LEFT = "is_left"
+_IS_LEFT, _WATCHED = "is_left", "watched"
 
 _awaited: WeakKeyDictionary[asyncio.Task[Any], WeakSet[ForeignStep]] = (
     WeakKeyDictionary()
@@ -44,20 +44,21 @@ def watch(
         steps = _awaited[task] = WeakSet()
         task.add_done_callback(_leave)
     steps.add(step)
+    step.facts[_WATCHED] = steps
     return True
 
 
 def outlives_its_task(step: ForeignStep) -> None:
     """
-    Do not end a step with the task that runs here.
+    Do not end a step with the task that began it.
 
     Args:
-        step: One whose framework has handed something on in the task that began it, and
-            may go on in another.
+        step: One whose framework has handed something on, and may go on in another
+            task.
     """
-    task = _here()
-    if task is not None and task in _awaited:
-        _awaited[task].discard(step)
+    watched = step.facts.pop(_WATCHED, None)
+    if watched is not None:
+        watched.discard(step)
 
 
 def _here() -> asyncio.Task[Any] | None:

@@ -300,6 +300,33 @@ def test_stream_that_outlives_a_task(server: LlmServer) -> None:
     assert [chat.ANSWER] == chat.texts(call.result["messages"][0])
 
 
+@pytest.mark.filterwarnings("ignore::langchain_core._api.LangChainBetaWarning")
+def test_stream_read_by_several_tasks(server: LlmServer) -> None:
+    """A stream that one task begins and others read ends where it has been read."""
+    server.will(chat.STREAMS)
+
+    async def main() -> list[Any]:
+        stream: Any = await model(server).astream_events(
+            "Weather?", CONFIG, version="v3"
+        )
+
+        async def first() -> Any:
+            return await stream.text.__aiter__().__anext__()
+
+        async def whole() -> Any:
+            return (await stream.output).text
+
+        return await asyncio.gather(first(), whole())
+
+    with capture() as steps:
+        pieces = asyncio.run(main())
+
+    (call,) = steps
+    assert ["It is ", chat.ANSWER] == pieces
+    assert "ok" == call.outcome
+    assert [chat.ANSWER] == chat.texts(call.result["messages"][0])
+
+
 def test_sequence(server: LlmServer) -> None:
     """A sequence is one step, and so is each call in it."""
     server.will(chat.TELLS)
