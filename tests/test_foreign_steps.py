@@ -121,9 +121,42 @@ def test_named_parent_elsewhere() -> None:
                 pass
 
     found = parents(steps)
-    # What ended is no parent any more: the current step is.
-    assert ("c", "f") == (found["e"], found["g"])
+    assert ("c", "b") == (found["e"], found["g"])
     assert found["d"] is None
+
+
+@pytest.mark.parametrize("name_parent", [False, True])
+def test_what_goes_on_after_its_parent(name_parent: bool) -> None:
+    """What a task does after the end of what started it stands below that, too."""
+    with capture() as steps, step("a"):
+        with foreign("b") as b:
+            later = copy_context()
+
+        def work() -> None:
+            with step("c"), foreign("d", below=b if name_parent else None), step("e"):
+                pass
+            with foreign("f", below=b if name_parent else None):
+                pass
+
+        later.run(work)
+
+    expected = {"a": None, "b": "a", "c": "b", "d": "c", "e": "d", "f": "b"}
+    assert expected == parents(steps)
+
+
+def test_what_goes_on_after_its_tracer() -> None:
+    """Where the tracer is closed as well, the next tracer has it."""
+    with capture() as first:
+        with foreign("a"):
+            later = copy_context()
+
+    def work() -> None:
+        with capture() as steps, step("b"), foreign("c"):
+            pass
+        assert {"b": None, "c": "b"} == parents(steps)
+
+    later.run(work)
+    assert ["a"] == first.names
 
 
 def test_consumer_of_a_generator() -> None:

@@ -76,6 +76,10 @@ class ForeignStep(LiveStep):
         """Tell whether it has started and not ended."""
         return self.recorder.open_steps.get(self.id) is self
 
+    def is_place(self) -> bool:
+        """Tell whether steps stand below it: what goes on after its end does, too."""
+        return not self.recorder.closed
+
     def retell(self, name: str, kind: str, context: dict[str, Any]) -> None:
         """
         Replace what was said at the start, now that more is known.
@@ -225,7 +229,7 @@ def begin(
 def _place_for(named: ForeignStep | None) -> Place | None:
     """Return the deepest place inside the parent that the framework names."""
     place = _context.here()
-    if named is None or not named.is_open() or _is_inside(place, named):
+    if named is None or not named.is_place() or _is_inside(place, named):
         return place
     return named
 
@@ -235,7 +239,9 @@ def _is_inside(place: Place | None, outer: LiveStep) -> bool:
     for _ in range(_MAX_DEPTH):
         if place is outer or not isinstance(place, LiveStep):
             break
-        place = steps.get(place.parent_id or "")
+        # The outer one may have ended, and is then not among those that are open.
+        is_next = place.parent_id == outer.id
+        place = outer if is_next else steps.get(place.parent_id or "")
     return place is outer
 
 
@@ -298,7 +304,8 @@ def _innermost(place: Place | None) -> Place | None:
     """
     Return the deepest place here: our current one, or a foreign step inside it.
 
-    A foreign step is inside our place if it began there. If nothing of ours is current,
+    A foreign step is inside our place if it began there; it may have ended, since tasks
+    go on after what started them, as ours do. If nothing of ours is current,
     as in a thread to which only the framework's context was carried, it is all there
     is.
     """
@@ -306,7 +313,7 @@ def _innermost(place: Place | None) -> Place | None:
     deepest: ForeignStep | None = None
     for lookup in _lookups:
         found = _asked(lookup)
-        if found is None or not found.is_open():
+        if found is None or not found.is_place():
             continue
         if own is not None and found.outer is not own:
             continue

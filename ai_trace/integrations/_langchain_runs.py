@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any, Callable
 from uuid import UUID
-from weakref import WeakValueDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from ai_trace._outcome import error_text, outcome_of
 from ai_trace.integrations._awaited import outlives_its_task, watch
@@ -37,18 +37,23 @@ _TO_THE_GRAPH_ABOVE = ("langgraph.errors", "ParentCommand")
 _open: WeakValueDictionary[UUID, ForeignStep] = WeakValueDictionary()
 # The steps into which other runs are folded, by the ids of these runs.
 _folded: WeakValueDictionary[UUID, ForeignStep] = WeakValueDictionary()
+# The same of runs that have ended: a task may go on after the run that started it, and
+# then holds the id. No step may hold one, or neither would ever go.
+_over: WeakKeyDictionary[UUID, ForeignStep] = WeakKeyDictionary()
 
 
 def step_of(run_id: UUID | None) -> ForeignStep | None:
     """Return the step of a run, or the one that it is folded into."""
     if run_id is None:
         return None
-    return _open.get(run_id) or _folded.get(run_id)
+    step = _open.get(run_id) or _folded.get(run_id)
+    # A program may give a run an id of its own, of any type.
+    return _over.get(run_id) if step is None and type(run_id) is UUID else step
 
 
-def any_open() -> bool:
-    """Tell whether any recorded run is open."""
-    return bool(_open)
+def any_known() -> bool:
+    """Tell whether any recorded run is open, or held by a task that goes on."""
+    return bool(_open or _over)
 
 
 def begin_run(
@@ -80,7 +85,7 @@ def begin_chain(
     is_node = any(tag.startswith(_NODE) for tag in tags or ())
     if above is not None and not is_node:
         _folded[run_id] = above
-        above.facts.setdefault(_NAMES, {})[run_id] = name
+        above.facts.setdefault(_NAMES, {})[str(run_id)] = name
         return
     is_graph = not is_node and field(metadata, "ls_integration") in _GRAPHS
     begin_run(
@@ -107,8 +112,12 @@ def taken(run_id: UUID) -> ForeignStep | None:
     folded = _folded.pop(run_id, None)
     if folded is not None:
         for known in (_NAMES, _TOLD):
-            folded.facts.get(known, {}).pop(run_id, None)
-    return _open.pop(run_id, None)
+            folded.facts.get(known, {}).pop(str(run_id), None)
+    own = _open.pop(run_id, None)
+    place = own or folded
+    if place is not None and type(run_id) is UUID:
+        _over[run_id] = place
+    return own
 
 
 def end_run(run_id: UUID, result: Callable[[], Any]) -> None:
@@ -133,7 +142,7 @@ def fail_run(
     folded = _folded.get(run_id)
     if folded is not None and not is_told and _is_failure(error):
         # The run above may handle the error, and then nothing else would record it.
-        _log(folded, "error", name=folded.facts[_NAMES].get(run_id), error=text)
+        _log(folded, "error", name=folded.facts[_NAMES].get(str(run_id)), error=text)
     step = taken(run_id)
     if step is None or not step.is_open():
         return
@@ -156,8 +165,8 @@ def _was_told(run_id: UUID, parent_id: UUID | None, error: str) -> bool:
     """Tell whether a run below has recorded an error; remember it for the one above."""
     own, above = step_of(run_id), step_of(parent_id)
     if above is not None and parent_id is not None:
-        above.facts.setdefault(_TOLD, {})[parent_id] = error
-    return own is not None and own.facts.get(_TOLD, {}).get(run_id) == error
+        above.facts.setdefault(_TOLD, {})[str(parent_id)] = error
+    return own is not None and own.facts.get(_TOLD, {}).get(str(run_id)) == error
 
 
 def _is_failure(error: BaseException) -> bool:

@@ -255,7 +255,7 @@ def _name(serialized: Any, given: dict[str, Any], otherwise: str) -> str:
 
 
 def _current() -> ForeignStep | None:
-    if not runs.any_open():
+    if not runs.any_known():
         return None
     callbacks = ensure_config().get("callbacks")
     return runs.step_of(getattr(callbacks, "parent_run_id", None))

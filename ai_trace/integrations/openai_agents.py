@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from typing import Any
-from weakref import WeakValueDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from ai_trace.integrations import _prices
 from ai_trace.integrations._agents_spans import FOLDED, content_of
@@ -36,6 +36,8 @@ _TRACE_ID = re.compile(r"trace_([0-9a-f]{32})")
 
 # Only the tracers hold the steps: those that have ended are gone from here.
 _open: WeakValueDictionary[str, ForeignStep] = WeakValueDictionary()
+# What has ended may still be current, in a task that goes on after it.
+_over: WeakKeyDictionary[Trace | Span[Any], ForeignStep] = WeakKeyDictionary()
 
 
 class OpenAIAgentsSteps(TracingProcessor):
@@ -88,6 +90,7 @@ class OpenAIAgentsSteps(TracingProcessor):
         """Finish the step; called by the SDK."""
         step = _open.pop(trace.trace_id, None)
         if step is not None:
+            _over[trace] = step
             step.end_as_left(step.left_by())
 
     @hook
@@ -95,7 +98,7 @@ class OpenAIAgentsSteps(TracingProcessor):
         """Start a step; called by the SDK."""
         if span.span_id in _open:
             return
-        above = _open.get(span.parent_id or "") or _open.get(span.trace_id)
+        above = _parent_of(span)
         if span.span_data.type in FOLDED:
             step = above
         else:
@@ -108,6 +111,8 @@ class OpenAIAgentsSteps(TracingProcessor):
     def on_span_end(self, span: Span[Any]) -> None:
         """Finish the step; called by the SDK."""
         step = _open.pop(span.span_id, None)
+        if step is not None:
+            _over[span] = step
         if step is None or span.span_data.type in FOLDED or not step.is_open():
             return
         passing = step.left_by()
@@ -129,15 +134,24 @@ class OpenAIAgentsSteps(TracingProcessor):
         """Do nothing: every step that has ended is written already."""
 
 
+def _parent_of(span: Span[Any]) -> ForeignStep | None:
+    """Return the step of the span that the SDK names as the parent, or of the trace."""
+    step = _open.get(span.parent_id or "")
+    held = get_current_span() if step is None else None
+    if held is not None and held.span_id == span.parent_id:
+        step = _over.get(held)
+    return step or _open.get(span.trace_id)
+
+
 def _current() -> ForeignStep | None:
-    if not _open:
+    if not _open and not _over:
         return None
     span = get_current_span()
-    step = _open.get(span.span_id) if span is not None else None
-    if step is None:
-        trace = get_current_trace()
-        step = _open.get(trace.trace_id) if trace is not None else None
-    return step
+    step = None if span is None else _open.get(span.span_id) or _over.get(span)
+    if step is not None:
+        return step
+    trace = get_current_trace()
+    return None if trace is None else _open.get(trace.trace_id) or _over.get(trace)
 
 
 def _error_text(error: Any) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Any
-from weakref import WeakValueDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from ai_trace._outcome import outcome_of
 from ai_trace.integrations import _genai, _openinference, _prices
@@ -21,6 +21,7 @@ from ai_trace.integrations._installed import check_version, missing
 
 try:
     from opentelemetry.sdk.trace import Event, ReadableSpan, Span, SpanProcessor
+    from opentelemetry.trace import Span as AnySpan
     from opentelemetry.trace import SpanContext, StatusCode, get_current_span
 except ImportError as exc:
     error = missing("opentelemetry-sdk", "otel")
@@ -31,6 +32,8 @@ _NANO = 1e9
 
 # Only the tracers hold the steps: those that have ended are gone from here.
 _open: WeakValueDictionary[int, ForeignStep] = WeakValueDictionary()
+# A span that has ended may still be current, in a task that goes on after it.
+_places: WeakKeyDictionary[AnySpan, ForeignStep] = WeakKeyDictionary()
 
 
 class OpenTelemetrySteps(SpanProcessor):
@@ -43,7 +46,7 @@ class OpenTelemetrySteps(SpanProcessor):
     parents. A span's id becomes the step's id; the trace id of a span without a parent
     becomes that of the step and of all steps below it.
 
-    Nothing is kept of a span that has ended, nothing is sent anywhere, and nothing is
+    Nothing is kept of a span that is gone, nothing is sent anywhere, and nothing is
     recorded if no tracer is current.
 
     Example:
@@ -69,19 +72,18 @@ class OpenTelemetrySteps(SpanProcessor):
         own = span.get_span_context()
         if own.span_id in _open:
             return
-        parent = span.parent
         what = _content_of(span)
         step = begin(
             what.name,
             what.kind,
             {**what.context, **_origin(span)},
-            below=_open.get(parent.span_id) if parent is not None else None,
+            below=_step_of(get_current_span(parent_context)),
             step_id=f"{own.span_id:016x}",
             trace_id=f"{own.trace_id:032x}",
             at=span.start_time / _NANO if span.start_time else None,
         )
         if step is not None:
-            _open[own.span_id] = step
+            _open[own.span_id] = _places[span] = step
             if _is_of_wrapped_client(what):
                 step.is_told_by_client()
 
@@ -115,9 +117,12 @@ class OpenTelemetrySteps(SpanProcessor):
 
 
 def _current() -> ForeignStep | None:
-    if not _open:
-        return None
-    return _open.get(get_current_span().get_span_context().span_id)
+    return _step_of(get_current_span()) if _places else None
+
+
+def _step_of(span: AnySpan) -> ForeignStep | None:
+    """Return the step of a span, of which the program may hold the ids alone."""
+    return _places.get(span) or _open.get(span.get_span_context().span_id)
 
 
 def _is_of_wrapped_client(what: SpanContent) -> bool:

@@ -503,6 +503,39 @@ def test_a_state_that_leads_back_to_itself() -> None:
     assert "Buy?" in str(steps[0].context["input"]["first"]["seen"])
 
 
+@pytest.mark.parametrize("is_folded", [False, True])
+def test_after_its_parent(is_folded: bool) -> None:
+    """What goes on after the run that started it stands below that run."""
+    tasks: list[asyncio.Task[Any]] = []
+    fake = FakeListLLM(responses=["Sunny."])
+
+    async def later(ended: asyncio.Event) -> None:
+        await ended.wait()
+        with step("later"):
+            await fake.ainvoke("Weather?")
+
+    async def start(ended: asyncio.Event) -> None:
+        tasks.append(asyncio.create_task(later(ended)))
+
+    async def main() -> None:
+        ended = asyncio.Event()
+        chain = RunnableLambda(start, name="start")
+        if is_folded:
+            chain = chain.with_retry().with_config(run_name="start")  # type: ignore[assignment]
+        await chain.ainvoke(ended, CONFIG)
+        ended.set()
+        await tasks[0]
+
+    with capture() as steps:
+        asyncio.run(main())
+
+    assert [
+        ("step", "start", None),
+        ("step", "later", "start"),
+        ("llm", "text_completion", "later"),
+    ] == chat.parents(steps)
+
+
 def test_nothing_is_kept() -> None:
     """After ten thousand runs nothing of them is left."""
     hooks = LangChainSteps()
@@ -516,7 +549,19 @@ def test_nothing_is_kept() -> None:
         assert {} == steps.tracer._recorder.open_steps
 
     assert 0 == len(_langchain_runs._open) + len(_langchain_runs._folded)
+    del outer, inner
+    assert 0 == len(_langchain_runs._over)
     assert 5_000 == len(steps)
+
+
+def test_ids_of_the_program() -> None:
+    """A run that the program has given an id of another type is recorded, too."""
+    with capture() as steps:
+        own: Any = {**CONFIG, "run_id": str(uuid4())}
+        RunnableLambda(len, name="len").invoke("abc", own)
+
+    assert [("len", "ok")] == [(one.name, one.outcome) for one in steps]
+    assert {} == steps.tracer.health()
 
 
 def test_without_a_tracer(server: LlmServer) -> None:

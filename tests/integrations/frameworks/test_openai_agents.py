@@ -257,6 +257,39 @@ def test_cancelled(server: LlmServer) -> None:
     assert {"for": "ever"} == steps.named("waits").context
 
 
+def test_after_its_parent() -> None:
+    """What goes on after the span, or the trace, that started it stands below that."""
+
+    async def later(ended: asyncio.Event, name: str) -> None:
+        await ended.wait()
+        with step(f"step after {name}"), custom_span(f"span after {name}"):
+            pass
+
+    async def main() -> None:
+        after_span, after_trace = asyncio.Event(), asyncio.Event()
+        with trace("run"):
+            last = asyncio.create_task(later(after_trace, "trace"))
+            with custom_span("tool"):
+                first = asyncio.create_task(later(after_span, "span"))
+                await asyncio.sleep(0)
+            after_span.set()
+            await first
+        after_trace.set()
+        await last
+
+    with capture() as steps:
+        asyncio.run(main())
+
+    assert [
+        ("step", "run", None),
+        ("step", "tool", "run"),
+        ("step", "step after span", "tool"),
+        ("step", "span after span", "step after span"),
+        ("step", "step after trace", "run"),
+        ("step", "span after trace", "step after trace"),
+    ] == chat.parents(steps)
+
+
 def test_trace_ids() -> None:
     """A trace keeps its id, group and metadata."""
     given = f"trace_{'ab' * 16}"

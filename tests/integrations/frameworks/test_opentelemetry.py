@@ -130,6 +130,29 @@ def test_tasks(tracer: otel.Tracer) -> None:
     } == parents(steps)
 
 
+@pytest.mark.parametrize("held", ["current", "named"])
+def test_after_its_parent(tracer: otel.Tracer, held: str) -> None:
+    """What goes on after the span that started it stands below that span."""
+    with capture() as steps:
+        span = tracer.start_span("request")
+        context = otel.set_span_in_context(span)
+        span.end()
+        if held == "named":
+            tracer.start_span("later", context).end()
+        else:
+            token = attach(context)
+            with tracer.start_as_current_span("later"), step("in it"):
+                pass
+            with step("last"):
+                pass
+            detach(token)
+
+    found = parents(steps)
+    assert "request" == found["later"]
+    assert held == "named" or ("later", "request") == (found["in it"], found["last"])
+    assert 1 == len({record.trace_id for record in steps})
+
+
 def test_threads(tracer: otel.Tracer) -> None:
     """A span may end in another thread than it began in, and its context may travel."""
     with capture() as steps, step("a"):
