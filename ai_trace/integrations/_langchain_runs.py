@@ -93,6 +93,18 @@ def begin_chain(
     )
 
 
+def retell_input(run_id: UUID, said: Facts) -> None:
+    """
+    Tell anew what a chain was given, if it was streamed.
+
+    Only at the end of a stream does LangChain say what went into it, and it says so of
+    no other run.
+    """
+    step, given = _open.get(run_id), said.get("inputs")
+    if step is not None and step.is_open() and given is not None:
+        step.retell(step.name, step.kind, {"input": readable(given)})
+
+
 def open_run(run_id: UUID) -> ForeignStep | None:
     """Return the step of an open run."""
     return _open.get(run_id)

@@ -92,6 +92,7 @@ class LangChainSteps(BaseCallbackHandler):
         self, outputs: dict[str, Any], *, run_id: UUID, **kwargs: Any
     ) -> None:
         """Finish the step; called by LangChain."""
+        runs.retell_input(run_id, kwargs)
         runs.end_run(run_id, lambda: readable(outputs))
 
     @hook
@@ -99,6 +100,7 @@ class LangChainSteps(BaseCallbackHandler):
         self, error: BaseException, *, run_id: UUID, **kwargs: Any
     ) -> None:
         """End the step with an error; called by LangChain."""
+        runs.retell_input(run_id, kwargs)
         runs.fail_run(run_id, kwargs.get("parent_run_id"), error)
 
     # -- models --------------------------------------------------------------

@@ -5,6 +5,7 @@ Runs of LangChain and LangGraph, recorded by a callback handler.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 import threading
 from collections.abc import Coroutine, Iterator
@@ -351,6 +352,31 @@ def test_sequence(server: LlmServer) -> None:
         forecast.context,
         forecast.result,
     )
+
+
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize("is_async", [False, True])
+def test_streamed_sequence(is_async: bool, fails: bool) -> None:
+    """A streamed chain tells what it was given, however it ended."""
+
+    def say(given: dict[str, str]) -> str:
+        if fails:
+            raise LookupError(given["city"])
+        return f"Rain in {given['city']}."
+
+    chain = RunnableLambda(lambda given: given) | say
+    given = {"city": "Paris"}
+
+    async def all_of() -> list[str]:
+        return [one async for one in chain.astream(given, CONFIG)]
+
+    with capture() as steps, contextlib.suppress(LookupError):
+        asyncio.run(all_of()) if is_async else list(chain.stream(given, CONFIG))
+
+    (found,) = steps
+    expected = ("error", None) if fails else ("ok", "Rain in Paris.")
+    assert expected == (found.outcome, found.result)
+    assert {"input": given} == found.context
 
 
 def test_errors(server: LlmServer) -> None:
