@@ -12,7 +12,7 @@ from weakref import WeakValueDictionary
 
 from ai_trace.integrations import _prices
 from ai_trace.integrations._awaited import watch
-from ai_trace.integrations._fields import plain
+from ai_trace.integrations._fields import field, plain
 from ai_trace.integrations._foreign_step import ForeignStep, begin, hook
 from ai_trace.integrations._hooked_calls import server_of, with_cost
 from ai_trace.integrations._installed import check_version, missing
@@ -39,6 +39,7 @@ _WIRES = {
     "text_completion": WIRES["/completions"],
     "embedding": WIRES["/embeddings"],
 }
+_KINDS = {"chat.completion": "completion", "response": "responses"}
 _INPUT = {"embedding": "input", "responses": "input", "text_completion": "prompt"}
 _MAX_OPEN = 1000
 
@@ -263,8 +264,11 @@ def _succeeded(step: ForeignStep, call: Facts, response: Any, end_time: Any) -> 
 
 
 def _answered(call: Facts, response: Any) -> Facts:
-    wire = _WIRES.get(_kind_of_call(call))
-    found = wire.answered(response) if wire is not None else None
+    found = None
+    # A model that has no Responses API is asked, and answers, for a chat completion.
+    for kind in (_kind_of_call(call), _KINDS.get(str(field(response, "object")))):
+        if found is None and kind in _WIRES:
+            found = _WIRES[kind].answered(response)
     if found is None:
         found = {"response": without_media(plain(response))}
     return without_use(found) if call.get("cache_hit") else found

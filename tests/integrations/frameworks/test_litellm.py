@@ -397,6 +397,24 @@ def test_embeddings(server: LlmServer, recorded: tuple[CapturedSteps, Told]) -> 
     assert "0.25" not in str(call.result)
 
 
+def test_answer_in_another_form(recorded: tuple[CapturedSteps, Told]) -> None:
+    """A response of a model that knows chat completions alone is a call like any."""
+    steps, _ = recorded
+    hooks = LiteLLMSteps()
+    call = {"litellm_call_id": str(uuid4()), "call_type": "responses"}
+    answered = litellm.ModelResponse(
+        choices=[{"message": {"content": "Hi."}}],
+        usage={"prompt_tokens": 20, "completion_tokens": 8, "total_tokens": 28},
+    )
+    hooks.log_pre_api_call("m", "Hello?", call)
+    hooks.log_success_event(call, answered, None, None)
+
+    (found,) = steps
+    assert ["Hello?"] == chat.texts(found.context["messages"][0])
+    assert ["Hi."] == chat.texts(found.result["messages"][0])
+    assert {"input_tokens": 20, "output_tokens": 8} == found.result["usage"]
+
+
 def test_never_begun(recorded: tuple[CapturedSteps, Told]) -> None:
     """A call of which only the end is reported is recorded once."""
     from datetime import datetime
