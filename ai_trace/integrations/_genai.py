@@ -49,7 +49,7 @@ _COUNTS = (
     ("output_tokens", "completion_tokens"),
     ("cache_read.input_tokens",),
     ("cache_creation.input_tokens", "cache_write.input_tokens"),
-    ("reasoning.output_tokens", "reasoning_tokens"),
+    ("reasoning.output_tokens", "reasoning_tokens", "details.reasoning_tokens"),
 )
 
 Attributes = dict[str, Any]

@@ -519,9 +519,13 @@ def test_call_of_logfire(tracer: otel.Tracer) -> None:
     assert ["tool_call"] == [one["finish_reason"] for one in call.result["messages"]]
 
 
-def test_names_of_counts(tracer: otel.Tracer) -> None:
+@pytest.mark.parametrize(
+    "thought",
+    ["reasoning.output_tokens", "reasoning_tokens", "details.reasoning_tokens"],
+)
+def test_names_of_counts(tracer: otel.Tracer, thought: str) -> None:
     """Counts are found by their older names, and by those that others gave them."""
-    counts = {"prompt_tokens": 10, "completion_tokens": 5, "reasoning_tokens": 3}
+    counts = {"prompt_tokens": 10, "completion_tokens": 5, thought: 3}
     given = {f"gen_ai.usage.{name}": count for name, count in counts.items()}
     with capture() as steps:
         tracer.start_span(
