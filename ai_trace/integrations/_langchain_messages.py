@@ -29,7 +29,7 @@ from ai_trace.integrations._messages import (
     tool_call,
     tool_call_response,
 )
-from ai_trace.integrations._usage import Usage, usage
+from ai_trace.integrations._usage import Usage, openai_usage, usage
 from ai_trace.integrations._wire import Facts, present, without_use
 
 
@@ -204,7 +204,7 @@ def answer_of(response: Any) -> Facts:
         id=about.get("id"),
         messages=messages,
         finish_reasons=reasons or None,
-        usage=usage_of(counted) or None,
+        usage=usage_of(counted) or openai_usage(raw) or None,
         raw_usage=counted if raw is None else raw,
         service_tier=about.get("service_tier"),
     )

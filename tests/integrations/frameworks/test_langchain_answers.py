@@ -12,7 +12,7 @@ from langchain_core.caches import InMemoryCache
 from langchain_core.callbacks import dispatch_custom_event
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_core.runnables import RunnableLambda
-from langchain_openai import ChatOpenAI
+from langchain_openai import ChatOpenAI, OpenAI
 from llm_replies import choice, completion
 from llm_server import LlmServer, answer
 from openai import AuthenticationError
@@ -48,6 +48,23 @@ def test_two_handlers_tell_once(server: LlmServer) -> None:
 
     assert 0 < call.result["chunks"] <= len(chunks)
     assert ["seen"] == [entry["event"] for entry in announced.logs]
+
+
+def test_counts_of_a_text_completion(server: LlmServer) -> None:
+    """A model of texts, of which LangChain counts nothing, has the counts it told."""
+    used = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}
+    said = {"index": 0, "text": chat.ANSWER, "finish_reason": "stop", "logprobs": None}
+    server.will(answer({"id": "c", "choices": [said], "usage": used}))
+    asked = OpenAI(
+        model="gpt-3.5-turbo-instruct",
+        base_url=f"{server.address}/v1",
+        api_key="sk-of-the-test",
+    )
+    with capture() as steps:
+        assert chat.ANSWER == asked.invoke("Weather?", CONFIG)
+    (call,) = steps
+
+    assert {"input_tokens": 5, "output_tokens": 2} == call.result["usage"]
 
 
 def test_counts_of_a_tier(server: LlmServer) -> None:
