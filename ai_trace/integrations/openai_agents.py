@@ -33,6 +33,8 @@ except ImportError as exc:
 
 
 _TRACE_ID = re.compile(r"trace_([0-9a-f]{32})")
+# What a step remembers of a trace that has no step, as when a run is resumed.
+_TRACE = "trace"
 
 # Only the tracers hold the steps: those that have ended are gone from here.
 _open: WeakValueDictionary[str, ForeignStep] = WeakValueDictionary()
@@ -74,14 +76,12 @@ class OpenAIAgentsSteps(TracingProcessor):
         if trace.trace_id in _open:
             return
         facts = trace.export() or {}
-        found = _TRACE_ID.fullmatch(trace.trace_id)
         context = present(
             trace_id=trace.trace_id,
             group_id=facts.get("group_id"),
             metadata=facts.get("metadata"),
         )
-        taken_over = found[1] if found else ""
-        step = begin(trace.name, "step", context, trace_id=taken_over)
+        step = begin(trace.name, "step", context, trace_id=_hex_of(trace.trace_id))
         if step is not None:
             _open[trace.trace_id] = step
 
@@ -103,7 +103,16 @@ class OpenAIAgentsSteps(TracingProcessor):
             step = above
         else:
             what = content_of(span.span_data)
-            step = begin(what.name, what.kind, what.context, below=above)
+            trace = {} if above is not None else {"trace_id": span.trace_id}
+            step = begin(
+                what.name,
+                what.kind,
+                {**what.context, **trace},
+                below=above,
+                trace_id=_hex_of(span.trace_id),
+            )
+            if step is not None:
+                step.facts[_TRACE] = trace
         if step is not None:
             _open[span.span_id] = step
 
@@ -118,7 +127,7 @@ class OpenAIAgentsSteps(TracingProcessor):
         passing = step.left_by()
         try:
             what = content_of(span.span_data)
-            step.retell(what.name, what.kind, what.context)
+            step.retell(what.name, what.kind, {**what.context, **step.facts[_TRACE]})
             if what.result is not None:
                 step.set_result(what.result)
         finally:
@@ -132,6 +141,11 @@ class OpenAIAgentsSteps(TracingProcessor):
 
     def force_flush(self) -> None:
         """Do nothing: every step that has ended is written already."""
+
+
+def _hex_of(trace_id: str) -> str:
+    found = _TRACE_ID.fullmatch(trace_id)
+    return found[1] if found else ""
 
 
 def _parent_of(span: Span[Any]) -> ForeignStep | None:

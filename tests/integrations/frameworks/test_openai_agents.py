@@ -304,6 +304,32 @@ def test_trace_ids() -> None:
     )
 
 
+def test_resumed(server: LlmServer) -> None:
+    """A run that is resumed after an approval has the trace id of its first half."""
+
+    @function_tool(needs_approval=True)
+    def get_weather(city: str) -> str:
+        """Say what the weather is like."""
+        return chat.get_weather(city)
+
+    async def main() -> str:
+        model = OpenAIChatCompletionsModel(chat.MODEL, client(server))
+        agent = Agent("weather", model=model, tools=[get_weather])
+        first = await Runner.run(agent, chat.QUESTION)
+        state = first.to_state()
+        state.approve(*first.interruptions)
+        return str((await Runner.run(agent, state)).final_output)
+
+    with capture() as steps:
+        assert [chat.ANSWER] == run(main())
+
+    workflow = steps.named("Agent workflow")
+    assert {workflow.trace_id} == {one.trace_id for one in steps}
+    roots = [one for one in steps if one.parent_id is None]
+    assert {workflow.context["trace_id"]} == {one.context["trace_id"] for one in roots}
+    assert len(roots) > 1
+
+
 def test_nothing_is_kept() -> None:
     """After ten thousand spans nothing of them is left."""
     from ai_trace.integrations import openai_agents
