@@ -68,25 +68,28 @@ def test_parents_both_ways() -> None:
 
 
 @pytest.mark.parametrize(
-    ("counted_below", "expected"),
+    ("counted_below", "sent", "expected"),
     [
-        ([], {"usage", "cost"}),
-        ([(5, 2)], {"total_usage", "total_cost"}),
-        ([(9, 9), (5, 2)], {"total_usage", "total_cost"}),
+        ([], 5, {"usage", "cost"}),
+        ([(5, 2)], 5, {"total_usage", "total_cost"}),
+        ([(9, 9), (5, 2)], 5, {"total_usage", "total_cost"}),
         # Another call, which the program made meanwhile.
-        ([(5, 3)], {"usage", "cost"}),
+        ([(5, 3)], 5, {"usage", "cost"}),
+        # A stream, of which the framework has lost what went in.
+        ([(5, 2)], 0, {"total_usage", "total_cost"}),
+        ([(5, 3)], 0, {"usage", "cost"}),
     ],
 )
 def test_what_a_call_below_has_counted(
-    counted_below: list[tuple[int, int]], expected: set[str]
+    counted_below: list[tuple[int, int]], sent: int, expected: set[str]
 ) -> None:
     """Where a client has recorded the same call, its figures are counted there."""
     with capture() as steps:
         opened = begin("chat", "llm", {})
         assert opened is not None
-        for sent, came in counted_below:
-            opened.is_counted_below({"input_tokens": sent, "output_tokens": came})
-        usage = {"input_tokens": 5, "output_tokens": 2}
+        for given, came in counted_below:
+            opened.is_counted_below({"input_tokens": given, "output_tokens": came})
+        usage = {"input_tokens": sent, "output_tokens": 2}
         opened.set_result({"usage": usage, "cost": {"usd": 1.0}})
         opened.end()
 

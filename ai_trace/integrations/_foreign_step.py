@@ -116,8 +116,14 @@ class ForeignStep(LiveStep):
         return super().set_result(value)
 
     def _is_counted(self, usage: Any) -> bool:
-        facts = self.facts
-        return _IS_TOLD_BY_CLIENT in facts or _tokens(usage) in facts.get(_COUNTED, ())
+        if _IS_TOLD_BY_CLIENT in self.facts:
+            return True
+        sent, came = _tokens(usage)
+        # What a framework makes of a stream may lack the count of what went in.
+        return any(
+            came == output and sent in (0, given)
+            for given, output in self.facts.get(_COUNTED, ())
+        )
 
     def log_at(self, at: float, fields: dict[str, Any]) -> None:
         """
