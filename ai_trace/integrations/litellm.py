@@ -191,7 +191,7 @@ def _begin(
 ) -> ForeignStep | None:
     kind = _kind_of_call(call)
     wire = _WIRES.get(kind)
-    model = model or call.get("model")
+    model = model or _model_of(call)
     context = _asked(call, kind, wire, model, messages)
     name = f"{wire.operation if wire else kind} {model}"
     step = begin(name, wire.kind if wire else "step", context, at=at)
@@ -220,17 +220,31 @@ def _kind_of_call(call: Facts) -> str:
     return kind[1:] if kind.startswith("a") and kind[1:] in _WIRES else kind
 
 
+def _provider_of(call: Facts) -> str:
+    settings = call.get("litellm_params") or {}
+    named = call.get("custom_llm_provider") or settings.get("custom_llm_provider")
+    return str(named or "unknown")
+
+
+def _model_of(call: Facts) -> Any:
+    """Return the model as LiteLLM sends it: without the provider."""
+    model, prefix = call.get("model"), f"{_provider_of(call)}/"
+    if type(model) is str and model.startswith(prefix):
+        return model[len(prefix) :]
+    return model
+
+
 def _asked(
     call: Facts, kind: str, wire: Wire | None, model: Any, messages: Any
 ) -> Facts:
     settings = call.get("litellm_params") or {}
-    provider = call.get("custom_llm_provider") or settings.get("custom_llm_provider")
+    provider = _provider_of(call)
     given = call.get("optional_params") or {}
     body = {key: given[key] for key in given if given[key] not in (None, {}, [])}
     body[_INPUT.get(kind, "messages")] = messages
     asked = wire.asked(body) if wire is not None else {"asked": body}
     return present(
-        **server_of(settings.get("api_base"), str(provider or "unknown")),
+        **server_of(settings.get("api_base"), provider),
         operation=wire.operation if wire is not None else kind,
         model=model,
         **asked,

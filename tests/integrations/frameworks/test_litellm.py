@@ -424,7 +424,8 @@ def test_never_begun(recorded: tuple[CapturedSteps, Told]) -> None:
     call = {
         "litellm_call_id": str(uuid4()),
         "call_type": "completion",
-        "model": "m",
+        "model": "openai/m",
+        "custom_llm_provider": "openai",
         "cache_hit": True,
     }
     answered = litellm.ModelResponse(
@@ -437,6 +438,7 @@ def test_never_begun(recorded: tuple[CapturedSteps, Told]) -> None:
 
     (found,) = steps
     assert ("chat m", True) == (found.name, found.result["cache_hit"])
+    assert ("openai", "m") == (found.context["provider"], found.context["model"])
     # Nothing was used this time.
     assert {"usage", "cost"}.isdisjoint(found.result)
     assert 20 == found.result["raw_usage"]["prompt_tokens"]
