@@ -12,7 +12,6 @@ from itertools import repeat
 
 from ai_trace._patterns import compiled
 from ai_trace._secret_commands import secret_words
-from ai_trace._secret_names import plain
 from ai_trace._secret_shapes import PEM, PEM_CUT
 
 
@@ -24,7 +23,8 @@ def told_items(items: Sequence[object], count: int) -> Iterable[object]:
         items: The first items.
         count: How many there are in all.
     """
-    words = [item if type(item) is str else plain(item) for item in items]
+    # As plain does, without a call for each item.
+    words = [str.__str__(i) if issubclass(type(i), str) else i for i in items]
     # Few lists say anything.
     return _told(words, count) if count == 2 or _may_tell(words) else repeat(None)
 
