@@ -12,7 +12,7 @@ bounded copy, in which every replaced leaf leaves a note.
 
 from __future__ import annotations
 
-import threading
+import _thread
 from collections.abc import Collection
 from typing import Any, NamedTuple
 
@@ -27,6 +27,8 @@ from ai_trace._plain_words import PlainWords
 from ai_trace._redact import Redaction
 
 
+# Takes no lock, unlike threading.active_count: a signal handler may hold that one.
+_other_threads = _thread._count
 _NO_LIMIT = 1 << 62
 _NEAR = 1 << 30
 """Whole numbers nearer to zero than this are compared in half the time."""
@@ -136,7 +138,7 @@ class Capture:
                     if len(children) > 1 and self._tells_secret(children):
                         return None
                 else:
-                    children = (value,)
+                    children, own = (value,), 1
                 count = len(children)
                 left -= count
                 if count > most or left < 0:
@@ -163,7 +165,7 @@ class Capture:
                     break
                 value, depth = waiting.pop()
             data = self._encode(given)
-            if self._depth - depth >= own and threading.active_count() > 1:
+            if self._depth - depth >= own and _other_threads():
                 return self._looked_at_again(data, room)
             text = data.decode()
         except RecursionError:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import repeat
+from typing import Any
 
 from ai_trace._patterns import compiled
 from ai_trace._secret_commands import secret_words
 from ai_trace._secret_shapes import PEM, PEM_CUT
 
 
-def told_items(items: Sequence[object], count: int) -> Iterable[object]:
+def told_items(items: Sequence[Any], count: int) -> Iterable[object]:
     """
     Return for each item of a list what those before it say that it is, or ``None``.
 
