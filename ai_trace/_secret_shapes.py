@@ -58,7 +58,8 @@ _LOGIN = (
 ACCOUNT = r"(login \S{1,32}\s{1,4}account \S{1,32}\s{1,4}password )[^\s\"'$<{\[=]\S*"
 
 # Kind, a sign and a text that each of them holds, pattern; its first group is kept. To
-# look for the sign takes 1 µs in 100 kB of prose, for the text 27 to 72 µs.
+# look for a sign of one character takes 1 µs in 100 kB of prose, for a text, "login"
+# among them, 27 to 72 µs.
 LINKS = (
     ("url-password", "@", "://", URL),
     ("url-password", "@", "://", URL_LONG),
