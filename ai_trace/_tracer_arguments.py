@@ -7,7 +7,6 @@ from __future__ import annotations
 import copy
 import json
 import os
-import stat
 import sys
 import time
 from collections.abc import Iterable, Mapping
@@ -27,7 +26,7 @@ from ai_trace._outcome import message_of
 from ai_trace._redact import Redaction
 from ai_trace._version import __version__
 from ai_trace.exceptions import TraceConfigError
-from ai_trace.sinks._files import is_there, needed
+from ai_trace.sinks._files import is_no_directory, needed
 from ai_trace.typing import Clock, Sink
 
 
@@ -164,7 +163,7 @@ def directory_of(given: object) -> Path:
         raise TraceConfigError(msg)
     path = Path(chosen)
     with needed(path):
-        is_other = is_there(path) and not stat.S_ISDIR(os.stat(path).st_mode)
+        is_other = is_no_directory(path)
     if is_other:
         msg = (
             f"Tracer(trace_dir={str(path)!r}): that is not a directory. Give "

@@ -155,10 +155,21 @@ def _make_one(directory: Path, mode: int) -> None:
 
 
 def _is_directory(path: Path) -> bool:
+    return stat.S_ISDIR(_mode_of(path))
+
+
+def is_no_directory(path: Path) -> bool:
+    """Tell whether a path leads to anything, and that is not a directory."""
+    mode = _mode_of(path)
+    return mode != 0 and not stat.S_ISDIR(mode)
+
+
+def _mode_of(path: Path) -> int:
+    """Return the mode of what a path leads to; 0 if that is nothing."""
     try:
-        return stat.S_ISDIR(_system.stat(path).st_mode)
+        return _system.stat(path).st_mode
     except FileNotFoundError:
-        return False
+        return 0
 
 
 def is_there(path: Path) -> bool:

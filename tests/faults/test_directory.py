@@ -77,6 +77,17 @@ def test_a_file_is_not_a_directory(tmp_path: Path, below: str) -> None:
     assert "mine" == (tmp_path / "file").read_text()
 
 
+def test_a_link_to_nothing_may_become_a_directory(tmp_path: Path) -> None:
+    """A tracer without a file of its own needs no directory before it saves."""
+    place = tmp_path / "traces"
+    place.symlink_to(tmp_path / "later")
+    with Tracer("agent", place, auto_save=False) as tracer, tracer.step("scan"):
+        pass
+    (tmp_path / "later").mkdir()
+
+    assert tracer.save().is_file()
+
+
 def test_the_directory_is_removed(
     tmp_path: Path, said: Callable[[], list[str]]
 ) -> None:
