@@ -78,7 +78,8 @@ def items_of(
         "dtype": str(dtype),
         "head": head,
     }
-    names = [more.get("name") if named is None else list(named)] * len(head)
+    name = more.get("name") if named is None else list(named)
+    names = [] if name is None else [name] * len(head)
     return Summary(fields, cut_of(prod(shape), len(head)), names=names)
 
 

@@ -14,6 +14,11 @@ _PLAIN_KINDS = (
 )
 
 
+def name_of_further(parameters: list[inspect.Parameter]) -> str:
+    """Return what ``**kwargs`` is called; empty if there is none."""
+    return next((p.name for p in parameters if p.kind is p.VAR_KEYWORD), "")
+
+
 class Binder:
     """
     Gives arguments their names, as the interpreter would.
@@ -45,10 +50,7 @@ class Binder:
         self._defaults = {
             p.name: p.default for p in parameters if p.default is not p.empty
         }
-        # What **kwargs is called, if there is one.
-        self._further = next(
-            (p.name for p in parameters if p.kind is p.VAR_KEYWORD), ""
-        )
+        self._further = name_of_further(parameters)
         simple = all(p.kind in _PLAIN_KINDS for p in parameters)
         if not simple:
             self._signature = inspect.Signature(parameters)

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from types import FunctionType
 from typing import Any, Callable, Union
 
-from ai_trace._binder import Binder
+from ai_trace._binder import Binder, name_of_further
 from ai_trace._objects import valid_unicode
 from ai_trace._record import KINDS
 from ai_trace._redact import Redaction
@@ -283,10 +283,10 @@ def _shown(
     else:
         chosen = _names("args", args)
     known = [p.name for p in parameters]
-    further = next((p.name for p in parameters if p.kind is p.VAR_KEYWORD), None)
+    further = name_of_further(parameters)
     for option, names in (("args", chosen or ()), ("exclude", hidden)):
         for name in names:
-            if name not in known and further is None:
+            if name not in known and not further:
                 raise _unknown_parameter(wrapped, option, name, known)
     if chosen is None and not hidden:
         return None

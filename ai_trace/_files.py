@@ -186,23 +186,6 @@ def read_head(path: AnyPath) -> SessionHeader | None:
         return first_header(file)
 
 
-def header_for(part: AnyPath) -> SessionHeader:
-    """
-    Tell who recorded a file, by the best source there is.
-
-    Args:
-        part: The file.
-
-    Returns:
-        The header in its first lines; else that of its journal, which is all there is
-        if the process died before its first step had finished; else what its name says.
-
-    Raises:
-        TraceReadError: If the file cannot be read.
-    """
-    return read_head(part) or journal_head(part) or header_from_name(part)
-
-
 def header_of_session(parts: Sequence[AnyPath]) -> SessionHeader:
     """
     Tell who recorded a session, by the first of its files that says so.

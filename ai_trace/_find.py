@@ -16,6 +16,7 @@ from ai_trace._files import start_of
 from ai_trace._interruption import interrupts
 from ai_trace._names import JOURNAL
 from ai_trace._parts import (
+    TO_THE_SECOND,
     agent_and_id,
     id_in,
     is_id,
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 
     PathLike = Union[str, os.PathLike[str]]
 
-_TO_THE_SECOND = len("20240301_143022")
 _NEXT = (
     "Name another directory, on the command line with --dir, or record a first session "
     "with 'ai-trace demo'."
@@ -75,7 +75,7 @@ class Directory:
                 self._odd[stem] = info
                 session_id, second = info.header.session_id, _second(info)
             ids.append(session_id)
-            by_second.setdefault(second[:_TO_THE_SECOND], []).append(stem)
+            by_second.setdefault(second[:TO_THE_SECOND], []).append(stem)
         self.ids = Counter(ids)
         self._by_second = by_second
 

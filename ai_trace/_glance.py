@@ -249,9 +249,7 @@ class _Matched(_Decoded):
 def _by_msgspec(msgspec: Any) -> Look:
     decoder = msgspec.json.Decoder(_plain_step(msgspec))
     failures = (msgspec.DecodeError, ValueError, RecursionError)
-
-    def decoded(decode: Callable[[bytes], Any], data: bytes) -> Any:
-        return _decoded(decode, data, failures)
+    decoded = functools.partial(_decoded, failures)
 
     def look(line: bytes) -> Any:
         # Values that msgspec skips are held to the grammar, but not to UTF-8.
@@ -278,7 +276,7 @@ def _by_msgspec(msgspec: Any) -> Look:
 
 
 def _decoded(
-    decode: Callable[[bytes], Any], data: bytes, failures: tuple[type[Exception], ...]
+    failures: tuple[type[Exception], ...], decode: Callable[[bytes], Any], data: bytes
 ) -> Any:
     try:
         return decode(data)

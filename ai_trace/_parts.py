@@ -34,6 +34,8 @@ _PART = (
     r"(?:\.part(?P<part>[2-9]|[1-9]\d{1,8}))?"
 )
 _ID = r"\d{8}_\d{6}(?:_\d{1,9})?"
+TO_THE_SECOND = len("20240301_143022")
+"""So much of a session id is when it began."""
 _STEM = re.compile(rf"(?P<agent>.+)_(?P<id>{_ID})", re.ASCII | re.DOTALL)
 _LISTED = 5
 

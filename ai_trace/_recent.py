@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from ai_trace._files import header_for, header_of_session
+from ai_trace._files import header_of_session
 from ai_trace._line_store import LineStore
 from ai_trace._lines import Line, decode_all, open_file
 from ai_trace._lines_back import read_lines_back
@@ -67,7 +67,7 @@ def read_around(path: Trace, step_id: str, *, below: bool = False) -> Session | 
     window = _Window(step_id, list(journals.records()))
     for number in reversed(range(len(parts))):
         with open_file(parts[number]) as file:
-            window.read(file, number, header_for(parts[number]))
+            window.read(file, number, header_of_session(parts[number : number + 1]))
         if window.is_over:
             break
     if not window.is_whole or window.is_call or (below and window.has_calls):

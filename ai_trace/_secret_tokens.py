@@ -7,6 +7,8 @@ from __future__ import annotations
 import re
 
 
+SOURCEGRAPH = r"[A-Fa-f0-9_local]{0,17}[A-Fa-f0-9]{40}[A-Za-z0-9]*"
+
 # Kind, prefix of fixed width, rest. The rest goes on to the end of the word: what was
 # left behind it would begin a word of its own once the token is gone.
 TOKENS = (
@@ -89,7 +91,7 @@ TOKENS = (
     ("sentry-token", "sntrys_", r"eyJ[A-Za-z0-9+/=_-]{40,}"),
     ("sentry-token", "sntryu_", r"[a-f0-9]{64}[A-Za-z0-9]*"),
     ("shippo-token", "shippo_(?:live|test)_", r"[A-Fa-f0-9]{40}[A-Za-z0-9]*"),
-    ("sourcegraph-token", "sgp_", r"[A-Fa-f0-9_local]{0,17}[A-Fa-f0-9]{40}\w*"),
+    ("sourcegraph-token", "sgp_", SOURCEGRAPH),
     ("square-token", "sq0(?:atp|csp)-", r"[A-Za-z0-9_-]{22,}"),
     ("sonar-token", "sq[aup]_", r"[a-f0-9]{40}[A-Za-z0-9]*"),
     ("typeform-token", "tfp_", r"[A-Za-z0-9_.=-]{40,}"),

@@ -8,7 +8,7 @@ import argparse
 import re
 import time
 
-from ai_trace._parts import is_id
+from ai_trace._parts import TO_THE_SECOND, is_id
 
 
 # Type checkers know this name. Importing less makes ``ai-trace list`` faster.
@@ -20,7 +20,6 @@ _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _AGO = re.compile(r"(\d{1,9})([smhdw])", re.ASCII)
 # The hour is looked at here: Python 3.14 takes 24:00 for the beginning of the same day.
 _TIME_OF_DAY = re.compile(r"(?:[01]?\d|2[0-3]):\d\d(?::\d\d)?", re.ASCII)
-_TO_THE_SECOND = len("20240301_143022")
 
 FORMS = (
     "how long ago (30m, 2h, 7d), a time of day (03:10, the last one that has passed), "
@@ -60,7 +59,7 @@ def _parse(text: str) -> datetime:
     if _TIME_OF_DAY.fullmatch(text):
         return _last(text if text[2] == ":" else f"0{text}")
     if is_id(text):
-        return datetime.strptime(text[:_TO_THE_SECOND] + "+0000", "%Y%m%d_%H%M%S%z")
+        return datetime.strptime(text[:TO_THE_SECOND] + "+0000", "%Y%m%d_%H%M%S%z")
     # Python 3.9 and 3.10 do not understand the Z.
     return datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", text))
 
@@ -79,7 +78,5 @@ def _last(text: str) -> datetime:
         for day in days
         for fold in (0, 1)
     ]
-    local = map(datetime.fromtimestamp, sorted(found))
-    return [each for each in local if each.time() == shown and each.timestamp() <= now][
-        -1
-    ]
+    passed = map(datetime.fromtimestamp, (at for at in sorted(found) if at <= now))
+    return [local for local in passed if local.time() == shown][-1]

@@ -8,6 +8,7 @@ from typing import Any
 
 from ai_trace.integrations._fields import field, fields, plain
 from ai_trace.integrations._media import (
+    added,
     as_it_is,
     beside,
     blob,
@@ -69,7 +70,7 @@ def block_parts(content: Any) -> list[Part]:
         read = _BLOCKS.get(kind)
         part = as_it_is(one) if read is None else read(one)
         if read is not None and any(map(facts.get, facts.keys() - _TAKEN)):
-            part = {**part, **beside(facts, _TAKEN), **part}
+            part = added(part, beside(facts, _TAKEN))
         parts.append(part)
     return parts
 
@@ -95,7 +96,7 @@ def _tool(given: Any) -> Any:
     made = tool(
         field(given, "name"), field(given, "description"), field(given, "input_schema")
     )
-    return {**made, **beside(fields(given), _TAKEN_OF_TOOL), **made}
+    return added(made, beside(fields(given), _TAKEN_OF_TOOL))
 
 
 def _text(given: Any) -> Part:

@@ -12,6 +12,7 @@ import stat
 from io import BufferedRandom, BufferedReader, BytesIO, FileIO
 from typing import Any, Callable
 
+from ai_trace._interruption import interrupts
 from ai_trace.integrations._fields import as_sent, plain, plain_within
 from ai_trace.integrations._messages import Part, text
 
@@ -106,7 +107,9 @@ def _bytes_in(file: Any) -> bytes | None:
             return bytes(file.read())
         finally:
             file.seek(place)
-    except (OSError, ValueError):
+    except (OSError, ValueError) as exc:
+        if interrupts(exc):
+            raise
         return None
 
 
@@ -183,6 +186,11 @@ def beside(facts: dict[str, Any], known: frozenset[str]) -> dict[str, Any]:
         for name, one in facts.items()
         if name not in known and not (one is None or (type(one) in _SIZED and not one))
     }
+
+
+def added(ours: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    """Return what is ours, and behind it what has no name of ours."""
+    return {**ours, **more, **ours}
 
 
 Read = Callable[[Any, Callable[[Any], Any]], Any]

@@ -10,6 +10,7 @@ from typing import Any
 
 from ai_trace.integrations._fields import Facts, counts, field, fields, items, plain
 from ai_trace.integrations._media import (
+    added,
     as_it_is,
     beside,
     blob,
@@ -168,8 +169,7 @@ def content_part(given: Any) -> Part:
     read = _PARTS.get(field(given, "type"))
     if read is None:
         return as_it_is(given)
-    part = read(given)
-    return {**part, **beside(fields(given), _TAKEN_OF_PART), **part}
+    return added(read(given), beside(fields(given), _TAKEN_OF_PART))
 
 
 def _image(given: Any) -> Part:

@@ -15,7 +15,7 @@ from ai_trace.integrations._fields import (
     plain,
     rank,
 )
-from ai_trace.integrations._media import as_it_is, beside, blob
+from ai_trace.integrations._media import added, as_it_is, beside, blob
 from ai_trace.integrations._messages import (
     Message,
     Part,
@@ -98,7 +98,7 @@ def _with_beside(parts: list[Part], given: Any) -> list[Part]:
     if not any(map(facts.get, facts.keys() - _TAKEN_OF_ITEM)):
         return parts
     more = beside(fields(plain(given)), _TAKEN_OF_ITEM)
-    return [{**part, **more, **part} for part in parts]
+    return [added(part, more) for part in parts]
 
 
 def _call(given: Any, arguments: Any) -> Part:
@@ -178,10 +178,8 @@ class ResponseFold:
         response, status, why = self._response, None, None
         parts: list[Part] = []
         if self._is_whole:
-            status, why = (
-                field(response, "status"),
-                field(response, "incomplete_details"),
-            )
+            status = field(response, "status")
+            why = field(response, "incomplete_details")
             parts = _all_parts(field(response, "output"))
         if self._error:
             status = "failed"

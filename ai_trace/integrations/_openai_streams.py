@@ -19,7 +19,7 @@ from ai_trace.integrations._fields import (
     plain_within,
     rank,
 )
-from ai_trace.integrations._media import BlobPieces, without_media
+from ai_trace.integrations._media import BlobPieces, added, without_media
 from ai_trace.integrations._messages import (
     Message,
     Part,
@@ -181,7 +181,7 @@ class _Choice:
             **_joined(self.about, are_pieces=False),
             **_joined(self.said_beside, are_pieces=True),
         }
-        return {**made, **without_media(more), **made}
+        return added(made, without_media(more))
 
 
 def _text_of(given: Any) -> str:

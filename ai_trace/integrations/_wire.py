@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any, Callable, NamedTuple, Protocol
 
 from ai_trace.integrations._fields import fields
-from ai_trace.integrations._media import beside, without_media
+from ai_trace.integrations._media import added, beside, without_media
 from ai_trace.integrations._messages import Message
 from ai_trace.integrations._usage import Usage
 
@@ -81,7 +81,7 @@ def with_more(found: Facts, more: Facts) -> Facts:
     """
     clashes = {name: more[name] for name in more if name in _OURS}
     own = {name: more[name] for name in more if name not in _OURS}
-    whole = {**found, **own, **found}
+    whole = added(found, own)
     return {**whole, "fields": clashes} if clashes else whole
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import anthropic
 import openai
 import pytest
+from cancelled_tasks import cancelled_after_a_chunk
 from llm_replies import (
     QUESTION,
     block,
@@ -307,23 +308,7 @@ def test_cancelled_stream(
             async for _ in await client.chat.completions.create(**ASKED, stream=True):
                 came.set()
 
-    async def main() -> None:
-        async with wrap_openai(openai.AsyncOpenAI(**openai_options)) as client:
-            came = asyncio.Event()
-            task = asyncio.create_task(consume(client, came))
-            await came.wait()
-            await asyncio.sleep(0)
-            task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
-
-    with capture() as steps:
-        try:
-            asyncio.run(main())
-        finally:
-            never.set()
-
-    record = only(steps)
+    record = only(cancelled_after_a_chunk(consume, openai_options, never))
     assert "cancelled" == record.outcome
     assert "Par" == record.result["messages"][0]["parts"][0]["content"]
 

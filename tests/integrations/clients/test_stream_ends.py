@@ -14,6 +14,7 @@ from typing import Any, Callable
 import anthropic
 import openai
 import pytest
+from cancelled_tasks import cancelled_after_a_chunk
 from llm_replies import QUESTION, chat_stream, chunk, chunk_of, message_stream
 from llm_server import LlmServer, Reply, stream
 
@@ -276,20 +277,7 @@ def test_cancelled_between_two_chunks(
     goes_on = threading.Event()
     server.will(stream(chunk("Par"), goes_on, chunk("is.")))
 
-    async def main() -> None:
-        async with wrap_openai(openai.AsyncOpenAI(**openai_options)) as client:
-            came = asyncio.Event()
-            task = asyncio.create_task(consume(client, came))
-            await came.wait()
-            task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
-
-    with capture() as steps:
-        try:
-            asyncio.run(main())
-        finally:
-            goes_on.set()
+    steps = cancelled_after_a_chunk(consume, openai_options, goes_on)
 
     assert "cancelled" == only(steps).outcome
     assert "Par" == text_of(steps[0])
