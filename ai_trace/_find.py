@@ -100,14 +100,18 @@ class Directory:
         }
         return self._newest_first(seconds)
 
-    def of_one_second(self, stems: Iterable[str]) -> Iterator[SessionInfo]:
+    def of_one_second(self, stems: Iterable[str]) -> list[SessionInfo]:
         """
-        Yield sessions that began in the same second, the newest first.
+        Return sessions that began in the same second, the newest first.
 
         Args:
             stems: Their names.
         """
-        return self._newest_first({"": list(stems)})
+        found = [info for info in map(self.look, stems) if info is not None]
+        if len(found) > 1:
+            found.sort(key=lambda info: (info.header.started_at, info.stem))
+            found.reverse()
+        return found
 
     @property
     def stems(self) -> list[str]:
@@ -131,12 +135,9 @@ class Directory:
     def _newest_first(
         self, by_second: Mapping[str, list[str]]
     ) -> Iterator[SessionInfo]:
-        for second in sorted(by_second, reverse=True):
-            stems = by_second[second]
-            found = [info for info in map(self.look, stems) if info is not None]
-            if len(found) > 1:
-                found.sort(key=lambda info: (info.header.started_at, info.stem))
-            yield from reversed(found)
+        # No generator: what interrupts the end of one that is dropped is not raised.
+        stems = map(by_second.__getitem__, sorted(by_second, reverse=True))
+        return chain.from_iterable(map(self.of_one_second, stems))
 
     def _agent(self, stem: str) -> str:
         odd = self._odd.get(stem)
