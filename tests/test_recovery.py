@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import stat
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from types import SimpleNamespace
 
@@ -246,17 +246,27 @@ class Killed(BaseException):
 @contextmanager
 def a_process_of_its_own():
     """Close whatever a killed recovery has left open, as the system would."""
-    before = open_descriptors()
+    before = open_files()
     try:
         yield
     finally:
-        for descriptor in open_descriptors() - before:
+        for descriptor, *_ in open_files() - before:
             os.close(descriptor)
 
 
-def open_descriptors():
-    """Return the descriptors of this process, without that of the look itself."""
-    return {int(fd) for fd in os.listdir("/dev/fd") if os.path.exists(f"/dev/fd/{fd}")}
+def open_files():
+    """
+    Return the descriptors of this process, and of which file each is.
+
+    A number that was free in between, after a collection, stands for another file.
+    """
+    found = set()
+    for descriptor in map(int, os.listdir("/dev/fd")):
+        # That of the look itself is gone.
+        with suppress(OSError):
+            status = os.fstat(descriptor)
+            found.add((descriptor, status.st_dev, status.st_ino))
+    return found
 
 
 class KillAt(NthFault):
