@@ -123,8 +123,8 @@ class Unrecorded:
     def run(self, function: Callable[..., T], *given: object) -> T:
         """Call a function there."""
         before = get_current()
-        set_current(self)
         try:
+            set_current(self)
             return function(*given)
         finally:
             set_current(before)

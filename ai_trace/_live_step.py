@@ -17,7 +17,7 @@ from ai_trace._losses import warn
 from ai_trace._objects import short_name
 from ai_trace._outcome import error_text, outcome_of, traceback_text
 from ai_trace._record import OUTCOMES
-from ai_trace._recorder import SystemClock
+from ai_trace._sources import SystemClock
 from ai_trace._step import Step
 from ai_trace.typing import Outcome
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import threading
-import time
 from collections import deque
 from contextlib import ExitStack
 from typing import Any, Callable
@@ -25,15 +24,6 @@ from ai_trace._tally import Tally
 from ai_trace._told_exceptions import Told
 from ai_trace.sinks._jsonl import shareable
 from ai_trace.typing import Clock, Ids, Sink
-
-
-class SystemClock:
-    """
-    The clocks of the operating system.
-    """
-
-    monotonic = staticmethod(time.perf_counter)
-    time = staticmethod(time.time)
 
 
 _MAX_HEADS = 4096

@@ -24,18 +24,18 @@ from ai_trace._live_step import LiveStep
 from ai_trace._losses import Losses, warn
 from ai_trace._muted import MutedStep, NoCapture
 from ai_trace._record import StepRecord
-from ai_trace._recorder import Recorder, SystemClock
+from ai_trace._recorder import Recorder
 from ai_trace._redact import Redaction
 from ai_trace._session_end import record_end
+from ai_trace._sources import SystemClock, check_sources, moment_of
 from ai_trace._step import Step
 from ai_trace._tracer_arguments import (
     check_arguments,
-    check_sources,
     checked_sinks,
     directory_of,
     header_of,
-    moment_of,
     redaction_of,
+    source_apart,
     with_text_keys,
 )
 from ai_trace.sinks import _files
@@ -116,7 +116,6 @@ class Tracer:
         check_sources(clock, ids)
         writing = Writing(durability, journal, max_bytes).checked("Tracer")
         given_sinks = checked_sinks(sinks)
-        clock = clock or SystemClock()
         self.agent = agent
         self.trace_dir = directory_of(trace_dir)
         self.path: Path | None = None
@@ -126,7 +125,7 @@ class Tracer:
         capture = kind(limits or Limits(), redaction_of(redact, losses))
         # Anyone who may read the directory can read the names of its files.
         self._file_agent = capture.text(agent, "$.agent", limit=len(agent))[0]
-        started_at = moment_of(clock)
+        started_at = moment_of(clock or SystemClock())
         wanted = time.strftime("%Y%m%d_%H%M%S", time.gmtime(started_at))
         self._memory = MemorySink()
         with ExitStack() as unless_made:
@@ -141,8 +140,8 @@ class Tracer:
                     agent, self.session_id, described, capture, started_at, losses
                 ),
                 capture,
-                clock,
-                ids,
+                source_apart("clock", clock, losses) or SystemClock(),
+                source_apart("ids", ids, losses),
                 losses,
                 MutedStep if muted else LiveStep,
                 muted=muted,
@@ -199,6 +198,8 @@ class Tracer:
         """
         Add a sink; it is told of the steps that start or finish from now on.
 
+        One that a closed tracer is given is told of nothing; that is said and counted.
+
         Args:
             sink: The sink.
 
@@ -208,7 +209,11 @@ class Tracer:
         Raises:
             TraceConfigError: If it is not a sink.
         """
-        self._recorder.add(sink)
+        if self._recorder.closed:
+            checked_sinks([sink])
+            self._refuse("given a sink", "the sink will be told of nothing")
+        else:
+            self._recorder.add(sink)
         return self
 
     def summary(self) -> dict[str, Any]:
@@ -316,13 +321,15 @@ class Tracer:
         Returns:
             The tracer.
         """
-        recorder = self._recorder
-        if recorder.closed:
-            recorder.losses.count("tracer", "activated after it was closed")
-            warn(f"Tracer {self.agent!r} is closed; it cannot be activated.")
+        if self._recorder.closed:
+            self._refuse("activated", "it cannot be activated")
         else:
-            _context.activate(Block(recorder, None))
+            _context.activate(Block(self._recorder, None))
         return self
+
+    def _refuse(self, what: str, why: str) -> None:
+        self._recorder.losses.count("tracer", f"{what} after it was closed")
+        warn(f"Tracer {self.agent!r} is closed; {why}.")
 
     def close(self) -> None:
         """

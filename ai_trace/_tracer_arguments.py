@@ -8,9 +8,10 @@ import copy
 import json
 import os
 import sys
-import time
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from ai_trace._capture import Capture
@@ -24,13 +25,14 @@ from ai_trace._losses import Losses
 from ai_trace._objects import short_name
 from ai_trace._outcome import message_of
 from ai_trace._redact import Redaction
+from ai_trace._sources import SOURCES
 from ai_trace._version import __version__
 from ai_trace.exceptions import TraceConfigError
 from ai_trace.sinks._files import is_no_directory, needed
-from ai_trace.typing import Clock, Sink
+from ai_trace.typing import Sink
 
 
-_SOURCES = {"clock": ("time", "monotonic"), "ids": ("step_id", "trace_id")}
+_CALLED = {"clock": "a clock", "ids": "a source of ids"}
 
 
 def check_arguments(agent: object, meta: object, limits: object) -> None:
@@ -66,33 +68,22 @@ def with_text_keys(meta: Mapping[Any, Any]) -> dict[str, Any]:
         raise TraceConfigError(msg) from exc
 
 
-def check_sources(clock: object, ids: object) -> None:
-    """Refuse a clock or a source of ids that lacks a method."""
-    for name, given in (("clock", clock), ("ids", ids)):
-        lacking = [m for m in _SOURCES[name] if not callable(getattr(given, m, None))]
-        if given is not None and lacking:
-            msg = (
-                f"Tracer({name}={given!r}): it has no method {lacking[0]}(). Give an "
-                f"object with {' and '.join(_SOURCES[name])}, or leave it out."
-            )
-            raise TraceConfigError(msg)
+def source_apart(name: str, given: Any, losses: Losses) -> Any:
+    """
+    Return a clock or a source of ids, if one is given, whose steps are not recorded.
 
+    It would be asked for the moments and the ids of its own steps, without end.
 
-def moment_of(clock: Clock) -> float:
-    """Read a clock for the first time; refuse one that tells no time."""
-    try:
-        now = float(clock.time())
-        time.gmtime(now)
-    except Exception as exc:
-        if interrupts(exc):
-            raise
-        msg = (
-            f"Tracer(clock={clock!r}): its time() tells no time: {message_of(exc)} "
-            f"({short_name(type(exc))}). Give one that returns seconds since "
-            "the epoch, as time.time() does, or leave it out."
-        )
-        raise TraceConfigError(msg) from exc
-    return now
+    Args:
+        name: The argument's name.
+        given: The argument.
+        losses: Counts the steps that it makes.
+    """
+    if given is None:
+        return None
+    inside = Unrecorded(_CALLED[name], losses)
+    methods = {m: partial(inside.run, getattr(given, m)) for m in SOURCES[name]}
+    return SimpleNamespace(**methods)
 
 
 def redaction_of(redact: object, losses: Losses) -> Redaction | None:

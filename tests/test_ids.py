@@ -11,7 +11,7 @@ import pytest
 import time_machine
 from recorded import read_file
 
-from ai_trace import Tracer, step
+from ai_trace import Tracer, step, traced
 from ai_trace._ids import RandomIds
 from ai_trace.testing import CountingIds
 
@@ -129,3 +129,29 @@ def test_a_source_whose_ids_are_ids(tmp_path: Path) -> None:
     (line,) = read_file(tracer.path)
     assert (f"{1:016x}", f"{1:032x}") == (line["id"], line["trace_id"])
     assert {} == tracer.health()
+
+
+class TracedIds(CountingIds):
+    """A source of ids whose own methods are traced."""
+
+    @traced
+    def step_id(self) -> str:
+        """Return the next id of a step."""
+        return super().step_id()
+
+    @traced
+    def trace_id(self) -> str:
+        """Return the next id of a trace."""
+        return super().trace_id()
+
+
+def test_a_source_that_is_traced(tmp_path: Path) -> None:
+    """A source of ids makes no steps, each of which would have to ask it again."""
+    with Tracer("agent", tmp_path, ids=TracedIds()) as tracer:
+        with step("only"):
+            pass
+
+    (line,) = read_file(tracer.path)
+    assert ("only", f"{1:016x}") == (line["name"], line["id"])
+    refused = "not recorded: it was made inside a source of ids"
+    assert {"step": {refused: 2}} == tracer.health()

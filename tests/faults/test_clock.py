@@ -256,3 +256,28 @@ def test_order_is_that_of_the_starts(tmp_path: Path, seconds: float) -> None:
                 clock.set(clock.now + seconds)
 
     assert names == [record.name for record in reading.read(tracer.path).steps]
+
+
+class TracedClock(SetClock):
+    """A clock whose own methods are traced."""
+
+    @traced
+    def time(self) -> float:
+        """Return the time."""
+        return super().time()
+
+    @traced
+    def monotonic(self) -> float:
+        """Return the seconds that have passed."""
+        return super().monotonic()
+
+
+def test_a_clock_that_is_traced(tmp_path: Path) -> None:
+    """A clock makes no steps, each of which would have to ask it again, without end."""
+    with Tracer("agent", tmp_path, clock=TracedClock()) as tracer:
+        with step("scan") as scan:
+            scan.log(at="end")
+
+    (line,) = read_file(tracer.path)
+    assert "scan" == line["name"]
+    assert {"not recorded: it was made inside a clock"} == set(tracer.health()["step"])

@@ -10,6 +10,8 @@ import warnings
 import pytest
 
 from ai_trace import Tracer, current_step, current_tracer, step, traced
+from ai_trace.exceptions import TraceConfigError
+from ai_trace.sinks import MemorySink
 
 
 @pytest.fixture(params=["ignored", "recorded", "errors"], autouse=True)
@@ -338,6 +340,27 @@ def test_ended_while_the_tracer_closes(tmp_path):
     assert {} == tracer.health()
     outcomes = {record.name: record.outcome for record in tracer.steps}
     assert {"first": "unfinished", "second": "ok"} == outcomes
+
+
+def test_used_after_it_was_closed(tmp_path):
+    """A closed tracer takes no sink and becomes nobody's tracer, and says so."""
+    tracer = Tracer("agent", tmp_path)
+    tracer.close()
+
+    with pytest.warns(match="'agent' is closed; the sink will be told of nothing"):
+        assert tracer.add_sink(MemorySink()) is tracer
+    with pytest.warns(match="'agent' is closed; it cannot be activated"):
+        assert tracer.activate() is tracer
+
+    assert current_tracer() is None
+    assert {
+        "tracer": {
+            "activated after it was closed": 1,
+            "given a sink after it was closed": 1,
+        }
+    } == tracer.health()
+    with pytest.raises(TraceConfigError, match="on_finish"):
+        tracer.add_sink(object())
 
 
 def test_closed_twice(record):
