@@ -30,8 +30,8 @@ RUNS = 7
 QUICK = reading.Scale(steps=5_000, sessions=50, runs=1, quick_runs=1)
 CLIENTS = """\
 The aims, 150 for a call and 10 for a chunk, are those of a machine on which the
-decorator of OpenTelemetry takes {} µs: it writes to no file, so it tells how fast Python
-runs. Here it took {} times as long, and so may these."""
+decorator of OpenTelemetry takes {} µs: it writes to no file, so it tells how fast
+Python runs. Here it took {} times as long, and so may these."""
 READING = """\
 Seconds of the processor, or megabytes; medians of runs in turns. Targets in seconds are
 those of a machine on which 0.2.0 takes 3.6 s for the first row."""

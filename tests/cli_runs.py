@@ -87,11 +87,14 @@ def run_alone(
 
 
 def start(
-    *words: str, cwd: Path, env: dict[str, str] | None = None
+    *words: str,
+    cwd: Path,
+    env: dict[str, str] | None = None,
+    command: Sequence[str] = COMMAND,
 ) -> subprocess.Popen[str]:
     """Start ``ai-trace`` with its output in pipes, as a shell in front would."""
     return subprocess.Popen(
-        [*COMMAND, *words],
+        [*command, *words],
         cwd=cwd,
         env=env or environment(),
         stdin=subprocess.DEVNULL,

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 from ai_trace._environment import trace_directory
 from ai_trace._version import __version__
+from ai_trace.cli._descriptors import allow_many
 from ai_trace.cli._terminal import OutputError, Terminal
 from ai_trace.cli._words import (
     CLOSED_PIPE,
@@ -89,8 +90,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         the output any longer.
     """
     terminal = Terminal()
+    if argv is None:
+        # Nobody else's process.
+        allow_many()
+        argv = sys.argv[1:]
     try:
-        status = _run(sys.argv[1:] if argv is None else argv, terminal)
+        status = _run(argv, terminal)
         terminal.flush()
     except KeyboardInterrupt:
         status = STOPPED
