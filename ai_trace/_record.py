@@ -7,6 +7,7 @@ sink gets those same bytes. All fields are views of it, decoded on first use.
 
 from __future__ import annotations
 
+import copy
 import json
 
 from ai_trace._encode import encode_strict
@@ -238,8 +239,8 @@ class StepRecord:
         return notes
 
     def to_dict(self) -> dict[str, Any]:
-        """Return a copy of the line's object, unknown keys kept."""
-        return dict(self.fields)
+        """Return a copy of the line's object, unknown keys kept; it may be changed."""
+        return copy.deepcopy(self.fields)
 
     def __repr__(self) -> str:
         """Name the step, how it ended and its id."""

@@ -1241,6 +1241,17 @@ def test_follow_does_not_wait_for_what_is_no_file(tmp_path):
         next(reading.follow(tmp_path))
 
 
+def test_a_copy_of_a_record_may_be_changed(tmp_path):
+    """What a sink does with the copy that it asked for, no other sink sees."""
+    (record,) = reading.records(write(tmp_path, first_line(1, logs=[{"_t": START}])))
+    copy = record.to_dict()
+    copy["context"].clear()
+    copy["logs"].append({"sent": True})
+
+    assert {"symbol": "BTCUSDT"} == record.context
+    assert [{"_t": START}] == record.logs
+
+
 # --- size --------------------------------------------------------------------------
 
 
