@@ -7,10 +7,10 @@ file; only what interrupts the program goes on. The other sinks are told all the
 
 from __future__ import annotations
 
+import inspect
 from collections import deque
 from collections.abc import Iterable
 from functools import partial
-from inspect import getattr_static
 from types import FunctionType
 from typing import Any, Callable, TypeVar
 
@@ -25,6 +25,13 @@ from ai_trace.typing import OpenStep, Sink
 
 
 T = TypeVar("T")
+
+# What a call of these returns has yet to be run.
+_WAITING = (
+    inspect.iscoroutinefunction,
+    inspect.isgeneratorfunction,
+    inspect.isasyncgenfunction,
+)
 
 Show = Callable[[str, str], "tuple[str, list[Any]]"]
 """Takes a text and its path; returns it without secrets, and the notes on that."""
@@ -324,15 +331,17 @@ def check_sink(sink: object) -> None:
         raise TraceConfigError(msg)
     if (
         isinstance(sink, type)
-        and type(getattr_static(sink, "on_finish")) is FunctionType
+        and type(inspect.getattr_static(sink, "on_finish")) is FunctionType
     ):
         name = sink.__name__
         msg = f"sinks: {sink!r} is a class. Make a sink of it: sinks=[{name}(...)]."
         raise TraceConfigError(msg)
-    for name in ("on_start", "on_log", "close"):
-        if not callable(getattr(sink, name, check_sink)):
+    for name in ("on_finish", "on_start", "on_log", "close"):
+        method = getattr(sink, name, check_sink)
+        if not callable(method) or any(waits(method) for waits in _WAITING):
             msg = (
-                f"sinks: {sink!r} has an attribute {name!r} that cannot be called. "
-                "Make it a method, or leave it out."
+                f"sinks: {sink!r} has an attribute {name!r} that cannot be called, or "
+                "that would have to be awaited or iterated. Make it a plain method, "
+                "which may hand the step to a queue or a task, or leave it out."
             )
             raise TraceConfigError(msg)

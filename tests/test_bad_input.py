@@ -229,6 +229,35 @@ def test_a_class_is_no_sink(tmp_path, sink):
     assert [] == list(tmp_path.iterdir())
 
 
+class Awaited:
+    """A sink that would have to be awaited at its end."""
+
+    def on_finish(self, record):
+        """Take a step."""
+
+    async def close(self):
+        """Send what was taken."""
+
+
+class Yields:
+    """A sink whose call runs nothing."""
+
+    def on_finish(self, record):
+        """Take a step once somebody asks for it."""
+        yield record
+
+
+@pytest.mark.parametrize(
+    ("sink", "method"), [(Awaited(), "close"), (Yields(), "on_finish")]
+)
+def test_a_sink_is_not_awaited(tmp_path, sink, method):
+    """What a call would not run is refused: each of its steps would be lost."""
+    with pytest.raises(TraceConfigError) as caught:
+        Tracer("agent", tmp_path / "traces", sinks=[sink])
+
+    check_message(caught.value, repr(sink), method)
+
+
 def test_a_class_whose_methods_need_no_object_is_a_sink(tmp_path):
     """Static methods take the records of a class that nobody makes an object of."""
     names = []
