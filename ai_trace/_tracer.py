@@ -117,9 +117,10 @@ class Tracer:
         writing = Writing(durability, journal, max_bytes).checked("Tracer")
         given_sinks = checked_sinks(sinks)
         self.agent = agent
-        self.trace_dir = directory_of(trace_dir)
-        self.path: Path | None = None
         muted = is_disabled()
+        has_file = auto_save and not muted
+        self.trace_dir = directory_of(trace_dir, is_used=has_file)
+        self.path: Path | None = None
         losses = Losses()
         kind = NoCapture if muted else Capture
         capture = kind(limits or Limits(), redaction_of(redact, losses))
@@ -129,7 +130,7 @@ class Tracer:
         wanted = time.strftime("%Y%m%d_%H%M%S", time.gmtime(started_at))
         self._memory = MemorySink()
         with ExitStack() as unless_made:
-            if auto_save and not muted:
+            if has_file:
                 own: Sink = self._own_file(wanted, writing, unless_made)
             else:
                 place = self.trace_dir, self._file_agent

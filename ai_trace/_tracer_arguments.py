@@ -9,6 +9,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -142,17 +143,25 @@ def checked_sinks(sinks: Iterable[Sink]) -> list[Sink]:
     return found
 
 
-def directory_of(given: object) -> Path:
+def directory_of(given: object, *, is_used: bool) -> Path:
     """
     Return the trace directory: as given, of ``AI_TRACE_DIR``, or ``traces``.
 
     It stays where it is when the program goes to another directory.
+
+    Args:
+        given: The argument.
+        is_used: Whether the session is written there, so that it has to be fit for it.
     """
     chosen = given if given is not None else trace_directory()
     if not isinstance(chosen, (str, os.PathLike)) or not str(chosen):
         msg = f"Tracer(trace_dir={given!r}): trace_dir is the path of a directory."
         raise TraceConfigError(msg)
     path = Path(chosen)
+    if not is_used:
+        with suppress(OSError, ValueError):
+            path = path.absolute()
+        return path
     with needed(path):
         is_other = is_no_directory(path)
     if is_other:

@@ -176,7 +176,7 @@ def is_there(path: Path) -> bool:
     """Tell whether there is anything of that name, and be it a link to nothing."""
     try:
         _system.lstat(path)
-    except OSError as exc:
+    except (OSError, ValueError) as exc:
         if interrupts(exc):
             raise
         return False

@@ -27,7 +27,9 @@ from ai_trace import (
     TraceConfigError,
     Tracer,
     reading,
+    step,
 )
+from ai_trace.testing import capture
 
 
 def test_an_unwritable_directory_is_refused_at_once(tmp_path: Path) -> None:
@@ -86,6 +88,38 @@ def test_a_link_to_nothing_may_become_a_directory(tmp_path: Path) -> None:
     (tmp_path / "later").mkdir()
 
     assert tracer.save().is_file()
+
+
+@pytest.mark.parametrize("name", ["file/traces", "file", "n" * 300, "loop", "nul\0"])
+@pytest.mark.parametrize("disabled", [False, True])
+def test_a_directory_that_is_not_needed(
+    tmp_path: Path, name: str, disabled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What writes no file needs no directory that could hold one."""
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    if disabled:
+        monkeypatch.setenv("AI_TRACE_DISABLED", "1")
+
+    with Tracer("agent", tmp_path / name, auto_save=disabled) as tracer:
+        with step("scan"):
+            pass
+
+    assert (0 if disabled else 1) == len(tracer.steps)
+    assert {} == tracer.health()
+
+
+def test_capture_needs_no_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does a test, wherever the program would write."""
+    (tmp_path / "file").write_text("mine")
+    monkeypatch.setenv("AI_TRACE_DIR", str(tmp_path / "file" / "traces"))
+
+    with capture() as steps, step("scan"):
+        pass
+
+    assert ["scan"] == steps.names
 
 
 def test_the_directory_is_removed(
