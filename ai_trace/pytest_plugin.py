@@ -4,7 +4,8 @@ The pytest fixture ``ai_trace_steps``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import inspect
+from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -30,3 +31,19 @@ def ai_trace_steps() -> Iterator[CapturedSteps]:
 
     with capture() as steps:
         yield steps
+
+
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, None, None]:
+    """
+    Record an async test whose task does not know of its fixtures.
+
+    AnyIO runs it in the task of the first async fixture, which may be the older one.
+    """
+    test = pyfuncitem.obj
+    if "ai_trace_steps" in pyfuncitem.funcargs and inspect.iscoroutinefunction(test):
+        from ai_trace import propagate
+
+        pyfuncitem.obj = propagate(test)
+    yield
+    pyfuncitem.obj = test
