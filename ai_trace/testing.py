@@ -124,7 +124,10 @@ class CapturedSteps(Sequence[StepRecord]):
             AssertionError: If there is none, or more than one.
         """
         found = [record for record in self if record.name == name]
-        assert len(found) == 1, f"{len(found)} steps are named {name!r}: {self.names}"
+        if len(found) != 1:
+            # Not by ``assert``, which ``python -O`` leaves out.
+            msg = f"{len(found)} steps are named {name!r}: {self.names}"
+            raise AssertionError(msg)
         return found[0]
 
     def children(self, parent: StepRecord) -> list[StepRecord]:
