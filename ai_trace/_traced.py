@@ -8,8 +8,6 @@ import inspect
 from collections.abc import Iterable, Iterator
 from typing import Any, Callable, TypeVar, overload
 
-from typing_extensions import ParamSpec
-
 from ai_trace._calls import BODIES
 from ai_trace._definition import Definition, check_callable
 from ai_trace._traced_function import stand_in
@@ -17,8 +15,7 @@ from ai_trace.exceptions import TraceConfigError
 from ai_trace.typing import Kind
 
 
-P = ParamSpec("P")
-R = TypeVar("R")
+F = TypeVar("F", bound=Callable[..., Any])
 
 # What Python turns plain functions of these names into.
 _BY_NAME: dict[str, Callable[[Any], Any]] = {
@@ -29,7 +26,7 @@ _BY_NAME: dict[str, Callable[[Any], Any]] = {
 
 
 @overload
-def traced(function: Callable[P, R], /) -> Callable[P, R]: ...
+def traced(function: F, /) -> F: ...
 @overload
 def traced(
     function: None = None,
@@ -40,7 +37,7 @@ def traced(
     args: bool | Iterable[str] = True,
     exclude: Iterable[str] = (),
     result: bool = True,
-) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
+) -> Callable[[F], F]: ...
 def traced(
     function: Any = None,
     /,

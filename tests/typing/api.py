@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Callable, Generic, Optional, TypeVar, overload
 
-from typing_extensions import assert_type
+from typing_extensions import TypeIs, assert_type
 
 from ai_trace import (
     JSONLSink,
@@ -81,6 +81,24 @@ def takes_all(first: int, *rest: str, **more: bool) -> None: ...
 takes_all(1, "a", "b", c=True)
 takes_all(1, 2)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
+
+@traced
+def is_int(value: object) -> TypeIs[int]:
+    return isinstance(value, int)
+
+
+def narrowed(value: int | str) -> int:
+    return value if is_int(value) else len(value)
+
+
+@traced(kind="tool")
+@lru_cache
+def cached(symbol: str) -> int:
+    return len(symbol)
+
+
+assert_type(cached("BTC"), int)
+cached.cache_clear()
 
 traced(kind="lmm")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
 Tracer("agent", durability="disk")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
