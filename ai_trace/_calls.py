@@ -21,6 +21,7 @@ from ai_trace import _context
 from ai_trace._context import Place, get_current, set_current
 from ai_trace._current import call_is_orphan, refused
 from ai_trace._definition import Definition
+from ai_trace._draft import OPEN
 from ai_trace._interruption import interrupts
 from ai_trace._items import Items
 from ai_trace._live_step import LiveStep
@@ -76,15 +77,8 @@ def _step_of(
 
 def _end_with(step: LiveStep, definition: Definition, value: Any) -> None:
     """End a step with the value that its function returned, and leave it."""
-    try:
-        if definition.result and step._result is None:
-            step.set_result(value)
-    except RecursionError:
-        raise
-    except BaseException as exc:
-        # Interrupted in the middle of capture: the exception goes on.
-        step.__exit__(None, exc, None)
-        raise
+    if definition.result and step._result is None:
+        step.set_result(value)
     step._end("ok")
     step._leave()
 
@@ -92,7 +86,7 @@ def _end_with(step: LiveStep, definition: Definition, value: Any) -> None:
 # -- functions ---------------------------------------------------------------
 
 
-def _sync_body(definition: Definition) -> Body:
+def _sync_body(definition: Definition) -> Body:  # noqa: C901
     def call(
         wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
@@ -128,6 +122,10 @@ def _sync_body(definition: Definition) -> Body:
         except RecursionError:
             step.recorder.deferred.append((step, ("ok", None, None)))
             set_current(before)
+        except BaseException as exc:
+            # Interrupted while it ends: the exception goes on.
+            step.__exit__(None, exc, None)
+            raise
         return result
 
     return call
@@ -191,6 +189,10 @@ def _end_now(step: LiveStep, definition: Definition, value: Any) -> None:
         _end_with(step.start(), definition, value)
     except RecursionError:
         step.recorder.deferred.append((step, ("ok", None, None)))
+    except BaseException as exc:
+        if step._state == OPEN:
+            step._end_by(exc)
+        raise
 
 
 def _can_be_awaited(generator: Any) -> bool:
@@ -226,6 +228,9 @@ async def _drive_coroutine(
     except RecursionError:
         step.recorder.deferred.append((step, ("ok", None, None)))
         set_current(before)
+    except BaseException as exc:
+        step.__exit__(None, exc, None)
+        raise
     return result
 
 

@@ -21,7 +21,7 @@ from ai_trace._moments import (
     moment_text,
 )
 from ai_trace._notes import Note
-from ai_trace._objects import plain_text, type_of
+from ai_trace._objects import plain_text, short_name, type_of
 from ai_trace._recorder import Recorder
 from ai_trace._remarks import Remarks
 from ai_trace._step import Step
@@ -232,6 +232,17 @@ class Draft(Step):
                 raise
             self.recorder.losses.count("step", f"note lost: {type(exc).__name__}")
 
+    def _lose_unless_interrupted(self, what: str, exc: BaseException) -> None:
+        if interrupts(exc):
+            raise exc
+        self._lose(what, exc)
+
+    def _lose(self, what: str, exc: BaseException) -> None:
+        try:
+            self.recorder.losses.count("step", f"{what} lost: {short_name(type(exc))}")
+        except (RecursionError, MemoryError):
+            return
+
     def _remarks(self) -> Remarks:
         remarks = self.remarks
         if remarks is None:
@@ -313,7 +324,7 @@ class Draft(Step):
             notes = self.remarks.text().encode()
             self.start_line = line[: self._size] + notes + _END_OF_START
 
-    def write_bare_start(self, exc: Exception) -> None:
+    def write_bare_start(self, exc: BaseException) -> None:
         """Write the start without what the step saw: there is no memory for that."""
         self.note("$.context", "failed", error=type(exc).__name__)
         self._context = "{}"

@@ -64,13 +64,20 @@ class LiveStep(Draft):
             if self._state == NEW:
                 self._state = DROPPED
                 self.recorder.at_limit()
-        except Exception as exc:
-            self._lose_unless_interrupted("start", exc)
-            if self._state == NEW and self.seq:
-                self._start_bare(exc)
+        except BaseException as exc:
+            self._start_otherwise(exc)
         return self
 
-    def _start_bare(self, exc: Exception) -> None:
+    def _start_otherwise(self, exc: BaseException) -> None:
+        has_number = self._state == NEW and self.seq > 0
+        if has_number or not interrupts(exc):
+            self._lose("start", exc)
+        if interrupts(exc):
+            raise exc
+        if has_number:
+            self._start_bare(exc)
+
+    def _start_bare(self, exc: BaseException) -> None:
         """Start without what the step saw, or not at all: memory has run out."""
         # Its frames hold what they were making, and that memory is needed now.
         exc.__traceback__ = None
@@ -133,15 +140,6 @@ class LiveStep(Draft):
     def _without_origin(self, exc: Exception) -> None:
         self._without_clock("$.duration_ms", exc)
         self._origin = _NEVER
-
-    def _say_unmeasured(self, exc: Exception) -> None:
-        if self._origin is _NEVER:
-            return
-        try:
-            self._without_clock("$.duration_ms", exc)
-        except BaseException:
-            self._state = OPEN
-            raise
 
     def _without_clock(self, path: str, exc: Exception, **more: str) -> None:
         """Note that the program's own clock failed; the step loses nothing else."""
@@ -239,29 +237,30 @@ class LiveStep(Draft):
             took = int((recorder.monotonic() - self._origin) * 1_000_000 + 0.5)
         except Exception as exc:
             failed = exc
-        if recorder.open_steps.pop(self.id, None) is None:
-            # If its tracer ends just now, the step has been quicker: that is no misuse.
-            if outcome != "unfinished":
-                self._not_open("was finished")
-            return
-        # Never negative, whatever clock a test has set.
-        self._took = took if took is None or took > 0 else 0
-        self.outcome = outcome
-        self._state = DONE
         try:
-            if failed is not None:
-                self._say_unmeasured(failed)
+            if recorder.open_steps.pop(self.id, None) is None:
+                # If its tracer ends just now, it has been quicker: that is no misuse.
+                if outcome != "unfinished":
+                    self._not_open("was finished")
+                return
+            # Never negative, whatever clock a test has set.
+            self._took = took if took is None or took > 0 else 0
+            self.outcome = outcome
+            if failed is not None and self._origin is not _NEVER:
+                self._without_clock("$.duration_ms", failed)
             self._emit(error, traceback)
         except BaseException as exc:
-            if isinstance(exc, RecursionError) or self._state == OPEN:
+            no_room = isinstance(exc, RecursionError)
+            if no_room or (self._state == OPEN and interrupts(exc)):
                 # Left to the step that ends next, or to the close: further up there is
                 # more stack. Written out, for want of room for a call.
                 self._state, self.outcome = OPEN, None
                 recorder.open_steps[self.id] = self
                 recorder.deferred.append((self, (outcome, error, traceback)))
-            if isinstance(exc, RecursionError):
+            if no_room:
                 return
             self._lose_unless_interrupted("end", exc)
+            self._state = DONE
         if recorder.deferred:
             try:
                 recorder.end_deferred()
@@ -280,20 +279,16 @@ class LiveStep(Draft):
         self._state = DROPPED
 
     def _emit(self, error: str | None, traceback: str | None) -> None:
-        try:
-            if error is None and traceback is None:
-                line = self.line()
-            else:
-                line = self.line_of_failure(error, traceback)
-        except BaseException as exc:
-            # Ctrl-C goes on, and the step may end later: no sink knows of its end yet.
-            if interrupts(exc):
-                self._state = OPEN
-            raise
+        if error is None and traceback is None:
+            line = self.line()
+        else:
+            line = self.line_of_failure(error, traceback)
         recorder = self.recorder
         recorder.tally.add(self.outcome or "", self._took or 0)
         tell = recorder.dispatch.finish
         try:
+            # Open until here: what interrupts it before can end it later.
+            self._state = DONE
             tell(line, self)
         except BaseException as exc:
             recorder.dispatch.failed(tell, exc, line, self)
@@ -303,14 +298,20 @@ class LiveStep(Draft):
     def __enter__(self) -> Self:
         """Start the step and make it the current one."""
         try:
-            self.start()
-        except RecursionError:
-            # There is no room even for that call; for the block there may be.
-            self._state = DROPPED
-            self.recorder.at_limit()
-        if self._previous is LEFT and self._state != DROPPED:
-            self._previous = get_current()
-            set_current(self)
+            try:
+                self.start()
+            except RecursionError:
+                # There is no room even for that call; for the block there may be.
+                self._state = DROPPED
+                self.recorder.at_limit()
+            if self._previous is LEFT and self._state != DROPPED:
+                self._previous = get_current()
+                set_current(self)
+        except BaseException as exc:
+            # The block does not begin, so it will not end the step either.
+            if self._state == OPEN:
+                self.__exit__(None, exc, None)
+            raise
         return self
 
     def place_or(self, before: Place | None, inside: Place | None) -> Place | None:
@@ -332,21 +333,33 @@ class LiveStep(Draft):
                     self._end_by(exc)
             elif self._previous is LEFT:
                 self._not_open("was left")
+        except BaseException as late:
+            if self._state == OPEN:
+                self._end_by(late)
+            raise
         finally:
-            self._leave()
+            try:
+                self._leave()
+            except BaseException:
+                self._leave()
+                raise
 
     def _leave(self) -> None:
-        if get_current() is not self:
-            # Left out of order, or in another task or thread: the step that is
-            # current here skips this one when it is left in its turn.
-            return
-        previous, self._previous = self._previous, LEFT
+        inside = get_current()
+        while inside is not self:
+            # An interrupt kept what is over from being left. Else this is out of order,
+            # or another task or thread: the step that is current here skips this one.
+            if not isinstance(inside, LiveStep) or not inside.is_over():
+                return
+            inside = inside._previous
+        previous = self._previous
         if previous is LEFT:
             # A signal handler has left it, just now.
             return
         while previous is not None and previous.is_over():
             previous = previous.give_back()
         set_current(previous)
+        self._previous = LEFT
 
     def is_over(self) -> bool:
         """Tell whether the step has ended without having been left."""
@@ -379,17 +392,6 @@ class LiveStep(Draft):
         first = self.recorder.losses.count("step", f"not recorded: {why}")
         if closed or first:
             warn(f"Step {self.name!r} is not recorded: {why}.")
-
-    def _lose_unless_interrupted(self, what: str, exc: BaseException) -> None:
-        if interrupts(exc):
-            raise exc
-        self._lose(what, exc)
-
-    def _lose(self, what: str, exc: BaseException) -> None:
-        try:
-            self.recorder.losses.count("step", f"{what} lost: {short_name(type(exc))}")
-        except (RecursionError, MemoryError):
-            return
 
     def __repr__(self) -> str:
         """Name the step and its state."""

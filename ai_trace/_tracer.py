@@ -32,7 +32,6 @@ from ai_trace._step import Step
 from ai_trace._tracer_arguments import (
     check_arguments,
     checked_sinks,
-    directory_of,
     header_of,
     redaction_of,
     source_apart,
@@ -119,7 +118,7 @@ class Tracer:
         self.agent = agent
         muted = is_disabled()
         has_file = auto_save and not muted
-        self.trace_dir = directory_of(trace_dir, is_used=has_file)
+        self.trace_dir = _files.directory_of(trace_dir, is_used=has_file)
         self.path: Path | None = None
         losses = Losses()
         kind = NoCapture if muted else Capture

@@ -9,16 +9,13 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from ai_trace._capture import Capture
 from ai_trace._context import Unrecorded, get_current
 from ai_trace._dispatch import check_sink
-from ai_trace._environment import trace_directory
 from ai_trace._header import SessionHeader
 from ai_trace._interruption import interrupts
 from ai_trace._limits import Limits
@@ -29,7 +26,6 @@ from ai_trace._redact import Redaction
 from ai_trace._sources import SOURCES
 from ai_trace._version import __version__
 from ai_trace.exceptions import TraceConfigError
-from ai_trace.sinks._files import is_no_directory, needed
 from ai_trace.typing import Sink
 
 
@@ -141,38 +137,6 @@ def checked_sinks(sinks: Iterable[Sink]) -> list[Sink]:
     for sink in found:
         check_sink(sink)
     return found
-
-
-def directory_of(given: object, *, is_used: bool) -> Path:
-    """
-    Return the trace directory: as given, of ``AI_TRACE_DIR``, or ``traces``.
-
-    It stays where it is when the program goes to another directory.
-
-    Args:
-        given: The argument.
-        is_used: Whether the session is written there, so that it has to be fit for it.
-    """
-    chosen = given if given is not None else trace_directory()
-    if not isinstance(chosen, (str, os.PathLike)) or not str(chosen):
-        msg = f"Tracer(trace_dir={given!r}): trace_dir is the path of a directory."
-        raise TraceConfigError(msg)
-    path = Path(chosen)
-    if not is_used:
-        with suppress(OSError, ValueError):
-            path = path.absolute()
-        return path
-    with needed(path):
-        is_other = is_no_directory(path)
-    if is_other:
-        msg = (
-            f"Tracer(trace_dir={str(path)!r}): that is not a directory. Give "
-            "another one, or set AI_TRACE_DIR."
-        )
-        raise TraceConfigError(msg)
-    with needed(path):
-        # The program's own directory may have been removed.
-        return path.absolute()
 
 
 def _host() -> str:

@@ -13,6 +13,7 @@ from collections.abc import Generator, Iterable
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from ai_trace._environment import trace_directory
 from ai_trace._interruption import interrupts
 from ai_trace._names import DOCUMENTS, JOURNAL, SUFFIXES
 from ai_trace.exceptions import TraceConfigError
@@ -156,6 +157,38 @@ def _make_one(directory: Path, mode: int) -> None:
 
 def _is_directory(path: Path) -> bool:
     return stat.S_ISDIR(_mode_of(path))
+
+
+def directory_of(given: object, *, is_used: bool) -> Path:
+    """
+    Return the trace directory: as given, of ``AI_TRACE_DIR``, or ``traces``.
+
+    It stays where it is when the program goes to another directory.
+
+    Args:
+        given: The argument.
+        is_used: Whether the session is written there, so that it has to be fit for it.
+    """
+    chosen = given if given is not None else trace_directory()
+    if not isinstance(chosen, (str, os.PathLike)) or not str(chosen):
+        msg = f"Tracer(trace_dir={given!r}): trace_dir is the path of a directory."
+        raise TraceConfigError(msg)
+    path = Path(chosen)
+    if not is_used:
+        with suppress(OSError, ValueError):
+            path = path.absolute()
+        return path
+    with needed(path):
+        is_other = is_no_directory(path)
+    if is_other:
+        msg = (
+            f"Tracer(trace_dir={str(path)!r}): that is not a directory. Give "
+            "another one, or set AI_TRACE_DIR."
+        )
+        raise TraceConfigError(msg)
+    with needed(path):
+        # The program's own directory may have been removed.
+        return path.absolute()
 
 
 def is_no_directory(path: Path) -> bool:

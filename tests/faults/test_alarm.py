@@ -35,6 +35,7 @@ from ai_trace import (
     housekeeping,
     reading,
     step,
+    traced,
 )
 
 
@@ -359,6 +360,84 @@ def test_in_many_a_line_of_saving(
         with step("scan"):
             pass
         rung_in_many_a_line(error, getattr(tracer, act))
+
+
+def rings_at_look(n: int, looks: list[str]) -> Callable[..., Any]:
+    """
+    Return what lets the alarm go off where the interpreter looks for the n-th time.
+
+    That is at the start of a function of ours, and after one in C that ours has called.
+    Where a step is about to be left, nobody is there yet to see it.
+    """
+
+    def watch(frame: Any, event: str, argument: Any) -> None:
+        code = frame.f_code
+        looks_here = event == "c_return" or (
+            event == "call" and code.co_name != "__exit__"
+        )
+        if looks_here and code.co_filename.startswith(PACKAGE):
+            looks.append(f"{code.co_filename}:{frame.f_lineno}")
+            if len(looks) == n:
+                sys.setprofile(None)
+                signal.raise_signal(signal.SIGUSR1)
+
+    return watch
+
+
+def in_a_block() -> None:
+    """Make steps by hand."""
+    with step("outer", symbol="BTCUSDT"), step("inner") as inner:
+        inner.log(signal=0.5)
+
+
+@traced
+def decide(signal: float) -> str:
+    """Decide."""
+    return "buy" if signal else "hold"
+
+
+def in_a_call() -> None:
+    """Make a step by a decorator."""
+    decide(0.5)
+
+
+@pytest.mark.parametrize("act", [in_a_block, in_a_call])
+@pytest.mark.parametrize("kind", [TimeoutError, KeyboardInterrupt])
+def test_whenever_it_looks_for_signals(
+    tmp_path: Path, alarm: Any, act: Callable[[], None], kind: type[BaseException]
+) -> None:
+    """F57: no step stays current or open after it, and what is lost is counted."""
+    error = kind("late")
+    alarm(plain(error))  # type: ignore[arg-type]
+    for n in count(1):
+        looks: list[str] = []
+        caught = None
+        with Tracer("agent", tmp_path / str(n)) as tracer:
+            with step("before"):
+                pass
+            sys.setprofile(rings_at_look(n, looks))
+            try:
+                act()
+            except kind as exc:
+                caught = exc.with_traceback(None)
+            finally:
+                sys.setprofile(None)
+            where = looks[-1]
+            assert current_step() is None, where
+            with step("after"):
+                pass
+            found = {record.seq: record for record in tracer.steps}
+
+        if len(looks) < n:
+            break
+        assert error is caught, where
+        after = max(found.values(), key=lambda record: record.seq)
+        assert ("after", None) == (after.name, after.parent_id), where
+        lost = after.seq - len(found)
+        assert lost <= sum(sum(kinds.values()) for kinds in tracer.health().values())
+        assert not list(tracer.trace_dir.glob("*.open")), where
+
+    assert n > 100, "the harness does not see the interpreter look"
 
 
 READERS: dict[str, Callable[[Path], Any]] = {
