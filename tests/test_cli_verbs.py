@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import subprocess
@@ -32,6 +33,7 @@ from ai_trace.cli._tail import Newest
 
 
 SESSION_ID = "20240301_143022"
+LATER = "20240301_153022"
 STEM = f"trading_agent_{SESSION_ID}"
 
 
@@ -220,6 +222,23 @@ class TestTail:
 
         assert ["one", "two"] == [row.split()[2] for row in rows]
         assert "Traceback" not in complaints
+
+    @pytest.mark.parametrize("agent", [None, "trading_agent"])
+    def test_a_packed_session_is_a_session(self, here: Path, agent: str | None) -> None:
+        """Of compressed sessions the newest is followed; packing one starts none."""
+        path = here / "traces" / f"{STEM}.jsonl"
+        packed = path.with_suffix(".jsonl.gz")
+        packed.write_bytes(gzip.compress(path.read_bytes()))
+        path.unlink()
+        newest = Newest(str(path.parent), agent)
+        found = (newest.changed(), newest.path, newest.changed())
+        later = write_session(path.parent, "trading_agent", LATER, [step("one", 1)])
+        switched = (newest.changed(), newest.path)
+        later.with_suffix(".jsonl.gz").write_bytes(gzip.compress(later.read_bytes()))
+        later.unlink()
+
+        assert (True, packed, False) == found
+        assert (True, later, False) == (*switched, newest.changed())
 
     def test_damage_is_named(self, here: Path) -> None:
         """A damaged line that comes while following is named, and the next shown."""

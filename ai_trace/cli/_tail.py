@@ -14,6 +14,7 @@ from pathlib import Path
 from ai_trace import reading
 from ai_trace._files import find_parts, header_of_session
 from ai_trace._header import SessionHeader, newer
+from ai_trace._names import SUFFIX, SUFFIXES
 from ai_trace._record import StepRecord
 from ai_trace._tree import Problem, Writer
 from ai_trace.cli._arguments import add_json, count
@@ -169,8 +170,10 @@ class Newest:
 
     def changed(self) -> bool:
         """Look again, and tell whether another session is the newest now."""
-        # Listing names is cheap; only a new name is a reason to open files.
-        known, self._names = self._names, _names(self._directory)
+        # Listing names is cheap; only a new name is a reason to open files. That of a
+        # packed session is one until any is found: packed later, it is no other one.
+        endings = SUFFIXES if self.path is None else (SUFFIX,)
+        known, self._names = self._names, _names(self._directory, endings)
         if self._names <= known:
             return False
         before, self.path = self.path, self._look()
@@ -187,9 +190,9 @@ class Newest:
             return self.path
 
 
-def _names(directory: str) -> frozenset[str]:
+def _names(directory: str, endings: tuple[str, ...]) -> frozenset[str]:
     try:
-        return frozenset(n for n in os.listdir(directory) if n.endswith(".jsonl"))
+        return frozenset(n for n in os.listdir(directory) if n.endswith(endings))
     except FileNotFoundError:
         return frozenset()
 
