@@ -388,6 +388,19 @@ class TestStats:
         assert (sessions, steps) == (figures["sessions"], figures["steps"])
         assert (0 if sessions else 1) == done.returncode
 
+    @pytest.mark.parametrize(("verb", "key"), [("stats", "names"), ("list", "sessions")])
+    @pytest.mark.parametrize(("early", "found"), [(1.9, 1), (2.1, 0)])
+    def test_since_on_a_coarse_file_system(
+        self, here: Path, verb: str, key: str, early: float, found: int
+    ) -> None:
+        """A file may be stamped with a time up to 2 s before the step in its end."""
+        began = STARTED + 5
+        os.utime(here / "traces" / f"{STEM}.jsonl", (began, began - early))
+        when = "2024-03-01T14:30:27Z"
+        done = run(verb, "--since", when, "--json", cwd=here)
+
+        assert found == len(json.loads(done.stdout)[key])
+
     def test_ends_that_are_not_ok(self, here: Path) -> None:
         """Each outcome besides ok and error has a column, if there are any."""
         ends = ["cancelled", "interrupted", "closed", "closed", "ok"]

@@ -14,8 +14,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 
+    from ai_trace._session_info import SessionInfo
+
 WENT_WRONG = ("error", "interrupted", "unfinished")
 ASKED = (*OUTCOMES, "running", "unfinished")
+# Seconds. Files are stamped with the clock of the last tick, which was before a step
+# that has just begun; and some file systems keep every second second alone.
+_SLACK = 2.0
 
 
 def add_selection(parser: argparse.ArgumentParser) -> None:
@@ -126,3 +131,14 @@ def times(options: argparse.Namespace) -> tuple[float | None, float | None]:
         msg = "--until has to be later than --since."
         raise UsageError(msg)
     return since, until
+
+
+def written_since(info: SessionInfo, since: float) -> bool:
+    """
+    Tell whether a session may have been written to since a moment.
+
+    Args:
+        info: The session.
+        since: Epoch seconds.
+    """
+    return info.modified >= since - _SLACK

@@ -117,12 +117,14 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
     found = find_sessions(options.dir, options.agent)
     infos = found.first(None if wanted else limit)
     if options.since is not None:
+        from ai_trace.cli._criteria import written_since
+
         # A session last written before then was not active since, unless its process
         # waits inside a step.
         infos = [
             info
             for info in infos
-            if info.modified >= options.since or info.has_journals
+            if info.has_journals or written_since(info, options.since)
         ]
     counted = count_all([Counted(info, found.ids) for info in infos], terminal)
     sessions = _first(counted, wanted, limit) if wanted else list(counted)

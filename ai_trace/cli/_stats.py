@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -19,7 +18,7 @@ from ai_trace._meant import resolve
 from ai_trace._parts import session_stem
 from ai_trace._tree import Problem
 from ai_trace.cli._arguments import add_json
-from ai_trace.cli._criteria import add_names, add_outcomes, add_times
+from ai_trace.cli._criteria import add_names, add_outcomes, add_times, written_since
 from ai_trace.cli._selection import Selection
 from ai_trace.cli._sessions import add_agent, add_sessions, find_sessions
 from ai_trace.cli._style import fitting
@@ -78,7 +77,7 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
     traces = _traces(options, terminal)
     if since is not None:
         # A session last written before then has no step that started later.
-        traces = [each for each in traces if _modified(each) >= since]
+        traces = [each for each in traces if _may_have_steps(each, since)]
     sessions = (_records(each, terminal, since) for each in traces)
     if only:
         chosen = _Chosen(only)
@@ -116,9 +115,9 @@ def _session_of(path: Path) -> tuple[str, str]:
     return directory, session_stem(name) or name
 
 
-def _modified(trace: Trace) -> float:
+def _may_have_steps(trace: Trace, since: float) -> bool:
     # A session that was named is read in any case.
-    return trace.modified if isinstance(trace, SessionInfo) else math.inf
+    return not isinstance(trace, SessionInfo) or written_since(trace, since)
 
 
 def _readable(infos: list[SessionInfo], terminal: Terminal) -> list[SessionInfo]:
