@@ -282,7 +282,10 @@ def _has_grown(session: Stored) -> bool:
 
 
 def compressible(
-    sessions: Iterable[Stored], *, before: float | None = None
+    sessions: Iterable[Stored],
+    *,
+    before: float | None = None,
+    with_journals: bool = False,
 ) -> Iterator[Stored]:
     """
     Choose the sessions that can be made smaller.
@@ -290,15 +293,16 @@ def compressible(
     Args:
         sessions: What ``survey`` has found.
         before: Epoch seconds: only those that were last written before.
+        with_journals: Also those that would be, were they not being written, or had
+            what their process died in been recovered.
 
     Yields:
-        Those with a trace that is not compressed, and without journals: what a process
-        died in has to be recovered first.
+        Those with a trace that is not compressed, and without journals.
     """
     for session in sessions:
         is_plain = any(path.name.endswith(SUFFIX) for path in session.traces)
         is_old = before is None or session.modified < before
-        if is_plain and is_old and not session.journals:
+        if is_plain and is_old and (with_journals or not session.journals):
             yield session
 
 

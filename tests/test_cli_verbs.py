@@ -388,7 +388,9 @@ class TestStats:
         assert (sessions, steps) == (figures["sessions"], figures["steps"])
         assert (0 if sessions else 1) == done.returncode
 
-    @pytest.mark.parametrize(("verb", "key"), [("stats", "names"), ("list", "sessions")])
+    @pytest.mark.parametrize(
+        ("verb", "key"), [("stats", "names"), ("list", "sessions")]
+    )
     @pytest.mark.parametrize(("early", "found"), [(1.9, 1), (2.1, 0)])
     def test_since_on_a_coarse_file_system(
         self, here: Path, verb: str, key: str, early: float, found: int

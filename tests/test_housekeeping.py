@@ -556,6 +556,31 @@ class TestVerbs:
         assert "1 session of " in done.stdout
         assert [old.stem] == chosen
 
+    def test_what_has_a_journal_is_named_by_a_dry_run(self, tmp_path: Path) -> None:
+        """A dry run names who is being written or died; a real run passes over them."""
+        old, dead, new = record(tmp_path, 40), record(tmp_path, 30), record(tmp_path, 1)
+        journals = [path.with_suffix(".open") for path in (dead, new)]
+        for path in journals:
+            path.write_text("{}\n")
+        long_ago = time.time() - 30 * DAY
+        os.utime(journals[0], (long_ago, long_ago))
+        with Tracer("bot", tmp_path) as tracer:
+            assert tracer.path is not None
+            everything = run("compress", "--dry-run", "--dir", ".", cwd=tmp_path)
+            words = ("compress", "--older-than", "2d", "--dir", ".")
+            would = run(*words, "--dry-run", cwd=tmp_path)
+            done = run(*words, cwd=tmp_path)
+
+        living = f"{tracer.path.stem} is being written; it would stay."
+        died = "has the journal of a process that died: recover it first"
+        assert living in everything.stderr
+        assert f"{new.stem} {died}" in everything.stderr
+        assert f"ai-trace: {dead.stem} {died}; it would stay.\n" == would.stderr
+        assert "1 session of " in would.stdout
+        assert (0, "", 0) == (done.returncode, done.stderr, would.returncode)
+        assert old.with_suffix(".jsonl.gz").exists()
+        assert dead.exists()
+
     def test_compress(self, tmp_path: Path, five: list[Path]) -> None:
         """What nobody wrote to since is compressed; the rest stays as it is."""
         done = run("compress", "--older-than", "15d", "--dir", ".", cwd=tmp_path)

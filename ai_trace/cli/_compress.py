@@ -46,7 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"only sessions last written before this time: {FORMS}",
     )
     parser.add_argument(
-        "--dry-run", action="store_true", help="say which ones, but compress nothing"
+        "--dry-run",
+        action="store_true",
+        help="say which ones, and which have to stay; compress nothing",
     )
     add_json(parser, 'one object, {"compressed": [...], "bytes_saved": N}')
 
@@ -62,17 +64,31 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
     Returns:
         The exit status.
     """
-    sessions = list(compressible(survey(options.dir), before=options.older_than))[::-1]
-    if options.dry_run:
-        sessions = [session for session in sessions if is_free(session, terminal)]
+    # Each night's run passes over what has a journal in silence.
+    stored, before, dry_run = survey(options.dir), options.older_than, options.dry_run
+    chosen = compressible(stored, before=before, with_journals=dry_run)
+    sessions = list(chosen)[::-1]
+    if dry_run:
+        sessions = [session for session in sessions if _would_be(session, terminal)]
     if not options.json:
         terminal.write(term(_plan(sessions, options)))
     saved, done, status = 0, [session.stem for session in sessions], FOUND
-    if not options.dry_run:
+    if not dry_run:
         saved, done = _carry_out(sessions, terminal)
         status = FOUND if len(done) == len(sessions) else NOTHING_FOUND
     _report(done, saved, options, terminal)
     return status
+
+
+def _would_be(session: Stored, terminal: Terminal) -> bool:
+    if not is_free(session, terminal):
+        return False
+    if session.journals:
+        terminal.complain(
+            f"{session.stem} has the journal of a process that died: recover it first; "
+            "it would stay."
+        )
+    return not session.journals
 
 
 def _plan(sessions: Sequence[Stored], options: argparse.Namespace) -> str:
