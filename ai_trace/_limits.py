@@ -9,6 +9,10 @@ from dataclasses import dataclass, fields
 from ai_trace.exceptions import TraceConfigError
 
 
+LONGEST_NAME = 1_000
+"""How many characters of a step's name are kept, whatever the limits are."""
+
+
 @dataclass(frozen=True)
 class Limits:
     """

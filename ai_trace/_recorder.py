@@ -18,6 +18,7 @@ from ai_trace._dispatch import Dispatch
 from ai_trace._encode import encode_text
 from ai_trace._header import SessionHeader
 from ai_trace._ids import GivenIds, RandomIds
+from ai_trace._limits import LONGEST_NAME
 from ai_trace._losses import Losses
 from ai_trace._moments import Moments
 from ai_trace._tally import Tally
@@ -27,7 +28,6 @@ from ai_trace.typing import Clock, Ids, Sink
 
 
 _MAX_HEADS = 4096
-_NAME_LIMIT = 1000
 
 
 class Recorder:
@@ -102,14 +102,14 @@ class Recorder:
         self, name: str, kind: str, function: str | None
     ) -> tuple[str, list[Any]]:
         """Make the constant part of a step's line, and keep it for the next one."""
-        shown, notes = self.capture.text(name, "$.name", limit=_NAME_LIMIT)
+        shown, notes = self.capture.text(name, "$.name", limit=LONGEST_NAME)
         text = f'{{"name":{encode_text(shown)},"kind":{encode_text(kind)},'
         if function is not None:
             text = f'{text}"function":{encode_text(function)},'
         text = f'{text}"id":"'
         if len(self.heads) >= _MAX_HEADS:
             self.heads.clear()
-        if len(name) <= _NAME_LIMIT:
+        if len(name) <= LONGEST_NAME:
             self.heads[name, kind, function] = (text, notes)
         return text, notes
 

@@ -822,10 +822,25 @@ def test_steps_without_duration_have_no_figures():
     assert ["x", "1", "0", "-", "-", "-", "-"] == last.split()
 
 
+def test_long_names_are_told_apart():
+    """Names and models are kept as far as a tracer records them."""
+    names = [f"{'x' * 999}{end}" for end in "ab"]
+    steps = [
+        record(n, name=name, kind="llm", context={"model": name})
+        for n, name in enumerate(names)
+    ]
+    found = stats.collect([steps])
+
+    assert names == sorted(each.name for each in found.names)
+    assert names == sorted(each.model for each in found.models)
+    shown = list(stats.table(found, PLAIN._replace(width=60)))
+    assert 60 >= max(map(len, shown))
+
+
 def test_names_without_end_are_counted_together(monkeypatch):
     """Beyond the limit, further names share a row, and no step is left out."""
     monkeypatch.setattr(stats, "NAME_LIMIT", 10)
-    steps = [record(n, name=f"n{n}" + "x" * 500, outcome=f"o{n}") for n in range(300)]
+    steps = [record(n, name=f"n{n}" + "x" * 2_000, outcome=f"o{n}") for n in range(300)]
 
     found = stats.collect([steps])
 

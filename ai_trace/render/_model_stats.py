@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from ai_trace._glance import Glance
+from ai_trace._limits import LONGEST_NAME
 from ai_trace._usage import Usage, model_of, usage_of
 from ai_trace.render._columns import figures, not_ok
 from ai_trace.render._style import NOT_OK, Style
@@ -18,7 +19,6 @@ from ai_trace.render._used import dollars, of_some
 MODEL_LIMIT = 1_000
 OTHER_MODELS = "(other models)"
 _NO_MODEL = "(no model)"
-_NAME_LENGTH = 200
 _USED = ("input", "cached", "output", "reasoning", "cost")
 _COUNTS = (*reversed(NOT_OK), "errors", "calls")
 _DISPENSABLE = ("reasoning", "cached", *_COUNTS, "input", "output")
@@ -77,7 +77,7 @@ class ModelTally:
         usage = usage_of(record)
         if usage is None:
             return
-        model = model_of(record)[:_NAME_LENGTH] or _NO_MODEL
+        model = model_of(record)[:LONGEST_NAME] or _NO_MODEL
         if model not in self._used and len(self._used) >= MODEL_LIMIT:
             model = OTHER_MODELS
         self._used[model] = self._used.get(model, Usage()).plus(usage)

@@ -13,6 +13,7 @@ from itertools import chain
 from typing import Any
 
 from ai_trace._glance import Glance
+from ai_trace._limits import LONGEST_NAME
 from ai_trace._record import WITHOUT_END
 from ai_trace._tree import Problem
 from ai_trace._usage import CALL_KINDS
@@ -24,10 +25,9 @@ from ai_trace.render._values import counted, duration
 
 __all__ = ["ModelStats", "NameStats", "Stats", "collect", "table"]
 
-# What is kept grows with the number of names, so their number is limited.
+# What is kept grows with the names, so their number and their length are limited.
 NAME_LIMIT = 10_000
 OTHER_NAMES = "(other names)"
-_NAME_LENGTH = 200
 _OUTCOME_LENGTH = 40
 _OUTCOME_LIMIT = 100
 _OUTCOME_WIDTH = len("interrupted")
@@ -218,7 +218,7 @@ class _Tally:
         return key
 
     def _named(self, name: str) -> _Named:
-        key = name[:_NAME_LENGTH]
+        key = name[:LONGEST_NAME]
         if key not in self.names and len(self.names) >= NAME_LIMIT:
             key = OTHER_NAMES
         if key not in self.names:
