@@ -7,7 +7,6 @@ sink gets those same bytes. All fields are views of it, decoded on first use.
 
 from __future__ import annotations
 
-import copy
 import json
 
 from ai_trace._encode import encode_strict
@@ -240,6 +239,9 @@ class StepRecord:
 
     def to_dict(self) -> dict[str, Any]:
         """Return a copy of the line's object, unknown keys kept; it may be changed."""
+        # Loaded late: no verb of the command line needs it.
+        import copy
+
         return copy.deepcopy(self.fields)
 
     def __repr__(self) -> str:
