@@ -72,9 +72,9 @@ class Parser(argparse.ArgumentParser):
                 self._refuse_empty(action)
         return parsed
 
-    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
-        """End the parsing, not the process: the caller of ``main`` may go on."""
-        del status
+    def _print_message(self, message: str, file: object = None) -> NoReturn:
+        # argparse would not say that nobody took its help, and would end the process.
+        del file
         raise Answered(message)
 
     def error(self, message: str) -> NoReturn:

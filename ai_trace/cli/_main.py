@@ -115,7 +115,8 @@ def _run(words: Sequence[str], terminal: Terminal) -> int:
         status = _dispatch(words, terminal)
         terminal.flush()
         return status
-    except Answered:
+    except Answered as exc:
+        terminal.write_pieces([str(exc)])
         return FOUND
     except UsageError as exc:
         terminal.complain(str(exc))
@@ -138,7 +139,7 @@ def _dispatch(words: Sequence[str], terminal: Terminal) -> int:
         return _run_verb(words[0], [], None, terminal)
     front = _front_parser()
     if not words:
-        front.print_help(sys.stderr)
+        terminal.say(front.format_help())
         return USAGE
     namespace = front.parse(words)
     if not namespace.command:

@@ -108,10 +108,19 @@ class Terminal:
             message: A sentence; it may hold text from a file or the command line,
                 so it is escaped here.
         """
+        self.say(f"ai-trace: {term(message)}\n")
+
+    def say(self, text: str) -> None:
+        """
+        Write to standard error, after all that went to standard output.
+
+        Args:
+            text: Text that is already safe for a terminal, with its newlines.
+        """
         self.flush()
         # If even this cannot be written, there is nobody left to tell.
         try:
-            self._err.write(f"ai-trace: {term(message)}\n")
+            self._err.write(text)
             self._err.flush()
         except OSError:
             _abandon(self._err)

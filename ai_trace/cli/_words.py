@@ -21,7 +21,7 @@ STOPPED = 130
 
 class Answered(Exception):  # noqa: N818  (nothing went wrong)
     """
-    The help or the version was asked for, and has been printed.
+    The help or the version was asked for; the message is its text.
     """
 
 
