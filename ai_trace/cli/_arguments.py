@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _HELP_WIDTH = 80
 _DIGITS = len(str(sys.maxsize))
+# All words behind it are names.
+_NAMES = "--"
 
 
 class Parser(argparse.ArgumentParser):
@@ -65,7 +67,7 @@ class Parser(argparse.ArgumentParser):
             arguments, namespace or argparse.Namespace()
         )
         if unknown:
-            raise UsageError(self._explain(unknown[0]))
+            raise UsageError(self._explain(unknown, arguments))
         for action in self._actions:
             value: Any = getattr(parsed, action.dest, None)
             if value == "" or (action.nargs == "*" and "" in value):
@@ -79,16 +81,27 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Stop with the message and a pointer to the help."""
-        msg = f"{message[:1].upper()}{message[1:]}. See {self.prog} --help."
+        before, is_missing, _ = message.partition(": expected one argument")
+        name = before.rpartition("/")[2].rpartition(" ")[2]
+        hint = ""
+        if is_missing and name.startswith("--"):
+            # It may well be there, and be taken for an option.
+            hint = f" One that begins with '-' is written {name}=-... ."
+        msg = f"{message[:1].upper()}{message[1:]}.{hint} See {self.prog} --help."
         raise UsageError(msg)
 
     def _refuse_empty(self, action: argparse.Action) -> NoReturn:
         name = "/".join(action.option_strings) or action.metavar
         self.error(f"argument {name}: an empty word, as from an unset shell variable")
 
-    def _explain(self, word: str) -> str:
+    def _explain(self, unknown: Sequence[str], arguments: Sequence[str]) -> str:
         options = [name for action in self._actions for name in action.option_strings]
-        if word.startswith("-"):
+        word = next((each for each in unknown if each != _NAMES), _NAMES)
+        names = arguments[arguments.index(_NAMES) :] if _NAMES in arguments else ()
+        if word.startswith("-") and word in names:
+            what = f"There is one word too many: {word!r}."
+            hint = f" Behind {_NAMES!r} there are no options."
+        elif word.startswith("-"):
             what = f"There is no option {word!r} here."
             hint = did_you_mean(word, options) or self._elsewhere
         else:
