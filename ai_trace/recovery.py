@@ -30,8 +30,8 @@ from ai_trace._record import StepRecord, encode_line
 from ai_trace._tree import Writer
 from ai_trace.exceptions import TraceError, TraceReadError
 from ai_trace.sinks import _system
-from ai_trace.sinks._append import open_plain
 from ai_trace.sinks._locks import Locks
+from ai_trace.sinks._plain_file import open_plain
 
 
 __all__ = ["Recovery", "recover"]

@@ -138,6 +138,7 @@ FLOORS = {
     "sinks": [
         "sinks._system",
         "sinks._files",
+        "sinks._plain_file",
         "sinks._append",
         "sinks._locks",
         "sinks._journal",

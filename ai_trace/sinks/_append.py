@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
 import threading
 from collections.abc import Collection
 from contextlib import suppress
@@ -15,6 +14,7 @@ from time import monotonic
 
 from ai_trace._interruption import interrupts
 from ai_trace.sinks import _files, _system
+from ai_trace.sinks._plain_file import open_plain
 
 
 # A look takes up to 15 µs, if the processor's caches hold other things by then.
@@ -210,7 +210,10 @@ class AppendFile:
             if interrupts(exc):
                 raise
             return "gone"
-        if (status.st_dev, status.st_ino) != self._identity or self._there() is None:
+        # A process that has given up its rights may no longer look at its own file.
+        unseen = status if status.st_nlink > 0 else None
+        is_ours = (status.st_dev, status.st_ino) == self._identity
+        if not is_ours or self._there(unseen) is None:
             return "gone"
         self._seen, self.size = status.st_size, position
         if status.st_size >= max(seen, position):
@@ -243,42 +246,61 @@ class AppendFile:
             return exc.errno != errno.EBADF
         return (status.st_dev, status.st_ino) == self._identity
 
-    def _there(self) -> os.stat_result | None:
-        """Return the status of the file of our name; ``None`` if it is not ours."""
+    def _there(self, unseen: os.stat_result | None = None) -> os.stat_result | None:
+        """
+        Return the status of the file of our name; ``None`` if it is not ours.
+
+        Args:
+            unseen: What to return if we may not look.
+        """
         try:
             status = _system.lstat(self._name)
         except OSError as exc:
             if interrupts(exc):
                 raise
-            return None
+            return unseen if exc.errno == errno.EACCES else None
         is_ours = (status.st_dev, status.st_ino) == self._identity
         return status if is_ours else None
 
-    def reopen(self) -> bytes:
+    def reopen(self) -> bytes | None:
         """
         Go on in a file of the same name: the old one, or a new one.
 
         Returns:
             The lines that went into a file which somebody had deleted meanwhile.
+            ``None`` if no file can be had but the one that is open, which has another
+            name or is out of reach by its own, as after a ``chroot``.
 
         Raises:
             OSError: If no file can be had.
         """
-        stranded = b""
+        stranded, opened = b"", None
         if self._is_ours():
-            stranded = self._stranded()
+            if _system.fstat(self._descriptor).st_nlink > 0:
+                if (opened := self._open_another()) is None:
+                    return None
+            else:
+                stranded = self._stranded()
             descriptor, self._descriptor = self._descriptor, -1
             _system.close(descriptor)
-        descriptor, whole = open_plain(self.path)
+        descriptor, whole = opened or open_plain(self.path)
         self._take(descriptor)
         self._torn = not whole
         return stranded
 
+    def _open_another(self) -> tuple[int, bool] | None:
+        """Open the file of our name; if that fails, keep the one that is open."""
+        try:
+            return open_plain(self.path)
+        except OSError as exc:
+            if interrupts(exc):
+                raise
+            self._seen = self.size = _system.lseek(self._descriptor, 0, os.SEEK_END)
+            self._look_at = monotonic() + _LOOK_EVERY_SECONDS
+            return None
+
     def _stranded(self) -> bytes:
-        status = _system.fstat(self._descriptor)
-        if status.st_nlink > 0:
-            return b""
-        size = status.st_size - self._seen
+        size = _system.fstat(self._descriptor).st_size - self._seen
         return _system.pread(self._descriptor, size, self._seen) if size > 0 else b""
 
     def empty(self) -> None:
@@ -354,31 +376,6 @@ class AppendFile:
                     self.remove()
             with suppress(OSError):
                 self._close()
-
-
-def open_plain(path: Path) -> tuple[int, bool]:
-    """
-    Open a trace file to go on with it, or create it.
-
-    Returns:
-        The descriptor, and whether the file is empty or its last line complete.
-
-    Raises:
-        OSError: If it cannot be opened, or is a link, a device or a pipe.
-    """
-    _files.make_directory(path.parent)
-    descriptor = _files.open_to_append(path, _files.GO_ON)
-    try:
-        status = _system.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
-            msg = f"{str(path)!r} is not a plain file of one name"
-            raise OSError(errno.EEXIST, msg)
-        size = status.st_size
-        whole = size == 0 or _system.pread(descriptor, 1, size - 1) == b"\n"
-    except BaseException:
-        _system.close(descriptor)
-        raise
-    return descriptor, whole
 
 
 def make_file(path: Path) -> AppendFile:

@@ -4,6 +4,7 @@ The journal of open steps: what a killed process was in the middle of.
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from contextlib import ExitStack
@@ -18,6 +19,7 @@ from ai_trace.typing import OpenStep
 
 
 _COMPACT_BYTES = 81_920
+_OUT_OF_REACH = (errno.EACCES, errno.ENOENT)
 
 
 class Journal:
@@ -180,8 +182,13 @@ class Journal:
             # The last change has failed: what it left in the other file is to go.
             full.append(self._all_lines())
             self._is_split = False
-        if len(self._files) < len(self._paths):
-            self._new_file()
+        if len(self._files) < len(self._paths) and not self._has_second_file():
+            # Else it would grow for ever. A kill between these two loses what is open.
+            full.empty()
+            data = self._all_lines()
+            full.append(data)
+            self._limit = max(_COMPACT_BYTES, 2 * len(data))
+            return
         other = self._files[1] if full is self._files[0] else self._files[0]
         _regain(other)
         other.empty()
@@ -193,6 +200,16 @@ class Journal:
         self._limit = max(_COMPACT_BYTES, 2 * len(data))
         _regain(full)
         full.empty()
+
+    def _has_second_file(self) -> bool:
+        """Make it, unless the process may not: it may have given up its rights."""
+        try:
+            self._new_file()
+        except OSError as exc:
+            if interrupts(exc) or exc.errno not in _OUT_OF_REACH:
+                raise
+            return False
+        return True
 
     def _all_lines(self) -> bytes:
         return self._header_line + self._all_open()

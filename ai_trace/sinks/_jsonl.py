@@ -292,12 +292,14 @@ class JSONLSink:
                 return
             if trouble == "gone" and file.look() != trouble:
                 return
-            self._special = True
             if trouble == "truncated":
-                self._needs_header = True
+                self._special = self._needs_header = True
                 self._notes.append({"note": "truncated by another"})
                 return
             stranded = file.reopen()
+            if stranded is None:
+                return
+            self._special = True
             file.share()
             self._notes.append({"note": "reopened"})
             self._needs_header = file.size == 0

@@ -116,6 +116,52 @@ def test_the_file_is_rotated(tmp_path: Path) -> None:
     assert ["first", *made, "last"] == names(aside) + names(tracer.path)
 
 
+@pytest.mark.parametrize("error", [errno.EACCES, errno.ENOENT])
+def test_the_file_is_out_of_reach(tmp_path: Path, error: int) -> None:
+    """A process that gave up its rights, or its root, goes on in the file it has."""
+    with Tracer("agent", tmp_path) as tracer:
+        make(tracer, "first")
+        with failing("lstat", "stat", "open", "mkdir", error=error) as failures:
+            made = make_until(tracer, lambda: failures.injected > 30)
+        make(tracer, "last")
+
+    lines = read_file(tracer.path)
+    assert ["first", *made, "last"] == [line["name"] for line in lines]
+    assert [] == [note for line in lines for note in notes_of(line)]
+    assert {} == tracer.health()
+
+
+def test_a_renamed_file_goes_on_until_there_is_another(tmp_path: Path) -> None:
+    """F11: while no new file can be opened, the lines go to the renamed one."""
+    with Tracer("agent", tmp_path) as tracer:
+        make(tracer, "first")
+        aside = tracer.path.with_suffix(".jsonl.1")
+        os.rename(tracer.path, aside)
+        with failing("open", on=".jsonl", error=errno.EMFILE) as failures:
+            before = make_until(tracer, lambda: failures.injected > 3)
+        after = make_until(tracer, has_lines(tracer.path))
+
+    assert ["first", *before, *after] == names(aside) + names(tracer.path)
+    assert {"reopened"} == noted(read_file(tracer.path)[0])
+    assert {} == tracer.health()
+
+
+@pytest.mark.parametrize("error", [errno.EACCES, errno.ENOENT])
+def test_a_file_that_is_deleted_out_of_reach(tmp_path: Path, error: int) -> None:
+    """F10: what would go to a deleted file is counted, until there is another."""
+    with Tracer("agent", tmp_path) as tracer:
+        make(tracer, "first")
+        os.unlink(tracer.path)
+        with failing("lstat", "stat", "open", "mkdir", error=error) as failures:
+            made = make_until(tracer, lambda: failures.injected > 30)
+        make(tracer, "last")
+
+    lines = read_file(tracer.path)
+    missing = {"first", *made, "last"} - {line["name"] for line in lines}
+    assert "last" == lines[-1]["name"]
+    assert len(missing - {"first"}) <= stated_losses(tracer, lines)
+
+
 def test_the_new_file_has_a_torn_tail(tmp_path: Path) -> None:
     """F15: a file whose last line is torn gets a newline before ours."""
     torn = b'{"id":"x","text":"to'

@@ -5,13 +5,14 @@ The journal of open steps stays as small as what is open, however long a session
 from __future__ import annotations
 
 import asyncio
+import errno
 import shutil
 import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
-from faults.system_calls import Call, Proceed, ShortWrites, intercepted
+from faults.system_calls import Call, Proceed, ShortWrites, failing, intercepted
 from recorded import read_file
 
 from ai_trace import Tracer, propagate, reading, step
@@ -44,6 +45,22 @@ def test_the_journal_stays_small(tmp_path: Path) -> None:
     assert ("running", {"budget": 7}) == (found.outcome, found.context)
     assert ["start"] == [entry["at"] for entry in found.logs]
     assert 10_001 == len(read_file(tracer.path))
+
+
+def test_a_journal_that_may_have_no_second_file(tmp_path: Path) -> None:
+    """Whose process may make no file any more, that journal stays as small in one."""
+    sizes = set()
+    with Tracer("agent", tmp_path) as tracer:
+        with step("root"), failing("open", on=".open2", error=errno.EACCES) as failures:
+            while failures.injected < 3:
+                with step("scan", text="x" * 5_000):
+                    pass
+                sizes.add(size_of_journal(tracer))
+            (found,) = reading.read(tracer.path).roots
+
+    assert max(sizes) < LIMIT
+    assert "running" == found.outcome
+    assert {} == tracer.health()
 
 
 def test_the_journal_is_as_large_as_what_is_open(tmp_path: Path) -> None:
