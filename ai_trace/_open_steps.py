@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ai_trace import _journal
-from ai_trace._files import journal_of
+from ai_trace._files import find_parts, journal_of
 from ai_trace._glance import Glance
 from ai_trace._interruption import interrupts
 from ai_trace._journal import OpenSteps
@@ -20,11 +20,12 @@ from ai_trace._lines import (
     LINE_LIMIT,
     Line,
     decode_all,
+    open_anywhere,
     open_file,
     read_lines,
 )
 from ai_trace._lines_back import read_lines_back
-from ai_trace._parts import split_journal_name
+from ai_trace._parts import by_process, split_journal_name
 from ai_trace._record import SessionHeader, StepRecord
 from ai_trace._tree import Problem, Writer
 from ai_trace.exceptions import TraceReadError
@@ -80,12 +81,17 @@ class Journals:
             paths: The first file of each journal that is there now.
         """
         before = self._journals
-        looked_at = {path: before.get(path) or _Journal(path) for path in paths}
+        looked_at = {path: before.get(path) or self._new(path) for path in paths}
         self._journals = {
             path: journal
             for path, journal in looked_at.items()
             if journal.look(ended=self._ended)
         }
+
+    def _new(self, path: Path) -> _Journal:
+        # It may be one of those that are known, under another name.
+        others = self._journals.values()
+        return _Journal(path, {step_id for one in others for step_id in one.known()})
 
     def finish(self, record: Glance, trace: Path) -> None:
         """
@@ -155,10 +161,35 @@ class Journals:
         return [journal.writer() for journal in journals if journal.says_anything()]
 
 
+def left_open(trace: Path) -> Writer | None:
+    """
+    Tell who died inside steps whose journal stands beside a trace file.
+
+    Args:
+        trace: The file.
+
+    Returns:
+        The dead process; ``None`` if every step of the journal has a line.
+    """
+    journals = Journals([journal_of(trace)], ended=True)
+    for parts in by_process(find_parts(trace)):
+        for part in reversed(parts):
+            try:
+                with open_anywhere(part) as file:
+                    if journals.settle(part, file):
+                        break
+            except TraceReadError:
+                # A process that finished nothing has no file.
+                continue
+    is_damaged = journals.damaged > 0
+    dead = (each for each in journals.writers() if each.open or is_damaged)
+    return next(dead, None)
+
+
 class _Journal:
     # The journal of one process, which may still be writing it.
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, finished: Iterable[str]) -> None:
         self.path = path
         self.steps = OpenSteps()
         self.unreadable = ""
@@ -168,7 +199,7 @@ class _Journal:
         self._touched_at = 0.0
         self._ended_at = 0.0
         self._rests_until = 0.0
-        self._lately: deque[str] = deque(maxlen=_LATELY)
+        self._lately = deque(finished, maxlen=_LATELY)
         self._finished: set[str] = set()
 
     def look(self, *, ended: bool) -> bool:
@@ -219,6 +250,11 @@ class _Journal:
     def hear(self, record: Glance) -> None:
         if record.finished_at is not None:
             self._ended_at = max(self._ended_at, record.finished_at)
+
+    def known(self) -> Iterator[str]:
+        """Yield the ids of steps that have finished."""
+        yield from self._finished
+        yield from self._lately
 
     def finish(self, step_id: str) -> None:
         self._lately.append(step_id)

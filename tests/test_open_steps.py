@@ -462,6 +462,20 @@ def test_follow_sees_a_process_die(dead):
     assert [False] == [writer.alive for writer in follower.writers]
 
 
+def test_follow_sees_a_journal_moved(following, dead):
+    """A journal that gets another name is the same: what has finished stays so."""
+    with dead.open("ab") as file:
+        file.write(line(2, 1, name="order"))
+    following.next()
+    journal = dead.with_suffix(".open")
+    journal.rename(dead.with_name(f"{STEM}.p4711.open"))
+    write_journal(dead.parent, header_line(pid=5), start(9, name="mine"))
+    following.next()
+
+    assert ("order", "unfinished") not in following.open
+    assert {("market_scan", "running"), ("mine", "unfinished")} == set(following.open)
+
+
 def test_follow_sees_a_session_end(following, dead):
     """When a session ends in order its journal goes, and nothing is open."""
     with dead.open("ab") as file:

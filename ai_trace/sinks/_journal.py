@@ -7,6 +7,7 @@ from __future__ import annotations
 import errno
 import os
 import threading
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -14,11 +15,17 @@ from ai_trace import _journal
 from ai_trace._header import SessionHeader
 from ai_trace._interruption import interrupts
 from ai_trace._losses import PartError
+from ai_trace._names import SUFFIX, SUFFIXES
+from ai_trace._parts import split_name
+from ai_trace.sinks import _files, _system
 from ai_trace.sinks._append import AppendFile, make_file
 from ai_trace.typing import OpenStep
 
 
 _COMPACT_BYTES = 81_920
+# No system gives a process so high an id: no forked child has such a name.
+_BEYOND_PIDS = 10_000_000
+_END_OF_PIDS = 10**10
 _OUT_OF_REACH = (errno.EACCES, errno.ENOENT)
 
 
@@ -45,6 +52,7 @@ class Journal:
         self._begin(trace)
 
     def _begin(self, trace: Path) -> None:
+        self._trace = trace
         self._paths = [trace.with_suffix(suffix) for suffix in _journal.SUFFIXES]
         self._current: AppendFile | None = None
         self._left: list[AppendFile] = []
@@ -134,11 +142,32 @@ class Journal:
         self._header_line = _journal.header_line(header._replace(pid=os.getpid()))
         self._is_being_created = True
         try:
+            self._set_aside()
             self._current = file = self._new_file(self._header_line)
         finally:
             self._is_being_created = False
         # Other steps may have started meanwhile, and found no file to write to.
         file.append(self._all_open())
+
+    def _set_aside(self) -> None:
+        """Give the journal of a dead process another name, which readers know, too."""
+        there = [path for path in self._paths if _files.is_there(path)]
+        # Without locks nobody knows who is dead; what is left is our own.
+        if not there or _system.KEEPS_OPEN_FILES or self._left:
+            return
+        with ExitStack() as last_things:
+            for path in there:
+                file = make_file(path)
+                last_things.callback(file.close)
+                file.lock()
+                if file.look() is not None:
+                    msg = "another process is making it anew"
+                    raise BlockingIOError(errno.EAGAIN, msg)
+            aside = _place_aside(self._trace, there)
+            # The first file goes last: where it is, the other one is complete.
+            if aside is not None:
+                for path in reversed(there):
+                    _system.replace(path, aside.with_suffix(path.suffix))
 
     def _new_file(self, first_line: bytes = b"") -> AppendFile:
         file = make_file(self._paths[len(self._files)])
@@ -264,6 +293,32 @@ class Journal:
             file.kept_for = None
             file.close()
         self._begin(trace)
+
+
+def _place_aside(trace: Path, there: Sequence[Path]) -> Path | None:
+    """
+    Return where a dead process's journal goes; ``None`` if it may stay.
+
+    Args:
+        trace: The trace file.
+        there: The files of the journal.
+    """
+    split = split_name(trace.name)
+    if split is None or split[1][1] > 1:
+        return None
+    # Most programs never come here.
+    from ai_trace._open_steps import left_open
+
+    writer = left_open(trace)
+    if writer is None:
+        return None
+    # As a forked child's, with the id of the one that died, if that name is free.
+    for number in range(writer.pid % _BEYOND_PIDS, _END_OF_PIDS, _BEYOND_PIDS):
+        aside = trace.with_name(f"{split[0]}.p{number}{SUFFIX}")
+        names = [*SUFFIXES, *(path.suffix for path in there)]
+        if number and not any(_files.is_there(aside.with_suffix(s)) for s in names):
+            return aside
+    return None
 
 
 def _regain(file: AppendFile) -> None:
