@@ -32,9 +32,16 @@ SHELLS = [
     )
     for shell in ("bash", "fish")
 ]
-needs_zsh = pytest.mark.skipif(
-    shutil.which("zsh") is None, reason="zsh is not installed"
-)
+TYPED = [
+    pytest.param(
+        shell,
+        marks=pytest.mark.skipif(
+            shutil.which(shell[0]) is None, reason=f"{shell[0]} is not installed"
+        ),
+        id=shell[0],
+    )
+    for shell in (("bash", "--norc", "--noprofile"), ("zsh", "-f"))
+]
 
 BASH = """
 source <(ai-trace completion bash)
@@ -46,9 +53,11 @@ FISH = """
 ai-trace completion fish | source
 complete -C "{line}"
 """
-ZSH = """
-PS1="> "; autoload -Uz compinit; compinit -D -u; eval "$(ai-trace completion zsh)"
-"""
+INTERACTIVE = {
+    "bash": 'PS1="> "; eval "$(ai-trace completion bash)"',
+    "zsh": 'PS1="> "; autoload -Uz compinit; compinit -D -u; '
+    'eval "$(ai-trace completion zsh)"',
+}
 
 
 @pytest.fixture
@@ -63,6 +72,7 @@ def here(tmp_path: Path) -> Path:
         ("--yes", "20240305_143022"),
     ):
         write_session(traces, agent, session_id, [step("one", 1)])
+    write_session(tmp_path / "my traces", "keeper", "20240306_143022", [step("one", 1)])
     programs = tmp_path / "bin"
     programs.mkdir()
     command = programs / "ai-trace"
@@ -131,6 +141,22 @@ def test_words(offered: Offered, line: str, words: list[str]) -> None:
     assert words == sorted(offered(line))
 
 
+@pytest.mark.parametrize("offered", SHELLS[1:], indirect=True)
+@pytest.mark.parametrize(
+    "line",
+    [
+        "ai-trace --dir 'my traces' view ke",
+        "ai-trace --dir my\\ traces view ke",
+        "ai-trace --dir='my traces' view ke",
+        "ai-trace view --dir=my\\ traces ke",
+        "ai-trace list --dir ~/my\\ traces --agent=ke",
+    ],
+)
+def test_quoted_words_in_fish(offered: Offered, line: str) -> None:
+    """A directory may be quoted, and stand behind an equals sign."""
+    assert ["keeper"] == [word.rpartition("=")[2] for word in offered(line)]
+
+
 def test_no_hostile_name(offered: Offered, here: Path) -> None:
     """What a shell would take for more than a word is not offered, and not run."""
     words = [*offered("ai-trace view "), *offered("ai-trace list --agent ")]
@@ -140,7 +166,7 @@ def test_no_hostile_name(offered: Offered, here: Path) -> None:
     assert not (here / "oops").exists()
 
 
-@needs_zsh
+@pytest.mark.parametrize("program", TYPED)
 @pytest.mark.parametrize(
     ("typed", "completed"),
     [
@@ -153,16 +179,34 @@ def test_no_hostile_name(offered: Offered, here: Path) -> None:
         ("ai-trace --dir ./traces view sc", "ai-trace --dir ./traces view scout"),
         ("ai-trace view --dir ./traces sc", "ai-trace view --dir ./traces scout"),
         ("ai-trace completion fi", "ai-trace completion fish"),
+        *(
+            (f"ai-trace {line} ke", f"ai-trace {line} keeper")
+            for line in (
+                "--dir my\\ traces view",
+                "--dir 'my traces' view",
+                '--dir "my traces" view',
+                '--dir="my traces" view',
+                "--dir=my\\ traces view",
+                "view --dir=my\\ traces",
+                "view --dir ~/my\\ traces",
+                "list --dir 'my traces' --agent",
+            )
+        ),
+        ("ai-trace view --outcome=ca", "ai-trace view --outcome=cancelled"),
+        ("ai-trace list --agent=sc", "ai-trace list --agent=scout"),
+        ("ai-trace --dir=./traces view sc", "ai-trace --dir=./traces view scout"),
     ],
 )
-def test_zsh(here: Path, typed: str, completed: str) -> None:
-    """In zsh, a word is completed as it is typed."""
+def test_typed(
+    here: Path, program: tuple[str, ...], typed: str, completed: str
+) -> None:
+    """In a terminal, a word is completed as it is typed, also behind quoted ones."""
     screen = pyte.Screen(COLUMNS, ROWS)
     stream = pyte.ByteStream(screen)
     master, slave = pty.openpty()
     fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
     shell = subprocess.Popen(
-        ["zsh", "-f", "-i"],
+        [*program, "-i"],
         cwd=here,
         env=variables(here),
         stdin=slave,
@@ -172,7 +216,8 @@ def test_zsh(here: Path, typed: str, completed: str) -> None:
     )
     os.close(slave)
     try:
-        os.write(master, f"{ZSH.strip()}; clear; echo it is ready\n".encode())
+        ready = f"{INTERACTIVE[program[0]]}; clear; echo it is ready\n"
+        os.write(master, ready.encode())
         shown: list[str] = []
         is_typed = False
         while f"> {completed}" not in shown:

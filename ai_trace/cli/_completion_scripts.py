@@ -73,9 +73,16 @@ _ai_trace() {
     local current=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}
     local verb= dir=() place words=
     COMPREPLY=()
+    # Of --outcome=error, bash makes three words.
+    [[ $before != = ]] || before=${COMP_WORDS[COMP_CWORD-2]}
+    [[ $current != = ]] || current=
     for ((place = 1; place < COMP_CWORD; place++)); do
         case ${COMP_WORDS[place]} in
-            --dir) dir=(--dir "${COMP_WORDS[++place]/#\\~/$HOME}") ;;
+            --dir)
+                [[ ${COMP_WORDS[place+1]} != = ]] || ((place++))
+                dir=(--dir "${COMP_WORDS[++place]/#\\~/$HOME}")
+                # As it was typed, it has its quotes.
+                dir[1]=${dir[1]//[\\"\\'\\\\]/} ;;
             -*) ;;
             *) [[ $verb ]] || verb=${COMP_WORDS[place]} ;;
         esac
@@ -126,19 +133,23 @@ _ZSH = """\
 #compdef ai-trace
 # Completes ai-trace in zsh.
 _ai_trace_names() {
-    local place=${words[(i)--dir]}
-    [[ -n ${words[place+1]} ]] && dir=(--dir ${~words[place+1]})
     compadd -- ${(f)"$($command $dir completion $1 $PREFIX 2>/dev/null)"}
 }
 _ai_trace_sessions() { _ai_trace_names sessions; _files }
 _ai_trace_agents() { _ai_trace_names agents }
 _ai_trace() {
-    local command=$words[1] dir=() state line
+    local command=$words[1] dir=() place state line
     typeset -A opt_args
+    # As they were typed, words have their quotes.
+    for ((place = 2; place < CURRENT; place++)); do
+        case $words[place] in
+            --dir) dir=(--dir ${(Q)${words[++place]/#\\~/$HOME}}) ;;
+            --dir=*) dir=(--dir ${(Q)${${words[place]#--dir=}/#\\~/$HOME}}) ;;
+        esac
+    done
     _arguments -C -A '-*' '(-h --help)'{-h,--help}'[help]' '--version[version]' \\
-        '--dir[directory of the traces]:directory:_files -/' \\
+        '--dir=[directory of the traces]:directory:_files -/' \\
         '1:verb:->verb' '*::word:->word'
-    [[ -n $opt_args[--dir] ]] && dir=(--dir ${~opt_args[--dir]})
     case $state in
         verb) local verbs=("""
 _ZSH_LAST = """\
@@ -181,7 +192,8 @@ def _zsh_specs(option: _Option) -> Iterator[str]:
         yield f"1{words}"
     for name in option.names:
         help_ = option.help.replace("[", "(").replace("]", ")").replace(":", " ")
-        yield f"{name}[{help_}]{value if option.takes_value else ''}"
+        sign = "=" if option.takes_value and name.startswith("--") else ""
+        yield f"{name}{sign}[{help_}]{value if option.takes_value else ''}"
 
 
 # --- fish ----------------------------------------------------------------------------
@@ -191,10 +203,16 @@ _FISH = """\
 function __ai_trace_names
     set -l words (commandline -opc)
     set -l dir
-    set -l place (contains -i -- --dir $words)
-    and set -q words[(math $place + 1)]
-    and set dir --dir (string replace -r '^~' $HOME $words[(math $place + 1)])
+    set -l before
+    for word in $words
+        test "$before" = --dir
+        and set dir --dir (string replace -r '^~' $HOME -- $word)
+        string match -q -- '--dir=*' $word
+        and set dir --dir (string replace -r '^--dir=' '' -- $word)
+        set before $word
+    end
     set -l current (commandline -ct)
+    set current (string replace -r '^--[a-z]+=' '' -- "$current")
     test -n "$current"; or set -e current
     command $words[1] $dir completion $argv[1] $current 2>/dev/null
 end
