@@ -4,8 +4,6 @@ How many files this process may hold open: a session has some for each of its pr
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 
 # Enough for a session of some ten thousand processes; macOS refuses more than 10,240.
 _WANTED = (65_536, 10_240)
@@ -28,6 +26,8 @@ def allow_many() -> None:
         enough = wanted if most == resource.RLIM_INFINITY else min(wanted, most)
         if now == resource.RLIM_INFINITY or now >= enough:
             return
-        with suppress(ValueError, OSError):
+        try:
             resource.setrlimit(files, (enough, most))
-            return
+        except (ValueError, OSError):
+            continue
+        return

@@ -565,6 +565,8 @@ def test_after_its_parent(is_folded: bool) -> None:
 def test_nothing_is_kept() -> None:
     """After ten thousand runs nothing of them is left."""
     hooks = LangChainSteps()
+    # Runs of other tests, whose ids somebody still holds.
+    others = set(_langchain_runs._over)
     with capture() as steps:
         for _ in range(5_000):
             outer, inner = uuid4(), uuid4()
@@ -576,7 +578,7 @@ def test_nothing_is_kept() -> None:
 
     assert 0 == len(_langchain_runs._open) + len(_langchain_runs._folded)
     del outer, inner
-    assert 0 == len(_langchain_runs._over)
+    assert others == set(_langchain_runs._over)
     assert 5_000 == len(steps)
 
 
