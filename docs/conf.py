@@ -44,7 +44,7 @@ nitpick_ignore_regex = [
     (r"py:.*", rf"({_stdlib}|typing_extensions)(\..+)?"),
     (r"py:.*", rf"({_builtins})"),
     # pathlib's, type variables, and the aliases that the page of the API explains.
-    (r"py:.*", r"(ai_trace\.\w+\.)?(Path|P|R|PathLike|Trace)"),
+    (r"py:.*", r"(ai_trace\.\w+\.)?(Path|F|P|R|PathLike|Trace)"),
 ]
 
 # The figures of the fault tests, written by them; see the page on reliability.
