@@ -109,8 +109,8 @@ class Directory:
         """
         found = [info for info in map(self.look, stems) if info is not None]
         if len(found) > 1:
-            found.sort(key=lambda info: (info.header.started_at, info.stem))
-            found.reverse()
+            # The stems differ.
+            found.sort(key=lambda i: (i.header.started_at, i.stem), reverse=True)
         return found
 
     @property

@@ -179,7 +179,7 @@ class TestWords:
             )
             loaded[word] = done.stdout.splitlines()[-1].split()
 
-        shared = ["_arguments", "_descriptors", "_main", "_terminal", "_words"]
+        shared = ["_arguments", "_main", "_terminal", "_words"]
         assert ["0", *(f"ai_trace.cli.{name}" for name in shared)] == loaded["--help"]
         assert "1" == loaded["list"][0]
         assert {"ai_trace.cli._list"} == {

@@ -34,7 +34,7 @@ from ai_trace.render._style import Style
 # nor is typing.
 HELP = """
     ai_trace ai_trace.__main__ ai_trace._environment ai_trace._version ai_trace._visible
-    ai_trace.cli ai_trace.cli._arguments ai_trace.cli._descriptors
+    ai_trace.cli ai_trace.cli._arguments
     ai_trace.cli._main ai_trace.cli._terminal ai_trace.cli._words ai_trace.exceptions
     ai_trace.render ai_trace.render._escape
 """.split()
@@ -49,10 +49,10 @@ LIST = """
 """.split()
 # What either may load of the standard library, with what that loads in turn.
 STDLIB_OF_HELP = """
-import __future__, argparse, errno, gettext, locale, resource, textwrap
+import __future__, argparse, errno, gettext, locale, textwrap
 argparse.ArgumentParser().format_help()  # from Python 3.14, loads what colours it
 """
-STDLIB_OF_LIST = "import __future__, collections.abc, json, resource"
+STDLIB_OF_LIST = "import __future__, collections.abc, json"
 
 LOADED = """
 import runpy, sys

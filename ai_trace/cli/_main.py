@@ -10,7 +10,6 @@ from types import SimpleNamespace
 
 from ai_trace._environment import trace_directory
 from ai_trace._version import __version__
-from ai_trace.cli._descriptors import allow_many
 from ai_trace.cli._terminal import OutputError, Terminal
 from ai_trace.cli._words import (
     CLOSED_PIPE,
@@ -53,6 +52,9 @@ VERBS = {
     "completion": "print a script that lets your shell complete this command",
 }
 
+# These hold some files open for each process of a session.
+_HOLD_MANY_FILES = frozenset(("tail", "recover", "prune", "compress"))
+
 _DESCRIPTION = """\
 Look at what an AI agent saw, what it decided, why, and how long it took: the
 traces that ai_trace records in a directory of this machine."""
@@ -91,9 +93,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     terminal = Terminal()
     if argv is None:
-        # Nobody else's process.
-        allow_many()
         argv = sys.argv[1:]
+        if not _HOLD_MANY_FILES.isdisjoint(argv):
+            # Loaded late, and only where the process is nobody else's.
+            from ai_trace.cli._descriptors import allow_many
+
+            allow_many()
     try:
         status = _run(argv, terminal)
         terminal.flush()

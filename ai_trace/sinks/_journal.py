@@ -214,19 +214,15 @@ class Journal:
         if len(self._files) < len(self._paths) and not self._has_second_file():
             # Else it would grow for ever. A kill between these two loses what is open.
             full.empty()
-            data = self._all_lines()
-            full.append(data)
-            self._limit = max(_COMPACT_BYTES, 2 * len(data))
+            self._write_all(full)
             return
         other = self._files[1] if full is self._files[0] else self._files[0]
         _regain(other)
         other.empty()
         self._is_split = True
         self._current = other
-        data = self._all_lines()
-        other.append(data)
+        self._write_all(other)
         self._is_split = False
-        self._limit = max(_COMPACT_BYTES, 2 * len(data))
         _regain(full)
         full.empty()
 
@@ -239,6 +235,11 @@ class Journal:
                 raise
             return False
         return True
+
+    def _write_all(self, file: AppendFile) -> None:
+        data = self._all_lines()
+        file.append(data)
+        self._limit = max(_COMPACT_BYTES, 2 * len(data))
 
     def _all_lines(self) -> bytes:
         return self._header_line + self._all_open()
