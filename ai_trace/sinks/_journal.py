@@ -19,6 +19,7 @@ from ai_trace._names import SUFFIX, SUFFIXES
 from ai_trace._parts import split_name
 from ai_trace.sinks import _files, _system
 from ai_trace.sinks._append import AppendFile, make_file
+from ai_trace.sinks._locks import Locks
 from ai_trace.typing import OpenStep
 
 
@@ -155,14 +156,10 @@ class Journal:
         # Without locks nobody knows who is dead; what is left is our own.
         if not there or _system.KEEPS_OPEN_FILES or self._left:
             return
-        with ExitStack() as last_things:
-            for path in there:
-                file = make_file(path)
-                last_things.callback(file.close)
-                file.lock()
-                if file.look() is not None:
-                    msg = "another process is making it anew"
-                    raise BlockingIOError(errno.EAGAIN, msg)
+        with Locks(there) as held:
+            if not held.have_one_name_each():
+                msg = "it has a second name, or another process is making it anew"
+                raise BlockingIOError(errno.EAGAIN, msg)
             aside = _place_aside(self._trace, there)
             # The first file goes last: where it is, the other one is complete.
             if aside is not None:

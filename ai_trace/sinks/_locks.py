@@ -8,8 +8,10 @@ import errno
 import os
 import stat
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
+from ai_trace._interruption import interrupts
 from ai_trace.sinks import _system
 
 
@@ -29,7 +31,7 @@ class Locks:
     """
 
     def __init__(self, paths: Sequence[Path]) -> None:
-        self._descriptors: list[int] = []
+        self._held: list[tuple[Path, int]] = []
         self._first = paths
 
     def add(self, paths: Sequence[Path]) -> None:
@@ -46,28 +48,51 @@ class Locks:
             flags |= getattr(os, flag, 0)
         for path in paths:
             descriptor = _system.open(path, flags)
-            self._descriptors.append(descriptor)
+            self._held.append((path, descriptor))
             if not stat.S_ISREG(_system.fstat(descriptor).st_mode):
                 raise OSError(errno.EEXIST, f"{path} is not a plain file")
             _system.lock(descriptor)
             if _system.KEEPS_OPEN_FILES:
                 # There are no locks either: who has the file open holds it.
-                _system.close(self._descriptors.pop())
+                _system.close(self._held.pop()[1])
+
+    def have_one_name_each(self) -> bool:
+        """
+        Tell whether each still has the name by which it was opened, and no other.
+
+        Raises:
+            OSError: If one cannot be looked at.
+        """
+        return all(_has_one_name(path, held) for path, held in self._held)
 
     def __enter__(self) -> Locks:
         """Hold the first files."""
         try:
             self.add(self._first)
-        except OSError:
+        except BaseException:
             self.__exit__()
             raise
         return self
 
     def __exit__(self, *exc_info: object) -> None:
         """Let go of all files."""
-        for descriptor in self._descriptors:
-            try:
-                _system.close(descriptor)
-            except OSError:
-                # Nothing was written through it; the lock is gone all the same.
-                continue
+        with ExitStack() as last_things:
+            for _, descriptor in self._held:
+                last_things.callback(_let_go, descriptor)
+
+
+def _has_one_name(path: Path, descriptor: int) -> bool:
+    try:
+        there = _system.lstat(path)
+    except FileNotFoundError:
+        return False
+    return there.st_nlink == 1 and os.path.samestat(there, _system.fstat(descriptor))
+
+
+def _let_go(descriptor: int) -> None:
+    try:
+        _system.close(descriptor)
+    except OSError as exc:
+        # Nothing was written through it; the lock is gone all the same.
+        if interrupts(exc):
+            raise

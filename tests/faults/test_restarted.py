@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from faults import figures, programs
-from faults.system_calls import Call, Proceed, fail, intercepted
+from faults.system_calls import Call, Proceed, fail, intercepted, is_about
 from journal_lines import header_line, held, start, write_journal
 from trace_lines import first_line, line, write
 
@@ -151,6 +151,35 @@ def test_the_journal_of_a_living_process_stays(tmp_path: Path) -> None:
 
     assert b"".join(DIED) == journal.read_bytes()
     assert {"JSONLSink journal": {"EAGAIN": 1}} == tracer.health()
+
+
+@pytest.mark.parametrize("name", ["open", "fstat", "lock", "lstat", "replace", "close"])
+def test_an_interrupt_leaves_nothing_held(tmp_path: Path, name: str) -> None:
+    """Whichever call of the move is interrupted, nobody holds the journal after."""
+    path = write(tmp_path, first_line(3), stem="run")
+    for suffix in (".open", ".open2"):
+        write_journal(tmp_path, *DIED, stem="run", suffix=suffix)
+    interrupted: list[str] = []
+
+    def intercept(call: Call, proceed: Proceed) -> Any:
+        is_second = not interrupted and call.name == name and is_about(call, ".open2")
+        if is_second:
+            interrupted.append(call.path)
+            if name == "close":
+                proceed()
+            raise KeyboardInterrupt
+        return proceed()
+
+    with Tracer("bot", auto_save=False, sinks=[JSONLSink(path)]) as tracer:
+        with intercepted(intercept), pytest.raises(KeyboardInterrupt):
+            tracer.step("mine").__enter__()
+        for each in tmp_path.glob("*.open*"):
+            with held(each):
+                pass
+
+    assert interrupted
+    died = {("charge", "unfinished"), ("order", "unfinished")}
+    assert died <= set(outcomes(path))
 
 
 @pytest.mark.parametrize("kind", ["link", "second name", "directory"])
