@@ -89,6 +89,8 @@ TEXT = [
         "large_trees",
         "open_steps",
         "packed",
+        "plain_record",
+        "reading",
         "reading_cost",
         "recovery",
         "redact",
@@ -98,8 +100,8 @@ TEXT = [
         "unfolding",
     )
 ]
-# What values become, what stays in memory, what is imported and what is read back hangs
-# on the interpreter a little: the oldest and the newest.
+# What values become, what stays in memory and what is imported hangs on the interpreter
+# a little: the oldest and the newest.
 A_LITTLE = [
     "tests/capture",
     "tests/test_demo.py",
@@ -108,8 +110,6 @@ A_LITTLE = [
     "tests/test_flat_memory.py",
     "tests/test_housekeeping.py",
     "tests/test_imports.py",
-    "tests/test_plain_record.py",
-    "tests/test_reading.py",
 ]
 # This needs a large library, whose installation takes longer than all its tests.
 TABLES = "tests/capture/test_arrays.py"
@@ -129,6 +129,8 @@ CLIENTS = {
 ALL_CORES = ["--numprocesses=auto"]
 # The examples of one page stay together: see conftest.py.
 PAGES = [*ALL_CORES, "--dist=loadgroup"]
+# The model is started once for each worker.
+FILES = [*ALL_CORES, "--dist=loadfile"]
 HARDENED = "3.11" if "3.11" in FOUND else (FOUND or PYTHONS)[-1]
 
 
@@ -277,7 +279,7 @@ def e2e(session: nox.Session) -> None:
     """Let the real clients talk to a real small language model, kept in the cache."""
     keep_models(session)
     install_wheel(session, *group("tests"), *group("e2e"))
-    session.run("pytest", "tests/e2e", "-q", *session.posargs)
+    session.run("pytest", "tests/e2e", *FILES, "-q", *session.posargs)
 
 
 @nox.session(requires=["package"])
