@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import errno
 import os
-import threading
+import sys
 from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
@@ -32,9 +32,8 @@ class AppendFile:
     Before each line it makes sure that the descriptor is still its own: a program
     that closes all descriptors and opens a file of its own may get the same
     number, and must never find our lines in it. The descriptor's position tells that
-    in 0.2 µs. At most ten times a second the path is asked, too, in 1 to 15 µs: a file
-    that was deleted or renamed takes lines like any other. The lines that it has taken
-    meanwhile are in the renamed file, or are written again.
+    in 0.2 µs. At most ten times a second the path is asked, too, in 1 to 15 µs: lines
+    that a deleted or renamed file has taken meanwhile are there, or written again.
 
     Args:
         path: The file's path.
@@ -200,8 +199,7 @@ class AppendFile:
 
     def look(self) -> str | None:
         """Look at once, and tell what ``append_if_sound`` would tell."""
-        # In this order: what was seen before, and what was written up to where we
-        # stand, can only have grown since.
+        # First what was seen before: that and where we stand can only have grown since.
         seen = self._seen
         try:
             position = _system.lseek(self._descriptor, 0, _HERE)
@@ -276,11 +274,12 @@ class AppendFile:
         """
         stranded, opened = b"", None
         if self._is_ours():
-            if _system.fstat(self._descriptor).st_nlink > 0:
+            status = _system.fstat(self._descriptor)
+            if status.st_nlink > 0:
                 if (opened := self._open_another()) is None:
                     return None
-            else:
-                stranded = self._stranded()
+            elif (size := status.st_size - self._seen) > 0:
+                stranded = _system.pread(self._descriptor, size, self._seen)
             descriptor, self._descriptor = self._descriptor, -1
             _system.close(descriptor)
         descriptor, whole = opened or open_plain(self.path)
@@ -298,10 +297,6 @@ class AppendFile:
             self._seen = self.size = _system.lseek(self._descriptor, 0, os.SEEK_END)
             self._look_at = monotonic() + _LOOK_EVERY_SECONDS
             return None
-
-    def _stranded(self) -> bytes:
-        size = _system.fstat(self._descriptor).st_size - self._seen
-        return _system.pread(self._descriptor, size, self._seen) if size > 0 else b""
 
     def empty(self) -> None:
         """
@@ -344,19 +339,23 @@ class AppendFile:
 
     def close(self) -> None:
         """
-        Close the file; where other threads run, as soon as none is at work on it.
+        Close the file, as soon as nobody is at work on it.
 
         A thread that has looked at the descriptor and not yet written would find
-        whatever file has its number by then, one of the program's or of ours. Each
+        whatever file has its number by then, one of the program's or of ours; so would
+        this one, if a signal handler that closes the tracer came in between. Each
         holds this object meanwhile, so the last one to let go of it closes the file.
         """
-        if threading.active_count() == 1:
-            self._close()
+        self._close(is_held=True)
 
-    def _close(self) -> None:
+    def _close(self, *, is_held: bool = False) -> None:
         """Close the file, if it is still ours to close."""
         descriptor, ours = self._descriptor, self._is_ours()
+        # Who comes from now on finds none, who came before is seen at work.
         self._descriptor = -1
+        if is_held and _is_within_append():
+            self._descriptor = descriptor
+            return
         if ours:
             _system.close(descriptor)
         if self._goes:
@@ -366,9 +365,8 @@ class AppendFile:
         """
         Close the descriptor of a file that was forgotten.
 
-        Here instead of in the sink: a tracer that was closed with no other thread about
-        has no such file any more, and runs no code as it dies, for which a full stack
-        would have no room.
+        Here instead of in the sink, which runs no code as its tracer dies where a full
+        stack has no room for it.
         """
         if getattr(self, "_descriptor", -1) >= 0:
             with suppress(OSError):
@@ -376,6 +374,16 @@ class AppendFile:
                     self.remove()
             with suppress(OSError):
                 self._close()
+
+
+_APPENDS = (AppendFile.append_if_sound.__code__, AppendFile.append.__code__)
+
+
+def _is_within_append() -> bool:
+    frames = [*sys._current_frames().values()]
+    while frames and not any(frame.f_code in _APPENDS for frame in frames):
+        frames = [above for frame in frames if (above := frame.f_back) is not None]
+    return bool(frames)
 
 
 def make_file(path: Path) -> AppendFile:

@@ -4,11 +4,16 @@ A tracer that another thread closes in the middle of something.
 
 from __future__ import annotations
 
+import _thread
+import errno
+import fcntl
+import os
 import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
+from faults.system_calls import Call, Proceed, fail, intercepted
 from recorded import read_file
 
 from ai_trace import JSONLSink, StepRecord, Tracer
@@ -160,6 +165,61 @@ def test_closed_before_work_on_the_journal(
 
     assert {"first": "ok", "late": "unfinished"} == ends_of(tracer)
     assert {} == tracer.health()
+
+
+def test_threads_that_threading_does_not_know(tmp_path: Path) -> None:
+    """A file stays open while a thread is about to write to it, whoever began it."""
+    tracer, other = Tracer("agent", tmp_path / "traces"), tmp_path / "other.txt"
+    assert tracer.path is not None
+    about_to_write, is_closed, is_over = (threading.Event() for _ in range(3))
+
+    def wait_with_the_line(call: Call, proceed: Proceed) -> Any:
+        if call.name == "write" and call.path == str(tracer.path):
+            about_to_write.set()
+            assert is_closed.wait(10)
+        return proceed()
+
+    # The line with the header is written under a lock, for which the close waits.
+    tracer.step("first").start().finish()
+
+    def trace() -> None:
+        tracer.step("late").start().finish()
+        is_over.set()
+
+    with intercepted(wait_with_the_line), other.open("wb") as file:
+        _thread.start_new_thread(trace, ())
+        assert about_to_write.wait(10)
+        tracer.close()
+        # The next high number that is free: that of the trace file, if it was closed.
+        taken = fcntl.fcntl(file.fileno(), fcntl.F_DUPFD_CLOEXEC, 200)
+        is_closed.set()
+        assert is_over.wait(10)
+        os.close(taken)
+
+    assert b"" == other.read_bytes()
+    assert {"first": "ok", "late": "ok"} == ends_of(tracer)
+    assert {} == tracer.health()
+
+
+def test_a_close_that_fails_beside_other_threads(tmp_path: Path) -> None:
+    """A thread that is not at work on the file keeps nobody from closing it at once."""
+    tracer, is_over = Tracer("agent", tmp_path), threading.Event()
+    thread = threading.Thread(target=is_over.wait)
+    thread.start()
+
+    def failing(call: Call, proceed: Proceed) -> Any:
+        if call.name == "close" and call.path == str(tracer.path):
+            return fail(call, proceed, errno.EIO)
+        return proceed()
+
+    tracer.step("first").start().finish()
+    with intercepted(failing):
+        tracer.close()
+    is_over.set()
+    thread.join()
+
+    assert {"first": "ok"} == ends_of(tracer)
+    assert {"JSONLSink": {"EIO": 1}} == tracer.health()
 
 
 class CountedEnds:

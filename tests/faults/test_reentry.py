@@ -5,6 +5,7 @@ Tracing inside of tracing: signals, finalizers, sinks that trace, sinks that mis
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import gc
 import json
 import os
@@ -38,6 +39,11 @@ def trace_one(name: str) -> None:
     """Make one step that logs."""
     with step(name) as made:
         made.log(at=name)
+
+
+def trace_one_in(tracer: Tracer, name: str) -> None:
+    """Make one step of a tracer that is not current."""
+    tracer.step(name).start().finish()
 
 
 def dropped(tracer: Tracer) -> int:
@@ -122,6 +128,41 @@ def test_a_signal_while_the_journal_is_made(
     inner[0].finish()
     outer.finish()
     tracer.close()
+
+
+@pytest.mark.parametrize("name", ["lseek", "write"])
+@pytest.mark.parametrize("suffix", [".jsonl", ".open"])
+def test_a_handler_that_closes_the_tracer(
+    tmp_path: Path, on_signal: Any, name: str, suffix: str
+) -> None:
+    """A line that is about to be written goes to no file that is opened meanwhile."""
+    tracer, others = Tracer("agent", tmp_path / "traces"), tmp_path / "others"
+    assert tracer.path is not None
+    trace_one_in(tracer, "first")
+    opened: list[int] = []
+
+    def close_and_open() -> None:
+        tracer.close()
+        first = os.open(others, os.O_CREAT | os.O_RDWR)
+        # The high numbers that are free: those of our files, if they were closed.
+        high = [fcntl.fcntl(first, fcntl.F_DUPFD_CLOEXEC, 200) for _ in range(3)]
+        opened.extend([first, *high])
+
+    def interrupted(call: Call, proceed: Proceed) -> Any:
+        if call.name == name and call.path.endswith(suffix) and not opened:
+            signal.raise_signal(signal.SIGUSR1)
+        return proceed()
+
+    on_signal(close_and_open)
+    with intercepted(interrupted):
+        trace_one_in(tracer, "late")
+    for descriptor in opened:
+        os.close(descriptor)
+
+    assert b"" == others.read_bytes()
+    assert ["first", "late"] == names_in(tracer.path)
+    assert {} == tracer.health()
+    assert [tracer.path] == list(tracer.path.parent.iterdir())
 
 
 def test_signals_at_any_moment(tmp_path: Path) -> None:
