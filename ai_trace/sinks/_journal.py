@@ -19,7 +19,6 @@ from ai_trace._names import SUFFIX, SUFFIXES
 from ai_trace._parts import split_name
 from ai_trace.sinks import _files, _system
 from ai_trace.sinks._append import AppendFile, make_file
-from ai_trace.sinks._locks import Locks
 from ai_trace.typing import OpenStep
 
 
@@ -156,6 +155,9 @@ class Journal:
         # Without locks nobody knows who is dead; what is left is our own.
         if not there or _system.KEEPS_OPEN_FILES or self._left:
             return
+        # Most programs never come here.
+        from ai_trace.sinks._locks import Locks
+
         with Locks(there) as held:
             if not held.have_one_name_each():
                 msg = "it has a second name, or another process is making it anew"
@@ -304,7 +306,7 @@ def _place_aside(trace: Path, there: Sequence[Path]) -> Path | None:
     split = split_name(trace.name)
     if split is None or split[1][1] > 1:
         return None
-    # Most programs never come here.
+    # Loaded late, as the locks are.
     from ai_trace._open_steps import left_open
 
     writer = left_open(trace)
